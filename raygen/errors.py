@@ -1,0 +1,113 @@
+"""Every exception that raygen raises on purpose.
+
+RaygenError                 what, where, and what to do about it
+├── InputError              the input is wrong: exit code 2
+│   ├── JobFileError        a job file cannot be read as YAML or JSON
+│   ├── ValidationError     a job has faults; holds all of them
+│   ├── DataError           data is missing, empty, unreadable, or does not fit the model
+│   ├── OutputError         the output cannot be written, is full, or belongs to another job
+│   ├── ExportError         a model has no counterpart in the format asked for
+│   └── MissingExtraError   an optional dependency is not installed
+├── RunError                the run failed: exit code 1
+│   ├── CheckpointError     a checkpoint is torn, altered, or does not fit the model
+│   └── DivergedError       the loss is no longer a number
+├── StoppedError            asked to stop; resumable: exit code 3
+└── FencedError             a newer attempt has taken over this run: exit code 1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from raygen.spec.faults import Fault
+
+
+class RaygenError(Exception):
+    """Base of all errors a user may see.
+
+    Args:
+        what: One sentence: what happened.
+        where: The place: a path, a URI, a field.
+        remedy: What to do about it, in the imperative.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        parts = [f"{self.where}: {self.what}" if self.where else self.what]
+        if self.remedy:
+            parts.append(self.remedy)
+        return "\n".join(parts)
+
+
+class InputError(RaygenError):
+    """The input is wrong; running again without a change gives the same error."""
+
+    exit_code = 2
+
+
+class JobFileError(InputError):
+    """A job file cannot be read."""
+
+
+class ValidationError(InputError):
+    """A job has faults; `faults` holds every one of them."""
+
+    def __init__(self, faults: Sequence[Fault], *, where: str = "") -> None:
+        count = len(faults)
+        super().__init__(f"{count} fault{'s' if count != 1 else ''} in the job", where=where)
+        self.faults = tuple(faults)
+
+    def __str__(self) -> str:
+        return "\n".join([super().__str__(), *(str(fault) for fault in self.faults)])
+
+
+class DataError(InputError):
+    """Data is missing, empty, unreadable, or does not fit the model."""
+
+
+class OutputError(InputError):
+    """The output cannot be written, is full, or belongs to another job."""
+
+
+class ExportError(InputError):
+    """The model has no counterpart in the format asked for."""
+
+
+class MissingExtraError(InputError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f"{package} is not installed", remedy=f"Install it with: pip install 'raygen[{extra}]'"
+        )
+
+
+class RunError(RaygenError):
+    """The run failed."""
+
+
+class CheckpointError(RunError):
+    """A checkpoint is torn, altered, or does not fit the model."""
+
+
+class DivergedError(RunError):
+    """The loss is no longer a number."""
+
+
+class StoppedError(RaygenError):
+    """Training was asked to stop and left a checkpoint to continue from."""
+
+    exit_code = 3
+
+
+class FencedError(RaygenError):
+    """A newer attempt has taken over this run; this one may not write any more."""
