@@ -1,0 +1,47 @@
+"""raygen trains generative models from one job file.
+
+    import raygen
+
+    result = raygen.train("examples/01-gpt-tiny.yaml", run="mine")
+    print(result.metrics["loss"])
+
+Names are loaded when they are first used, so that `import raygen` needs neither pydantic nor torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from raygen.errors import RaygenError as RaygenError
+    from raygen.errors import ValidationError as ValidationError
+    from raygen.jobfile import load as load
+    from raygen.train.runs import Run as Run
+    from raygen.spec import TrainingJob as TrainingJob
+    from raygen.train import Result as Result
+    from raygen.train import train as train
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "RaygenError": "raygen.errors",
+    "Result": "raygen.train",
+    "Run": "raygen.train.runs",
+    "TrainingJob": "raygen.spec",
+    "ValidationError": "raygen.errors",
+    "load": "raygen.jobfile",
+    "train": "raygen.train",
+}
+
+__all__ = ["RaygenError", "Result", "Run", "TrainingJob", "ValidationError", "__version__", "load", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'raygen' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

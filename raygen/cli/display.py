@@ -1,0 +1,94 @@
+"""What a person sees of a run: a live line on a terminal, and lines that stay."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from raygen.cli.output import duration, number
+from raygen.models.protocol import Sample
+from raygen.train.events import Plan, Progress
+
+SHOWN_CHARACTERS = 400
+
+
+class Display:
+    """Prints events to stderr; stdout stays free for data.
+
+    On a terminal the newest progress is one line at the bottom that changes. Elsewhere there is no such
+    line: only evaluations, samples and notices are printed.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(file=sys.stderr, highlight=False, soft_wrap=True)
+        self._live = Live(console=self._console, refresh_per_second=4, transient=True)
+        self._steps = 0
+        self._loss = ""
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def notice(self, message: str) -> None:
+        """Prints a line that stays."""
+        self._line(Text(message, style="yellow"))
+
+    def started(self, plan: Plan) -> None:
+        """Prints what is about to run."""
+        self._steps = plan.steps
+        self._line(
+            Text(f"run {plan.run}  attempt {plan.attempt}  {number(plan.parameters)} parameters  {plan.device}")
+        )
+        if plan.first_step > 1:
+            self._line(Text(f"continues at step {number(plan.first_step)} of {number(plan.steps)}"))
+
+    def progressed(self, progress: Progress) -> None:
+        """Changes the live line."""
+        saved = "none yet" if progress.checkpoint is None else f"step {number(progress.checkpoint)}"
+        self._loss = f"train {progress.loss:.4f}  {number(round(progress.throughput))} {progress.unit}/s"
+        self._live.update(
+            Text(
+                f"step {number(progress.step)}/{number(progress.steps)}  loss {progress.loss:.4f}"
+                f"  {number(round(progress.throughput))} {progress.unit}/s"
+                f"  ETA {duration(progress.seconds_left)}  checkpoint {saved}",
+                style="bold",
+            )
+        )
+
+    def evaluated(self, step: int, values: Mapping[str, float]) -> None:
+        """Prints a line of metrics."""
+        metrics = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
+        self._line(Text(f"step {number(step)}/{number(self._steps)}  {metrics}  ({self._loss})"))
+
+    def sampled(self, step: int, samples: Sequence[Sample]) -> None:
+        """Prints the first text."""
+        texts = [s for s in samples if s.text is not None]
+        if not texts:
+            return
+        shown = texts[0].prompt + (texts[0].text or "")
+        shown = shown if len(shown) <= SHOWN_CHARACTERS else shown[:SHOWN_CHARACTERS] + "..."
+        body = "\n".join("  | " + printable(line) for line in shown.splitlines())
+        self._line(Text(f"sample at step {number(step)}:\n{body}", style="cyan"))
+
+    def saved(self, step: int, *, best: bool) -> None:
+        """Says nothing: the live line names the newest checkpoint."""
+
+    def _line(self, text: Text) -> None:
+        self._console.print(text)
+
+
+def printable(text: str) -> str:
+    """Text in which control characters are visible, so that a model cannot steer a terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)

@@ -1,0 +1,137 @@
+"""The command `raygen`: its verbs, their options, and how errors leave it.
+
+Exit codes: 0 done, 1 the run failed, 2 the input is wrong, 3 stopped and resumable.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from raygen import __version__
+from raygen.errors import RaygenError, ValidationError
+
+EXIT_CODES = "exit codes: 0 done, 1 the run failed, 2 the input is wrong, 3 stopped and resumable"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All verbs and options. Each verb's module under raygen.cli has `run(args) -> int`."""
+    parser = argparse.ArgumentParser(
+        prog="raygen",
+        description="Train generative models from one job file.",
+        epilog=EXIT_CODES,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"raygen {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+
+    def verb(name: str, text: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=text, description=text, epilog=EXIT_CODES, allow_abbrev=False)
+        added.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+        added.set_defaults(module=f"raygen.cli.{name}")
+        return added
+
+    def job_options(added: argparse.ArgumentParser) -> None:
+        added.add_argument("job", metavar="JOB", help="job file (YAML or JSON)")
+        added.add_argument(
+            "--set",
+            dest="overrides",
+            metavar="PATH=VALUE",
+            action="append",
+            default=[],
+            help="change a field, for example training.seed=3; may be repeated",
+        )
+
+    def device_options(added: argparse.ArgumentParser) -> None:
+        added.add_argument("--device", default="auto", help="cuda, mps or cpu (default: the first there is)")
+
+    job_options(verb("validate", "check a job file and print every fault"))
+
+    plan = verb("plan", "what a job will cost: parameters, memory, steps, time")
+    job_options(plan)
+    device_options(plan)
+
+    train = verb("train", "train here; a run that exists goes on from its newest checkpoint")
+    job_options(train)
+    device_options(train)
+    train.add_argument("--output", metavar="URI", help="folder of all runs (default: the job's, or runs/)")
+    train.add_argument("--run", metavar="NAME", help="the run's name; the same name continues the run")
+    train.add_argument("--from", dest="parent", metavar="RUN", help="start from the weights of another run")
+    train.add_argument("--strict", action="store_true", help="refuse to fit the job's scale to this machine")
+    train.add_argument("--dry-run", action="store_true", help="check job, data and output, but do not train")
+
+    sample = verb("sample", "generate from a run")
+    sample.add_argument("run", metavar="RUN", help="run directory")
+    device_options(sample)
+    sample.add_argument("--prompt", action="append", default=[], help="beginning to continue; may be repeated")
+    sample.add_argument("--count", type=int, default=1, help="texts for each prompt (default: 1)")
+    sample.add_argument("--max-tokens", type=int, default=300, help="tokens after the prompt (default: 300)")
+    sample.add_argument("--temperature", type=float, default=0.8, help="0 takes the most likely token")
+    sample.add_argument("--top-k", type=int, help="only the k most likely tokens")
+    sample.add_argument("--top-p", type=float, help="only tokens that together have this probability")
+    sample.add_argument("--min-p", type=float, help="only tokens with this share of the likeliest one's")
+    sample.add_argument("--repetition-penalty", type=float, default=1.0, help="above 1 avoids repetition")
+    sample.add_argument("--seed", type=int, default=0, help="the same seed gives the same texts")
+    sample.add_argument("--step", type=int, help="checkpoint to use (default: the best, else the newest)")
+
+    report = verb("report", "write a run's report.html")
+    report.add_argument("run", metavar="RUN", help="run directory")
+
+    export = verb("export", "write a run's model in another format")
+    export.add_argument("run", metavar="RUN", help="run directory")
+    export.add_argument("target", metavar="FOLDER", help="folder to write; must be empty or new")
+    export.add_argument("--format", choices=("huggingface",), default="huggingface", help="format to write")
+    export.add_argument("--step", type=int, help="checkpoint to use (default: the best, else the newest)")
+
+    verb("version", "versions of raygen and of what it uses")
+
+    completion = verb("completion", "print a shell's completion script")
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command line.
+
+    Args:
+        arguments: Without the program's name; default: those of this process.
+
+    Returns:
+        The exit code.
+    """
+    args = build_parser().parse_args(arguments)
+    try:
+        code: int = import_module(args.module).run(args)
+        sys.stdout.flush()
+    except RaygenError as error:
+        _print_error(error, as_json=args.json)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)  # noqa: T201
+        return 1
+    except BrokenPipeError:
+        # The reader of our output is gone (`raygen ... | head`); nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
+
+
+def _print_error(error: RaygenError, *, as_json: bool) -> None:
+    if as_json:
+        document: dict[str, object] = {
+            "error": {
+                "type": type(error).__name__,
+                "what": error.what,
+                "where": error.where,
+                "remedy": error.remedy,
+            }
+        }
+        if isinstance(error, ValidationError):
+            document["faults"] = [fault.to_json() for fault in error.faults]
+        print(json.dumps(document, ensure_ascii=False))  # noqa: T201
+        return
+    print(f"error: {error}", file=sys.stderr)  # noqa: T201

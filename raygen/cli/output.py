@@ -1,0 +1,42 @@
+"""Printing: tables for people, one JSON object for programs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+
+def print_result(args: argparse.Namespace, document: Mapping[str, Any], text: str) -> None:
+    """Prints `document` as one line of JSON under --json, else `text`."""
+    sys.stdout.write((json.dumps(document, ensure_ascii=False) if args.json else text) + "\n")
+
+
+def table(rows: Mapping[str, str]) -> str:
+    """Names and values in two columns, readable without colour."""
+    width = max(map(len, rows), default=0)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
+
+
+def number(value: float) -> str:
+    """A count with thousands separators; a fraction with four digits that count."""
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
+
+
+def size(count: float) -> str:
+    """Bytes with a unit."""
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if abs(count) < 1024:  # noqa: PLR2004
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} PiB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as 1:02:03, or 2:03 below an hour."""
+    whole = max(0, round(seconds))
+    hours, rest = divmod(whole, 3600)
+    minutes, left = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"

@@ -1,0 +1,53 @@
+"""`raygen train`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from raygen.cli.display import Display
+from raygen.cli.jobs import load_job
+from raygen.cli.output import duration, number, print_result, table
+from raygen.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from raygen.train.run import Result
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains, and prints where the result is."""
+    loaded = load_job(args)
+    try:
+        from raygen.train.run import train
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "torch", "train") from error
+    with Display() as display:
+        result = train(
+            loaded.job,
+            base=loaded.path.parent,
+            output=args.output,
+            run=args.run,
+            parent=args.parent,
+            device=args.device,
+            strict=args.strict,
+            dry_run=args.dry_run,
+            observer=display,
+        )
+    print_result(args, asdict(result), _text(result))
+    return result.exit_code
+
+
+def _text(result: Result) -> str:
+    rows = {
+        "state": f"{result.state} ({result.reason})",
+        "step": f"{number(result.step)} of {number(result.steps)}",
+        **{name: f"{value:.4f}" for name, value in result.metrics.items()},
+        "time": duration(result.seconds),
+        "run": result.run,
+    }
+    if result.report is not None:
+        rows["report"] = result.report
+    if result.state == "Stopped":
+        rows["next"] = "the same command continues"
+    return table(rows)

@@ -1,0 +1,121 @@
+"""Reads documents from local files, folders, globs and JSON lines."""
+
+from __future__ import annotations
+
+import glob
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from raygen.errors import DataError, InputError
+from raygen.spec import Source
+
+GLOB_CHARACTERS = frozenset("*?[")
+
+
+def read_documents(sources: Sequence[Source], base: Path) -> list[str]:
+    """All documents of these sources, in order; files of a folder or glob in the order of their paths.
+
+    Args:
+        sources: Where to read.
+        base: Folder that relative paths start from.
+
+    Raises:
+        DataError: a source is missing, empty, unreadable, not UTF-8 or not JSON lines.
+        InputError: a URI has a scheme that this build cannot read.
+    """
+    documents = [
+        document for source in sources for path in _files(source, base) for document in _read(path, source)
+    ]
+    if not any(documents):
+        raise DataError(
+            "the data holds no text",
+            where=", ".join(source.uri for source in sources),
+            remedy="Give files with at least a few thousand characters.",
+        )
+    return documents
+
+
+def _files(source: Source, base: Path) -> list[Path]:
+    path = local_path(source.uri, base)
+    if path.is_dir():
+        found = sorted(p for p in path.rglob("*") if p.is_file() and not _is_hidden(p.relative_to(path)))
+        kind = "folder"
+    elif path.exists():
+        return [path]
+    elif GLOB_CHARACTERS & set(source.uri):
+        found = sorted(p for p in map(Path, glob.glob(str(path), recursive=True)) if p.is_file())  # noqa: PTH207 (absolute patterns)
+        kind = "glob"
+    else:
+        raise DataError(
+            "no such file or folder",
+            where=str(path),
+            remedy="Correct the uri; a relative one starts from the folder of the job file.",
+        )
+    if not found:
+        raise DataError(f"the {kind} matches no files", where=str(path), remedy="Put files there, or correct the uri.")
+    return found
+
+
+def local_path(uri: str, base: Path) -> Path:
+    """The local path behind a plain path or file:// URI."""
+    scheme = urlsplit(uri).scheme if "://" in uri else ""
+    if scheme not in ("", "file"):
+        raise InputError(
+            f"cannot read {scheme}:// sources",
+            where=uri,
+            remedy="Give a local path or a file:// URI.",
+        )
+    plain = Path(uri.removeprefix("file://")).expanduser()
+    return plain if plain.is_absolute() else base / plain
+
+
+def _is_hidden(relative: Path) -> bool:
+    return any(part.startswith((".", "_")) for part in relative.parts)
+
+
+def _read(path: Path, source: Source) -> Iterator[str]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"cannot be read: {error.strerror}", where=str(path), remedy="Check that the file exists and is readable."
+        ) from error
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"is not UTF-8 (byte {content[error.start]:#04x} at offset {error.start})",
+            where=str(path),
+            remedy="Convert the file to UTF-8, for example with iconv, or leave it out.",
+        ) from error
+    if source.format == "JsonLines":
+        yield from _lines(text, path, source.field or "text")
+    elif text:
+        yield text
+
+
+def _lines(text: str, path: Path, field: str) -> Iterator[str]:
+    # Only "\n" ends a line of JSON lines; str.splitlines would also break at U+2028 inside a string.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise DataError(
+                "is not a JSON object; the line may be cut off",
+                where=where,
+                remedy="Write one complete JSON object per line.",
+            ) from error
+        document = value.get(field) if isinstance(value, dict) else None
+        if not isinstance(document, str):
+            known = ", ".join(sorted(value)[:8]) if isinstance(value, dict) else type(value).__name__
+            raise DataError(
+                f"has no text under the key {field!r}; it has: {known}",
+                where=where,
+                remedy="Name the key that holds the text in the source's `field`.",
+            )
+        yield document

@@ -1,0 +1,186 @@
+"""Text as batches of token windows.
+
+Training: every epoch cuts the token stream into windows of `context` tokens from a start that the epoch
+draws, and deals them in an order that the epoch draws; so each token is seen once per epoch, in other
+windows each time. Evaluation: windows from the start that do not overlap, the last one filled up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raygen.data.order import Order
+from raygen.data.sources import read_documents
+from raygen.data.tokenizers import Tokenizer, Tokens, train_tokenizer
+from raygen.errors import DataError
+from raygen.spec import TrainingJob
+
+IGNORED = -1
+"""Target of a place that counts for nothing."""
+
+Arrays = dict[str, NDArray[np.int64]]
+
+TOKENIZER_FILE = "tokenizer.json"
+
+
+class TextData:
+    """The text of a job, tokenized, in memory.
+
+    Attributes:
+        unit: What throughput counts.
+        units_per_sample: Tokens in a window.
+        vocabulary: The tokenizer; made from the training split, or the one given.
+        samples_per_epoch: Windows in one pass over the training split.
+        fingerprint: SHA-256 over both splits' tokens and the tokenizer; equal data gives equal ones.
+    """
+
+    unit = "tokens"
+
+    def __init__(self, job: TrainingJob, base: Path, tokenizer: Tokenizer | None = None) -> None:
+        """Reads and tokenizes.
+
+        Args:
+            job: The job.
+            base: Folder that relative source paths start from.
+            tokenizer: The run's tokenizer, where there is one already.
+
+        Raises:
+            DataError: the data cannot be used; says where and why.
+        """
+        architecture = job.spec.model.transformer
+        if architecture is None:
+            raise ValueError("text needs a model with a context length")
+        self.units_per_sample = architecture.context_length
+        train_documents, validation_documents = _split(job, base)
+        self.vocabulary = tokenizer or train_tokenizer(job.spec.data.tokenizer, train_documents)
+        self._train = _encode(self.vocabulary, train_documents)
+        self._validation = _encode(self.vocabulary, validation_documents)
+        context = self.units_per_sample
+        self.samples_per_epoch = (len(self._train) - context) // context
+        if self.samples_per_epoch < 1:
+            raise DataError(
+                f"the training split has {len(self._train)} tokens, too few for contextLength {context}",
+                where=_sources(job),
+                remedy=f"Give at least {2 * context} tokens of text, or lower contextLength.",
+            )
+        self._order = Order(job.spec.training.seed, self.samples_per_epoch)
+        self._starts: dict[int, int] = {}
+        self.fingerprint = self._fingerprint()
+
+    def files(self) -> dict[str, bytes]:
+        """What a run must keep to use its model later, by file name."""
+        return {TOKENIZER_FILE: self.vocabulary.to_json().encode()}
+
+    @property
+    def train_tokens(self) -> int:
+        """Tokens in the training split."""
+        return len(self._train)
+
+    @property
+    def validation_tokens(self) -> int:
+        """Tokens in the validation split."""
+        return len(self._validation)
+
+    def train_batch(self, positions: Sequence[int] | range) -> Arrays:
+        """The samples at these positions.
+
+        Returns:
+            `inputs` and `targets`, each (len(positions), context): targets are the inputs' next tokens.
+        """
+        context = self.units_per_sample
+        windows = np.empty((len(positions), context + 1), dtype=np.int64)
+        for row, position in enumerate(positions):
+            epoch, index = self._order.at(position)
+            start = self._start(epoch) + index * context
+            windows[row] = self._train[start : start + context + 1]
+        return {"inputs": windows[:, :-1], "targets": windows[:, 1:]}
+
+    def validation_batches(self, size: int) -> Iterator[Arrays]:
+        """The whole validation split, `size` windows at a time.
+
+        Yields:
+            `inputs` and `targets` (windows, context), targets that do not exist being IGNORED, and `bytes`
+            (windows,): bytes of text that the targets stand for.
+        """
+        context = self.units_per_sample
+        tokens = self._validation
+        count = -(-(len(tokens) - 1) // context)
+        padded = np.full(count * context + 1, IGNORED, dtype=np.int64)
+        padded[: len(tokens)] = tokens
+        inputs = np.maximum(padded[:-1], 0).reshape(count, context)
+        targets = padded[1:].reshape(count, context)
+        for start in range(0, count, size):
+            chosen = targets[start : start + size]
+            lengths = np.where(chosen == IGNORED, 0, self.vocabulary.token_bytes[np.maximum(chosen, 0)])
+            yield {"inputs": inputs[start : start + size], "targets": chosen, "bytes": lengths.sum(axis=1)}
+
+    def _start(self, epoch: int) -> int:
+        if epoch not in self._starts:
+            # Another key than the permutation's, so that the two are independent.
+            self._starts = {epoch: int(self._order.generator(epoch, 1).integers(self.units_per_sample))}
+        return self._starts[epoch]
+
+    def _fingerprint(self) -> str:
+        digest = hashlib.sha256(self.vocabulary.to_json().encode())
+        for tokens in (self._train, self._validation):
+            digest.update(len(tokens).to_bytes(8, "little"))
+            digest.update(tokens.astype("<i4").tobytes())
+        return digest.hexdigest()
+
+
+def open_data(job: TrainingJob, base: Path, files: Mapping[str, bytes]) -> TextData:
+    """The text of a job.
+
+    Args:
+        job: A resolved job.
+        base: Folder that relative source paths start from.
+        files: What `TextData.files` gave when the run began; empty for a new run.
+    """
+    return TextData(job, base, open_vocabulary(files) if files else None)
+
+
+def open_vocabulary(files: Mapping[str, bytes]) -> Tokenizer:
+    """The tokenizer of a run, from what `TextData.files` gave."""
+    return Tokenizer.from_json(files[TOKENIZER_FILE].decode("utf-8", "replace"))
+
+
+def _split(job: TrainingJob, base: Path) -> tuple[list[str], list[str]]:
+    train = read_documents(job.spec.data.train.sources, base)
+    validation = job.spec.data.validation
+    if validation is None:
+        return train, []
+    if validation.sources is not None:
+        return train, read_documents(validation.sources, base)
+    assert validation.fraction is not None  # exactly one of the two is given
+    return split_at(train, 1 - validation.fraction)
+
+
+def split_at(documents: Sequence[str], share: float) -> tuple[list[str], list[str]]:
+    """Cuts documents in two after this share of their characters, inside a document if need be."""
+    left = int(sum(map(len, documents)) * share)
+    first: list[str] = []
+    for number, document in enumerate(documents):
+        if len(document) > left:
+            head, tail = document[:left], document[left:]
+            return [*first, *([head] if head else [])], [tail, *documents[number + 1 :]]
+        first.append(document)
+        left -= len(document)
+    return first, []
+
+
+def _encode(tokenizer: Tokenizer, documents: Sequence[str]) -> Tokens:
+    pieces: list[Tokens] = []
+    for document in documents:
+        if pieces and tokenizer.end_of_text is not None:
+            pieces.append(np.asarray([tokenizer.end_of_text], dtype=np.int32))
+        pieces.append(tokenizer.encode(document))
+    return np.concatenate(pieces) if pieces else np.empty(0, dtype=np.int32)
+
+
+def _sources(job: TrainingJob) -> str:
+    return ", ".join(source.uri for source in job.spec.data.train.sources)

@@ -1,0 +1,159 @@
+"""Text to tokens and back: characters, bytes, byte-pair encoding.
+
+All three are saved in the file format of the `tokenizers` library, so that an exported model brings its
+tokenizer along. Characters and bytes are encoded by table look-up here, which gives the same tokens faster.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tokenizers
+from numpy.typing import NDArray
+from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
+
+from raygen.errors import DataError
+from raygen.spec import Tokenizer as TokenizerSpec
+
+END_OF_TEXT = "<|endoftext|>"
+Tokens = NDArray[np.int32]
+
+
+def _byte_alphabet() -> list[str]:
+    """The printable character that byte-level tokenizers use for each byte (GPT-2's bytes_to_unicode)."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    others = [b for b in range(256) if b not in printable]
+    table = {b: chr(b) for b in printable} | {b: chr(256 + i) for i, b in enumerate(others)}
+    return [table[b] for b in range(256)]
+
+
+BYTE_ALPHABET = _byte_alphabet()
+BYTE_OF = {character: byte for byte, character in enumerate(BYTE_ALPHABET)}
+
+
+class Tokenizer:
+    """A trained tokenizer.
+
+    Attributes:
+        size: Tokens in the vocabulary.
+        end_of_text: Token between documents, or None where there is only one document.
+        token_bytes: (size,) bytes of UTF-8 that each token stands for; 0 for the end of text.
+    """
+
+    def __init__(self, inner: tokenizers.Tokenizer) -> None:
+        self._inner = inner
+        self.size: int = inner.get_vocab_size()
+        self.end_of_text: int | None = inner.token_to_id(END_OF_TEXT)
+        self.kind = _kind(inner)
+        texts = [inner.id_to_token(i) or "" for i in range(self.size)]
+        if self.kind == "Character":
+            self._table = _character_table(texts, self.end_of_text)
+            lengths = [len(text.encode("utf-8", "surrogatepass")) for text in texts]
+        else:
+            lengths = [len(text) for text in texts]  # one printable character per byte
+        if self.end_of_text is not None:
+            lengths[self.end_of_text] = 0
+        self.token_bytes = np.asarray(lengths, dtype=np.int64)
+
+    def encode(self, text: str) -> Tokens:
+        """The tokens of a text, shape (tokens,).
+
+        Raises:
+            DataError: a character is not in the vocabulary; names it and its place.
+        """
+        if self.kind == "Character":
+            return self._encode_characters(text)
+        if self.kind == "Byte":
+            return np.frombuffer(text.encode("utf-8", "replace"), dtype=np.uint8).astype(np.int32)
+        return np.asarray(self._inner.encode(text, add_special_tokens=False).ids, dtype=np.int32)
+
+    def decode(self, tokens: Sequence[int] | Tokens) -> str:
+        """The text of these tokens; bytes that are not UTF-8 become U+FFFD, the end of text is left out."""
+        pieces = [self._inner.id_to_token(int(t)) or "" for t in tokens if int(t) != self.end_of_text]
+        if self.kind == "Character":
+            return "".join(pieces)
+        return bytes(BYTE_OF[c] for piece in pieces for c in piece).decode("utf-8", "replace")
+
+    def to_json(self) -> str:
+        """The tokenizer in the `tokenizers` library's file format."""
+        return str(self._inner.to_str(pretty=True))
+
+    @classmethod
+    def from_json(cls, text: str) -> Tokenizer:
+        """Reads what `to_json` gave."""
+        try:
+            return cls(tokenizers.Tokenizer.from_str(text))
+        except Exception as error:  # noqa: BLE001 (the library raises bare Exception)
+            raise DataError(
+                f"the saved tokenizer cannot be read: {error}", remedy="Restore tokenizer.json, or start a new run."
+            ) from error
+
+    def _encode_characters(self, text: str) -> Tokens:
+        points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+        clipped = np.minimum(points, len(self._table) - 1)
+        tokens = self._table[clipped]
+        tokens[points >= len(self._table)] = -1
+        missing = np.flatnonzero(tokens < 0)
+        if missing.size:
+            place = int(missing[0])
+            character = text[place]
+            raise DataError(
+                f"the character {character!r} (U+{ord(character):04X}, at position {place}) is not in the vocabulary,"
+                f" which holds the {self.size} characters of the training split",
+                remedy="Remove the character, or use tokenizer type Byte or BPE, which know every text.",
+            )
+        return tokens
+
+
+def _character_table(texts: Sequence[str], end_of_text: int | None) -> Tokens:
+    points = {ord(text): i for i, text in enumerate(texts) if i != end_of_text}
+    table = np.full(max(points, default=0) + 2, -1, dtype=np.int32)
+    table[list(points)] = list(points.values())
+    return table
+
+
+def _kind(inner: tokenizers.Tokenizer) -> str:
+    model: dict[str, Any] = json.loads(inner.to_str())["model"]
+    if model["type"] == "WordLevel":
+        return "Character"
+    return "BPE" if model["merges"] else "Byte"
+
+
+def train_tokenizer(spec: TokenizerSpec, documents: Sequence[str]) -> Tokenizer:
+    """Makes a tokenizer from the training split; the same documents give the same tokenizer."""
+    if spec.type == "Character":
+        return Tokenizer(_character(documents))
+    if spec.type == "Byte":
+        vocabulary = {c: i for i, c in enumerate(BYTE_ALPHABET)} | {END_OF_TEXT: 256}
+        return Tokenizer(_byte_level(models.BPE(vocab=vocabulary, merges=[]), use_regex=False))
+    inner = _byte_level(models.BPE(), use_regex=True)
+    trainer = trainers.BpeTrainer(
+        vocab_size=spec.vocabulary_size or 4096,
+        special_tokens=[END_OF_TEXT],
+        initial_alphabet=BYTE_ALPHABET,
+        show_progress=False,
+    )
+    inner.train_from_iterator(documents, trainer)
+    return Tokenizer(inner)
+
+
+def _character(documents: Sequence[str]) -> tokenizers.Tokenizer:
+    characters = sorted(set().union(*map(set, documents)))
+    vocabulary = {character: i for i, character in enumerate(characters)}
+    inner = tokenizers.Tokenizer(models.WordLevel(vocab=vocabulary))
+    inner.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    inner.decoder = decoders.Fuse()
+    if len(documents) > 1:
+        inner.add_special_tokens([END_OF_TEXT])
+    return inner
+
+
+def _byte_level(model: models.BPE, *, use_regex: bool) -> tokenizers.Tokenizer:
+    inner = tokenizers.Tokenizer(model)
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=use_regex)
+    inner.decoder = decoders.ByteLevel()
+    inner.add_special_tokens([END_OF_TEXT])
+    return inner

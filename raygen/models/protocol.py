@@ -1,0 +1,179 @@
+"""What the training loop asks of a model family, and what it offers to one.
+
+The loop knows only this file. A family owns its networks, its losses, the order of its updates, and
+what a sample of it is; the loop owns steps, time, checkpoints and records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+Batch = Mapping[str, Tensor]
+"""Named tensors of one micro-batch; the first dimension of each is the sample."""
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """A part of a step's samples.
+
+    Attributes:
+        batch: The tensors, on the device.
+        share: Its samples as a share of the step's samples over all workers; the shares of a step add to 1.
+    """
+
+    batch: Batch
+    share: float
+
+
+class Update(Protocol):
+    """One network's optimizer, as a family sees it."""
+
+    def backward(self, loss: Tensor) -> None:
+        """Adds the gradients of a loss to those that are there."""
+
+    def step(self) -> Tensor:
+        """Applies the gradients and clears them. Returns their L2 norm before clipping, a scalar."""
+
+
+class Vocabulary(Protocol):
+    """Text to tokens and back.
+
+    Attributes:
+        size: Number of tokens.
+        end_of_text: The token between documents, where there is one.
+    """
+
+    size: int
+    end_of_text: int | None
+
+    def encode(self, text: str) -> Sequence[int]:
+        """The tokens of a text."""
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of these tokens."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One generated thing: a text, or an image as PNG.
+
+    Attributes:
+        prompt: What was given.
+        text: What was generated after it, where it is text.
+        png: What was generated, where it is an image.
+    """
+
+    prompt: str = ""
+    text: str | None = None
+    png: bytes | None = None
+
+
+class Family(Protocol):
+    """A model with its way of training.
+
+    Attributes:
+        networks: What is trained, by name; each has an optimizer of the same name.
+    """
+
+    networks: Mapping[str, nn.Module]
+
+    def step(self, micro_batches: Sequence[MicroBatch], updates: Mapping[str, Update]) -> dict[str, Tensor]:
+        """Trains on one step's samples.
+
+        Returns:
+            Scalars on the device, `loss` among them; they are read later, so that the device need not wait.
+        """
+
+    def evaluate(self, batch: Batch) -> dict[str, Tensor]:
+        """Sums over a validation batch that metrics are made of, scalars on the device."""
+
+    def sample(self, request: SampleRequest) -> list[Sample]:
+        """Generates. The same request and weights give the same samples."""
+
+    def parameter_groups(self, network: str) -> ParameterGroups:
+        """Sorts a network's parameters by the treatment that they need from an optimizer."""
+
+    def huggingface(self) -> HuggingFaceModel:
+        """The model under Hugging Face's names.
+
+        Raises:
+            ExportError: no Hugging Face architecture computes the same.
+        """
+
+
+@dataclass(frozen=True)
+class ParameterGroups:
+    """A network's parameters by treatment, each a mapping from name to parameter.
+
+    Attributes:
+        matrices: Weights of hidden layers: decayed, and Muon's to update.
+        embeddings: Embeddings and output layers: not decayed.
+        vectors: Norms and biases: not decayed.
+    """
+
+    matrices: dict[str, nn.Parameter]
+    embeddings: dict[str, nn.Parameter]
+    vectors: dict[str, nn.Parameter]
+
+
+@dataclass(frozen=True)
+class HuggingFaceModel:
+    """What a Hugging Face folder holds.
+
+    Attributes:
+        config: config.json.
+        tensors: Of model.safetensors, Float32 on the CPU.
+    """
+
+    config: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class SampleRequest:
+    """How to generate.
+
+    Attributes:
+        count: Samples.
+        seed: Sample i depends on the seed and on i, not on count.
+        prompts: Beginnings, taken in turn; none means an empty one.
+        max_tokens: Tokens after the prompt.
+        temperature: Divides the logits; 0 takes the most likely token.
+        top_k: Only the k most likely tokens.
+        top_p: Only the most likely tokens that together have this probability.
+        min_p: Only tokens with this share of the most likely one's probability.
+        repetition_penalty: Factor against tokens that are already in the text; 1 does nothing.
+    """
+
+    count: int = 1
+    seed: int = 0
+    prompts: tuple[str, ...] = ()
+    max_tokens: int = 200
+    temperature: float = 0.8
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repetition_penalty: float = 1.0
+
+
+def sort_parameters(network: nn.Module) -> ParameterGroups:
+    """The usual sorting: by the module that owns a parameter, then by its number of dimensions."""
+    groups = ParameterGroups({}, {}, {})
+    embedded = {id(p) for m in network.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
+    for name, parameter in network.named_parameters():
+        if id(parameter) in embedded:
+            groups.embeddings[name] = parameter
+        elif parameter.ndim >= 2:  # noqa: PLR2004 (a matrix)
+            groups.matrices[name] = parameter
+        else:
+            groups.vectors[name] = parameter
+    return groups
+
+
+COMPUTE_TYPES = {"Float32": torch.float32, "BFloat16": torch.bfloat16}
+"""Arithmetic of matrix products and activations by `training.precision`."""

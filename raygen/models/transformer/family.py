@@ -1,0 +1,117 @@
+"""The Transformer's way of training: next-token prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from raygen.models.protocol import (
+    COMPUTE_TYPES,
+    Batch,
+    HuggingFaceModel,
+    MicroBatch,
+    ParameterGroups,
+    Sample,
+    SampleRequest,
+    Update,
+    Vocabulary,
+    sort_parameters,
+)
+from raygen.models.transformer.huggingface import to_huggingface
+from raygen.models.transformer.network import Decoder
+from raygen.models.transformer.sampling import generate
+from raygen.spec import TrainingJob
+
+IGNORED = -1
+"""Target of a place that counts for nothing."""
+
+
+class TransformerFamily:
+    """One network, `model`, trained to predict the next token.
+
+    Attributes:
+        networks: `model`, the decoder.
+    """
+
+    def __init__(self, decoder: Decoder, vocabulary: Vocabulary, label_smoothing: float) -> None:
+        self.networks: Mapping[str, nn.Module] = {"model": decoder}
+        self.decoder = decoder
+        self.vocabulary = vocabulary
+        self.label_smoothing = label_smoothing
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Mean cross-entropy of the targets, in nats per token, computed in Float32."""
+        logits_BTV: Tensor = self.networks["model"](batch["inputs"])
+        return F.cross_entropy(
+            logits_BTV.float().flatten(0, 1),
+            batch["targets"].flatten(),
+            ignore_index=IGNORED,
+            label_smoothing=self.label_smoothing,
+        )
+
+    def step(self, micro_batches: Sequence[MicroBatch], updates: Mapping[str, Update]) -> dict[str, Tensor]:
+        """One update of `model` on the mean loss over all samples."""
+        update = updates["model"]
+        losses = []
+        for micro in micro_batches:
+            loss = self.loss(micro.batch) * micro.share
+            update.backward(loss)
+            losses.append(loss.detach())
+        return {"loss": torch.stack(losses).sum(), "gradient_norm": update.step()}
+
+    def evaluate(self, batch: Batch) -> dict[str, Tensor]:
+        """Sums of `loss` (nats, without label smoothing), `tokens` and `bytes` over the targets."""
+        logits_BTV: Tensor = self.networks["model"](batch["inputs"])
+        targets = batch["targets"].flatten()
+        loss = F.cross_entropy(
+            logits_BTV.float().flatten(0, 1), targets, ignore_index=IGNORED, reduction="sum"
+        )
+        return {
+            "loss": loss,
+            "tokens": (targets != IGNORED).sum(),
+            "bytes": batch["bytes"].sum(),
+        }
+
+    def sample(self, request: SampleRequest) -> list[Sample]:
+        """Texts, each after its prompt. An empty prompt starts from the end of a text before it, or from token 0
+        (the first character, usually a line break), which is not shown.
+
+        Raises:
+            DataError: a prompt has a token outside the vocabulary.
+        """
+        prompts = request.prompts or ("",)
+        texts: dict[int, Sample] = {}
+        training = self.decoder.training
+        self.decoder.eval()
+        for number, prompt in enumerate(prompts[: request.count]):
+            rows = range(number, request.count, len(prompts))
+            tokens = list(self.vocabulary.encode(prompt)) or [self.vocabulary.end_of_text or 0]
+            for row, generated in zip(rows, generate(self.decoder, tokens, request, rows), strict=True):
+                texts[row] = Sample(prompt=prompt, text=self.vocabulary.decode(generated.tolist()))
+        self.decoder.train(training)
+        return [texts[row] for row in sorted(texts)]
+
+    def parameter_groups(self, network: str) -> ParameterGroups:
+        """Matrices, embeddings (the output layer too), and norms."""
+        return sort_parameters(self.networks[network])
+
+    def huggingface(self) -> HuggingFaceModel:
+        """As Llama or Qwen3.
+
+        Raises:
+            ExportError: the feed-forward layer has no counterpart.
+        """
+        return to_huggingface(self.decoder, self.vocabulary.end_of_text)
+
+
+def build(job: TrainingJob, vocabulary: Vocabulary, device: torch.device) -> TransformerFamily:
+    """Makes a decoder with weights drawn from the job's seed."""
+    architecture = job.spec.model.transformer
+    if architecture is None:
+        raise ValueError("the job has no transformer block")
+    decoder = Decoder(architecture, vocabulary.size, COMPUTE_TYPES[job.spec.training.precision])
+    decoder.initialize(torch.Generator().manual_seed(job.spec.training.seed))
+    return TransformerFamily(decoder.to(device), vocabulary, job.spec.training.label_smoothing)

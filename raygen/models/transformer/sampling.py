@@ -1,0 +1,87 @@
+"""Next tokens from logits, and texts from a decoder with a key-value cache.
+
+Sources: Fan et al. 2018 (top-k); Holtzman et al. 2020 (top-p); Nguyen et al. 2024 (min-p); Keskar et al.
+2019, section 4.1 (repetition penalty).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from raygen.models.protocol import SampleRequest
+from raygen.models.transformer.network import Cache, Decoder
+
+
+def filter_logits(logits_BV: Tensor, request: SampleRequest) -> Tensor:
+    """Divides by the temperature, then takes away what top-k, top-p and min-p exclude (set to -inf).
+
+    At least the most likely token stays. Temperature 0 leaves nothing else.
+    """
+    if request.temperature == 0:
+        best = logits_BV.argmax(dim=-1, keepdim=True)
+        return torch.full_like(logits_BV, -torch.inf).scatter(-1, best, 0.0)
+    logits_BV = logits_BV / request.temperature
+    if request.top_k is not None and request.top_k < logits_BV.shape[-1]:
+        threshold = logits_BV.topk(request.top_k, dim=-1).values[:, -1:]
+        logits_BV = logits_BV.masked_fill(logits_BV < threshold, -torch.inf)
+    if request.top_p is not None:
+        sorted_BV, order_BV = logits_BV.sort(dim=-1, descending=True, stable=True)
+        probabilities = sorted_BV.softmax(dim=-1)
+        # A token goes when those before it already have the probability asked for; the first one never does.
+        surplus = probabilities.cumsum(dim=-1) - probabilities >= request.top_p
+        surplus[:, 0] = False
+        logits_BV = logits_BV.masked_fill(surplus.gather(-1, order_BV.argsort(dim=-1)), -torch.inf)
+    if request.min_p is not None:
+        probabilities = logits_BV.softmax(dim=-1)
+        threshold = request.min_p * probabilities.amax(dim=-1, keepdim=True)
+        logits_BV = logits_BV.masked_fill(probabilities < threshold, -torch.inf)
+    return logits_BV
+
+
+def penalize(logits_BV: Tensor, seen_BV: Tensor, penalty: float) -> Tensor:
+    """Makes tokens less likely that `seen_BV` marks as already in the text."""
+    if penalty == 1:
+        return logits_BV
+    changed = torch.where(logits_BV > 0, logits_BV / penalty, logits_BV * penalty)
+    return torch.where(seen_BV, changed, logits_BV)
+
+
+@torch.inference_mode()
+def generate(decoder: Decoder, prompt: Sequence[int], request: SampleRequest, rows: Sequence[int]) -> Tensor:
+    """Continues one prompt several times.
+
+    Args:
+        decoder: The network, in evaluation mode.
+        prompt: At least one token; where it is longer than the context, its end counts.
+        request: How.
+        rows: Numbers of the samples; each draws from a generator keyed by the seed and its number.
+
+    Returns:
+        Tokens after the prompt, (len(rows), max_tokens).
+    """
+    device = decoder.embedding.weight.device
+    context = decoder.architecture.context_length
+    generators = [torch.Generator().manual_seed(request.seed * 1_000_003 + row) for row in rows]
+    text = torch.tensor([list(prompt)] * len(rows), device=device)
+    seen = torch.zeros(len(rows), decoder.embedding.num_embeddings, dtype=torch.bool, device=device)
+    seen.scatter_(1, text, value=True)
+    length = text.shape[1]
+    like = decoder.embedding.weight.to(decoder.compute_type)
+    cache = Cache(decoder.architecture, len(rows), like)
+    new = text[:, -context:]
+    for _ in range(request.max_tokens):
+        if cache.length + new.shape[1] > context:
+            # Positions end with the context: the newer half is read again and becomes its beginning.
+            cache.length = 0
+            new = text[:, -max(context // 2, 1) :]
+        logits = decoder(new, cache)[:, -1].float()
+        logits = filter_logits(penalize(logits, seen, request.repetition_penalty), request)
+        # argmax(p / Exponential(1)) draws from p, with one generator per row.
+        noise = torch.stack([torch.empty(logits.shape[1]).exponential_(generator=g) for g in generators])
+        new = (logits.softmax(dim=-1) / noise.to(device)).argmax(dim=-1, keepdim=True)
+        seen.scatter_(1, new, value=True)
+        text = torch.cat((text, new), dim=1)
+    return text[:, length:]
