@@ -96,7 +96,12 @@ def steps(storage: Storage) -> list[int]:
     return [folder.step for folder in survey(storage) if folder.complete]
 
 
-def best_step(folders: Iterable[Folder], direction: Direction) -> int | None:
+def best_step(storage: Storage, direction: Direction) -> int | None:
+    """The step of the best complete checkpoint; None if none has a metric."""
+    return best_of(survey(storage), direction)
+
+
+def best_of(folders: Iterable[Folder], direction: Direction) -> int | None:
     """The complete checkpoint with the best metric, the earliest of equals; None without a metric."""
     sign = 1.0 if direction == "min" else -1.0
     scored = [(sign * f.metric, f.step) for f in folders if f.complete and f.metric is not None]
@@ -120,7 +125,7 @@ def expendable(
     complete.sort(key=lambda folder: (folder.attempt, folder.step), reverse=True)
     kept = {folder.step for folder in complete[: max(keep, MINIMUM_KEPT)]} | {committed}
     if best is not None:
-        kept |= {folder.step for folder in complete if folder.step == best_step(complete, best)}
+        kept |= {folder.step for folder in complete if folder.step == best_of(complete, best)}
     return sorted(
         folder.step
         for folder in folders

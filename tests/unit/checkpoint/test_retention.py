@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raygen.checkpoint import FileRecord, Folder, Manifest, Writer, latest, load, steps, survey
-from raygen.checkpoint.retention import best_step, expendable, unused_tag
+from raygen.checkpoint import FileRecord, Folder, Manifest, Writer, best_step, latest, load, steps
+from raygen.checkpoint.retention import best_of, expendable, unused_tag
 from raygen.errors import CheckpointError
 from raygen.storage import LocalStorage
 from tests.unit.checkpoint.faults import assert_is_step, state_of, values_of
@@ -51,8 +51,8 @@ def test_the_earliest_of_equals_is_best() -> None:
         folder(3, metric=1.0),
         folder(4, metric=0.0, complete=False),
     ]
-    assert best_step(folders, "min") == 2
-    assert best_step([folder(1)], "min") is None
+    assert best_of(folders, "min") == 2
+    assert best_of([folder(1)], "min") is None
 
 
 @given(
@@ -71,7 +71,7 @@ def test_two_always_remain(
     gone = set(expendable(folders, committed=committed, attempt=3, keep=keep, best="min"))
     assert len(complete - gone) >= min(2, len(complete))
     assert committed not in gone or committed not in complete
-    assert best_step(folders, "min") not in gone
+    assert best_of(folders, "min") not in gone
     if committed not in complete:
         assert gone == set()
 
@@ -81,7 +81,7 @@ def test_retention_on_disk(storage: LocalStorage) -> None:
         for step, metric in ((10, 3.0), (20, 1.0), (30, float("nan")), (40, 2.0), (50, None)):
             writer.save(step, state_of(step), values_of(step), metric=metric)
     assert steps(storage) == [20, 40, 50]
-    assert best_step(survey(storage), "min") == 20
+    assert best_step(storage, "min") == 20
     assert_is_step(load(storage, 20), 20)
 
 

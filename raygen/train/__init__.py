@@ -1,0 +1,1 @@
+"""The loop, ignorant of family; the run directory; what a person sees of a run."""
