@@ -114,9 +114,15 @@ class Writer:
 
     def wait(self) -> None:
         """Waits until the last save is committed; raises what went wrong in it, once."""
-        pending, self._pending = self._pending, None
-        if pending is not None:
+        pending = self._pending
+        if pending is None:
+            return
+        try:
             pending.result()
+        finally:
+            # Interrupted while it waits, it must wait again: the thread still reads the buffers.
+            if pending.done():
+                self._pending = None
 
     def close(self) -> None:
         """Waits for the last save and ends the thread; raises what went wrong."""

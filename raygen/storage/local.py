@@ -160,7 +160,7 @@ class LocalStorage:
 
     def _folder(self, prefix: str) -> Path:
         check_prefix(prefix)
-        return self._path(prefix.removesuffix("/")) if prefix else self._root
+        return self._path(prefix.removesuffix("/"), follow=True) if prefix else self._root
 
     def _files(self, prefix: str) -> Iterator[Path]:
         """Every file under `prefix`, unfinished ones too; symbolic links are left out."""

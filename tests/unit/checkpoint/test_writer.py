@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,26 @@ def test_a_save_waits_for_the_one_in_flight(storage: LocalStorage) -> None:
     assert writer.blocked_seconds > 0
     assert writer.written_seconds > 0
     assert writer.written_bytes == sum(entry.size for entry in storage.list())
+
+
+def test_an_interrupted_wait_does_not_forget_the_save(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    with Writer(storage, before_commit=gate.wait) as writer:
+        writer.save(1, state_of(1), values_of(1))
+        with monkeypatch.context() as interrupted:
+
+            def interrupt(self: Future[None]) -> None:
+                raise KeyboardInterrupt
+
+            interrupted.setattr(Future, "result", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                writer.save(2, state_of(2), values_of(2))
+        gate.set()
+        writer.wait()
+        assert writer.newest == 1
+    assert_is_step(load(storage, 1), 1)
 
 
 def test_a_changed_shape_gets_a_new_buffer(storage: LocalStorage) -> None:

@@ -116,6 +116,9 @@ def test_symbolic_links_lead_nowhere_outside(storage: LocalStorage, tmp_path: Pa
         lambda: storage.delete("folder/secret"),
         lambda: storage.within("folder"),
         lambda: storage.delete_prefix("folder/deeper/"),
+        lambda: storage.delete_prefix("folder/"),
+        lambda: storage.list("folder/"),
+        lambda: storage.clean("folder/"),
     ):
         with pytest.raises(InputError, match="symbolic link"):
             call()
