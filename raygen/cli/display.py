@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from raygen.cli.output import duration, number
+from raygen.cli.output import duration, number, printable
 from raygen.models.protocol import Sample
 from raygen.train.events import Plan, Progress
 
@@ -82,13 +82,8 @@ class Display:
         body = "\n".join("  | " + printable(line) for line in shown.splitlines())
         self._line(Text(f"sample at step {number(step)}:\n{body}", style="cyan"))
 
-    def saved(self, step: int, *, best: bool) -> None:
+    def saved(self, step: int) -> None:
         """Says nothing: the live line names the newest checkpoint."""
 
     def _line(self, text: Text) -> None:
         self._console.print(text)
-
-
-def printable(text: str) -> str:
-    """Text in which control characters are visible, so that a model cannot steer a terminal."""
-    return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)

@@ -6,10 +6,8 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from raygen.cli.display import Display
-from raygen.cli.jobs import load_job
+from raygen.cli.jobs import load_job, needs_training
 from raygen.cli.output import duration, number, print_result, table
-from raygen.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from raygen.train.run import Result
@@ -18,10 +16,9 @@ if TYPE_CHECKING:
 def run(args: argparse.Namespace) -> int:
     """Trains, and prints where the result is."""
     loaded = load_job(args)
-    try:
+    with needs_training():
+        from raygen.cli.display import Display
         from raygen.train.run import train
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(error.name or "torch", "train") from error
     with Display() as display:
         result = train(
             loaded.job,

@@ -1,0 +1,40 @@
+"""`raygen plan`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from raygen.cli.jobs import load_job, needs_training
+from raygen.cli.output import duration, number, print_result, size, table
+
+if TYPE_CHECKING:
+    from raygen.train.plan import Estimate
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints what the job will cost here."""
+    loaded = load_job(args)
+    with needs_training():
+        from raygen.train.plan import estimate
+    result = estimate(loaded.job, loaded.path.parent, args.device)
+    print_result(args, asdict(result), _text(result))
+    return 0
+
+
+def _text(e: Estimate) -> str:
+    memory = f"{size(e.state_bytes)} state + {size(e.activation_bytes)} activations"
+    return table(
+        {
+            "device": e.device,
+            "parameters": number(e.parameters),
+            "memory": f"{memory} of {size(e.available_bytes)} available",
+            "micro-batch": f"{number(e.micro_batch_size)} (largest that fits: about {number(e.largest_micro_batch)})",
+            "steps": f"{number(e.steps)} ({e.epochs:.2f} epochs of {number(e.samples_per_epoch)} samples)",
+            e.unit: number(e.units),
+            "step": f"{e.step_seconds * 1000:.1f} ms ({number(round(e.units / e.steps / e.step_seconds))} {e.unit}/s)",
+            "time": f"{duration(e.seconds)}, without evaluation and samples",
+            "checkpoint": size(e.checkpoint_bytes),
+        }
+    )

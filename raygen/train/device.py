@@ -1,0 +1,105 @@
+"""Chooses the device, and fits a job's scale to one machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+
+import torch
+
+from raygen.errors import InputError
+from raygen.spec import TrainingJob
+
+DEVICES = ("auto", "cuda", "mps", "cpu")
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device to train on.
+
+    Args:
+        name: `cuda`, `mps` or `cpu`; `auto` takes the first of these that is there.
+
+    Raises:
+        InputError: this machine has no such device.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(device for device, available in there.items() if available)
+    if not there.get(name, False):
+        known = ", ".join(device for device, available in there.items() if available)
+        raise InputError(f"this machine has no device {name!r}", where="--device", remedy=f"Choose one of: {known}.")
+    return torch.device(name)
+
+
+def device_name(device: torch.device) -> str:
+    """The device as its maker calls it, for records."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{_processor()}, {torch.get_num_threads()} threads" if device.type == "cpu" else _processor()
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123 (no such file outside Linux)
+            for line in lines:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def fit(job: TrainingJob, device: torch.device) -> tuple[TrainingJob, list[str]]:
+    """Fits the scale of a job to one worker on this machine.
+
+    Returns:
+        The job that runs here, and one sentence for every change.
+    """
+    scale = job.spec.scale
+    changes: dict[str, int] = {}
+    notes: list[str] = []
+    if scale.workers != 1:
+        changes["workers"] = 1
+        notes.append(
+            f"scale.workers: {scale.workers} -> 1; this machine runs one worker"
+            " (batches, order and noise do not depend on it)"
+        )
+    gpus = 1 if device.type == "cuda" else 0
+    if scale.gpus_per_worker > gpus:
+        changes["gpus_per_worker"] = gpus
+        notes.append(f"scale.gpusPerWorker: {scale.gpus_per_worker} -> {gpus}; the device is {device.type}")
+    cores = available_cores()
+    if scale.cpus_per_worker is not None and scale.cpus_per_worker > cores:
+        changes["cpus_per_worker"] = cores
+        notes.append(f"scale.cpusPerWorker: {scale.cpus_per_worker} -> {cores}; this machine has {cores} cores")
+    if not changes:
+        return job, []
+    spec = job.spec.model_copy(update={"scale": scale.model_copy(update=changes)})
+    return job.model_copy(update={"spec": spec}), notes
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def should_compile(mode: str, device: torch.device) -> bool:
+    """Whether to use torch.compile, given `training.compile`.
+
+    Raises:
+        InputError: `Always`, but there is no compiler.
+    """
+    if mode == "Never":
+        return False
+    compiler = shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++") or shutil.which("clang++")
+    if mode == "Always":
+        if compiler is None:
+            raise InputError(
+                "torch.compile needs a C++ compiler, and none was found",
+                where="spec.training.compile",
+                remedy="Install g++ or clang++, or set compile: Auto.",
+            )
+        return True
+    # On CPU it gains nothing for small models: 46.9 against 40.1 ms a step, and 34 s to compile.
+    return device.type == "cuda" and compiler is not None

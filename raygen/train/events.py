@@ -1,0 +1,97 @@
+"""What a run tells those who watch it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from raygen.models.protocol import Sample
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is about to run.
+
+    Attributes:
+        run: URI of the run directory.
+        attempt: Number of this attempt, from 1.
+        parameters: Trained parameters.
+        device: Name of the device.
+        first_step: Step that comes first; above 1 when the run goes on.
+        steps: Last step.
+    """
+
+    run: str
+    attempt: int
+    parameters: int
+    device: str
+    first_step: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training is.
+
+    Attributes:
+        step: Steps done.
+        steps: Steps in all.
+        loss: Training loss of the newest step that was read from the device.
+        throughput: Units per second over the newest steps.
+        unit: What throughput counts, tokens for text.
+        seconds_left: Estimated time to the last step.
+        checkpoint: Step of the newest checkpoint, or None.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    throughput: float
+    unit: str
+    seconds_left: float
+    checkpoint: int | None
+
+
+class Observer(Protocol):
+    """Takes the events of a run; called on the training thread, so it must not block."""
+
+    def notice(self, message: str) -> None:
+        """Something that a person should know."""
+
+    def started(self, plan: Plan) -> None:
+        """Training is about to begin."""
+
+    def progressed(self, progress: Progress) -> None:
+        """Some steps are done."""
+
+    def evaluated(self, step: int, values: Mapping[str, float]) -> None:
+        """The validation split was measured."""
+
+    def sampled(self, step: int, samples: Sequence[Sample]) -> None:
+        """The model generated."""
+
+    def saved(self, step: int) -> None:
+        """A checkpoint is on its way to storage."""
+
+
+class Silent:
+    """An observer that does nothing."""
+
+    def notice(self, message: str) -> None:
+        """Does nothing."""
+
+    def started(self, plan: Plan) -> None:
+        """Does nothing."""
+
+    def progressed(self, progress: Progress) -> None:
+        """Does nothing."""
+
+    def evaluated(self, step: int, values: Mapping[str, float]) -> None:
+        """Does nothing."""
+
+    def sampled(self, step: int, samples: Sequence[Sample]) -> None:
+        """Does nothing."""
+
+    def saved(self, step: int) -> None:
+        """Does nothing."""

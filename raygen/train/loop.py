@@ -1,0 +1,244 @@
+"""The training loop. It knows steps and time, but no model family, no Ray and no cluster."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from raygen.checkpoint import Writer
+from raygen.evaluation.metrics import FORMULAS, evaluate
+from raygen.models.protocol import Batch, Family, MicroBatch, Sample, SampleRequest
+from raygen.spec import Samples, TrainingJob
+from raygen.train.events import Observer
+from raygen.train.recorder import Recorder
+from raygen.train.state import averaged, capture
+from raygen.train.stop import Stop
+from raygen.train.updates import NetworkUpdate
+
+Arrays = dict[str, NDArray[np.int64]]
+
+
+class Data(Protocol):
+    """What the loop asks of a data set.
+
+    Attributes:
+        unit: What throughput counts.
+        units_per_sample: How many of them a sample has.
+    """
+
+    unit: str
+    units_per_sample: int
+
+    def train_batch(self, positions: range) -> Arrays:
+        """The samples at these positions."""
+
+    def validation_batches(self, size: int) -> Iterator[Arrays]:
+        """The whole validation split, `size` samples at a time."""
+
+
+@dataclass
+class State:
+    """What the loop must remember to go on exactly, besides tensors.
+
+    Attributes:
+        step: Steps done; the data position is step x global batch size.
+        best: Best value of each metric so far.
+        without_gain: Evaluations in a row without a gain in the metric that earlyStopping names.
+        metrics: Values of the newest evaluation.
+        measured: Step of the newest evaluation, 0 before the first.
+    """
+
+    step: int
+    best: dict[str, float]
+    without_gain: int
+    metrics: dict[str, float]
+    measured: int
+
+    @classmethod
+    def new(cls) -> State:
+        """The state before the first step."""
+        return cls(step=0, best={}, without_gain=0, metrics={}, measured=0)
+
+    def values(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+
+@dataclass
+class Session:
+    """Everything that a loop works with; `job` is resolved and fits this machine."""
+
+    job: TrainingJob
+    steps: int
+    family: Family
+    updates: dict[str, NetworkUpdate]
+    data: Data
+    device: torch.device
+    recorder: Recorder
+    writer: Writer
+    stop: Stop
+    observer: Observer
+    keep_samples: Callable[[int, list[Sample]], None]
+    clock: Callable[[], float] = time.monotonic
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a loop ended: `reason` is Completed, EarlyStopped, or the signal that stopped it."""
+
+    reason: str
+    stopped: bool = False
+
+
+def run_loop(s: Session, state: State) -> Ending:
+    """Trains from `state.step` + 1 to `s.steps`, and leaves a checkpoint of the last step that it did.
+
+    Raises:
+        DivergedError: the loss is no longer a number.
+        FencedError: a newer attempt has taken over.
+        OutputError: the output cannot be written.
+    """
+    s.recorder.begin(state.step)
+    saved_at = s.clock()
+    ending = Ending("Completed")
+    while state.step < s.steps:
+        step = state.step + 1
+        if s.stop.requested:
+            ending = Ending(s.stop.reason or "", stopped=True)
+            break
+        torch.manual_seed(step_seed(s.job.spec.training.seed, step))
+        rates = {name: update.schedule(step) for name, update in s.updates.items()}
+        scalars = s.family.step(micro_batches(s.job, s.data, s.device, step), s.updates)
+        state.step = step
+        s.recorder.step(step, scalars, rates)
+        better = _evaluate(s, state) if _due(step, s.job.spec.evaluation.every_steps, s.steps) else False
+        _sample(s, step)
+        overdue = s.clock() - saved_at >= (s.job.spec.checkpoint.every_seconds or float("inf"))
+        if better or overdue or _due(step, s.job.spec.checkpoint.every_steps, s.steps):
+            save(s, state)
+            saved_at = s.clock()
+        if _gave_up(s, state):
+            ending = Ending("EarlyStopped")
+            break
+    if s.recorder.saved != state.step and state.step:
+        save(s, state)
+    return ending
+
+
+def micro_batches(job: TrainingJob, data: Data, device: torch.device, step: int) -> list[MicroBatch]:
+    """The samples of a step, from 1, in parts of at most `microBatchSize`, on the device."""
+    size = job.spec.training.global_batch_size
+    part = job.spec.training.micro_batch_size or size
+    first = (step - 1) * size
+    starts = range(first, first + size, part)
+    ends = (min(start + part, first + size) for start in starts)
+    return [
+        MicroBatch(to_device(data.train_batch(range(start, end)), device), (end - start) / size)
+        for start, end in zip(starts, ends, strict=True)
+    ]
+
+
+def to_device(arrays: Arrays, device: torch.device) -> Batch:
+    """Arrays as tensors on a device; from pinned memory to CUDA, so that the copy waits for nothing."""
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+    if device.type == "cuda":
+        return {name: t.pin_memory().to(device, non_blocking=True) for name, t in tensors.items()}
+    return {name: t.to(device) for name, t in tensors.items()}
+
+
+def step_seed(seed: int, step: int) -> int:
+    """Seed of the random draws of a step, so that a step draws the same after any interruption."""
+    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def save(s: Session, state: State) -> None:
+    """Hands the state to the writer of checkpoints, after everything measured up to it."""
+    s.recorder.flush()
+    keep = s.job.spec.checkpoint.keep_best
+    metric = state.metrics[keep.metric] if keep is not None and state.measured == state.step else None
+    tensors, values = capture(s.family, s.updates)
+    s.writer.save(state.step, tensors, {"loop": state.values(), "optimizers": values}, metric=metric)
+    s.recorder.saved = state.step
+    s.observer.saved(state.step)
+
+
+def _due(step: int, every: int | None, steps: int) -> bool:
+    return step == steps or (every is not None and step % every == 0)
+
+
+def _evaluate(s: Session, state: State) -> bool:
+    """Measures, records, and says whether the metric that keepBest names got better."""
+    spec = s.job.spec.evaluation
+    if not spec.metrics:
+        return False
+    s.recorder.flush()
+    size = max(s.job.spec.training.micro_batch_size or s.job.spec.training.global_batch_size, 64)
+    batches = (to_device(arrays, s.device) for arrays in s.data.validation_batches(size))
+    with averaged(s.updates):
+        values = evaluate(s.family, batches, spec.metrics, go_on=lambda: not s.stop.requested)
+    s.recorder.paused()
+    if values is None:
+        return False
+    state.metrics, state.measured = values, state.step
+    s.recorder.evaluation(state.step, values)
+    s.observer.evaluated(state.step, values)
+    return _note_gains(s.job, state, values)
+
+
+def _note_gains(job: TrainingJob, state: State, values: dict[str, float]) -> bool:
+    lower = {m.name: FORMULAS[m.type].lower_is_better for m in job.spec.evaluation.metrics}
+    keep, early = job.spec.checkpoint.keep_best, job.spec.training.early_stopping
+    better = False
+    for name, value in values.items():
+        gain = _gain(value, state.best.get(name), lower=lower[name])
+        if early is not None and name == early.metric:
+            state.without_gain = 0 if gain > early.min_delta else state.without_gain + 1
+        if gain > 0:
+            state.best[name] = value
+            if keep is not None and name == keep.metric:
+                better = True
+    return better
+
+
+def _gain(value: float, best: float | None, *, lower: bool) -> float:
+    if best is None:
+        return float("inf")
+    return best - value if lower else value - best
+
+
+def _gave_up(s: Session, state: State) -> bool:
+    early = s.job.spec.training.early_stopping
+    return early is not None and state.without_gain >= early.patience and state.step < s.steps
+
+
+def _sample(s: Session, step: int) -> None:
+    spec = s.job.spec.evaluation.samples
+    if spec is None or not _due(step, spec.every_steps, s.steps) or s.stop.requested:
+        return
+    s.recorder.flush()
+    with averaged(s.updates):
+        samples = s.family.sample(sample_request(spec, s.job.spec.training.seed))
+    s.recorder.paused()
+    s.keep_samples(step, samples)
+    s.observer.sampled(step, samples)
+
+
+def sample_request(spec: Samples, seed: int) -> SampleRequest:
+    """The job's way of sampling, with the same seed at every step, so that steps compare."""
+    return SampleRequest(
+        count=spec.count,
+        seed=seed,
+        prompts=spec.prompts,
+        max_tokens=spec.max_tokens,
+        temperature=spec.temperature,
+        top_k=spec.top_k,
+        top_p=spec.top_p,
+        min_p=spec.min_p,
+        repetition_penalty=spec.repetition_penalty,
+    )

@@ -1,0 +1,130 @@
+"""Looks at everything that may be wrong with a job before it trains: the machine, the output, the data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from raygen.checkpoint import Loaded, latest
+from raygen.errors import InputError, OutputError
+from raygen.models.registry import FAMILIES
+from raygen.spec import TrainingJob, diff, may_change, parse, resolve
+from raygen.storage import open_storage
+from raygen.train.device import choose_device, fit
+from raygen.train.environment import describe_environment
+from raygen.train.rundir import RunDirectory
+from raygen.train.runs import Run
+
+
+@dataclass
+class Prepared:
+    """A job that can run: everything that may be wrong has been looked at."""
+
+    job: TrainingJob
+    directory: RunDirectory
+    document: dict[str, Any]
+    data: Any
+    device: torch.device
+    steps: int
+    found: Loaded | None
+    notices: list[str]
+    parent: Run | None
+    new: bool
+
+
+def placed(job: TrainingJob, output: str | None, run: str | None) -> TrainingJob:
+    """The job with another output folder or run name, where one is given."""
+    place = job.spec.output.model_dump(exclude_none=True) | {
+        key: value for key, value in (("uri", output), ("run", run)) if value is not None
+    }
+    return parse(_with_output(job, place))
+
+
+def _with_output(job: TrainingJob, output: dict[str, Any]) -> dict[str, Any]:
+    document = job.model_dump(mode="json", exclude_none=True)
+    document["spec"]["output"] = output
+    return document
+
+
+def prepare(
+    job: TrainingJob, base: Path, parent: str | None, device_name: str, *, strict: bool
+) -> Prepared:
+    """Everything up to the first write, and up to the first step of training.
+
+    Raises:
+        InputError: something is wrong; says what, where and what to do.
+    """
+    base = base.resolve()
+    device = choose_device(device_name)
+    resolved = resolve(job)
+    fitted, notices = fit(resolved, device)
+    if strict and notices:
+        raise InputError(
+            "the job's scale does not fit this machine: " + "; ".join(notices),
+            where="spec.scale",
+            remedy="Change spec.scale, or leave out --strict.",
+        )
+    output = resolved.spec.output
+    directory = RunDirectory(open_storage(output.uri), output.run or job.metadata.name)
+    existing = directory.read_job()
+    if existing is not None:
+        _refuse_other_job(existing, resolved, directory.uri)
+        if parent is not None:
+            raise OutputError(
+                "the run exists already, so it cannot start from another one",
+                where=directory.uri,
+                remedy="Leave out --from to continue it, or choose another --run.",
+            )
+    ancestor = Run.open(parent) if parent is not None else None
+    source = FAMILIES[job.spec.model.type].data
+    files = directory.read_data_files() if existing is not None else ancestor.data_files() if ancestor else {}
+    data = import_module(source).open_data(resolved, base, files)
+    if existing is not None and existing["data"]["fingerprint"] != data.fingerprint:
+        raise OutputError(
+            "the data is not the data that this run began with",
+            where=directory.uri,
+            remedy="Restore the data, or choose another --run.",
+        )
+    if existing is None:
+        directory.probe()
+    found = latest(directory.checkpoints) if existing is not None else None
+    notices += [f"checkpoint of step {s.step} passed over: {s.reason}" for s in found.skipped] if found else []
+    document = existing or {
+        "job": resolved.model_dump(mode="json"),
+        "base": str(base),
+        "environment": describe_environment(device, base),
+        "data": {"fingerprint": data.fingerprint, "samplesPerEpoch": data.samples_per_epoch},
+        "seed": resolved.spec.training.seed,
+        "parent": ancestor.identity() if ancestor else None,
+    }
+    return Prepared(
+        fitted, directory, document, data, device, count_steps(resolved, data), found, notices, ancestor, existing is None
+    )
+
+
+def _refuse_other_job(existing: Mapping[str, Any], job: TrainingJob, uri: str) -> None:
+    before = parse(existing["job"])
+    changes = [change for change in diff(before, job) if not may_change(change.path)]
+    if changes:
+        raise OutputError(
+            "this run belongs to a job that differs:\n" + "\n".join(f"  {change}" for change in changes),
+            where=uri,
+            remedy="Choose another --run; add --from to start it from this run's weights.",
+        )
+
+
+def count_steps(job: TrainingJob, data: Any) -> int:
+    """Optimizer steps of a job's duration."""
+    duration, size = job.spec.training.duration, job.spec.training.global_batch_size
+    if duration.steps is not None:
+        return duration.steps
+    if duration.epochs is not None:
+        return max(math.ceil(duration.epochs * data.samples_per_epoch / size), 1)
+    assert duration.tokens is not None  # exactly one of the three is given
+    return math.ceil(duration.tokens / (size * data.units_per_sample))

@@ -1,0 +1,165 @@
+"""A run that exists: its job, its checkpoints, and what can be made from them."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Self, cast
+
+
+from raygen.checkpoint import Loaded, best_step, latest, load
+from raygen.errors import InputError, OutputError, RunError
+from raygen.evaluation.metrics import metric_direction
+from raygen.models.protocol import Family, HuggingFaceModel, Sample, SampleRequest, Vocabulary
+from raygen.models.registry import FAMILIES, build_family
+from raygen.spec import TrainingJob, parse
+from raygen.storage import open_storage
+from raygen.train.device import choose_device
+from raygen.train.rundir import RunDirectory
+from raygen.train.state import restore_weights
+
+
+class Run:
+    """A run directory with a job in it.
+
+    Attributes:
+        directory: The run directory.
+        document: job.json.
+        job: The resolved job.
+    """
+
+    def __init__(self, directory: RunDirectory, document: dict[str, Any]) -> None:
+        self.directory = directory
+        self.document = document
+        self.job: TrainingJob = parse(document["job"])
+
+    @classmethod
+    def open(cls, uri: str | Path) -> Self:
+        """Opens a run directory.
+
+        Raises:
+            InputError: there is no run.
+        """
+        parent, _, name = str(uri).rstrip("/").rpartition("/")
+        directory = RunDirectory(open_storage(parent or "."), name)
+        document = directory.read_job()
+        if document is None:
+            raise InputError(
+                "there is no run: job.json is missing",
+                where=directory.uri,
+                remedy="Give the folder that `raygen train` named, for example runs/gpt-tiny.",
+            )
+        return cls(directory, document)
+
+    def identity(self) -> dict[str, Any]:
+        """What a child run remembers of this one."""
+        return {"uri": self.directory.uri, "step": self.checkpoint().step}
+
+    def data_files(self) -> dict[str, bytes]:
+        """What the data set kept with the run, the tokenizer for text."""
+        return self.directory.read_data_files()
+
+    def vocabulary(self) -> Vocabulary:
+        """The run's tokenizer."""
+        reader = import_module(FAMILIES[self.job.spec.model.type].data)
+        return cast("Vocabulary", reader.open_vocabulary(self.data_files()))
+
+    def checkpoint(self, step: int | None = None) -> Loaded:
+        """A verified checkpoint.
+
+        Args:
+            step: Which. Default: the best one if the job keeps it, else the newest that verifies.
+
+        Raises:
+            CheckpointError: the one asked for is missing or damaged.
+            RunError: there is none.
+        """
+        storage = self.directory.checkpoints
+        if step is not None:
+            return load(storage, step)
+        keep = self.job.spec.checkpoint.keep_best
+        best = best_step(storage, metric_direction(self.job, keep.metric)) if keep is not None else None
+        if best is not None:
+            return load(storage, best)
+        found = latest(storage)
+        if found is None:
+            raise RunError(
+                "the run has no complete checkpoint yet",
+                where=self.directory.uri,
+                remedy="Let it train until its first checkpoint.",
+            )
+        return found
+
+    def family(self, step: int | None = None, device: str = "auto") -> Family:
+        """The model with the weights of a checkpoint, averaged ones where the run has them."""
+        family = build_family(self.job, self.vocabulary(), choose_device(device))
+        restore_weights(family, self.checkpoint(step))
+        for network in family.networks.values():
+            network.eval()
+        return family
+
+    def sample(
+        self, request: SampleRequest, *, step: int | None = None, device: str = "auto"
+    ) -> list[Sample]:
+        """Generates from a checkpoint."""
+        return self.family(step, device).sample(request)
+
+    def export_huggingface(self, target: Path, *, step: int | None = None) -> list[Path]:
+        """Writes config.json, model.safetensors and the tokenizer's files, which `transformers` loads.
+
+        Raises:
+            ExportError: no Hugging Face architecture computes the same.
+            OutputError: the folder is not empty or cannot be written.
+        """
+        model = self.family(step, "cpu").huggingface()
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise OutputError(
+                "the target is not an empty folder", where=str(target), remedy="Name a new folder."
+            )
+        storage = open_storage(str(target))
+        files = _huggingface_files(model, self.data_files(), self.vocabulary())
+        for name, content in files.items():
+            storage.write(name, content)
+        return [target / name for name in files]
+
+
+def _huggingface_files(
+    model: HuggingFaceModel, data_files: dict[str, bytes], vocabulary: Vocabulary
+) -> dict[str, bytes]:
+    from safetensors.torch import save
+
+    files = {
+        "config.json": _json(model.config),
+        "generation_config.json": _json(
+            {k: v for k, v in model.config.items() if k in ("bos_token_id", "eos_token_id")}
+        ),
+        "model.safetensors": save(model.tensors, metadata={"format": "pt"}),
+    }
+    if "tokenizer.json" in data_files:
+        files["tokenizer.json"] = data_files["tokenizer.json"]
+        end = "<|endoftext|>" if vocabulary.end_of_text is not None else None
+        files["tokenizer_config.json"] = _json(
+            {
+                "tokenizer_class": "PreTrainedTokenizerFast",
+                "model_max_length": model.config["max_position_embeddings"],
+                "clean_up_tokenization_spaces": False,
+                "eos_token": end,
+                "bos_token": end,
+            }
+        )
+    return files
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
+
+
+def write_samples(directory: RunDirectory, step: int, samples: list[Sample]) -> None:
+    """Keeps the samples of a step: texts as JSON lines, images as PNG files."""
+    texts = [s for s in samples if s.text is not None]
+    if texts:
+        lines = "".join(json.dumps({"prompt": s.prompt, "text": s.text}) + "\n" for s in texts)
+        directory.write_sample(step, "texts.jsonl", lines.encode())
+    for number, sample in enumerate(s for s in samples if s.png is not None):
+        directory.write_sample(step, f"image-{number:03}.png", sample.png or b"")
