@@ -73,8 +73,8 @@ class Mortal:
         self._dies("after")
 
     def delete_prefix(self, prefix: str) -> None:
-        """Object by object, as an object store does, so that a death can fall between two."""
-        for entry in list(self._inner.list(prefix)):
+        """Object by object, in the worst order, so that a death can fall between two."""
+        for entry in reversed(list(self._inner.list(prefix))):
             self.delete(entry.key)
         self._inner.delete_prefix(prefix)
 

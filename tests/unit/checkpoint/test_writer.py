@@ -221,6 +221,7 @@ def test_a_kill_at_any_moment_of_a_save_loses_nothing(tmp_path: Path, moment: st
             assert_is_step(newest, newest.step)
             verifying = [step for step in (100, 200, 300) if step in steps(storage)]
             assert len(verifying) >= 2
+            assert all(folder.complete for folder in survey(storage) if folder.manifest)
             for step in verifying:
                 assert_is_step(load(storage, step), step)
         save(storage, 400, attempt=2)
