@@ -40,7 +40,9 @@ __all__ = ["RaygenError", "Result", "Run", "TrainingJob", "ValidationError", "__
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'raygen' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    module = import_module(_HOMES[name])
+    # The package raygen.train is callable; see there.
+    return module if name == "train" else getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -170,14 +170,15 @@ class Training(Spec):
         ),
         Rule(
             fields=("duration", "schedule"),
-            at="schedule.warmupSteps",
+            at="schedule.decaySteps",
             holds=lambda self: self.duration.steps is None
-            or self.schedule.warmup_steps + (self.schedule.decay_steps or 0) <= self.duration.steps,
-            rule="must fit into duration.steps together with decaySteps",
-            remedy="Lower warmupSteps or decaySteps, or raise duration.steps.",
+            or self.schedule.decay_steps is None
+            or self.schedule.warmup_steps + self.schedule.decay_steps <= self.duration.steps,
+            rule="must fit into duration.steps after warmupSteps",
+            remedy="Lower decaySteps or warmupSteps, or raise duration.steps.",
             cel=(
-                "!has(self.duration.steps) || self.schedule.warmupSteps"
-                " + (has(self.schedule.decaySteps) ? self.schedule.decaySteps : 0) <= self.duration.steps"
+                "!has(self.duration.steps) || !has(self.schedule.decaySteps) || (has(self.schedule.warmupSteps)"
+                " ? self.schedule.warmupSteps : 0) + self.schedule.decaySteps <= self.duration.steps"
             ),
         ),
     )

@@ -1,0 +1,131 @@
+"""Fills in the defaults that follow from other fields, once; what the user set is never changed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from raygen.spec.base import Spec
+from raygen.spec.job import TrainingJob
+from raygen.spec.model import Transformer
+from raygen.spec.training import Optimizer, Schedule, Training
+
+S = TypeVar("S", bound=Spec)
+
+SWIGLU_MULTIPLE = 8
+"""Widths are rounded up to this, so that matrix kernels have whole tiles."""
+
+OPTIMIZER_DEFAULTS: dict[str, dict[str, Any]] = {
+    "SGD": {"momentum": 0.0, "nesterov": False},
+    "Adam": {"betas": (0.9, 0.999), "epsilon": 1e-8},
+    "AdamW": {"betas": (0.9, 0.95), "epsilon": 1e-8},
+    "AdaGrad": {"epsilon": 1e-10},
+    "Muon": {
+        "betas": (0.9, 0.95),
+        "epsilon": 1e-8,
+        "momentum": 0.95,
+        "nesterov": True,
+        "matrix_learning_rate": 0.02,
+    },
+}
+
+
+def resolve(job: TrainingJob) -> TrainingJob:
+    """The job with every default written out. Resolving again changes nothing."""
+    spec = job.spec
+    tokenizer = spec.data.tokenizer
+    model = spec.model
+    if model.transformer is not None:
+        model = _filled(model, {}, {"transformer": _transformer(model.transformer)})
+    data = _filled(
+        spec.data,
+        {},
+        {"tokenizer": _filled(tokenizer, {"vocabulary_size": 4096} if tokenizer.type == "BPE" else {})},
+    )
+    output = _filled(spec.output, {"run": job.metadata.name})
+    resolved = _filled(
+        spec, {}, {"model": model, "data": data, "training": _training(spec.training), "output": output}
+    )
+    return _filled(job, {}, {"spec": resolved})
+
+
+def _transformer(a: Transformer) -> Transformer:
+    if a.activation == "SwiGLU":
+        # Three matrices instead of two: 8/3 of the width costs what 4 times the width costs without a gate.
+        width = -(-8 * a.hidden_size // (3 * SWIGLU_MULTIPLE)) * SWIGLU_MULTIPLE
+    else:
+        width = 4 * a.hidden_size
+    return _filled(a, {"kv_heads": a.heads, "feed_forward_size": width})
+
+
+def _training(training: Training) -> Training:
+    optimizer: Optimizer = _filled(training.optimizer, OPTIMIZER_DEFAULTS[training.optimizer.type])
+    schedule: Schedule = training.schedule
+    if schedule.type != "Constant":
+        final = optimizer.learning_rate / 10 if schedule.type == "Cosine" else 0.0
+        schedule = _filled(schedule, {"final_learning_rate": final})
+    return _filled(training, {}, {"optimizer": optimizer, "schedule": schedule})
+
+
+def _filled(model: S, defaults: dict[str, Any], replaced: dict[str, Any] | None = None) -> S:
+    missing = {name: value for name, value in defaults.items() if getattr(model, name) is None}
+    return model.model_copy(update=missing | (replaced or {}))
+
+
+CHANGEABLE = (
+    "metadata.annotations",
+    "metadata.labels",
+    "metadata.namespace",
+    "spec.checkpoint",
+    "spec.data.train.sources",
+    "spec.data.validation",
+    "spec.evaluation",
+    "spec.output",
+    "spec.scale",
+    "spec.tracking",
+    "spec.training.compile",
+    "spec.training.duration",
+    "spec.training.earlyStopping",
+    "spec.training.microBatchSize",
+)
+"""What may differ between attempts of one run. Where data is may change; what it is, is held by its fingerprint."""
+
+
+def may_change(path: str) -> bool:
+    """Whether a value may differ between attempts of one run."""
+    return any(path == allowed or path.startswith((allowed + ".", allowed + "[")) for allowed in CHANGEABLE)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A value that differs between two jobs.
+
+    Attributes:
+        path: Where, as keys with dots.
+        before: The value in the run.
+        after: The value now.
+    """
+
+    path: str
+    before: Any
+    after: Any
+
+    def __str__(self) -> str:
+        return f"{self.path}: {json.dumps(self.before)} in the run, {json.dumps(self.after)} now"
+
+
+def diff(before: TrainingJob, after: TrainingJob) -> list[Change]:
+    """Every value that differs between two resolved jobs, by path."""
+    old, new = (dict(_leaves(job.model_dump(mode="json"), "")) for job in (before, after))
+    return [
+        Change(path, old.get(path), new.get(path))
+        for path in sorted(old.keys() | new.keys())
+        if old.get(path) != new.get(path)
+    ]
+
+
+def _leaves(value: Any, path: str) -> list[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        return [leaf for k, v in value.items() for leaf in _leaves(v, f"{path}.{k}" if path else k)]
+    return [(path, value)]
