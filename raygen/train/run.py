@@ -30,7 +30,7 @@ from raygen.train.rundir import REPORT, Attempt, RunDirectory
 from raygen.train.runs import Run, write_samples
 from raygen.train.state import restore, restore_weights
 from raygen.train.stop import Stop
-from raygen.train.tracking import Tracker, open_trackers
+from raygen.train.trackers import Tracker, open_trackers
 from raygen.train.updates import NetworkUpdate, make_updates
 
 EXIT_CODES = {"Succeeded": 0, "Stopped": 3, "DryRun": 0}
@@ -209,7 +209,7 @@ def _session(
     if should_compile(p.job.spec.training.compile, p.device):
         for network in family.networks.values():
             network.compile()
-    trackers = open_trackers(p.job, p.directory, attempt, state.step, observer.notice)
+    trackers = open_trackers(p.job, p.directory, state.step, observer.notice)
     for tracker in trackers:
         stack.callback(tracker.close)
     keep = p.job.spec.checkpoint.keep_best

@@ -1,0 +1,146 @@
+"""Gathers what a run directory holds into its report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from raygen.checkpoint import survey
+from raygen.evaluation.chart import Chart, Curve, draw, smooth
+from raygen.evaluation.metrics import FORMULAS
+from raygen.evaluation.report import Figure, ReportData, SampleSet, render
+from raygen.train.recorder import EVALUATION, TRAIN
+from raygen.train.rundir import REPORT, Line, RunDirectory
+from raygen.train.runs import Run
+
+
+def write_report(run: Run) -> str:
+    """Writes report.html into the run directory; returns where it is.
+
+    Raises:
+        OutputError: the output cannot be written.
+    """
+    run.directory.storage.write(REPORT, render(gather(run)).encode("utf-8", "replace"))
+    return f"{run.directory.uri}/{REPORT}"
+
+
+def gather(run: Run) -> ReportData:
+    """What the report shows."""
+    directory, job = run.directory, run.job
+    metrics = directory.read_metrics()
+    attempts = directory.attempts()
+    outcome = directory.read_outcome() or {}
+    current = outcome if attempts and outcome.get("attempt") == attempts[-1].number else {}
+    train = [line for line in metrics.lines if line.kind == TRAIN]
+    evaluated = [line for line in metrics.lines if line.kind == EVALUATION]
+    resumed = [a.resumed_from for a in attempts if a.resumed_from]
+    return ReportData(
+        title=directory.name,
+        subtitle=_subtitle(run),
+        state=str(current.get("state", "Running")),
+        explanation=" ".join(str(current[k]) for k in ("reason", "message", "remedy") if current.get(k)),
+        step=max((line.step for line in train), default=0),
+        steps=int(current.get("steps") or job.spec.training.duration.steps or 0),
+        figures=_figures(run, train, evaluated),
+        charts=_charts(run, train, evaluated, resumed),
+        samples=_samples(directory),
+        attempts=[
+            {
+                "attempt": str(a.number),
+                "began": a.started,
+                "from step": "" if a.resumed_from is None else f"{a.resumed_from:,}",
+                "to step": "" if a.last_step is None else f"{a.last_step:,}",
+                "end": a.cause or "running, or killed",
+            }
+            for a in attempts
+        ],
+        checkpoints=_checkpoints(run),
+        configuration=run.document["job"],
+        environment={
+            **run.document["environment"],
+            "seed": run.document["seed"],
+            "data": run.document["data"],
+            "parent": run.document.get("parent"),
+        },
+    )
+
+
+def _subtitle(run: Run) -> str:
+    parameters = run.document.get("parameters")
+    count = f", {parameters:,} parameters" if parameters else ""
+    return f"{run.job.spec.model.type}{count}, seed {run.document['seed']}"
+
+
+def _figures(run: Run, train: Sequence[Line], evaluated: Sequence[Line]) -> list[Figure]:
+    figures = []
+    for metric in run.job.spec.evaluation.metrics:
+        course = [(line.values[metric.name], line.step) for line in evaluated if metric.name in line.values]
+        if course:
+            formula = FORMULAS[metric.type]
+            best, step = min(course) if formula.lower_is_better else max(course)
+            note = "" if best == course[-1][0] else f"best {best:.4g} at step {step:,}"
+            figures.append(Figure(metric.name, course[-1][0], formula.unit, note))
+    if train:
+        recent = [line.values["loss"] for line in train[-100:] if "loss" in line.values]
+        if recent:
+            figures.append(Figure("training loss", sum(recent) / len(recent), "mean of the last 100 steps"))
+        rates = [v for line in train[-100:] for k, v in line.values.items() if k.endswith("_per_second")]
+        figures.append(Figure("throughput", sorted(rates)[len(rates) // 2], "tokens/s, median"))
+    return figures
+
+
+def _charts(
+    run: Run, train: Sequence[Line], evaluated: Sequence[Line], resumed: Sequence[int]
+) -> list[Chart]:
+    def course(lines: Sequence[Line], name: str) -> list[tuple[int, float]]:
+        return [(line.step, line.values[name]) for line in lines if name in line.values]
+
+    loss = course(train, "loss")
+    curves = [Curve("each step", loss, "thin"), Curve("running mean", smooth(loss))]
+    shown = set()
+    for metric in run.job.spec.evaluation.metrics:
+        if metric.type == "ValidationLoss":
+            curves.append(Curve(f"validation ({metric.name})", course(evaluated, metric.name), "dots"))
+            shown.add(metric.name)
+    charts = [draw("Loss", "nats", curves, resumed)]
+    for metric in run.job.spec.evaluation.metrics:
+        if metric.name not in shown:
+            points = Curve(metric.name, course(evaluated, metric.name), "dots")
+            charts.append(draw(metric.name, FORMULAS[metric.type].unit, [points], resumed))
+    others = sorted({name for line in train for name in line.values} - {"loss"})
+    for name in others:
+        points = course(train, name)
+        pretty = name.replace("_", " ").replace(" per second", "/s")
+        both = [Curve(pretty, points)] if "rate" in name else [
+            Curve("each step", points, "thin"), Curve("running mean", smooth(points))
+        ]
+        charts.append(draw(pretty[:1].upper() + pretty[1:], "", both, resumed))
+    return [chart for chart in charts if chart is not None]
+
+
+def _samples(directory: RunDirectory) -> list[SampleSet]:
+    texts: dict[int, list[tuple[str, str]]] = {}
+    images: dict[int, list[bytes]] = {}
+    for file in directory.samples():
+        data = directory.storage.read(file.key)
+        if file.name.endswith(".png"):
+            images.setdefault(file.step, []).append(data)
+            continue
+        for line in data.splitlines():
+            record = json.loads(line)
+            texts.setdefault(file.step, []).append((record["prompt"], record["text"]))
+    return [
+        SampleSet(step, texts.get(step, ()), images.get(step, ())) for step in sorted(texts.keys() | images.keys())
+    ]
+
+
+def _checkpoints(run: Run) -> list[dict[str, str]]:
+    keep = run.job.spec.checkpoint.keep_best
+    return [
+        {
+            "step": f"{folder.step:,}",
+            **({keep.metric: "" if folder.metric is None else f"{folder.metric:.4f}"} if keep else {}),
+            "state": "complete" if folder.complete else "torn",
+        }
+        for folder in survey(run.directory.checkpoints)
+    ]
