@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from raygen.errors import RaygenError as RaygenError
     from raygen.errors import ValidationError as ValidationError
     from raygen.jobfile import load as load
-    from raygen.train.runs import Run as Run
     from raygen.spec import TrainingJob as TrainingJob
     from raygen.train import Result as Result
     from raygen.train import train as train
+    from raygen.train.runs import Run as Run
 
 __version__ = "0.1.0"
 

@@ -278,5 +278,7 @@ def _index(holder: list[Any], key: str, path: str) -> int:
 
 def _no_such_path(path: str, key: str) -> JobFileError:
     return JobFileError(
-        f"{path} leads nowhere at {key!r}", where="--set", remedy="See docs/reference/trainingjob.md for the paths."
+        f"{path} leads nowhere at {key!r}",
+        where="--set",
+        remedy="See docs/reference/trainingjob.md for the paths.",
     )

@@ -8,13 +8,22 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-HEADER = "# Exact versions of everything that the extras install, tested together. Regenerate: make constraints\n"
+HEADER = (
+    "# Exact versions of everything that the extras install, tested together. Regenerate: make constraints\n"
+)
 PINNED = ("torch==2.13.0", "uv==0.13.9")
 """Versions that are chosen, not resolved."""
 
 
 def main() -> int:
-    command = [Path(sys.executable).with_name("uv"), "pip", "compile", "--quiet", "pyproject.toml", "--all-extras"]
+    command = [
+        Path(sys.executable).with_name("uv"),
+        "pip",
+        "compile",
+        "--quiet",
+        "pyproject.toml",
+        "--all-extras",
+    ]
     options = ["--no-header", "--no-annotate", "--python-version", "3.11", "--constraint", "-"]
     done = subprocess.run(  # noqa: S603 (our own arguments)
         [*command, *options], cwd=ROOT, input="\n".join(PINNED), capture_output=True, text=True, check=True

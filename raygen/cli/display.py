@@ -49,7 +49,9 @@ class Display:
         """Prints what is about to run."""
         self._steps = plan.steps
         self._line(
-            Text(f"run {plan.run}  attempt {plan.attempt}  {number(plan.parameters)} parameters  {plan.device}")
+            Text(
+                f"run {plan.run}  attempt {plan.attempt}  {number(plan.parameters)} parameters  {plan.device}"
+            )
         )
         if plan.first_step > 1:
             self._line(Text(f"continues at step {number(plan.first_step)} of {number(plan.steps)}"))

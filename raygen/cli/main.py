@@ -67,7 +67,9 @@ def build_parser() -> argparse.ArgumentParser:
     sample = verb("sample", "generate from a run")
     sample.add_argument("run", metavar="RUN", help="run directory")
     device_options(sample)
-    sample.add_argument("--prompt", action="append", default=[], help="beginning to continue; may be repeated")
+    sample.add_argument(
+        "--prompt", action="append", default=[], help="beginning to continue; may be repeated"
+    )
     sample.add_argument("--count", type=int, default=1, help="texts for each prompt (default: 1)")
     sample.add_argument("--max-tokens", type=int, default=300, help="tokens after the prompt (default: 300)")
     sample.add_argument("--temperature", type=float, default=0.8, help="0 takes the most likely token")
@@ -111,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print_error(error, as_json=args.json)
         return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)  # noqa: T201
+        print("interrupted", file=sys.stderr)
         return 1
     except BrokenPipeError:
         # The reader of our output is gone (`raygen ... | head`); nobody is left to tell.
@@ -132,6 +134,6 @@ def _print_error(error: RaygenError, *, as_json: bool) -> None:
         }
         if isinstance(error, ValidationError):
             document["faults"] = [fault.to_json() for fault in error.faults]
-        print(json.dumps(document, ensure_ascii=False))  # noqa: T201
+        print(json.dumps(document, ensure_ascii=False))
         return
-    print(f"error: {error}", file=sys.stderr)  # noqa: T201
+    print(f"error: {error}", file=sys.stderr)

@@ -28,7 +28,7 @@ def number(value: float) -> str:
 def size(count: float) -> str:
     """Bytes with a unit."""
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if abs(count) < 1024:  # noqa: PLR2004
+        if abs(count) < 1024:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1024
     return f"{count:.1f} PiB"

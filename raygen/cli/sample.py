@@ -40,11 +40,11 @@ def _check(args: argparse.Namespace) -> None:
     rules = {
         "--count": args.count >= 1,
         "--max-tokens": args.max_tokens >= 1,
-        "--temperature": 0 <= args.temperature <= 100,  # noqa: PLR2004
+        "--temperature": 0 <= args.temperature <= 100,
         "--top-k": args.top_k is None or args.top_k >= 1,
         "--top-p": args.top_p is None or 0 < args.top_p <= 1,
         "--min-p": args.min_p is None or 0 < args.min_p <= 1,
-        "--repetition-penalty": 1 <= args.repetition_penalty <= 10,  # noqa: PLR2004
+        "--repetition-penalty": 1 <= args.repetition_penalty <= 10,
         "--seed": 0 <= args.seed < 2**32,
     }
     wrong = [option for option, holds in rules.items() if not holds]

@@ -54,7 +54,9 @@ def _files(source: Source, base: Path) -> list[Path]:
             remedy="Correct the uri; a relative one starts from the folder of the job file.",
         )
     if not found:
-        raise DataError(f"the {kind} matches no files", where=str(path), remedy="Put files there, or correct the uri.")
+        raise DataError(
+            f"the {kind} matches no files", where=str(path), remedy="Put files there, or correct the uri."
+        )
     return found
 
 
@@ -80,7 +82,9 @@ def _read(path: Path, source: Source) -> Iterator[str]:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(
-            f"cannot be read: {error.strerror}", where=str(path), remedy="Check that the file exists and is readable."
+            f"cannot be read: {error.strerror}",
+            where=str(path),
+            remedy="Check that the file exists and is readable.",
         ) from error
     try:
         text = content.decode("utf-8-sig")

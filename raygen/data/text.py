@@ -156,8 +156,7 @@ def _split(job: TrainingJob, base: Path) -> tuple[list[str], list[str]]:
         return train, []
     if validation.sources is not None:
         return train, read_documents(validation.sources, base)
-    assert validation.fraction is not None  # exactly one of the two is given
-    return split_at(train, 1 - validation.fraction)
+    return split_at(train, 1 - (validation.fraction or 0.0))
 
 
 def split_at(documents: Sequence[str], share: float) -> tuple[list[str], list[str]]:

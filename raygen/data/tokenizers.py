@@ -24,7 +24,11 @@ Tokens = NDArray[np.int32]
 
 def _byte_alphabet() -> list[str]:
     """The printable character that byte-level tokenizers use for each byte (GPT-2's bytes_to_unicode)."""
-    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    printable = [
+        *range(ord("!"), ord("~") + 1),
+        *range(ord("¡"), ord("¬") + 1),
+        *range(ord("®"), ord("ÿ") + 1),
+    ]
     others = [b for b in range(256) if b not in printable]
     table = {b: chr(b) for b in printable} | {b: chr(256 + i) for i, b in enumerate(others)}
     return [table[b] for b in range(256)]
@@ -86,9 +90,10 @@ class Tokenizer:
         """Reads what `to_json` gave."""
         try:
             return cls(tokenizers.Tokenizer.from_str(text))
-        except Exception as error:  # noqa: BLE001 (the library raises bare Exception)
+        except Exception as error:
             raise DataError(
-                f"the saved tokenizer cannot be read: {error}", remedy="Restore tokenizer.json, or start a new run."
+                f"the saved tokenizer cannot be read: {error}",
+                remedy="Restore tokenizer.json, or start a new run.",
             ) from error
 
     def _encode_characters(self, text: str) -> Tokens:

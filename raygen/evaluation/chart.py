@@ -1,15 +1,30 @@
-"""Line charts as inline SVG, drawn here, so that a report needs no script and nothing from outside."""
+"""Line charts as geometry that a template turns into inline SVG; no script, nothing from outside.
+
+Across, places are shares of the plot's width in per cent, so that one drawing fits a phone and a screen
+while its text keeps its size; down, they are pixels from the plot's upper edge.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby, pairwise
+from operator import itemgetter
+from typing import Literal
 
-WIDTH, HEIGHT = 720, 260
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 14, 40
+from raygen.evaluation.axis import Axis, linear_axis, logarithmic_axis
+from raygen.evaluation.wording import label
+
+HEIGHT = 220
+"""Height of the plot in pixels."""
 MAX_POINTS = 500
-TICKS = 5
+MAX_DOTS = 200
+STRIPS = 60
+TONES = 4
+LARGEST = 1e100
+"""Values beyond it in size are not drawn: sums of them would overflow."""
 
 Points = Sequence[tuple[int, float]]
 
@@ -21,30 +36,52 @@ class Curve:
     Attributes:
         name: For the legend.
         points: (step, value), by step.
-        style: `thin` for raw values, `line` for smoothed ones, `dots` for few values.
+        style: `thin` for raw values, `line` for smoothed ones, `dots` for few values. A thin curve has
+            the colour of the curve after it.
     """
 
     name: str
     points: Points
-    style: str = "line"
-
-
-@dataclass(frozen=True)
-class Tick:
-    """A mark on an axis: its place in the picture and its label."""
-
-    place: float
-    label: str
+    style: Literal["thin", "line", "dots"] = "line"
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A curve in picture coordinates: an SVG path, its dots, and tooltips."""
+    """A curve in the plot.
+
+    Attributes:
+        name: For the legend.
+        style: As in `Curve`.
+        tone: Number of its colour, below `TONES`.
+        path: SVG path, 0 to 1000 across and 0 to `HEIGHT` down; broken where values are no numbers.
+        dots: Places of single values: per cent across, pixels down.
+    """
 
     name: str
     style: str
+    tone: int
     path: str
-    dots: tuple[tuple[float, float, str], ...]
+    dots: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A part of the plot that shows its values while a pointer is over it.
+
+    Attributes:
+        left, width: Its place across, in per cent.
+        place: Where its step is, in per cent.
+        lines: What to show: the step, then one line for each curve.
+        marks: The values' places: tone and pixels down.
+        box: Left edge and width of the box around the lines, in pixels from `place`.
+    """
+
+    left: float
+    width: float
+    place: float
+    lines: tuple[str, ...]
+    marks: tuple[tuple[int, float], ...]
+    box: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -54,105 +91,100 @@ class Chart:
     Attributes:
         title: What it shows.
         unit: Of the values.
-        curves: In picture coordinates.
-        x_ticks, y_ticks: Axis marks.
-        resumed: Places on the x axis where an attempt went on.
+        curves: In the order of the legend.
+        x: Marks across: per cent and label.
+        y: Marks down: pixels and label.
+        resumed: Where a later attempt went on: per cent and step.
+        strips: From left to right.
         summary: One sentence for those who cannot see the chart.
+        note: What is not drawn; empty if everything is.
     """
 
     title: str
     unit: str
     curves: tuple[Drawn, ...]
-    x_ticks: tuple[Tick, ...]
-    y_ticks: tuple[Tick, ...]
-    resumed: tuple[float, ...]
+    x: tuple[tuple[float, str], ...]
+    y: tuple[tuple[float, str], ...]
+    resumed: tuple[tuple[float, int], ...]
+    strips: tuple[Strip, ...]
     summary: str
+    note: str
 
 
-def draw(title: str, unit: str, curves: Sequence[Curve], resumed: Sequence[int] = ()) -> Chart | None:
-    """A chart of these curves, or None if there is nothing to draw.
+@dataclass(frozen=True)
+class _Plane:
+    """Turns steps and values into places."""
+
+    x: Axis
+    y: Axis
+
+    def across(self, step: float) -> float:
+        return 100 * self.x.share(step)
+
+    def down(self, value: float) -> float:
+        return HEIGHT * (1 - self.y.share(value))
+
+
+def draw(
+    title: str,
+    unit: str,
+    curves: Sequence[Curve],
+    resumed: Iterable[int] = (),
+    *,
+    scale: Literal["linear", "log"] = "linear",
+) -> Chart | None:
+    """A chart of these curves, or None if they hold no value that can be drawn.
 
     Args:
         title: What it shows.
         unit: Of the values.
-        curves: Values that are not finite are left out.
-        resumed: Steps at which an attempt went on.
+        curves: Values that are not finite leave a gap.
+        resumed: Steps at which a later attempt went on.
+        scale: Of the values; zero or less makes a logarithmic scale linear.
     """
-    finite = [
-        Curve(c.name, [(step, value) for step, value in c.points if math.isfinite(value)], c.style) for c in curves
-    ]
-    finite = [c for c in finite if c.points]
-    if not finite:
+    values = [value for curve in curves for _, value in curve.points if _drawable(value)]
+    steps = [step for curve in curves for step, value in curve.points if _drawable(value)]
+    if not values:
         return None
-    steps = [step for c in finite for step, _ in c.points]
-    values = _central([value for c in finite for _, value in c.points])
-    x_low, x_high = min(steps), max(max(steps), min(steps) + 1)
-    y_ticks = nice_ticks(min(values), max(values))
-    y_low, y_high = y_ticks[0], y_ticks[-1]
-
-    def x(step: float) -> float:
-        return LEFT + (step - x_low) / (x_high - x_low) * (WIDTH - LEFT - RIGHT)
-
-    def y(value: float) -> float:
-        share = (min(max(value, y_low), y_high) - y_low) / (y_high - y_low)
-        return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
-
-    def drawn(curve: Curve) -> Drawn:
-        points = thin(curve.points, MAX_POINTS)
-        path = "M" + "L".join(f"{x(step):.1f} {y(value):.1f}" for step, value in points)
-        few = curve.style == "dots" or len(points) == 1
-        dots = tuple(
-            (round(x(s), 1), round(y(v), 1), f"{curve.name}, step {s:,}: {label(v)}") for s, v in points if few
-        )
-        return Drawn(curve.name, curve.style, path, dots)
-
-    last = ", ".join(f"{c.name} {label(c.points[-1][1])} at step {c.points[-1][0]:,}" for c in finite)
+    low, high = central_range(values)
+    logarithmic = scale == "log" and min(values) > 0
+    plane = _Plane(
+        x=linear_axis(0 if min(steps) <= max(steps) / 10 else min(steps), max(steps), whole=True),
+        y=logarithmic_axis(low, high) if logarithmic else linear_axis(low, high, widen=True),
+    )
+    tones = _tones(curves)
     return Chart(
         title=title,
         unit=unit,
-        curves=tuple(drawn(c) for c in finite),
-        x_ticks=tuple(Tick(round(x(t), 1), f"{t:,.0f}") for t in nice_ticks(x_low, x_high) if x_low <= t <= x_high),
-        y_ticks=tuple(Tick(round(y(t), 1), label(t)) for t in y_ticks),
-        resumed=tuple(round(x(step), 1) for step in resumed if x_low <= step <= x_high),
-        summary=f"{title}: {last}.",
+        curves=tuple(_drawn(curve, tone, plane) for curve, tone in zip(curves, tones, strict=True)),
+        x=tuple((round(plane.across(value), 2), text) for value, text in plane.x.ticks),
+        y=tuple((round(plane.down(value), 1), text) for value, text in plane.y.ticks),
+        resumed=tuple(
+            (round(plane.across(step), 2), step)
+            for step in sorted(set(resumed))
+            if plane.x.low <= step <= plane.x.high
+        ),
+        strips=_strips(curves, tones, plane),
+        summary=_summary(title, unit, curves),
+        note=_note(curves, plane),
     )
 
 
-def _central(values: list[float]) -> list[float]:
-    """Without the extremes of long series, which would flatten the rest of a chart."""
-    if len(values) < 100:  # noqa: PLR2004
-        return values
+def central_range(values: Sequence[float]) -> tuple[float, float]:
+    """Lowest and highest value; of a long series without its rarest extremes, where these would flatten it."""
     ordered = sorted(values)
+    low, high = ordered[0], ordered[-1]
     cut = len(ordered) // 100
-    return ordered[cut // 4 : len(ordered) - cut] or ordered
+    inner_low, inner_high = ordered[cut], ordered[-1 - cut]
+    flattened = high - low > 5 * (inner_high - inner_low) > 0
+    return (inner_low, inner_high) if flattened else (low, high)
 
 
-def nice_ticks(low: float, high: float) -> list[float]:
-    """About five round numbers that span low and high."""
-    if high - low < 1e-12 * max(abs(low), abs(high), 1e-300):
-        margin = abs(high) * 0.05 or 1.0
-        low, high = low - margin, high + margin
-    raw = (high - low) / (TICKS - 1)
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * (1 - 1e-9))
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [n * step for n in range(first, last + 1)]
-
-
-def label(value: float) -> str:
-    """A number with four digits that count, with thousands separators or a power where they help."""
-    if value == 0:
-        return "0"
-    if abs(value) >= 1000:  # noqa: PLR2004
-        return f"{value:,.0f}"
-    return f"{value:.4g}"
-
-
-def thin(points: Points, limit: int) -> list[tuple[int, float]]:
+def downsample(points: Points, limit: int = MAX_POINTS) -> list[tuple[int, float]]:
     """At most `limit` points of a series: the lowest and highest of each of equal parts, and both ends."""
     if len(points) <= limit:
         return list(points)
-    parts = max(limit // 2 - 1, 1)
+    parts = max((limit - 2) // 2, 1)
     kept = {0, len(points) - 1}
     for part in range(parts):
         inside = range(part * len(points) // parts, (part + 1) * len(points) // parts)
@@ -162,13 +194,121 @@ def thin(points: Points, limit: int) -> list[tuple[int, float]]:
 
 
 def smooth(points: Points) -> list[tuple[int, float]]:
-    """A running mean over a fiftieth of the series, so that the course shows through the noise."""
-    window = max(len(points) // 50, 1)
-    result = []
-    total = 0.0
-    for i, (step, value) in enumerate(points):
-        total += value
-        if i >= window:
-            total -= points[i - window][1]
-        result.append((step, total / min(i + 1, window)))
+    """A running mean that remembers a fiftieth of the series, so that the course shows through the noise.
+
+    Values that are not finite are left out.
+    """
+    finite = [(step, value) for step, value in points if _drawable(value)]
+    # Exponential weights, which need no sum over a window: one huge value would spoil its digits for good.
+    keep = 1 - 1 / max(len(finite) / 50, 1)
+    result, mean, weight = [], 0.0, 0.0
+    for step, value in finite:
+        weight = keep * weight + 1
+        mean += (value - mean) / weight
+        result.append((step, mean))
     return result
+
+
+def spread(count: int, limit: int) -> list[int]:
+    """At most `limit` of the numbers below `count`, evenly spread, both ends among them."""
+    chosen = min(limit, count)
+    return sorted({round(i * (count - 1) / max(chosen - 1, 1)) for i in range(chosen)})
+
+
+def _drawable(value: float) -> bool:
+    return math.isfinite(value) and abs(value) <= LARGEST
+
+
+def _tones(curves: Sequence[Curve]) -> list[int]:
+    tones, tone = [], 0
+    for curve in curves:
+        tones.append(tone % TONES)
+        if curve.style != "thin":
+            tone += 1
+    return tones
+
+
+def _drawn(curve: Curve, tone: int, plane: _Plane) -> Drawn:
+    runs = [list(run) for drawn, run in groupby(curve.points, key=lambda p: _drawable(p[1])) if drawn]
+    total = sum(map(len, runs))
+    path, single = "", []
+    for run in runs:
+        limit = max(MAX_POINTS * len(run) // total, 4)
+        kept = downsample(run, limit)
+        path += "M" + "L".join(f"{10 * plane.across(s):.1f} {plane.down(v):.1f}" for s, v in kept)
+        if len(run) == 1:
+            single += run
+    values = [point for run in runs for point in run] if curve.style == "dots" else single
+    shown = [values[i] for i in spread(len(values), MAX_DOTS)]
+    dots = ((round(plane.across(s), 2), round(plane.down(v), 1)) for s, v in shown)
+    return Drawn(curve.name, curve.style, tone, path, tuple(dots))
+
+
+def _strips(curves: Sequence[Curve], tones: Sequence[int], plane: _Plane) -> tuple[Strip, ...]:
+    series = [[p for p in curve.points if _drawable(p[1])] for curve in curves]
+    anchors: set[int] = set()
+    for points in series:
+        anchors.update(points[i][0] for i in spread(len(points), STRIPS))
+    ordered = sorted(anchors)
+    chosen = [ordered[i] for i in spread(len(ordered), 2 * STRIPS)]
+    edges = [plane.x.low, *((a + b) / 2 for a, b in pairwise(chosen)), plane.x.high]
+    return tuple(
+        _strip(step, (left, right), list(zip(curves, tones, series, strict=True)), plane)
+        for step, (left, right) in zip(chosen, pairwise(edges), strict=True)
+    )
+
+
+def _strip(
+    step: int,
+    edges: tuple[float, float],
+    series: Sequence[tuple[Curve, int, Points]],
+    plane: _Plane,
+) -> Strip:
+    lines, marks = [f"step {step:,}"], []
+    for curve, tone, points in series:
+        found = _nearest(points, step)
+        if found is not None and edges[0] <= found[0] <= edges[1]:
+            lines.append(f"{curve.name[:40]} {label(found[1])}")
+            marks.append((tone, round(plane.down(found[1]), 1)))
+    place = plane.across(step)
+    width = 20 + 7 * max(map(len, lines))
+    return Strip(
+        left=round(plane.across(edges[0]), 2),
+        width=round(plane.across(edges[1]) - plane.across(edges[0]), 2),
+        place=round(place, 2),
+        lines=tuple(lines),
+        marks=tuple(marks),
+        box=(10 if place < 50 else -10 - width, width),
+    )
+
+
+def _nearest(points: Points, step: int) -> tuple[int, float] | None:
+    after = bisect_left(points, step, key=itemgetter(0))
+    around = points[max(after - 1, 0) : after + 1]
+    return min(around, key=lambda p: abs(p[0] - step), default=None)
+
+
+def _summary(title: str, unit: str, curves: Sequence[Curve]) -> str:
+    parts = []
+    for curve in curves:
+        finite = [point for point in curve.points if _drawable(point[1])]
+        if finite:
+            (first, start), (last, end) = finite[0], finite[-1]
+            lowest = min(value for _, value in finite)
+            parts.append(
+                f"{curve.name} from {label(start)} at step {first:,} to {label(end)} at step {last:,},"
+                f" lowest {label(lowest)}"
+            )
+    return f"{title}{f' in {unit}' if unit else ''}: {'; '.join(parts)}."
+
+
+def _note(curves: Sequence[Curve], plane: _Plane) -> str:
+    values = [value for curve in curves for _, value in curve.points]
+    broken = sum(not _drawable(value) for value in values)
+    outside = sum(_drawable(value) and not plane.y.low <= value <= plane.y.high for value in values)
+    parts = []
+    if outside:
+        parts.append(f"{outside:,} extreme value{'s' * (outside != 1)} outside the picture")
+    if broken:
+        parts.append(f"{broken:,} value{'s' * (broken != 1)} not finite")
+    return "; ".join(parts)

@@ -84,4 +84,4 @@ def _sums(family: Family, batches: Iterable[Batch], go_on: Callable[[], bool]) -
 
 
 def _exp(value: float) -> float:
-    return math.exp(value) if value < 700 else math.inf  # noqa: PLR2004 (beyond it exp overflows)
+    return math.exp(value) if value < 700 else math.inf

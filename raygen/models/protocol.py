@@ -168,7 +168,7 @@ def sort_parameters(network: nn.Module) -> ParameterGroups:
     for name, parameter in network.named_parameters():
         if id(parameter) in embedded:
             groups.embeddings[name] = parameter
-        elif parameter.ndim >= 2:  # noqa: PLR2004 (a matrix)
+        elif parameter.ndim >= 2:
             groups.matrices[name] = parameter
         else:
             groups.vectors[name] = parameter

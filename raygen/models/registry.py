@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from raygen.models.protocol import Family, Vocabulary
     from raygen.spec import TrainingJob
 
+
 @dataclass(frozen=True)
 class Entry:
     """Where a family is.
@@ -33,7 +34,8 @@ FAMILIES: dict[str, Entry] = {
 class Build(Protocol):
     """Makes a family's networks, with initial weights drawn from the job's seed."""
 
-    def __call__(self, job: TrainingJob, vocabulary: Vocabulary, device: torch.device) -> Family: ...
+    def __call__(self, job: TrainingJob, vocabulary: Vocabulary, device: torch.device) -> Family:
+        """Makes them on a device."""
 
 
 def build_family(job: TrainingJob, vocabulary: Vocabulary, device: torch.device) -> Family:

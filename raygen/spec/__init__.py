@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from raygen.spec.data import Data, Source, Tokenizer
 from raygen.spec.defaults import Change, diff, may_change, resolve
-from raygen.spec.evaluation import Checkpoint, Evaluation, Metric, Output, Samples, Tracking
+from raygen.spec.evaluation import Evaluation, Metric, Samples
 from raygen.spec.faults import Fault
 from raygen.spec.job import API_VERSION, KIND, Metadata, Scale, TrainingJob, TrainingJobSpec
 from raygen.spec.model import Model, Transformer
+from raygen.spec.output import Checkpoint, Output, Tracking
 from raygen.spec.training import Duration, EarlyStopping, Ema, Optimizer, Schedule, Training
 from raygen.spec.validate import check, parse
 

@@ -1,11 +1,13 @@
 """What every object of a job file shares: strict parsing, field metadata, cross-field rules.
 
-A field's description ends with its unit where it has one. Cross-field rules are data (`Rule`), not
-code inside validators, so that the same rule can be checked here and be written as CEL in a CRD.
+A field's description names its unit where it has one ("..., in tokens."). Cross-field rules are data
+(`Rule`), not code inside validators, so that the same rule can be checked here and be written as CEL in
+a CRD. A CRD of raygen has no defaults, so CEL asks with `has()` for every field that may be left out.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Self
@@ -22,10 +24,12 @@ class Rule:
     """A condition over several fields of one object.
 
     Args:
-        fields: Python names of the fields that are read; the rule is checked once they are all valid.
+        fields: Python names of the fields that are read, with dots for fields of fields; the rule is
+            checked once these are valid, whatever else is wrong with the object.
         at: Path of the value at fault below the object, in the job file's spelling; "" is the object.
         holds: The condition, given the object.
-        rule: What must be true, as a sentence without a subject ("must ...").
+        rule: What must be true, as a sentence without a subject ("must ..."). May show values of the
+            object in parentheses: "({self.heads})".
         remedy: What to do about it.
         cel: The same condition in the Common Expression Language, over `self`.
     """
@@ -36,6 +40,15 @@ class Rule:
     rule: str
     remedy: str
     cel: str
+
+    def stated(self, subject: Any) -> str:
+        """What must be true of this object, with the values that the rule shows."""
+        return self.rule.format(self=subject)
+
+    @property
+    def message(self) -> str:
+        """What must be true of any object, for places that cannot show values."""
+        return re.sub(r" \(\{[^}]*\}\)", "", self.rule)
 
 
 class Spec(BaseModel):
@@ -58,7 +71,8 @@ class Spec(BaseModel):
     def _check_rules(self) -> Self:
         for rule in self.rules:
             if not rule.holds(self):
-                raise PydanticCustomError(RULE_ERROR, "{rule}", {"rule": rule.rule})
+                context = {"at": rule.at or "it", "rule": rule.stated(self), "remedy": rule.remedy}
+                raise PydanticCustomError(RULE_ERROR, "{at} {rule}. {remedy}", context)
         return self
 
 
@@ -69,45 +83,95 @@ class Tagged(Spec):
     a fault; one that is left out gets the type's default when the job is resolved.
     """
 
+    tag: ClassVar[str] = "type"
     belongs: ClassVar[dict[str, tuple[str, ...]]] = {}
 
     @classmethod
     def foreign_rules(cls) -> tuple[Rule, ...]:
         """One rule per field of `belongs`: it may be given only with a type that has it."""
-        return tuple(_foreign_rule(name, types) for name, types in cls.belongs.items())
+        return tuple(_foreign_rule(cls.tag, name, types) for name, types in cls.belongs.items())
 
 
-def _foreign_rule(name: str, types: tuple[str, ...]) -> Rule:
+def _foreign_rule(tag: str, name: str, types: tuple[str, ...]) -> Rule:
     alias = to_camel(name)
-    listed = ", ".join(types)
+    listed = " or ".join(types)
     quoted = ", ".join(f"'{t}'" for t in types)
     return Rule(
-        fields=("type", name),
+        fields=(tag, name),
         at=alias,
-        holds=lambda self: getattr(self, name) is None or self.type in types,
-        rule=f"belongs to type {listed}",
-        remedy=f"Remove {alias}, or choose one of these types: {listed}.",
-        cel=f"!has(self.{alias}) || self.type in [{quoted}]",
+        holds=lambda self: getattr(self, name) is None or getattr(self, tag) in types,
+        rule=f"belongs to {tag} {listed} only (here {tag} is {{self.{tag}}})",
+        remedy=f"Remove {alias}, or set {tag}: {types[0]}.",
+        cel=f"!has(self.{alias}) || {_is_one_of(tag, quoted)}",
     )
 
 
-def exactly_one(names: Iterable[str], at: str = "") -> Rule:
-    """Exactly one of these fields must be given."""
+def _is_one_of(tag: str, quoted: str) -> str:
+    return f"(has(self.{tag}) && self.{tag} in [{quoted}])"
+
+
+def exactly_one(names: Iterable[str]) -> Rule:
+    """Exactly one of these optional fields must be given."""
     names = tuple(names)
     aliases = [to_camel(name) for name in names]
     listed = ", ".join(aliases)
     return Rule(
         fields=names,
-        at=at,
+        at="",
         holds=lambda self: sum(getattr(self, name) is not None for name in names) == 1,
         rule=f"must have exactly one of {listed}",
-        remedy=f"Give one of {listed} and remove the others.",
+        remedy=f"Give one of {listed}, and no other.",
         cel="[" + ", ".join(f"has(self.{alias})" for alias in aliases) + "].filter(given, given).size() == 1",
+    )
+
+
+def plain_uri(name: str) -> Rule:
+    """A path or URI without the parts that could hide another place or a secret."""
+    alias = to_camel(name)
+    return Rule(
+        fields=(name,),
+        at=alias,
+        holds=lambda self: _is_plain_uri(getattr(self, name)),
+        rule="must be a path, or a URI without query, fragment, user, percent escape and dot segments",
+        remedy="Write the plain path, or scheme://place/path with the characters themselves.",
+        cel=(
+            f"!has(self.{alias}) || (!self.{alias}.matches('[?#\\\\x00-\\\\x1f\\\\x7f]')"
+            f" && !self.{alias}.matches('{_SCHEME}.*(%|/[.][.]?(/|$))')"
+            f" && !self.{alias}.matches('{_SCHEME}[^/]*@'))"
+        ),
+    )
+
+
+_SCHEME = "^[A-Za-z][A-Za-z0-9+.-]*://"
+
+
+def _is_plain_uri(uri: str) -> bool:
+    return not (
+        re.search(r"[?#\x00-\x1f\x7f]", uri)
+        or re.search(_SCHEME + r".*(%|/[.][.]?(/|\Z))", uri)
+        or re.search(_SCHEME + r"[^/]*@", uri)
     )
 
 
 MAX_INT = 2**53 - 1
 """The largest integer that every JSON reader keeps exactly."""
+
+_NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+_RUN = r"^[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?$"
+_METRIC = r"^[a-zA-Z][a-zA-Z0-9_]*$"
+_QUANTITY = r"^[0-9]+(\.[0-9]+)?(k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
+_LABEL = r"^([A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?)?$"
+_LABEL_KEY = r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?$"
+
+PATTERNS: dict[str, str] = {
+    _NAME: "lower-case letters, digits and '-', with a letter or digit first and last",
+    _RUN: "letters, digits, '-', '_' and '.', with a letter or digit first and last",
+    _METRIC: "letters, digits and '_', with a letter first",
+    _QUANTITY: "a Kubernetes quantity such as 512Mi or 16Gi",
+    _LABEL: "letters, digits, '-', '_' and '.', with a letter or digit first and last",
+    _LABEL_KEY: "a Kubernetes label key: name or domain/name",
+}
+"""Every pattern of the job file in words."""
 
 Count = Annotated[int, Field(ge=1, le=MAX_INT)]
 Index = Annotated[int, Field(ge=0, le=MAX_INT)]
@@ -115,8 +179,15 @@ Positive = Annotated[float, Field(gt=0, le=1e12)]
 NonNegative = Annotated[float, Field(ge=0, le=1e12)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-Name = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+Share = Annotated[float, Field(gt=0, le=1)]
+LearningRate = Annotated[float, Field(gt=0, le=1000)]
+Name = Annotated[str, Field(min_length=1, max_length=40, pattern=_NAME)]
 """A DNS label of at most 40 characters, so that names derived from it stay within 63."""
-MetricName = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[a-zA-Z][a-zA-Z0-9_]*$")]
+Namespace = Annotated[str, Field(min_length=1, max_length=63, pattern=_NAME)]
+RunName = Annotated[str, Field(min_length=1, max_length=63, pattern=_RUN)]
+MetricName = Annotated[str, Field(min_length=1, max_length=40, pattern=_METRIC)]
+Quantity = Annotated[str, Field(min_length=1, max_length=32, pattern=_QUANTITY)]
+LabelKey = Annotated[str, Field(min_length=1, max_length=317, pattern=_LABEL_KEY)]
+LabelValue = Annotated[str, Field(max_length=63, pattern=_LABEL)]
 Uri = Annotated[str, Field(min_length=1, max_length=1024)]
 Text = Annotated[str, Field(max_length=4096)]

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from raygen.spec.base import Fraction, Rule, Spec, Tagged, Uri, exactly_one
+from raygen.spec.base import Fraction, Rule, Spec, Tagged, Uri, exactly_one, plain_uri
 
 
 class Source(Tagged):
@@ -19,25 +19,11 @@ class Source(Tagged):
     field: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """Key of the text in a line of JsonLines. Default: text."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            fields=("format", "field"),
-            at="field",
-            holds=lambda self: self.field is None or self.format == "JsonLines",
-            rule="belongs to format JsonLines",
-            remedy="Remove field, or set format: JsonLines.",
-            cel="!has(self.field) || self.format == 'JsonLines'",
-        ),
-        Rule(
-            fields=("uri",),
-            at="uri",
-            holds=lambda self: not any(c in self.uri for c in "?#\0") and "@" not in self.uri.split("/", 3)[2:3],
-            rule="must be without query, fragment and NUL",
-            remedy="Give the plain path of the file, folder or glob.",
-            cel="!self.uri.matches('[?#\\\\x00]')",
-        ),
-    )
+    tag: ClassVar[str] = "format"
+    belongs: ClassVar[dict[str, tuple[str, ...]]] = {"field": ("JsonLines",)}
 
+
+Source.rules = (*Source.foreign_rules(), plain_uri("uri"))
 
 Sources = Annotated[tuple[Source, ...], Field(min_length=1, max_length=1000)]
 
@@ -67,7 +53,8 @@ class Tokenizer(Tagged):
     """Character: one token per distinct character. Byte: the 256 bytes of UTF-8. BPE: byte-level
     byte-pair encoding, learned from the training split."""
     vocabulary_size: Annotated[int, Field(ge=257, le=1_000_000)] | None = None
-    """Tokens that BPE learns, the 256 bytes and the end-of-text token included. Default: 4096."""
+    """Size of the vocabulary that BPE learns, the 256 bytes and the end-of-text token included, in tokens.
+    Default: 4096."""
 
     belongs: ClassVar[dict[str, tuple[str, ...]]] = {"vocabulary_size": ("BPE",)}
 
@@ -81,6 +68,6 @@ class Data(Spec):
     train: TrainSplit
     """The training split."""
     validation: ValidationSplit | None = None
-    """The validation split. Without one, nothing can be evaluated."""
+    """The validation split. Default: none, and then nothing can be evaluated."""
     tokenizer: Tokenizer
     """How text becomes tokens."""

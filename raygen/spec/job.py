@@ -6,18 +6,15 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from raygen.spec.base import Name, Rule, Spec
+from raygen.spec.base import LabelKey, LabelValue, Name, Namespace, Quantity, Rule, Spec, Text
 from raygen.spec.data import Data
-from raygen.spec.evaluation import Checkpoint, Evaluation, Output, Tracking
+from raygen.spec.evaluation import Evaluation
 from raygen.spec.model import Model
+from raygen.spec.output import Checkpoint, Output, Tracking
 from raygen.spec.training import Training
 
 API_VERSION = "raygen.io/v1alpha1"
 KIND = "TrainingJob"
-
-QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
-LabelValue = Annotated[str, Field(max_length=63, pattern=r"^([A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?)?$")]
-LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
 
 
 class Metadata(Spec):
@@ -25,11 +22,11 @@ class Metadata(Spec):
 
     name: Name
     """The job's name: lower-case letters, digits and '-', at most 40 characters."""
-    namespace: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")] | None = None
-    """Namespace on a cluster; means nothing on a laptop."""
-    labels: Annotated[dict[LabelKey, LabelValue], Field(max_length=64)] = {}
+    namespace: Namespace | None = None
+    """Namespace on a cluster. Default: that of the command; means nothing on a laptop."""
+    labels: dict[LabelKey, LabelValue] = Field(default={}, max_length=64)
     """Labels, for people and tools that select jobs."""
-    annotations: Annotated[dict[LabelKey, Annotated[str, Field(max_length=4096)]], Field(max_length=64)] = {}
+    annotations: dict[LabelKey, Text] = Field(default={}, max_length=64)
     """Notes for people and tools."""
 
 
@@ -37,13 +34,25 @@ class Scale(Spec):
     """Workers and what each of them gets. One machine runs what fits, and says what it changed."""
 
     workers: Annotated[int, Field(ge=1, le=4096)] = 1
-    """Processes that train together."""
+    """Number of processes that train together."""
     gpus_per_worker: Annotated[int, Field(ge=0, le=64)] = 0
-    """GPUs of each worker."""
+    """Number of GPUs of each worker."""
     cpus_per_worker: Annotated[int, Field(ge=1, le=1024)] | None = None
-    """CPU cores of each worker. Default on one machine: all of them."""
-    memory_per_worker: Annotated[str, Field(min_length=1, max_length=32, pattern=QUANTITY)] | None = None
-    """Memory of each worker, as a Kubernetes quantity (16Gi). One machine does not enforce it."""
+    """Number of CPU cores of each worker. Default: all of the machine's."""
+    memory_per_worker: Quantity | None = None
+    """Memory of each worker, as a Kubernetes quantity (16Gi), in bytes. One machine does not enforce it.
+    Default: no limit."""
+
+
+_NO_METRICS = "!has(self.evaluation) || !has(self.evaluation.metrics) || self.evaluation.metrics.size() == 0"
+
+
+def _has_metric(name: str) -> str:
+    """CEL: a metric has this name."""
+    return (
+        "(has(self.evaluation) && has(self.evaluation.metrics)"
+        f" && self.evaluation.metrics.exists(m, m.name == {name}))"
+    )
 
 
 class TrainingJobSpec(Spec):
@@ -62,59 +71,70 @@ class TrainingJobSpec(Spec):
     output: Output = Output()
     """Where the run directory is."""
     tracking: Tracking | None = None
-    """Services that show metrics while they come in."""
+    """Services that show metrics while they come in. Default: none."""
     scale: Scale = Scale()
     """Workers and what each of them gets."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            fields=("data", "evaluation"),
+            fields=("data.validation", "evaluation.metrics"),
             at="evaluation.metrics",
             holds=lambda self: not self.evaluation.metrics or self.data.validation is not None,
             rule="needs data.validation",
             remedy="Give data.validation, for example {fraction: 0.1}, or remove the metrics.",
-            cel="self.evaluation.metrics.size() == 0 || has(self.data.validation)",
+            cel=f"({_NO_METRICS}) || has(self.data.validation)",
         ),
         Rule(
-            fields=("training", "evaluation"),
+            fields=("training.early_stopping", "evaluation.metrics"),
             at="training.earlyStopping.metric",
-            holds=lambda self: self.training.early_stopping is None
-            or self.training.early_stopping.metric in {m.name for m in self.evaluation.metrics},
+            holds=lambda self: (
+                self.training.early_stopping is None
+                or self.training.early_stopping.metric in {m.name for m in self.evaluation.metrics}
+            ),
             rule="must be the name of a metric in evaluation.metrics",
             remedy="Name one of the metrics, or add one under this name.",
-            cel=(
-                "!has(self.training.earlyStopping) || self.evaluation.metrics.exists(m,"
-                " m.name == self.training.earlyStopping.metric)"
-            ),
+            cel="!has(self.training.earlyStopping) || " + _has_metric("self.training.earlyStopping.metric"),
         ),
         Rule(
-            fields=("training", "evaluation"),
+            fields=("training.early_stopping", "evaluation.every_steps"),
             at="training.earlyStopping",
-            holds=lambda self: self.training.early_stopping is None
-            or self.evaluation.every_steps is not None,
+            holds=lambda self: (
+                self.training.early_stopping is None or self.evaluation.every_steps is not None
+            ),
             rule="needs evaluation.everySteps",
             remedy="Give evaluation.everySteps, so that there are evaluations to compare.",
-            cel="!has(self.training.earlyStopping) || has(self.evaluation.everySteps)",
-        ),
-        Rule(
-            fields=("checkpoint", "evaluation"),
-            at="checkpoint.keepBest.metric",
-            holds=lambda self: self.checkpoint.keep_best is None
-            or self.checkpoint.keep_best.metric in {m.name for m in self.evaluation.metrics},
-            rule="must be the name of a metric in evaluation.metrics",
-            remedy="Name one of the metrics, or add one under this name.",
             cel=(
-                "!has(self.checkpoint.keepBest) || self.evaluation.metrics.exists(m,"
-                " m.name == self.checkpoint.keepBest.metric)"
+                "!has(self.training.earlyStopping)"
+                " || (has(self.evaluation) && has(self.evaluation.everySteps))"
             ),
         ),
         Rule(
-            fields=("training", "scale"),
+            fields=("checkpoint.keep_best", "evaluation.metrics"),
+            at="checkpoint.keepBest.metric",
+            holds=lambda self: (
+                self.checkpoint.keep_best is None
+                or self.checkpoint.keep_best.metric in {m.name for m in self.evaluation.metrics}
+            ),
+            rule="must be the name of a metric in evaluation.metrics",
+            remedy="Name one of the metrics, or add one under this name.",
+            cel=(
+                "!has(self.checkpoint) || !has(self.checkpoint.keepBest) || "
+                + _has_metric("self.checkpoint.keepBest.metric")
+            ),
+        ),
+        Rule(
+            fields=("training.global_batch_size", "scale.workers"),
             at="scale.workers",
             holds=lambda self: self.scale.workers <= self.training.global_batch_size,
-            rule="must be at most training.globalBatchSize, so that every worker has a sample in each step",
+            rule=(
+                "must be at most training.globalBatchSize ({self.training.global_batch_size}),"
+                " so that every worker has a sample in each step"
+            ),
             remedy="Lower scale.workers, or raise training.globalBatchSize.",
-            cel="self.scale.workers <= self.training.globalBatchSize",
+            cel=(
+                "!has(self.scale) || !has(self.scale.workers)"
+                " || self.scale.workers <= self.training.globalBatchSize"
+            ),
         ),
     )
 

@@ -70,7 +70,9 @@ def explain(found: ErrorDetails, location: Location, value: Any, siblings: Mappi
         about = siblings.get(key, "")
         return Fault(path, "", "is missing", f"Add {key}" + (f": {_lowered(about)}." if about else "."))
     if kind == "literal_error":
-        allowed = [word.strip().strip("'") for word in str(context["expected"]).replace(" or ", ", ").split(",")]
+        allowed = [
+            word.strip().strip("'") for word in str(context["expected"]).replace(" or ", ", ").split(",")
+        ]
         return Fault(path, text, f"must be one of: {', '.join(allowed)}", _choose(value, allowed))
     if kind in _BOUNDS:
         rule, remedy = _BOUNDS[kind]

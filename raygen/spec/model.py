@@ -8,6 +8,7 @@ from pydantic import Field
 
 from raygen.spec.base import Positive, Probability, Rule, Spec
 
+
 class Transformer(Spec):
     """An autoregressive Transformer: pre-norm decoder, RMSNorm, rotary positions, tied embeddings."""
 
@@ -27,7 +28,8 @@ class Transformer(Spec):
     activation: Literal["SwiGLU", "GELU"] = "SwiGLU"
     """Non-linearity of the feed-forward layer."""
     qk_norm: bool = False
-    """Normalise queries and keys per head (RMSNorm with a learned scale), which allows larger learning rates."""
+    """Normalise queries and keys per head (RMSNorm with a learned scale), which allows larger learning
+    rates."""
     rope_theta: Positive = 10_000.0
     """Base of the rotary position frequencies."""
     tie_embeddings: bool = True
@@ -42,24 +44,25 @@ class Transformer(Spec):
             fields=("heads", "hidden_size"),
             at="hiddenSize",
             holds=lambda self: self.hidden_size % self.heads == 0,
-            rule="must be a multiple of heads",
-            remedy="Choose hiddenSize = heads x (size of one head); 64 is a usual size of one head.",
+            rule="must be a multiple of heads ({self.heads})",
+            remedy="Choose hiddenSize = heads x the size of one head; 64 is usual.",
             cel="self.hiddenSize % self.heads == 0",
         ),
         Rule(
             fields=("heads", "hidden_size"),
             at="hiddenSize",
-            holds=lambda self: self.hidden_size % self.heads != 0
-            or (self.hidden_size // self.heads) % 2 == 0,
-            rule="must give heads of an even size, since rotary positions turn channels in pairs",
-            remedy="Choose hiddenSize = heads x (an even number).",
+            holds=lambda self: (
+                self.hidden_size % self.heads != 0 or (self.hidden_size // self.heads) % 2 == 0
+            ),
+            rule="must give heads ({self.heads}) of an even size, since rotary positions turn channels in pairs",
+            remedy="Choose hiddenSize = heads x an even number.",
             cel="self.hiddenSize % self.heads != 0 || (self.hiddenSize / self.heads) % 2 == 0",
         ),
         Rule(
             fields=("heads", "kv_heads"),
             at="kvHeads",
             holds=lambda self: self.kv_heads is None or self.heads % self.kv_heads == 0,
-            rule="must divide heads",
+            rule="must divide heads ({self.heads})",
             remedy="Choose a divisor of heads, so that every key-value head serves as many query heads.",
             cel="!has(self.kvHeads) || self.heads % self.kvHeads == 0",
         ),
@@ -72,7 +75,7 @@ class Model(Spec):
     type: Literal["Transformer"]
     """Model family; the block of the same name holds its architecture."""
     transformer: Transformer | None = None
-    """Architecture, when `type` is Transformer."""
+    """Architecture of a Transformer; given exactly when `type` is Transformer."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

@@ -10,6 +10,7 @@ from raygen.spec.base import (
     MAX_INT,
     Count,
     Index,
+    LearningRate,
     MetricName,
     NonNegative,
     Positive,
@@ -42,20 +43,21 @@ class Optimizer(Tagged):
     type: Literal["SGD", "Adam", "AdamW", "AdaGrad", "Muon"]
     """SGD; Adam (Kingma & Ba 2015); AdamW (Loshchilov & Hutter 2019); AdaGrad (Duchi et al. 2011); Muon
     (Jordan et al. 2024) for the matrices of hidden layers, with AdamW for all other parameters."""
-    learning_rate: Annotated[float, Field(gt=0, le=1000)]
+    learning_rate: LearningRate
     """Peak learning rate."""
     weight_decay: Annotated[float, Field(ge=0, le=1000)] = 0.0
     """Decoupled for AdamW and Muon, an L2 term of the gradient for the others. Applied to matrices only:
     not to norms, biases and embeddings."""
     betas: tuple[Beta, Beta] | None = None
-    """Decay rates of the first and second moment. Default: 0.9, 0.95 for AdamW and Muon's AdamW, 0.9, 0.999 for Adam."""
+    """Decay rates of the first and second moment. Default: 0.9, 0.95 for AdamW and Muon's AdamW;
+    0.9, 0.999 for Adam."""
     epsilon: Annotated[float, Field(gt=0, le=1)] | None = None
     """Added to the denominator. Default: 1e-8; 1e-10 for AdaGrad."""
     momentum: Beta | None = None
     """Momentum. Default: 0 for SGD, 0.95 for Muon."""
     nesterov: bool | None = None
     """Nesterov momentum. Default: false for SGD, true for Muon."""
-    matrix_learning_rate: Annotated[float, Field(gt=0, le=1000)] | None = None
+    matrix_learning_rate: LearningRate | None = None
     """Peak learning rate of the matrices under Muon; `learningRate` is that of its AdamW part. Default: 0.02."""
 
     belongs: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -75,7 +77,10 @@ Optimizer.rules = (
         holds=lambda self: not (self.type == "SGD" and self.nesterov and not self.momentum),
         rule="needs a momentum above 0",
         remedy="Give momentum (0.9 is usual), or remove nesterov.",
-        cel="!(self.type == 'SGD' && has(self.nesterov) && self.nesterov) || (has(self.momentum) && self.momentum > 0.0)",
+        cel=(
+            "!(self.type == 'SGD' && has(self.nesterov) && self.nesterov)"
+            " || (has(self.momentum) && self.momentum > 0.0)"
+        ),
     ),
 )
 
@@ -87,12 +92,12 @@ class Schedule(Tagged):
     """After the warm-up: Constant stays; Cosine and Linear fall over all remaining steps;
     WarmupStableDecay stays and then falls linearly over the last `decaySteps`."""
     warmup_steps: Index = 0
-    """Steps over which the rate rises linearly to its peak."""
+    """Length of the warm-up, over which the rate rises linearly to its peak, in steps."""
     final_learning_rate: Annotated[float, Field(ge=0, le=1000)] | None = None
-    """Learning rate at the last step. Default: a tenth of the peak for Cosine, else 0. Other rates of the same
-    optimizer (Muon's matrices) fall by the same share."""
+    """Learning rate at the last step. Default: a tenth of the peak for Cosine, else 0. Other rates of the
+    same optimizer (Muon's matrices) fall by the same share."""
     decay_steps: Count | None = None
-    """Steps of the last phase of WarmupStableDecay. Default: a fifth of all steps."""
+    """Length of the last phase of WarmupStableDecay, in steps. Default: a fifth of all steps."""
 
     belongs: ClassVar[dict[str, tuple[str, ...]]] = {
         "final_learning_rate": ("Cosine", "Linear", "WarmupStableDecay"),
@@ -107,7 +112,8 @@ class Ema(Spec):
     """An exponential moving average of the weights, used for evaluation, samples and export."""
 
     decay: Annotated[float, Field(gt=0, lt=1)] = 0.999
-    """Weight of the old average at every step. It starts low and rises to this value: min(decay, (1+t)/(10+t))."""
+    """Weight of the old average at every step. It starts low and rises to this value:
+    min(decay, (1 + t) / (10 + t)) at step t."""
 
 
 class EarlyStopping(Spec):
@@ -127,9 +133,10 @@ class Training(Spec):
     duration: Duration
     """How long to train."""
     global_batch_size: Annotated[int, Field(ge=1, le=16_777_216)]
-    """Samples per optimizer step over all workers; for text a sample is one sequence of contextLength tokens."""
+    """Samples per optimizer step over all workers, in sequences of contextLength tokens."""
     micro_batch_size: Annotated[int, Field(ge=1, le=16_777_216)] | None = None
-    """Samples per forward pass and device; gradients of several add up to one step. Default: all of a device's share."""
+    """Samples per forward pass and device, in sequences; gradients of several passes add up to one step.
+    Default: all of a device's share."""
     optimizer: Optimizer
     """The optimizer."""
     schedule: Schedule = Schedule(type="Constant")
@@ -139,7 +146,7 @@ class Training(Spec):
     precision: Literal["Float32", "BFloat16"] = "Float32"
     """Arithmetic of matrix products and activations; weights, optimizer state and the loss stay in Float32."""
     label_smoothing: Probability = 0.0
-    """Share of the target's probability that is spread over all classes."""
+    """Share of the target's probability that is spread over all tokens."""
     ema: Ema | None = None
     """Moving average of the weights. Default: none."""
     early_stopping: EarlyStopping | None = None
@@ -153,32 +160,45 @@ class Training(Spec):
         Rule(
             fields=("global_batch_size", "micro_batch_size"),
             at="microBatchSize",
-            holds=lambda self: self.micro_batch_size is None
-            or self.micro_batch_size <= self.global_batch_size,
-            rule="must be at most globalBatchSize",
+            holds=lambda self: (
+                self.micro_batch_size is None or self.micro_batch_size <= self.global_batch_size
+            ),
+            rule="must be at most globalBatchSize ({self.global_batch_size})",
             remedy="Lower microBatchSize, or raise globalBatchSize.",
             cel="!has(self.microBatchSize) || self.microBatchSize <= self.globalBatchSize",
         ),
         Rule(
-            fields=("optimizer", "schedule"),
+            fields=("optimizer.learning_rate", "schedule.final_learning_rate"),
             at="schedule.finalLearningRate",
-            holds=lambda self: self.schedule.final_learning_rate is None
-            or self.schedule.final_learning_rate <= self.optimizer.learning_rate,
-            rule="must be at most optimizer.learningRate",
-            remedy="Lower finalLearningRate; the schedule only ever falls after its warm-up.",
-            cel="!has(self.schedule.finalLearningRate) || self.schedule.finalLearningRate <= self.optimizer.learningRate",
+            holds=lambda self: (
+                self.schedule.final_learning_rate is None
+                or self.schedule.final_learning_rate <= self.optimizer.learning_rate
+            ),
+            rule="must be at most optimizer.learningRate ({self.optimizer.learning_rate})",
+            remedy="Lower finalLearningRate; after its warm-up a schedule only falls.",
+            cel=(
+                "!has(self.schedule) || !has(self.schedule.finalLearningRate)"
+                " || self.schedule.finalLearningRate <= self.optimizer.learningRate"
+            ),
         ),
+        # A warm-up longer than the training is allowed: it is what a short trial of a long job has.
         Rule(
-            fields=("duration", "schedule"),
+            fields=("duration.steps", "schedule.warmup_steps", "schedule.decay_steps"),
             at="schedule.decaySteps",
-            holds=lambda self: self.duration.steps is None
-            or self.schedule.decay_steps is None
-            or self.schedule.warmup_steps + self.schedule.decay_steps <= self.duration.steps,
-            rule="must fit into duration.steps after warmupSteps",
+            holds=lambda self: (
+                self.duration.steps is None
+                or self.schedule.decay_steps is None
+                or self.schedule.warmup_steps + self.schedule.decay_steps <= self.duration.steps
+            ),
+            rule=(
+                "must fit into duration.steps ({self.duration.steps})"
+                " after warmupSteps ({self.schedule.warmup_steps})"
+            ),
             remedy="Lower decaySteps or warmupSteps, or raise duration.steps.",
             cel=(
-                "!has(self.duration.steps) || !has(self.schedule.decaySteps) || (has(self.schedule.warmupSteps)"
-                " ? self.schedule.warmupSteps : 0) + self.schedule.decaySteps <= self.duration.steps"
+                "!has(self.duration.steps) || !has(self.schedule) || !has(self.schedule.decaySteps)"
+                " || (has(self.schedule.warmupSteps) ? self.schedule.warmupSteps : 0)"
+                " + self.schedule.decaySteps <= self.duration.steps"
             ),
         ),
     )

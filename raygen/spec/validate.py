@@ -64,13 +64,18 @@ def check(job: TrainingJob) -> TrainingJob:
 def _unfit(value: Any, location: Location) -> Iterator[tuple[Location, Fault]]:
     """What JSON cannot say, which no job file may hold."""
     if len(location) > MAX_DEPTH:
-        yield location, Fault(spelled(location[:4]) + "...", "", "is nested too deeply", "Remove the nesting.")
+        yield (
+            location,
+            Fault(spelled(location[:4]) + "...", "", "is nested too deeply", "Remove the nesting."),
+        )
     elif isinstance(value, Mapping):
         for key, inner in value.items():
             if not isinstance(key, str):
                 yield (
                     location,
-                    Fault(spelled(location), shown(key), "is a key that is no string", "Put the key in quotes."),
+                    Fault(
+                        spelled(location), shown(key), "is a key that is no string", "Put the key in quotes."
+                    ),
                 )
             else:
                 yield from _unfit(inner, (*location, key))
@@ -78,7 +83,10 @@ def _unfit(value: Any, location: Location) -> Iterator[tuple[Location, Fault]]:
         for number, inner in enumerate(value):
             yield from _unfit(inner, (*location, number))
     elif isinstance(value, float) and not math.isfinite(value):
-        yield location, Fault(spelled(location), str(value), "must be a finite number", "Give a finite number.")
+        yield (
+            location,
+            Fault(spelled(location), str(value), "must be a finite number", "Give a finite number."),
+        )
     elif isinstance(value, str) and any("\ud800" <= c <= "\udfff" for c in value):
         yield (
             location,
@@ -188,7 +196,9 @@ def _built(model: type[Spec], name: str, value: Any) -> Any:
 
 def _construct(model: type[Spec], value: Mapping[str, Any]) -> Spec:
     names = {alias_of(model, name): name for name in model.model_fields}
-    return model.model_construct(**{names[k]: _built(model, names[k], v) for k, v in value.items() if k in names})
+    return model.model_construct(
+        **{names[k]: _built(model, names[k], v) for k, v in value.items() if k in names}
+    )
 
 
 def alias_of(model: type[Spec], name: str) -> str:

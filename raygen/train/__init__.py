@@ -22,7 +22,8 @@ __all__ = ["Result", "train"]
 
 class _CallablePackage(ModuleType):
     """Importing any module below `raygen.train` binds that name to this package, so the package itself
-    must be what `raygen.train(job)` calls."""
+    must be what `raygen.train(job)` calls.
+    """
 
     def __call__(self, *args: Any, **options: Any) -> Result:
         from raygen.train.run import train

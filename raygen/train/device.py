@@ -28,7 +28,9 @@ def choose_device(name: str = "auto") -> torch.device:
         name = next(device for device, available in there.items() if available)
     if not there.get(name, False):
         known = ", ".join(device for device, available in there.items() if available)
-        raise InputError(f"this machine has no device {name!r}", where="--device", remedy=f"Choose one of: {known}.")
+        raise InputError(
+            f"this machine has no device {name!r}", where="--device", remedy=f"Choose one of: {known}."
+        )
     return torch.device(name)
 
 
@@ -72,7 +74,9 @@ def fit(job: TrainingJob, device: torch.device) -> tuple[TrainingJob, list[str]]
     cores = available_cores()
     if scale.cpus_per_worker is not None and scale.cpus_per_worker > cores:
         changes["cpus_per_worker"] = cores
-        notes.append(f"scale.cpusPerWorker: {scale.cpus_per_worker} -> {cores}; this machine has {cores} cores")
+        notes.append(
+            f"scale.cpusPerWorker: {scale.cpus_per_worker} -> {cores}; this machine has {cores} cores"
+        )
     if not changes:
         return job, []
     spec = job.spec.model_copy(update={"scale": scale.model_copy(update=changes)})

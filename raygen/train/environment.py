@@ -42,7 +42,7 @@ def describe_environment(device: torch.device, base: Path) -> dict[str, str | in
 def source_commit(folder: Path) -> str | None:
     """The git commit that a folder is at, with `-dirty` when tracked files differ; None without git."""
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 (our own arguments)
             ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],  # noqa: S607
             capture_output=True,
             text=True,

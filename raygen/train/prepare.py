@@ -52,9 +52,7 @@ def _with_output(job: TrainingJob, output: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-def prepare(
-    job: TrainingJob, base: Path, parent: str | None, device_name: str, *, strict: bool
-) -> Prepared:
+def prepare(job: TrainingJob, base: Path, parent: str | None, device_name: str, *, strict: bool) -> Prepared:
     """Everything up to the first write, and up to the first step of training.
 
     Raises:
@@ -94,7 +92,9 @@ def prepare(
     if existing is None:
         directory.probe()
     found = latest(directory.checkpoints) if existing is not None else None
-    notices += [f"checkpoint of step {s.step} passed over: {s.reason}" for s in found.skipped] if found else []
+    notices += (
+        [f"checkpoint of step {s.step} passed over: {s.reason}" for s in found.skipped] if found else []
+    )
     document = existing or {
         "job": resolved.model_dump(mode="json"),
         "base": str(base),
@@ -104,7 +104,16 @@ def prepare(
         "parent": ancestor.identity() if ancestor else None,
     }
     return Prepared(
-        fitted, directory, document, data, device, count_steps(resolved, data), found, notices, ancestor, existing is None
+        fitted,
+        directory,
+        document,
+        data,
+        device,
+        count_steps(resolved, data),
+        found,
+        notices,
+        ancestor,
+        existing is None,
     )
 
 
@@ -125,6 +134,5 @@ def count_steps(job: TrainingJob, data: Any) -> int:
     if duration.steps is not None:
         return duration.steps
     if duration.epochs is not None:
-        return max(math.ceil(duration.epochs * data.samples_per_epoch / size), 1)
-    assert duration.tokens is not None  # exactly one of the three is given
-    return math.ceil(duration.tokens / (size * data.units_per_sample))
+        return max(math.ceil(duration.epochs * int(data.samples_per_epoch) / size), 1)
+    return math.ceil((duration.tokens or 0) / (size * int(data.units_per_sample)))

@@ -105,15 +105,17 @@ def _charts(
     charts = [draw("Loss", "nats", curves, resumed)]
     for metric in run.job.spec.evaluation.metrics:
         if metric.name not in shown:
-            points = Curve(metric.name, course(evaluated, metric.name), "dots")
-            charts.append(draw(metric.name, FORMULAS[metric.type].unit, [points], resumed))
+            curve = Curve(metric.name, course(evaluated, metric.name), "dots")
+            charts.append(draw(metric.name, FORMULAS[metric.type].unit, [curve], resumed))
     others = sorted({name for line in train for name in line.values} - {"loss"})
     for name in others:
         points = course(train, name)
         pretty = name.replace("_", " ").replace(" per second", "/s")
-        both = [Curve(pretty, points)] if "rate" in name else [
-            Curve("each step", points, "thin"), Curve("running mean", smooth(points))
-        ]
+        both = (
+            [Curve(pretty, points)]
+            if "rate" in name
+            else [Curve("each step", points, "thin"), Curve("running mean", smooth(points))]
+        )
         charts.append(draw(pretty[:1].upper() + pretty[1:], "", both, resumed))
     return [chart for chart in charts if chart is not None]
 
@@ -130,7 +132,8 @@ def _samples(directory: RunDirectory) -> list[SampleSet]:
             record = json.loads(line)
             texts.setdefault(file.step, []).append((record["prompt"], record["text"]))
     return [
-        SampleSet(step, texts.get(step, ()), images.get(step, ())) for step in sorted(texts.keys() | images.keys())
+        SampleSet(step, texts.get(step, ()), images.get(step, ()))
+        for step in sorted(texts.keys() | images.keys())
     ]
 
 

@@ -11,8 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
 from raygen.checkpoint import Writer
 from raygen.errors import FencedError, OutputError, RaygenError
 from raygen.evaluation.metrics import metric_direction
@@ -31,7 +29,7 @@ from raygen.train.runs import Run, write_samples
 from raygen.train.state import restore, restore_weights
 from raygen.train.stop import Stop
 from raygen.train.trackers import Tracker, open_trackers
-from raygen.train.updates import NetworkUpdate, make_updates
+from raygen.train.updates import make_updates
 
 EXIT_CODES = {"Succeeded": 0, "Stopped": 3, "DryRun": 0}
 
@@ -120,16 +118,18 @@ def train(
             return done
         return _attempt(p, stop, observer, began)
 
+
 def _attempt(p: Prepared, stop: Stop, observer: Observer, began: float) -> Result:
     """Claims the next attempt and trains; whatever happens, the attempt's file says how it ended."""
+    family = build_family(p.job, p.data.vocabulary, p.device)
     if p.new:
-        p.directory.create_job(p.document)
+        p.directory.create_job(p.document | {"parameters": count_parameters(family)})
         p.directory.write_data_files(p.data.files())
     attempt = p.directory.claim(resumed_from=p.found.step if p.found else 0)
     state = State(**p.found.values["loop"]) if p.found else State.new()
     with ExitStack() as stack:
         try:
-            session = _session(p, attempt, state, stop, observer, stack)
+            session = _session(p, family, attempt, state, stop, observer, stack)
             ending = run_loop(session, state)
             session.writer.wait()
         except FencedError as error:
@@ -143,14 +143,13 @@ def _attempt(p: Prepared, stop: Stop, observer: Observer, began: float) -> Resul
 
 
 def _fail(p: Prepared, attempt: Attempt, state: State, error: BaseException) -> None:
-    known = isinstance(error, RaygenError)
     reason = type(error).__name__.removesuffix("Error")
-    message = error.what if known else str(error)
+    message, remedy = (error.what, error.remedy) if isinstance(error, RaygenError) else (str(error), "")
     outcome = {
         "state": "Failed",
         "reason": reason,
         "message": message,
-        "remedy": error.remedy if known else "",
+        "remedy": remedy,
         "attempt": attempt.number,
         "step": state.step,
         "steps": p.steps,
@@ -159,7 +158,7 @@ def _fail(p: Prepared, attempt: Attempt, state: State, error: BaseException) -> 
     with suppress(OutputError):
         attempt.end(f"{reason}: {message}", state.step)
         p.directory.write_outcome(outcome)
-        write_report(Run(p.directory, p.document))
+        write_report(Run.at(p.directory))
 
 
 def _finish(
@@ -183,14 +182,19 @@ def _finish(
     if not math.isfinite(result.loss):
         del outcome["loss"]
     p.directory.write_outcome(outcome)
-    write_report(Run(p.directory, p.document))
+    write_report(Run.at(p.directory))
     return result
 
 
 def _session(
-    p: Prepared, attempt: Attempt, state: State, stop: Stop, observer: Observer, stack: ExitStack
+    p: Prepared,
+    family: Family,
+    attempt: Attempt,
+    state: State,
+    stop: Stop,
+    observer: Observer,
+    stack: ExitStack,
 ) -> Session:
-    family = build_family(p.job, p.data.vocabulary, p.device)
     updates = make_updates(family, p.job.spec.training, p.steps)
     if p.found is not None:
         restore(family, updates, p.found)
@@ -246,9 +250,7 @@ def _session(
     )
 
 
-def _keep_samples(
-    directory: RunDirectory, trackers: list[Tracker], step: int, samples: list[Sample]
-) -> None:
+def _keep_samples(directory: RunDirectory, trackers: list[Tracker], step: int, samples: list[Sample]) -> None:
     write_samples(directory, step, samples)
     for number, sample in enumerate(samples):
         for tracker in trackers:

@@ -7,7 +7,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Self, cast
 
-
 from raygen.checkpoint import Loaded, best_step, latest, load
 from raygen.errors import InputError, OutputError, RunError
 from raygen.evaluation.metrics import metric_direction
@@ -42,7 +41,11 @@ class Run:
             InputError: there is no run.
         """
         parent, _, name = str(uri).rstrip("/").rpartition("/")
-        directory = RunDirectory(open_storage(parent or "."), name)
+        return cls.at(RunDirectory(open_storage(parent or "."), name))
+
+    @classmethod
+    def at(cls, directory: RunDirectory) -> Self:
+        """Opens a run directory; see `open`."""
         document = directory.read_job()
         if document is None:
             raise InputError(

@@ -79,7 +79,13 @@ class WandbTracker:
         folder.mkdir(parents=True, exist_ok=True)
         self._wandb = wandb
         self._run = wandb.init(
-            project=project, id=run, name=name, config=config, resume="allow", dir=str(folder), reinit="create_new"
+            project=project,
+            id=run,
+            name=name,
+            config=config,
+            resume="allow",
+            dir=str(folder),
+            reinit="create_new",
         )
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
@@ -257,5 +263,9 @@ def _import(package: str, extra: str) -> ModuleType:
 
 def _flat(value: Any, path: str = "") -> dict[str, str]:
     if isinstance(value, dict):
-        return {k: v for key, inner in value.items() for k, v in _flat(inner, f"{path}.{key}" if path else key).items()}
+        return {
+            k: v
+            for key, inner in value.items()
+            for k, v in _flat(inner, f"{path}.{key}" if path else key).items()
+        }
     return {path: str(value)[:500]}

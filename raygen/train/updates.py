@@ -48,7 +48,7 @@ class NetworkUpdate:
 
     def backward(self, loss: Tensor) -> None:
         """Adds the gradients of a loss."""
-        loss.backward()
+        torch.autograd.backward(loss)
 
     def step(self) -> Tensor:
         """Clips, updates the weights and their average, clears the gradients. Returns the norm before clipping."""

@@ -30,10 +30,13 @@ def to_huggingface(decoder: Decoder, end_of_text: int | None) -> HuggingFaceMode
             where="spec.model.transformer.activation",
             remedy="Train with activation: SwiGLU to export; `raygen sample` works with any.",
         )
-    tensors = {"model.embed_tokens.weight": decoder.embedding.weight, "model.norm.weight": decoder.norm.weight}
+    tensors = {
+        "model.embed_tokens.weight": decoder.embedding.weight,
+        "model.norm.weight": decoder.norm.weight,
+    }
     if decoder.output is not None:
         tensors["lm_head.weight"] = decoder.output.weight
-    for number, block in enumerate(decoder.blocks):
+    for number, block in enumerate(decoder.layers):
         prefix = f"model.layers.{number}."
         tensors[prefix + "input_layernorm.weight"] = block.attention_norm.weight
         tensors[prefix + "post_attention_layernorm.weight"] = block.feed_forward_norm.weight
@@ -46,7 +49,7 @@ def to_huggingface(decoder: Decoder, end_of_text: int | None) -> HuggingFaceMode
 def _attention(attention: Attention) -> dict[str, Tensor]:
     channels = attention.channels
     sizes = [n * channels for n in (attention.heads, attention.kv_heads, attention.kv_heads)]
-    q, k, v = attention.qkv.weight.split(sizes)
+    q, k, v = torch.split(attention.qkv.weight, sizes)
     names = {"q_proj": q, "k_proj": k, "v_proj": v, "o_proj": attention.output.weight}
     if attention.query_norm is not None and attention.key_norm is not None:
         names |= {"q_norm": attention.query_norm.weight, "k_norm": attention.key_norm.weight}
@@ -73,7 +76,7 @@ def _config(decoder: Decoder, end_of_text: int | None) -> dict[str, Any]:
         "hidden_act": "silu",
         "hidden_size": a.hidden_size,
         "initializer_range": 0.02,
-        "intermediate_size": decoder.blocks[0].feed_forward.down.in_features,
+        "intermediate_size": decoder.layers[0].feed_forward.down.in_features,
         "max_position_embeddings": a.context_length,
         "num_attention_heads": a.heads,
         "num_hidden_layers": a.layers,

@@ -90,7 +90,7 @@ class Linear(nn.Linear):
         super().__init__(inputs, outputs, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (..., inputs) -> (..., outputs)."""
+        """X (..., inputs) -> (..., outputs)."""
         return F.linear(x, self.weight.to(x.dtype))
 
 
@@ -103,7 +103,7 @@ class RMSNorm(nn.Module):
         self.epsilon = epsilon
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (..., channels) -> the same shape and type."""
+        """X (..., channels) -> the same shape and type."""
         return F.rms_norm(x, self.weight.shape, self.weight.to(x.dtype), self.epsilon)
 
 
@@ -122,14 +122,15 @@ class Attention(nn.Module):
         self.key_norm = RMSNorm(self.channels, a.norm_epsilon) if a.qk_norm else None
 
     def forward(self, x_BTD: Tensor, rotary: tuple[Tensor, Tensor], cache: Cache | None) -> Tensor:
-        """x (B, T, D) -> (B, T, D)."""
+        """X (B, T, D) -> (B, T, D)."""
         B, T, D = x_BTD.shape
         H, K = self.heads, self.kv_heads
         qkv = self.qkv(x_BTD).view(B, T, H + 2 * K, self.channels)
-        qk, v_BTKC = qkv.split((H + K, K), dim=2)
+        qk, v_BTKC = qkv[:, :, : H + K], qkv[:, :, H + K :]
         if self.query_norm is not None and self.key_norm is not None:
             qk = torch.cat((self.query_norm(qk[:, :, :H]), self.key_norm(qk[:, :, H:])), dim=2)
-        q_BHTC, k_BKTC = rotate(qk, *rotary).transpose(1, 2).split((H, K), dim=1)
+        qk = rotate(qk, *rotary).transpose(1, 2)
+        q_BHTC, k_BKTC = qk[:, :H], qk[:, H:]
         v_BKTC = v_BTKC.transpose(1, 2)
         mask = None
         if cache is not None:
@@ -152,7 +153,7 @@ class FeedForward(nn.Module):
         self.down = Linear(width, a.hidden_size)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
-        """x (B, T, D) -> (B, T, D)."""
+        """X (B, T, D) -> (B, T, D)."""
         if self.gated:
             gate_BTF, up_BTF = self.up(x_BTD).chunk(2, dim=-1)
             return self.down(F.silu(gate_BTF) * up_BTF)  # type: ignore[no-any-return]
@@ -171,7 +172,7 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(a.dropout) if a.dropout else nn.Identity()
 
     def forward(self, x_BTD: Tensor, rotary: tuple[Tensor, Tensor], cache: Cache | None) -> Tensor:
-        """x (B, T, D) -> (B, T, D)."""
+        """X (B, T, D) -> (B, T, D)."""
         x_BTD = x_BTD + self.dropout(self.attention(self.attention_norm(x_BTD), rotary, cache))
         return x_BTD + self.dropout(self.feed_forward(self.feed_forward_norm(x_BTD)))  # type: ignore[no-any-return]
 
@@ -188,7 +189,8 @@ class Decoder(nn.Module):
         self.compute_type = compute_type
         self.embedding = nn.Embedding(vocabulary, a.hidden_size)
         self.dropout = nn.Dropout(a.dropout) if a.dropout else nn.Identity()
-        self.blocks = nn.ModuleList(Block(a, layer) for layer in range(a.layers))
+        self.layers = [Block(a, layer) for layer in range(a.layers)]
+        self.blocks = nn.ModuleList(self.layers)
         self.norm = RMSNorm(a.hidden_size, a.norm_epsilon)
         self.output = None if a.tie_embeddings else nn.Embedding(vocabulary, a.hidden_size)
         cos, sin = rotary_table(a)
@@ -197,7 +199,8 @@ class Decoder(nn.Module):
 
     def initialize(self, generator: torch.Generator) -> None:
         """Draws the weights: normal with std 0.02, layers that end in the residual stream divided by
-        sqrt(2 x layers) (Radford et al. 2019, section 2.3)."""
+        sqrt(2 x layers) (Radford et al. 2019, section 2.3).
+        """
         residual = INITIAL_STD / math.sqrt(2 * self.architecture.layers)
         for name, parameter in self.named_parameters():
             if parameter.ndim == 1:
@@ -208,12 +211,12 @@ class Decoder(nn.Module):
             nn.init.normal_(parameter, std=std, generator=generator)
 
     def forward(self, tokens_BT: Tensor, cache: Cache | None = None) -> Tensor:
-        """tokens (B, T) -> logits (B, T, V) in the compute type. With a cache, tokens follow those in it."""
+        """Tokens (B, T) -> logits (B, T, V) in the compute type. With a cache, tokens follow those in it."""
         T = tokens_BT.shape[1]
         start = cache.length if cache is not None else 0
         rotary = (self.rotary_cos[start : start + T], self.rotary_sin[start : start + T])
         x_BTD = self.dropout(self.embedding(tokens_BT).to(self.compute_type))
-        for block in self.blocks:
+        for block in self.layers:
             x_BTD = block(x_BTD, rotary, cache)
         if cache is not None:
             cache.length += T
