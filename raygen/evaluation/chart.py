@@ -149,7 +149,7 @@ def draw(
     low, high = central_range(values)
     logarithmic = scale == "log" and min(values) > 0
     plane = _Plane(
-        x=linear_axis(0 if min(steps) <= max(steps) / 10 else min(steps), max(steps), whole=True),
+        x=linear_axis(min(0, *steps), max(steps), whole=True),
         y=logarithmic_axis(low, high) if logarithmic else linear_axis(low, high, widen=True),
     )
     tones = _tones(curves)
@@ -194,25 +194,33 @@ def downsample(points: Points, limit: int = MAX_POINTS) -> list[tuple[int, float
 
 
 def smooth(points: Points) -> list[tuple[int, float]]:
-    """A running mean that remembers a fiftieth of the series, so that the course shows through the noise.
+    """A running mean over about a fiftieth of the series, so that the course shows through the noise.
 
-    Values that are not finite are left out.
+    It looks both ways, so that it does not lag behind a steep course. Values that are not finite are left out.
     """
     finite = [(step, value) for step, value in points if _drawable(value)]
-    # Exponential weights, which need no sum over a window: one huge value would spoil its digits for good.
-    keep = 1 - 1 / max(len(finite) / 50, 1)
-    result, mean, weight = [], 0.0, 0.0
-    for step, value in finite:
-        weight = keep * weight + 1
-        mean += (value - mean) / weight
-        result.append((step, mean))
-    return result
+    values = [value for _, value in finite]
+    keep = 1 - 1 / max(len(values) / 100, 1)
+    before, after = _faded(values, keep), _faded(values[::-1], keep)[::-1]
+    return [
+        (step, (b + a - value) / (w + v - 1))
+        for (step, value), (b, w), (a, v) in zip(finite, before, after, strict=True)
+    ]
 
 
 def spread(count: int, limit: int) -> list[int]:
     """At most `limit` of the numbers below `count`, evenly spread, both ends among them."""
     chosen = min(limit, count)
     return sorted({round(i * (count - 1) / max(chosen - 1, 1)) for i in range(chosen)})
+
+
+def _faded(values: Sequence[float], keep: float) -> list[tuple[float, float]]:
+    """Sum and weight of every value and those before it, whose weights fall by the factor `keep`."""
+    sums, total, weight = [], 0.0, 0.0
+    for value in values:
+        total, weight = keep * total + value, keep * weight + 1
+        sums.append((total, weight))
+    return sums
 
 
 def _drawable(value: float) -> bool:

@@ -111,12 +111,12 @@ class Picture:
     """A PNG file that can be shown, or the reason why not.
 
     Attributes:
-        source: Its data address, which needs no escaping; empty if it is not shown.
+        source: Its data address, which needs no escaping; None if it is not shown.
         width, height: In pixels.
         reason: Why it is not shown.
     """
 
-    source: Markup = Markup()
+    source: Markup | None = None
     width: int = 0
     height: int = 0
     reason: str = ""
@@ -185,7 +185,8 @@ def _page() -> tuple[Markup, str, jinja2.Template]:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"label": label, "moment": moment, "cell": _cell, "preview": _preview}
+    # Paths are digits that `draw` wrote, and longer than any text may be.
+    environment.filters |= {"label": label, "cell": _cell, "preview": _preview, "geometry": Markup}
     # The style sheet is ours and holds no end tag; it must arrive unchanged for its hash to hold.
     return (
         Markup(style),  # noqa: S704
@@ -225,7 +226,11 @@ def _leaves(value: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:
     if depth and isinstance(value, Mapping):
         for key, child in value.items():
             yield from _leaves(child, f"{path}.{key}" if path else str(key), depth - 1)
-    elif depth and isinstance(value, list | tuple) and any(isinstance(v, Mapping | list | tuple) for v in value):
+    elif (
+        depth
+        and isinstance(value, list | tuple)
+        and any(isinstance(v, Mapping | list | tuple) for v in value)
+    ):
         for number, child in enumerate(value):
             yield from _leaves(child, f"{path}[{number}]", depth - 1)
     elif isinstance(value, list | tuple):
@@ -247,6 +252,8 @@ def _cell(value: Cell) -> str:
         return "★"
     if isinstance(value, datetime):
         return moment(value)
+    if isinstance(value, float) and abs(value) < 1000:
+        return f"{value:#.4g}"
     return label(value) if isinstance(value, int | float) else value
 
 
