@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from raygen.spec.base import Spec
+from raygen.spec.data import Data, Source
 from raygen.spec.job import TrainingJob
 from raygen.spec.model import Transformer
 from raygen.spec.training import Optimizer, Schedule, Training
@@ -32,22 +33,38 @@ OPTIMIZER_DEFAULTS: dict[str, dict[str, Any]] = {
 
 
 def resolve(job: TrainingJob) -> TrainingJob:
-    """The job with every default written out. Resolving again changes nothing."""
+    """The job with every default written out that follows from the job alone. Twice is the same as once.
+
+    Left open are `microBatchSize` and `cpusPerWorker`, which depend on the machine, and `decaySteps`, which
+    follows from the duration: that may change between attempts, and the schedule changes with it.
+    """
     spec = job.spec
-    tokenizer = spec.data.tokenizer
     model = spec.model
     if model.transformer is not None:
         model = _filled(model, {}, {"transformer": _transformer(model.transformer)})
-    data = _filled(
-        spec.data,
-        {},
-        {"tokenizer": _filled(tokenizer, {"vocabulary_size": 4096} if tokenizer.type == "BPE" else {})},
-    )
-    output = _filled(spec.output, {"run": job.metadata.name})
-    resolved = _filled(
-        spec, {}, {"model": model, "data": data, "training": _training(spec.training), "output": output}
-    )
-    return _filled(job, {}, {"spec": resolved})
+    resolved = {
+        "model": model,
+        "data": _data(spec.data),
+        "training": _training(spec.training),
+        "output": _filled(spec.output, {"run": job.metadata.name}),
+    }
+    return _filled(job, {}, {"spec": _filled(spec, {}, resolved)})
+
+
+def _data(data: Data) -> Data:
+    tokenizer, validation = data.tokenizer, data.validation
+    if validation is not None and validation.sources is not None:
+        validation = _filled(validation, {}, {"sources": _sources(validation.sources)})
+    resolved = {
+        "train": _filled(data.train, {}, {"sources": _sources(data.train.sources)}),
+        "validation": validation,
+        "tokenizer": _filled(tokenizer, {"vocabulary_size": 4096} if tokenizer.type == "BPE" else {}),
+    }
+    return _filled(data, {}, resolved)
+
+
+def _sources(sources: tuple[Source, ...]) -> tuple[Source, ...]:
+    return tuple(_filled(s, {"field": "text"} if s.format == "JsonLines" else {}) for s in sources)
 
 
 def _transformer(a: Transformer) -> Transformer:
@@ -89,7 +106,8 @@ CHANGEABLE = (
     "spec.training.earlyStopping",
     "spec.training.microBatchSize",
 )
-"""What may differ between attempts of one run. Where data is may change; what it is, is held by its fingerprint."""
+"""What may differ between attempts of one run. Data may be elsewhere; that it is the same data is checked by
+its fingerprint."""
 
 
 def may_change(path: str) -> bool:
@@ -103,8 +121,8 @@ class Change:
 
     Attributes:
         path: Where, as keys with dots.
-        before: The value in the run.
-        after: The value now.
+        before: The value in the older job; None where there is none.
+        after: The value in the newer one.
     """
 
     path: str
@@ -116,16 +134,16 @@ class Change:
 
 
 def diff(before: TrainingJob, after: TrainingJob) -> list[Change]:
-    """Every value that differs between two resolved jobs, by path."""
+    """Every value that differs between two resolved jobs, in the order of the format; a list is one value."""
     old, new = (dict(_leaves(job.model_dump(mode="json"), "")) for job in (before, after))
     return [
         Change(path, old.get(path), new.get(path))
-        for path in sorted(old.keys() | new.keys())
+        for path in dict.fromkeys([*old, *new])
         if old.get(path) != new.get(path)
     ]
 
 
 def _leaves(value: Any, path: str) -> list[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
+    if isinstance(value, dict):
         return [leaf for k, v in value.items() for leaf in _leaves(v, f"{path}.{k}" if path else k)]
     return [(path, value)]

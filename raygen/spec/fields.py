@@ -55,7 +55,7 @@ class Shape:
             return "true or false"
         if self.kind == "list":
             return "a list" + self._length("item")
-        return "a group of keys" if self.kind == "object" else "a map of keys to text" + self._length("key")
+        return "a group of keys" if self.kind == "object" else "a map of names to text" + self._length("name")
 
     def _range(self) -> str:
         low, high = _number(self.bounds.get("ge")), _number(self.bounds.get("le"))
@@ -116,19 +116,20 @@ def fields_of(model: type[Spec]) -> dict[str, FieldShape]:
     return {shape.key: shape for shape in found}
 
 
-def shape_at(root: Shape, location: Iterable[str | int]) -> Shape | None:
-    """What may be at a location below a value, or None where nothing may be."""
+def shape_at(root: Shape, location: Iterable[str | int]) -> Shape:
+    """What may be at a location below a value.
+
+    Raises:
+        LookupError: nothing may be there.
+    """
     shape: Shape | None = root
     for part in location:
-        if shape is None:
-            return None
-        if shape.model is not None:
-            known = fields_of(shape.model).get(str(part))
-            shape = known.shape if known else None
-        elif (shape.kind == "list") == isinstance(part, int):
+        if shape is not None and shape.model is not None:
+            shape = fields_of(shape.model)[str(part)].shape
+        elif shape is not None:
             shape = shape.items
-        else:
-            return None
+    if shape is None:
+        raise LookupError("a text, number or truth value holds nothing")
     return shape
 
 

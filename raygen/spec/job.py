@@ -85,7 +85,7 @@ class TrainingJobSpec(Spec):
             cel=f"({_NO_METRICS}) || has(self.data.validation)",
         ),
         Rule(
-            fields=("training.early_stopping", "evaluation.metrics"),
+            fields=("training.early_stopping.metric", "evaluation.metrics"),
             at="training.earlyStopping.metric",
             holds=lambda self: (
                 self.training.early_stopping is None
@@ -109,7 +109,7 @@ class TrainingJobSpec(Spec):
             ),
         ),
         Rule(
-            fields=("checkpoint.keep_best", "evaluation.metrics"),
+            fields=("checkpoint.keep_best.metric", "evaluation.metrics"),
             at="checkpoint.keepBest.metric",
             holds=lambda self: (
                 self.checkpoint.keep_best is None

@@ -21,7 +21,7 @@ class Checkpoint(Spec):
 
     every_steps: Count | None = None
     """Distance between checkpoints, in steps. The last step always gives one. Default: only time counts."""
-    every_seconds: Positive | None = 300.0
+    every_seconds: Positive = 300.0
     """Longest time between checkpoints, in seconds. The first step after it gives one."""
     keep: Annotated[int, Field(ge=2, le=1000)] = 3
     """Newest checkpoints to keep; at least two, so that a damaged one never is the only one."""

@@ -1,55 +1,58 @@
 """Checks a document against the models and their rules, and finds every fault at once.
 
-Pydantic finds the faults of single values. Then the document and the model classes are walked side by
-side, and each rule over several values is checked wherever the values it reads are themselves in order.
+Pydantic finds the values that are wrong by themselves. Then the document and the model classes are walked
+side by side, and each rule over several values is checked wherever the values it reads are in order.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Mapping
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pydantic
-from pydantic import TypeAdapter
 from pydantic_core import ErrorDetails
 
 from raygen.errors import ValidationError
 from raygen.spec.base import RULE_ERROR, Spec
-from raygen.spec.faults import Fault, shown, spelled
+from raygen.spec.faults import Fault, Location, bare_fault, fault
+from raygen.spec.fields import Shape, fields_of, shape_at
 from raygen.spec.job import TrainingJob
-from raygen.spec.messages import explain
+from raygen.spec.messages import missing, unknown_key, wrong_name, wrong_value
+from raygen.spec.plain import Found, Plain
 
-Location = tuple[str | int, ...]
+Lines = Mapping[Location, int | None]
+"""Line of each value in a file; None for a value that comes from elsewhere."""
 
-MAX_DEPTH = 64
+_JOB = Shape("object", model=TrainingJob)
 
 
-def parse(document: Any, lines: Mapping[Location, int] | None = None, *, where: str = "") -> TrainingJob:
+def parse(
+    document: Any, lines: Lines | None = None, *, where: str = "", known: Sequence[Found] = ()
+) -> TrainingJob:
     """A job from the content of a job file.
 
     Args:
-        document: JSON values, as a YAML or JSON reader gives them.
+        document: JSON values, as a YAML or JSON reader gives them; any Python value may come.
         lines: Line of each value in the file, by location.
         where: The file, for the message.
+        known: Faults that the reader has found already, with their locations.
 
     Raises:
         ValidationError: holds every fault, in the order of the document.
     """
-    faults = list(_unfit(document, ()))
-    if not faults:
+    plain = Plain(document)
+    found = [*known, *plain.found]
+    if not found:
         try:
-            return TrainingJob.model_validate_json(json.dumps(document), by_alias=True, by_name=False)
-        except pydantic.ValidationError as error:
-            faults = _field_faults(error, document)
-        broken = [location for location, _ in faults]
-        faults += _rule_faults(TrainingJob, document, (), broken)
-    order = {location: number for number, location in enumerate(_locations(document, ()))}
-    faults.sort(key=lambda item: (order.get(item[0], order.get(item[0][:-1], 0)), spelled(item[0])))
-    found = [fault.at(_line(location, lines or {})) for location, fault in faults]
-    raise ValidationError(list(dict.fromkeys(found)), where=where)
+            return _validated(plain.document)
+        except pydantic.ValidationError:
+            pass  # every fault is collected below, also where there are others already
+    found += _all_faults(plain.document, [location for location, _ in found])
+    order = {location: number for number, location in enumerate(_locations(plain.document))}
+    found.sort(key=lambda item: _position(item[0], order))
+    faults = [one.at(_line(location, lines or {})) for location, one in found]
+    raise ValidationError(list(dict.fromkeys(faults)), where=where)
 
 
 def check(job: TrainingJob) -> TrainingJob:
@@ -58,193 +61,135 @@ def check(job: TrainingJob) -> TrainingJob:
     Raises:
         ValidationError: holds every fault.
     """
-    return parse(job.model_dump(mode="json", exclude_none=True))
+    return parse(job.model_dump(exclude_unset=True, warnings=False))
 
 
-def _unfit(value: Any, location: Location) -> Iterator[tuple[Location, Fault]]:
-    """What JSON cannot say, which no job file may hold."""
-    if len(location) > MAX_DEPTH:
-        yield (
-            location,
-            Fault(spelled(location[:4]) + "...", "", "is nested too deeply", "Remove the nesting."),
-        )
-    elif isinstance(value, Mapping):
-        for key, inner in value.items():
-            if not isinstance(key, str):
-                yield (
-                    location,
-                    Fault(
-                        spelled(location), shown(key), "is a key that is no string", "Put the key in quotes."
-                    ),
-                )
-            else:
-                yield from _unfit(inner, (*location, key))
-    elif isinstance(value, list | tuple):
-        for number, inner in enumerate(value):
-            yield from _unfit(inner, (*location, number))
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield (
-            location,
-            Fault(spelled(location), str(value), "must be a finite number", "Give a finite number."),
-        )
-    elif isinstance(value, str) and any("\ud800" <= c <= "\udfff" for c in value):
-        yield (
-            location,
-            Fault(spelled(location), shown(value), "must be Unicode text", "Remove the lone surrogate."),
-        )
-    elif isinstance(value, int) and abs(value) >= 2**64:
-        yield location, Fault(spelled(location), shown(value), "is too large", "Give a smaller number.")
-    elif not isinstance(value, str | int | float | bool | None):
-        kind = type(value).__name__
-        yield location, Fault(spelled(location), kind, "must be a JSON value", "Give text or a number.")
+def _validated(document: Any) -> TrainingJob:
+    return TrainingJob.model_validate_json(json.dumps(document), by_alias=True, by_name=False)
 
 
-def _field_faults(error: pydantic.ValidationError, document: Any) -> list[tuple[Location, Fault]]:
-    faults = []
-    for found in error.errors(include_url=False):
-        if found["type"] == RULE_ERROR:
-            continue
-        location = _present(found["loc"], document)
-        if found["type"] == "too_short" and _is_long_enough(found, _value(document, location)):
-            continue  # pydantic counts the items that were valid, and the others have faults of their own
-        siblings = _siblings(location)
-        faults.append((location, explain(found, location, _value(document, location), siblings)))
-    return faults
+def _all_faults(document: Any, broken: list[Location]) -> list[Found]:
+    """What is wrong besides what is known to be broken."""
+    if () in broken:
+        return []
+    if not isinstance(document, dict):
+        return [((), _no_object(document))]
+    found: list[Found] = []
+    try:
+        _validated(document)
+    except pydantic.ValidationError as error:
+        for details in error.errors(include_url=False, include_context=False):
+            one = _field_fault(details, document)
+            if one is not None and one[0] not in broken:
+                found.append(one)
+    broken = [*broken, *(location for location, _ in found)]
+    return [*found, *_rule_faults(TrainingJob, document, (), frozenset(broken))]
 
 
-def _is_long_enough(found: ErrorDetails, value: Any) -> bool:
-    return isinstance(value, list) and len(value) >= found["ctx"]["min_length"]
+def _no_object(document: Any) -> Fault:
+    keys = ", ".join(fields_of(TrainingJob))
+    return fault((), document, "must be a TrainingJob", f"Write key: value pairs; the keys are {keys}.")
 
 
-def _present(location: Location, document: Any) -> Location:
-    """The location without the names that pydantic adds for the members of unions."""
-    kept: list[str | int] = []
-    value = document
-    for number, part in enumerate(location):
-        last = number == len(location) - 1
-        if isinstance(value, Mapping) and (part in value or last):
-            value = value.get(part)
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-            value = value[part]
-        elif not last or isinstance(value, list):
-            continue
-        elif isinstance(value, Mapping):
-            value = None
-        else:
-            continue
-        kept.append(part)
-    return tuple(kept)
-
-
-def _value(document: Any, location: Location) -> Any:
-    for part in location:
-        if isinstance(document, Mapping):
-            document = document.get(part)
-        elif isinstance(document, list) and isinstance(part, int) and part < len(document):
-            document = document[part]
-    return document
+def _field_fault(details: ErrorDetails, document: Any) -> Found | None:
+    """One of pydantic's errors in our words; None for an echo of others."""
+    location, kind = details["loc"], details["type"]
+    if kind == RULE_ERROR:
+        return None
+    if location[-1] == "[key]" and shape_at(_JOB, location[:-2]).kind == "map":
+        return location[:-1], wrong_name(location[:-1], shape_at(_JOB, location[:-2]))
+    holder = shape_at(_JOB, location[:-1])
+    fields = fields_of(holder.model) if holder.model is not None else {}
+    if kind == "extra_forbidden":
+        return location, unknown_key(location, _value(document, location), list(fields))
+    if kind == "missing" and fields:
+        return location, missing(location, fields[str(location[-1])])
+    if kind == "missing":
+        location = location[:-1]  # an item of a list of fixed length: the list is at fault
+    value, shape = _value(document, location), shape_at(_JOB, location)
+    if kind == "too_short" and isinstance(value, list) and len(value) >= shape.bounds.get("min_length", 0):
+        return None  # pydantic counts the valid items, and the others have faults of their own
+    field = fields.get(str(location[-1]))
+    return location, wrong_value(location, value, shape, optional=field is not None and not field.required)
 
 
 def _rule_faults(
-    model: type[Spec], value: Any, location: Location, broken: list[Location]
-) -> Iterator[tuple[Location, Fault]]:
-    if not isinstance(value, Mapping):
+    model: type[Spec], value: Any, location: Location, broken: frozenset[Location]
+) -> Iterator[Found]:
+    """Faults of the rules of this object and of all objects in it."""
+    if not isinstance(value, dict) or location in broken:
         return
+    subject = _built(model, value, location, broken)
     for rule in model.rules:
-        names = {name: alias_of(model, name) for name in rule.fields}
-        if any(_touches((*location, alias), broken) for alias in names.values()):
-            continue
-        given = {name: _built(model, name, value[alias]) for name, alias in names.items() if alias in value}
-        if not _is_complete(model, rule.fields, given) or rule.holds(model.model_construct(**given)):
+        reads = [(*location, *_keys(model, name)) for name in rule.fields]
+        if any(_concerns(place, broken) for place in reads) or rule.holds(subject):
             continue
         place = (*location, *rule.at.split(".")) if rule.at else location
-        written = _value(value, tuple(rule.at.split("."))) if rule.at else None
-        text = shown(written) if written is not None else ""
-        yield place, Fault(spelled(place), text, rule.rule, rule.remedy)
-    for name, field in model.model_fields.items():
-        alias = alias_of(model, name)
-        for inner in _models(field.annotation):
-            child = value.get(alias)
-            if isinstance(child, list):
-                for number, item in enumerate(child):
-                    yield from _rule_faults(inner, item, (*location, alias, number), broken)
-            else:
-                yield from _rule_faults(inner, child, (*location, alias), broken)
+        written = _value(value, place[len(location) :])
+        stated = rule.stated(subject)
+        if written is None:
+            yield place, bare_fault(place, stated, rule.remedy)
+        else:
+            yield place, fault(place, written, stated, rule.remedy)
+    for key, field in fields_of(model).items():
+        child, below = value.get(key), (*location, key)
+        if field.shape.model is not None:
+            yield from _rule_faults(field.shape.model, child, below, broken)
+        elif field.shape.items is not None and field.shape.items.model is not None:
+            for number, item in enumerate(child if isinstance(child, list) else ()):
+                yield from _rule_faults(field.shape.items.model, item, (*below, number), broken)
 
 
-def _touches(location: Location, broken: list[Location]) -> bool:
-    return any(fault[: len(location)] == location for fault in broken)
+def _concerns(place: Location, broken: frozenset[Location]) -> bool:
+    """Whether something at, below or above this place is at fault."""
+    return any(place[: len(one)] == one or one[: len(place)] == place for one in broken)
 
 
-def _is_complete(model: type[Spec], fields: tuple[str, ...], given: Mapping[str, Any]) -> bool:
-    return all(name in given or not model.model_fields[name].is_required() for name in fields)
+def _keys(model: type[Spec], path: str) -> Location:
+    """A path of Python names in the job file's spelling."""
+    keys: list[str | int] = []
+    fields = fields_of(model)
+    for name in path.split("."):
+        field = next(field for field in fields.values() if field.name == name)
+        keys.append(field.key)
+        fields = fields_of(field.shape.model) if field.shape.model is not None else {}
+    return tuple(keys)
 
 
-def _built(model: type[Spec], name: str, value: Any) -> Any:
-    """A field's value as the model would hold it, without the rules of the objects inside it."""
-    field = model.model_fields[name]
-    annotation: Any = field.annotation
-    if field.metadata:
-        annotation = Annotated[(annotation, *field.metadata)]
-    inner = _models(field.annotation)
-    if inner and isinstance(value, Mapping):
-        return _construct(inner[0], value)
-    if inner and isinstance(value, list):
-        return tuple(_construct(inner[0], item) for item in value)
-    return TypeAdapter(annotation).validate_json(json.dumps(value), strict=True)
+def _built(model: type[Spec], value: dict[str, Any], location: Location, broken: frozenset[Location]) -> Spec:
+    """The object as far as it is in order: fields at fault are left out, rules are not checked."""
+    given = {}
+    for key, field in fields_of(model).items():
+        place = (*location, key)
+        if key in value and place not in broken:
+            given[field.name] = _converted(field.shape, value[key], place, broken)
+    return model.model_construct(**given)
 
 
-def _construct(model: type[Spec], value: Mapping[str, Any]) -> Spec:
-    names = {alias_of(model, name): name for name in model.model_fields}
-    return model.model_construct(
-        **{names[k]: _built(model, names[k], v) for k, v in value.items() if k in names}
-    )
+def _converted(shape: Shape, value: Any, location: Location, broken: frozenset[Location]) -> Any:
+    if shape.model is not None and isinstance(value, dict):
+        return _built(shape.model, value, location, broken)
+    if isinstance(value, list) and shape.items is not None:
+        return tuple(_converted(shape.items, v, (*location, n), broken) for n, v in enumerate(value))
+    return value
 
 
-def alias_of(model: type[Spec], name: str) -> str:
-    """A field's key in a job file."""
-    return model.model_fields[name].alias or name
-
-
-def _models(annotation: Any) -> list[type[Spec]]:
-    """The model classes inside an annotation."""
-    if isinstance(annotation, type) and issubclass(annotation, Spec):
-        return [annotation]
-    if get_origin(annotation) in (Union, UnionType, tuple, Annotated):
-        return [model for inner in get_args(annotation) for model in _models(inner)]
-    return []
-
-
-def model_at(location: Location) -> type[Spec] | None:
-    """The model class that describes the object at a location."""
-    model: type[Spec] | None = TrainingJob
+def _value(document: Any, location: Location) -> Any:
+    """What is at a location, or None."""
     for part in location:
-        if isinstance(part, int):
-            continue
-        if model is None:
+        if isinstance(document, dict):
+            document = document.get(part)
+        elif isinstance(document, list) and isinstance(part, int) and part < len(document):
+            document = document[part]
+        else:
             return None
-        names = {alias_of(model, name): name for name in model.model_fields}
-        found = _models(model.model_fields[names[part]].annotation) if part in names else []
-        model = found[0] if found else None
-    return model
+    return document
 
 
-def _siblings(location: Location) -> dict[str, str]:
-    """The keys that may stand where this key stands, each with the first sentence of its description."""
-    model = model_at(location[:-1]) if location else None
-    if model is None:
-        return {}
-    return {
-        alias_of(model, name): (field.description or "").split(". ")[0].rstrip(".")
-        for name, field in model.model_fields.items()
-    }
-
-
-def _locations(value: Any, location: Location) -> Iterator[Location]:
+def _locations(value: Any, location: Location = ()) -> Iterator[Location]:
+    """Every location of a document, in its order."""
     yield location
-    if len(location) > MAX_DEPTH:
-        return
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         for key, inner in value.items():
             yield from _locations(inner, (*location, key))
     elif isinstance(value, list):
@@ -252,7 +197,15 @@ def _locations(value: Any, location: Location) -> Iterator[Location]:
             yield from _locations(inner, (*location, number))
 
 
-def _line(location: Location, lines: Mapping[Location, int]) -> int | None:
+def _position(location: Location, order: Mapping[Location, int]) -> tuple[int, int]:
+    """Where a fault stands among others: at its value, or else at the nearest object around it."""
+    for end in range(len(location), -1, -1):
+        if location[:end] in order:
+            return order[location[:end]], len(location) - end
+    return 0, len(location)
+
+
+def _line(location: Location, lines: Lines) -> int | None:
     for end in range(len(location), -1, -1):
         if location[:end] in lines:
             return lines[location[:end]]
