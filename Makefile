@@ -3,9 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMPS := .stamps
 INPUTS := pyproject.toml constraints.txt
-export OMP_NUM_THREADS ?= 2
+VENV_PACKAGE := $(notdir $(PYTHON))-venv
+EVERYTHING := train,dev
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo quick test check bench constraints generate clean
@@ -13,48 +13,70 @@ export OMP_NUM_THREADS ?= 2
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
-setup: $(STAMPS)/dev ## install raygen and all tools into .venv
+setup: $(VENV)/installed-dev ## install raygen and all tools into .venv
 
-demo: $(STAMPS)/train ## train a small language model on Shakespeare, then open its report
-	$(BIN)/raygen train examples/01-gpt-tiny.yaml
+demo: $(VENV)/installed-train ## train a small language model on Shakespeare and write its report
+	$(BIN)/raygen train examples/01-gpt-tiny.yaml --output runs
 
-quick: $(STAMPS)/dev ## unit and property tests; no network
+# Tests share the processor's cores between processes; more threads would only wait for each other.
+quick test: export OMP_NUM_THREADS ?= 1
+
+quick: $(VENV)/installed-dev ## unit and property tests; no network
 	$(BIN)/python -m pytest tests/unit
 
 test: quick ## all tests that need no cluster
 	$(BIN)/python -m pytest tests/integration
 
-check: $(STAMPS)/dev ## lint, format, types, import contracts, generated files
+check: $(VENV)/installed-dev ## lint, format, types, import contracts, generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/generate.py --check
 
-generate: $(STAMPS)/dev ## write the generated files
+generate: $(VENV)/installed-dev ## write the generated files
 	$(BIN)/python tools/generate.py
 
-bench: $(STAMPS)/dev ## measure speed, quality and recovery; writes benchmarks/results
+bench: $(VENV)/installed-dev ## measure speed, quality and recovery; writes benchmarks/results
 	$(BIN)/python benchmarks/run.py
 
-constraints: $(STAMPS)/dev ## resolve the newest versions into constraints.txt
+constraints: $(VENV)/installed-dev ## resolve the newest versions into constraints.txt
 	$(BIN)/python tools/constraints.py
 
-clean: ## remove what the targets above made
-	rm -rf $(VENV) $(STAMPS) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean: ## remove what the targets above made, except runs
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-$(BIN)/uv:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "raygen needs Python 3.11 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
-	@$(PYTHON) -c 'import ensurepip, venv' || \
-	  { echo "Python's venv module is missing; on Debian: apt-get install python3-venv" >&2; exit 2; }
+$(VENV)/created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "raygen needs Python 3.11 or newer, and $(PYTHON) is not that." >&2; \
+	  echo "Name one that is: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  if [ "$$CI" = true ] && [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends $(VENV_PACKAGE); \
+	  else \
+	    echo "$(PYTHON) cannot make virtual environments: its modules venv and ensurepip are missing." >&2; \
+	    echo "On Debian and Ubuntu: apt-get install $(VENV_PACKAGE)" >&2; exit 2; \
+	  fi; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt uv
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt uv || \
+	  echo "uv cannot be had here; pip installs instead, which is slower."
+	@touch $@
 
-$(STAMPS)/train: $(INPUTS) | $(BIN)/uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[train]'
-	@mkdir -p $(STAMPS) && touch $@
+# $(1): the extras. uv where there is one, else pip; both take the same options.
+define install
+	@echo "Installing raygen[$(1)] into $(VENV). PyTorch is a large download; later calls skip this."
+	@if [ -x $(BIN)/uv ]; then \
+	  $(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt --editable '.[$(1)]'; \
+	else \
+	  $(BIN)/python -m pip install --constraint constraints.txt --editable '.[$(1)]'; \
+	fi
+endef
 
-$(STAMPS)/dev: $(INPUTS) | $(BIN)/uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[train,dev]'
-	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/train
+$(VENV)/installed-train: $(INPUTS) | $(VENV)/created
+	$(call install,train)
+	@touch $@
+
+# Holds what the target above holds, and more.
+$(VENV)/installed-dev: $(INPUTS) | $(VENV)/created
+	$(call install,$(EVERYTHING))
+	@touch $@ $(VENV)/installed-train
