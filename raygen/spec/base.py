@@ -100,7 +100,7 @@ def _foreign_rule(tag: str, name: str, types: tuple[str, ...]) -> Rule:
         fields=(tag, name),
         at=alias,
         holds=lambda self: getattr(self, name) is None or getattr(self, tag) in types,
-        rule=f"belongs to {tag} {listed} only (here {tag} is {{self.{tag}}})",
+        rule=f"belongs to {tag} {listed}, not to this one ({{self.{tag}}})",
         remedy=f"Remove {alias}, or set {tag}: {types[0]}.",
         cel=f"!has(self.{alias}) || {_is_one_of(tag, quoted)}",
     )
@@ -110,12 +110,17 @@ def _is_one_of(tag: str, quoted: str) -> str:
     return f"(has(self.{tag}) && self.{tag} in [{quoted}])"
 
 
-def exactly_one(names: Iterable[str]) -> Rule:
+@dataclass(frozen=True)
+class ExactlyOne(Rule):
+    """The rule that exactly one of `fields` is given; a class, so that a schema can say the same."""
+
+
+def exactly_one(names: Iterable[str]) -> ExactlyOne:
     """Exactly one of these optional fields must be given."""
     names = tuple(names)
     aliases = [to_camel(name) for name in names]
     listed = ", ".join(aliases)
-    return Rule(
+    return ExactlyOne(
         fields=names,
         at="",
         holds=lambda self: sum(getattr(self, name) is not None for name in names) == 1,

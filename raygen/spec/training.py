@@ -28,11 +28,11 @@ class Duration(Spec):
     """How long to train: exactly one of these."""
 
     steps: Count | None = None
-    """Optimizer steps."""
+    """Length, in optimizer steps."""
     epochs: Positive | None = None
-    """Passes over the training split; rounded up to whole steps."""
+    """Length, in passes over the training split; rounded up to whole steps."""
     tokens: Count | None = None
-    """Training tokens; rounded up to whole steps."""
+    """Length, in training tokens; rounded up to whole steps."""
 
     rules: ClassVar[tuple[Rule, ...]] = (exactly_one(("steps", "epochs", "tokens")),)
 
@@ -122,7 +122,7 @@ class EarlyStopping(Spec):
     metric: MetricName
     """Name of the metric in `evaluation.metrics`."""
     patience: Annotated[int, Field(ge=1, le=1_000_000)]
-    """Evaluations in a row without a gain before training stops."""
+    """Time without a gain before training stops, in evaluations."""
     min_delta: NonNegative = 0.0
     """Smallest change that counts as a gain, in the metric's unit."""
 
@@ -133,9 +133,9 @@ class Training(Spec):
     duration: Duration
     """How long to train."""
     global_batch_size: Annotated[int, Field(ge=1, le=16_777_216)]
-    """Samples per optimizer step over all workers, in sequences of contextLength tokens."""
+    """Size of an optimizer step over all workers, in samples; a sample is a sequence of contextLength tokens."""
     micro_batch_size: Annotated[int, Field(ge=1, le=16_777_216)] | None = None
-    """Samples per forward pass and device, in sequences; gradients of several passes add up to one step.
+    """Size of a forward pass on each device, in samples; gradients of several passes add up to one step.
     Default: all of a device's share."""
     optimizer: Optimizer
     """The optimizer."""
