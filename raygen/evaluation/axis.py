@@ -49,7 +49,7 @@ def linear_axis(low: float, high: float, *, whole: bool = False, widen: bool = F
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     ticks = [n * step for n in range(first, last + 1)]
     if widen:
-        low, high = ticks[0], ticks[-1]
+        low, high = min(ticks[0], low), max(ticks[-1], high)
     inside = [tick for tick in ticks if low <= tick <= high]
     return Axis(low, high, tuple((tick, tick_label(tick, step, max(map(abs, inside)))) for tick in inside))
 

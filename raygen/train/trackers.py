@@ -36,8 +36,8 @@ RUN_TAG = "raygen.run"
 """Tag of an MLflow run by which later attempts find it."""
 MAX_WAITING = 1000
 """Calls that may wait for a service; when more come, they are left out."""
-PATIENCE_SECONDS = 4.0
-"""How long closing waits for a service: a run that is asked to stop has ten seconds in all."""
+PATIENCE_SECONDS: dict[Status, float] = {"Succeeded": 30.0, "Stopped": 4.0, "Failed": 4.0}
+"""How long closing waits for a service. A run that is asked to stop has ten seconds in all."""
 
 _MLFLOW_STATUS: dict[Status, str] = {"Succeeded": "FINISHED", "Stopped": "KILLED", "Failed": "FAILED"}
 _PNG_SIZE = struct.Struct(">16xII")
@@ -224,7 +224,7 @@ class Guarded:
         name: What the service is called in the notice.
         make: Makes the tracker.
         notice: Takes the one sentence about the first failure, on any thread. Default: the log, as a warning.
-        patience: Seconds that `close` waits for the service.
+        patience: Seconds that `close` waits for the service, by status.
     """
 
     def __init__(
@@ -233,7 +233,7 @@ class Guarded:
         make: Callable[[], Tracker],
         notice: Callable[[str], None] = logger.warning,
         *,
-        patience: float = PATIENCE_SECONDS,
+        patience: Mapping[Status, float] = PATIENCE_SECONDS,
     ) -> None:
         self._name = name
         self._notice = notice
@@ -263,15 +263,16 @@ class Guarded:
         if self._closed:
             return
         self._closed = True
-        until = time.monotonic() + self._patience
+        patience = self._patience[status]
+        until = time.monotonic() + patience
         try:
-            self._waiting.put(lambda tracker: tracker.close(status), timeout=self._patience)
+            self._waiting.put(lambda tracker: tracker.close(status), timeout=patience)
             self._waiting.put(None, timeout=max(until - time.monotonic(), 0))
         except Full:
             pass
         self._thread.join(max(until - time.monotonic(), 0))
         if self._thread.is_alive():
-            self._tell(f"it has not taken everything within {self._patience:g} s")
+            self._tell(f"it has not taken everything within {patience:g} s")
 
     def _hand_on(self, call: Callable[[Tracker], None]) -> None:
         if self._closed:
