@@ -1,0 +1,51 @@
+"""Shared by all tests: a small job on a small text, and CI's rule that nothing is skipped."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+import torch
+
+from tests.jobs import write_text
+
+CI = os.environ.get("CI") == "true"
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    # An expected failure is reported as skipped too.
+    return report if hasattr(report, "wasxfail") else _not_skipped(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    return _not_skipped(report)
+
+
+def _not_skipped(report: Report) -> Report:
+    if CI and report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which CI does not allow: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """A folder with `text.txt`, about 9,000 characters; runs go to `runs` below it."""
+    write_text(tmp_path / "text.txt")
+    return tmp_path
