@@ -1,0 +1,127 @@
+"""Writes results/README.md from results/*.json.
+
+python benchmarks/table.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from harness import RESULTS, ROOT, read_result
+
+SIDE_NAMES = {
+    "nanogpt": "nanoGPT",
+    "nanogpt-recipe": "nanoGPT's recipe in raygen",
+    "nanogpt-recipe-bf16": "the same in BFloat16",
+    "best-recipe": "raygen's own recipe, equal tokens and parameters",
+    "best-recipe-bf16": "the same in BFloat16",
+}
+RATIO_NAMES = {
+    "raygen_to_bare_loop": ("raygen / bare PyTorch loop on the same module", ">= 0.97"),
+    "raygen_bf16_to_raygen": ("BFloat16 / Float32", "goal >= 1.3"),
+    "nanogpt_to_raygen": ("nanoGPT / raygen", "reported"),
+}
+QUALITY_LIMITS = {"nanogpt-recipe": "<= 1.88", "best-recipe": "<= 1.78"}
+
+
+def main() -> None:
+    sections = [startup(), speed(), quality(), checkpoints(), kills()]
+    head = "# Results\n\nWritten by `python benchmarks/table.py` from the files beside it; do not edit.\n"
+    path = RESULTS / "README.md"
+    path.write_text("\n".join([head, *filter(None, map("\n".join, sections))]))
+    print(f"wrote {path.relative_to(ROOT)}")
+
+
+def startup() -> Iterator[str]:
+    result = read_result("startup")
+    if result:
+        yield from heading("Start-up", result)
+        yield from row("command", "median s", "least to most", "must")
+        yield from row(*["---"] * 4)
+        for name, seconds in result["seconds"].items():
+            limit = result["limits"].get(name)
+            yield from row(f"`{name}`", *middle(seconds, 3), f"<= {limit}" if limit else "")
+        yield ""
+
+
+def speed() -> Iterator[str]:
+    result = read_result("text_speed")
+    if result:
+        yield from heading("Tokens per second", result)
+        yield from row("side", "median", "least to most")
+        yield from row(*["---"] * 3)
+        for kind, sides in (("alternating", result["interleaved"]), ("alone", result["alone"])):
+            for name, values in sides.items():
+                yield from row(f"{name}, {kind}", *middle(values, 0))
+        yield ""
+        yield from row("ratio, within each pair", "median", "least to most", "must")
+        yield from row(*["---"] * 4)
+        for name, values in result["ratios"].items():
+            label, limit = RATIO_NAMES[name]
+            yield from row(label, *middle(values, 3), limit)
+        yield ""
+
+
+def quality() -> Iterator[str]:
+    result = read_result("text_quality")
+    if result:
+        yield from heading("Validation loss after 1,536,000 tokens, nats per character", result)
+        yield from row("model", "parameters", "seeds", "median", "least to most", "must")
+        yield from row(*["---"] * 6)
+        for side in SIDE_NAMES:
+            runs = [run for run in result["runs"] if run["side"] == side]
+            if runs:
+                cells = f"{runs[0]['parameters']:,}", str(len(runs)), *middle(result["loss"][side], 4)
+                yield from row(SIDE_NAMES[side], *cells, QUALITY_LIMITS.get(side, ""))
+        estimates = [run["loss_on_20_batches"] for run in result["runs"] if "loss_on_20_batches" in run]
+        if estimates:
+            yield f"\nnanoGPT's own estimate on 20 batches: {', '.join(f'{loss:.4f}' for loss in estimates)}."
+        yield ""
+
+
+def checkpoints() -> Iterator[str]:
+    result = read_result("checkpoint_cost")
+    if result:
+        yield from heading(f"A checkpoint every {result['every_steps']} steps", result)
+        yield from row("figure", "median", "least to most", "must")
+        yield from row(*["---"] * 4)
+        yield from row("ms in the call", *middle(result["milliseconds_of_a_call"], 2), "")
+        share = result["share_of_loop_waiting"], result["limit_of_share"]
+        yield from row("% of the loop in the call", *middle(share[0], 3, 100), f"<= {share[1] * 100:g}")
+        yield from row("% slower in all", *middle(result["slowdown"], 2, 100), "reported")
+        yield ""
+
+
+def kills() -> Iterator[str]:
+    result = read_result("kill_resume")
+    if result:
+        yield from heading("Kill and continue", result)
+        yield from row("kills", "losses compared", "of these logged again", "different", "last checkpoint")
+        yield from row(*["---"] * 5)
+        same = "same bytes" if result["last_checkpoints_identical"] else "differs"
+        numbers = ("kills", "losses_compared", "losses_repeated", "losses_different")
+        yield from row(*[f"{result[name]:,}" for name in numbers], same)
+        yield ""
+
+
+def heading(title: str, result: dict[str, Any]) -> Iterator[str]:
+    machine = result["machine"]
+    yield f"## {title}\n"
+    yield f"`{result['command']}`, {result['date'][:10]}, commit {result['commit']}, "
+    yield f"{machine['processor']} (family {machine['family']}, model {machine['model']}), {machine['cores']} cores, "
+    yield f"{machine['memory_gib']} GiB, Python {result['versions']['python']}, PyTorch {result['versions']['torch']}.\n"
+
+
+def row(*cells: str) -> Iterator[str]:
+    yield "|" + "|".join(cells) + "|"
+
+
+def middle(values: dict[str, Any], digits: int, factor: float = 1) -> tuple[str, str]:
+    """Median, and least to most."""
+    median, least, most = (f"{values[key] * factor:,.{digits}f}" for key in ("median", "min", "max"))
+    return median, f"{least} to {most}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,217 @@
+"""Tokens per second of raygen's training loop, beside a bare loop and beside nanoGPT.
+
+    python benchmarks/text_speed.py --nanogpt DIR
+
+The machine's speed drifts within seconds, so that only what runs at the same time compares:
+
+- raygen and the bare loop alternate every ten steps in one process. The bare loop runs inside raygen's own
+  event `progressed`, which comes every ten steps, when the measurements of those steps have been read and
+  recorded. Time from the end of one event to the beginning of the next is raygen's, time inside is the bare
+  loop's. Both drive modules of their own that one function built from one job.
+- nanoGPT is its own unmodified process, and BFloat16 is another run; each stands right beside a run of raygen
+  in Float32, in an order that turns from round to round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nanogpt
+import numpy as np
+import torch
+from harness import JOBS, TEXT, THREADS, spread, write_result
+from torch.nn import functional as F
+
+import raygen
+from raygen.models.registry import build_family
+from raygen.train.events import Progress, Silent
+from raygen.train.updates import make_optimizers
+
+BLOCK = 10
+"""Steps between two events `progressed`."""
+
+
+def main() -> None:
+    arguments = parse()
+    folder = None if arguments.without_nanogpt else nanogpt.check_folder(arguments.nanogpt)
+    torch.set_num_threads(THREADS)
+    measure = Measure(arguments.steps, arguments.warmup, folder)
+    sides: dict[str, Callable[[], float]] = {"raygen": measure.alone, "raygen_bf16": measure.bfloat16}
+    if folder is not None:
+        sides["nanogpt"] = measure.nanogpt
+    pairs: list[tuple[float, float]] = []
+    alone: dict[str, list[float]] = {name: [] for name in sides}
+    for number in range(arguments.pairs):
+        pairs.append(measure.pair())
+        names = list(sides)
+        shift = number % len(names)
+        for name in names[shift:] + names[:shift]:
+            alone[name].append(sides[name]())
+        print(number + 1, pairs[-1], {name: round(values[-1]) for name, values in alone.items()}, flush=True)
+    write_result("text_speed", summary(pairs, alone) | {"steps": arguments.steps, "threads": THREADS})
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    nanogpt.add_argument(parser)
+    parser.add_argument("--without-nanogpt", action="store_true", help="compare with the bare loop only")
+    parser.add_argument("--pairs", type=int, default=9)
+    parser.add_argument("--steps", type=int, default=200, help="measured steps of each side of a pair")
+    parser.add_argument("--warmup", type=int, default=20, help="steps before them")
+    return parser.parse_args()
+
+
+def summary(pairs: list[tuple[float, float]], alone: dict[str, list[float]]) -> dict[str, Any]:
+    """Medians over the pairs of throughputs and of the ratio within each pair."""
+    own, bare = zip(*pairs, strict=True)
+    document: dict[str, Any] = {
+        "unit": "tokens per second",
+        "interleaved": {"raygen": spread(own), "bare_loop": spread(bare)},
+        "alone": {name: spread(values) for name, values in alone.items()},
+        "ratios": {"raygen_to_bare_loop": spread([a / b for a, b in pairs])},
+    }
+    for name, values in alone.items():
+        if name != "raygen":
+            ratios = [value / base for value, base in zip(values, alone["raygen"], strict=True)]
+            document["ratios"][f"{name}_to_raygen"] = spread(ratios)
+    return document
+
+
+class Measure:
+    """One measurement of each kind, in tokens per second.
+
+    Args:
+        steps: Measured steps.
+        warmup: Steps before them.
+        folder: Where nanoGPT is.
+    """
+
+    def __init__(self, steps: int, warmup: int, folder: Path | None) -> None:
+        self.steps, self.warmup, self.folder = steps, warmup, folder
+        self.job = raygen.load(JOBS / "nanogpt-recipe.yaml").job
+        training = self.job.spec.training
+        assert self.job.spec.model.transformer is not None
+        self.tokens = training.global_batch_size * self.job.spec.model.transformer.context_length
+
+    def pair(self) -> tuple[float, float]:
+        """raygen and the bare loop, alternating."""
+        bare = bare_loop(self.job)
+        clock = Clock(self.warmup, between=lambda: run(bare, BLOCK))
+        self._train(clock)
+        return self.tokens * BLOCK / clock.own(), self.tokens * BLOCK / clock.others()
+
+    def alone(self) -> float:
+        """raygen in Float32."""
+        clock = Clock(self.warmup)
+        self._train(clock)
+        return self.tokens * BLOCK / clock.own()
+
+    def bfloat16(self) -> float:
+        """raygen in BFloat16."""
+        clock = Clock(self.warmup)
+        self._train(clock, "training.precision=BFloat16")
+        return self.tokens * BLOCK / clock.own()
+
+    def nanogpt(self) -> float:
+        """nanoGPT; its printed time of an iteration, from one loss that it reads to the next."""
+        assert self.folder is not None
+        last = self.steps + self.warmup
+        with nanogpt.prepared(self.folder) as copy:
+            log = nanogpt.train(copy, f"--max_iters={last}", "--eval_interval=100000", "--eval_iters=1")
+        measured = log.milliseconds[-self.steps :]
+        return self.tokens * 1000 / statistics.mean(measured)
+
+    def _train(self, clock: Clock, *overrides: str) -> None:
+        changes = (*overrides, f"training.duration.steps={self.steps + self.warmup}", "evaluation.metrics=[]")
+        # A schedule as long as the run that is measured in part.
+        loaded = raygen.load(JOBS / "nanogpt-recipe.yaml", overrides=changes)
+        with tempfile.TemporaryDirectory(prefix="text-speed-") as output:
+            raygen.train(loaded.job, base=JOBS, output=output, device="cpu", observer=clock)
+
+
+class Clock(Silent):
+    """Takes the time of blocks of steps between two events, and of `between`, which runs inside them."""
+
+    def __init__(self, warmup: int, between: Callable[[], object] | None = None) -> None:
+        self._warmup, self._between = warmup, between
+        self._left = 0.0
+        self._own: list[float] = []
+        self._others: list[float] = []
+
+    def progressed(self, progress: Progress) -> None:
+        """Ten more steps are done."""
+        entered = time.perf_counter()
+        if self._between is not None:
+            self._between()
+        left = time.perf_counter()
+        if progress.step > self._warmup:
+            self._own.append(entered - self._left)
+            self._others.append(left - entered)
+        self._left = left
+
+    def own(self) -> float:
+        """Mean seconds of a block of raygen."""
+        return statistics.mean(self._own)
+
+    def others(self) -> float:
+        """Mean seconds of `between`."""
+        return statistics.mean(self._others)
+
+
+def run(step: Callable[[], None], count: int) -> None:
+    for _ in range(count):
+        step()
+
+
+def bare_loop(job: raygen.TrainingJob) -> Callable[[], None]:
+    """A step of a loop that only trains: random windows, loss, gradients, clipping, the same optimizer.
+
+    It reads no loss, follows no schedule, and keeps, records and shows nothing.
+    """
+    training, context = job.spec.training, job.spec.model.transformer.context_length
+    text = np.frombuffer(TEXT.read_bytes(), dtype=np.uint8)
+    characters, numbers = np.unique(text, return_inverse=True)
+    tokens = torch.from_numpy(numbers[: int(len(numbers) * 0.9)].astype(np.int64))
+    family = build_family(job, Characters(len(characters)), torch.device("cpu"))
+    network = family.networks["model"]
+    (optimizer,) = make_optimizers(family.parameter_groups("model"), training.optimizer).values()
+    offsets = torch.arange(context + 1)
+
+    def step() -> None:
+        starts = torch.randint(len(tokens) - context, (training.global_batch_size, 1))
+        windows = tokens[starts + offsets]
+        logits = network(windows[:, :-1])
+        loss = F.cross_entropy(logits.float().flatten(0, 1), windows[:, 1:].flatten())
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), training.gradient_clip_norm)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return step
+
+
+class Characters:
+    """As much of a vocabulary as a model needs to be built."""
+
+    end_of_text = None
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def encode(self, text: str) -> list[int]:
+        """Not asked for."""
+        raise NotImplementedError
+
+    def decode(self, tokens: object) -> str:
+        """Not asked for."""
+        raise NotImplementedError
+
+
+if __name__ == "__main__":
+    main()
