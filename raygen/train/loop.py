@@ -19,6 +19,7 @@ from raygen.train.events import Observer
 from raygen.train.recorder import Recorder
 from raygen.train.state import averaged, capture
 from raygen.train.stop import Stop
+from raygen.train.trackers import Tracker
 from raygen.train.updates import NetworkUpdate
 
 Arrays = dict[str, NDArray[np.int64]]
@@ -84,6 +85,7 @@ class Session:
     writer: Writer
     stop: Stop
     observer: Observer
+    trackers: list[Tracker]
     keep_samples: Callable[[int, list[Sample]], None]
     clock: Callable[[], float] = time.monotonic
 

@@ -95,14 +95,14 @@ def prepare(job: TrainingJob, base: Path, parent: str | None, device_name: str, 
     notices += (
         [f"checkpoint of step {s.step} passed over: {s.reason}" for s in found.skipped] if found else []
     )
-    document = existing or {
-        "job": resolved.model_dump(mode="json"),
+    document = (existing or {}) | {"job": resolved.model_dump(mode="json")}
+    document = {
         "base": str(base),
         "environment": describe_environment(device, base),
         "data": {"fingerprint": data.fingerprint, "samplesPerEpoch": data.samples_per_epoch},
         "seed": resolved.spec.training.seed,
         "parent": ancestor.identity() if ancestor else None,
-    }
+    } | document
     return Prepared(
         fitted,
         directory,

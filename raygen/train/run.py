@@ -126,12 +126,16 @@ def _attempt(p: Prepared, stop: Stop, observer: Observer, began: float) -> Resul
         p.directory.create_job(p.document | {"parameters": count_parameters(family)})
         p.directory.write_data_files(p.data.files())
     attempt = p.directory.claim(resumed_from=p.found.step if p.found else 0)
+    if not p.new:
+        p.directory.replace_job(p.document)
     state = State(**p.found.values["loop"]) if p.found else State.new()
     with ExitStack() as stack:
         try:
             session = _session(p, family, attempt, state, stop, observer, stack)
             ending = run_loop(session, state)
             session.writer.wait()
+            for tracker in session.trackers:
+                tracker.close("Stopped" if ending.stopped else "Succeeded")
         except FencedError as error:
             # The run is another attempt's now: nothing but this attempt's own file may be written.
             attempt.end(f"Fenced: {error.what}", state.step)
@@ -246,6 +250,7 @@ def _session(
         writer=writer,
         stop=stop,
         observer=observer,
+        trackers=trackers,
         keep_samples=partial(_keep_samples, p.directory, trackers),
     )
 

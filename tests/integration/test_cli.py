@@ -170,7 +170,7 @@ def test_validate_prints_every_fault_with_its_line(tmp_path: Path) -> None:
 
 def test_plan_measures_the_job(tmp_path: Path) -> None:
     plan = json.loads(raygen("plan", EXAMPLE, "--device", "cpu", "--json").stdout)
-    assert plan["parameters"] == 800_000
+    assert plan["parameters"] == 800_256
     assert (plan["steps"], plan["units"]) == (2000, 1_536_000)
     assert plan["largest_micro_batch"] > 12
     # Weights, gradients and two moments of 4 bytes, and a step count for every tensor.

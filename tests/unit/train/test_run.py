@@ -183,6 +183,9 @@ def test_a_complete_run_does_nothing_and_a_longer_duration_continues(base: Path)
     longer = train(base, job_document(training__duration={"steps": 30}))
     assert (longer.step, longer.attempt) == (30, 2)
     assert list(losses(base)) == list(range(1, 31))
+    document = json.loads((base / "runs" / "tiny" / "job.json").read_text())
+    assert document["job"]["spec"]["training"]["duration"]["steps"] == 30
+    assert len(document["environment"]) > 5
 
 
 def test_another_job_is_refused_with_the_differences(base: Path) -> None:

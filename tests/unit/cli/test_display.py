@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from raygen.cli.display import Display
+from raygen.models.protocol import Sample
+from raygen.train.events import Plan, Progress
+
+PLAN = Plan(run="runs/a", attempt=1, parameters=1234, device="cpu", first_step=1, steps=1000)
+PROGRESS = Progress(
+    step=250, steps=1000, loss=1.5, throughput=20_000.0, unit="tokens", seconds_left=75.0, checkpoint=200
+)
+
+
+def shown(*, terminal: bool) -> str:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=terminal, width=120, highlight=False, soft_wrap=True)
+    with Display(console) as display:
+        display.started(PLAN)
+        display.progressed(PROGRESS)
+        display.evaluated(250, {"loss": 1.6})
+        display.sampled(250, [Sample(prompt="A:", text="b\x1b[2Jc")])
+    return stream.getvalue()
+
+
+def test_a_terminal_has_a_live_line_with_everything() -> None:
+    text = shown(terminal=True)
+    for part in ("step 250/1,000", "loss 1.5000", "20,000 tokens/s", "ETA 1:15", "checkpoint step 200"):
+        assert part in text
+
+
+def test_elsewhere_only_lines_that_stay_are_printed() -> None:
+    text = shown(terminal=False)
+    assert "ETA" not in text
+    assert "\x1b" not in text
+    assert "step 250/1,000  loss 1.6000" in text
+
+
+def test_a_model_cannot_steer_the_terminal() -> None:
+    assert "\\x1b[2J" in shown(terminal=True)
