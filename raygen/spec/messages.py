@@ -52,8 +52,9 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def lowered(sentence: str) -> str:
-    """To follow a colon."""
-    return sentence[:1].lower() + sentence[1:] if sentence[1:2].islower() else sentence
+    """To follow a colon; names and abbreviations keep their capitals."""
+    first = sentence.partition(" ")[0]
+    return sentence[:1].lower() + sentence[1:] if first[1:].islower() or len(first) == 1 else sentence
 
 
 def _folded(word: str) -> str:
