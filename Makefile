@@ -37,8 +37,8 @@ check: $(VENV)/installed-dev ## lint, format, types, import contracts, generated
 generate: $(VENV)/installed-dev ## write the generated files
 	$(BIN)/python tools/generate.py
 
-bench: $(VENV)/installed-dev ## measure speed, quality and recovery; writes benchmarks/results
-	$(BIN)/python benchmarks/run.py
+bench: $(VENV)/installed-dev ## measure speed, quality and recovery; NANOGPT=folder measures that peer too
+	$(BIN)/python benchmarks/run.py $(if $(NANOGPT),--nanogpt $(NANOGPT),--without-nanogpt)
 
 constraints: $(VENV)/installed-dev ## resolve the newest versions into constraints.txt
 	$(BIN)/python tools/constraints.py
