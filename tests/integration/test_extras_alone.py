@@ -66,7 +66,7 @@ class Environment:
         run(uv, "venv", "--quiet", "--python", sys.executable, folder)
 
     def install(self, *arguments: str | Path) -> None:
-        options = ["--quiet", "--python", self.folder / "bin" / "python"]
+        options: list[str | Path] = ["--quiet", "--python", self.folder / "bin" / "python"]
         run(self._uv, "pip", "install", *options, "--constraint", ROOT / "constraints.txt", *arguments)
 
     def python(self, program: str, *arguments: str | Path) -> str:
@@ -117,7 +117,7 @@ def test_help_version_and_validate_run(without_training: Environment) -> None:
 def test_what_needs_training_says_what_to_install(
     without_training: Environment, verb: str, tmp_path: Path
 ) -> None:
-    output = ["--output", tmp_path] if verb == "train" else []
+    output: list[str | Path] = ["--output", tmp_path] if verb == "train" else []
     done = without_training.raygen(verb, EXAMPLE, *output, code=2)
     assert "pip install 'raygen[train]'" in done.stderr
     assert done.stdout == ""

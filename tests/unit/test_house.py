@@ -177,7 +177,7 @@ def test_a_dependency_has_a_floor_that_the_constraints_meet(line: str) -> None:
 
 
 def pinned() -> dict[str, Version]:
-    versions = {}
+    versions: dict[str, Version] = {}
     for line in (ROOT / "constraints.txt").read_text().splitlines():
         if not line.startswith("#"):
             name, _, version = line.partition("==")
