@@ -71,7 +71,13 @@ class TensorBoardTracker:
     def __init__(self, folder: Path, step: int = 0) -> None:
         from tensorboardX import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder), purge_step=step + 1 if step else None, flush_secs=10)
+        self._writer = SummaryWriter(
+            str(folder),
+            purge_step=step + 1 if step else None,
+            flush_secs=10,
+            # The name holds only the second; an attempt that resumes at once would overwrite the file before.
+            filename_suffix=f".{step:010}",
+        )
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Writes one scalar for each value."""
@@ -298,7 +304,7 @@ class Guarded:
     def _tell(self, reason: str) -> None:
         if not self._told:
             self._told = True
-            self._notice(f"{self._name} does not get everything; training goes on. {reason}")
+            self._notice(f"{self._name} does not get everything; training goes on: {reason}")
 
 
 def open_trackers(
