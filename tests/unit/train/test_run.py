@@ -6,89 +6,26 @@ import itertools
 import json
 import math
 import shutil
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
-import raygen
 from raygen.checkpoint import steps as checkpoint_steps
 from raygen.errors import (
     CheckpointError,
-    DataError,
     DivergedError,
     FencedError,
     InputError,
     OutputError,
-    RaygenError,
-    ValidationError,
 )
 from raygen.models import registry
-from raygen.models.protocol import Sample
 from raygen.models.transformer.family import TransformerFamily
 from raygen.storage import open_storage
-from raygen.train.events import Plan, Progress, Silent
 from raygen.train.rundir import RunDirectory
 from raygen.train.runs import Run
-from tests.jobs import job_document, write_text
-
-
-class Watcher(Silent):
-    """Keeps events, and calls `at` when a step was read."""
-
-    def __init__(self, at: Any = None) -> None:
-        self.notices: list[str] = []
-        self.plans: list[Plan] = []
-        self.evaluations: dict[int, dict[str, float]] = {}
-        self.samples: dict[int, Sequence[Sample]] = {}
-        self.progress: list[Progress] = []
-        self.checkpoints: list[int] = []
-        self._at = at
-
-    def notice(self, message: str) -> None:
-        self.notices.append(message)
-
-    def started(self, plan: Plan) -> None:
-        self.plans.append(plan)
-
-    def progressed(self, progress: Progress) -> None:
-        self.progress.append(progress)
-
-    def evaluated(self, step: int, values: Mapping[str, float]) -> None:
-        self.evaluations[step] = dict(values)
-
-    def sampled(self, step: int, samples: Sequence[Sample]) -> None:
-        self.samples[step] = samples
-
-    def saved(self, step: int) -> None:
-        self.checkpoints.append(step)
-        if self._at is not None:
-            self._at(step)
-
-
-class Killed(BaseException):
-    """Ends a run as abruptly as a test in one process can."""
-
-
-def train(base: Path, document: dict[str, Any] | None = None, **options: Any) -> raygen.Result:
-    return raygen.train(
-        document or job_document(), base=base, output=str(base / "runs"), device="cpu", **options
-    )
-
-
-def losses(base: Path, run: str = "tiny") -> dict[int, float]:
-    lines = RunDirectory(open_storage(str(base / "runs")), run).read_metrics().lines
-    return {line.step: line.values["loss"] for line in lines if line.kind == "train"}
-
-
-def killed_at(step: int) -> Watcher:
-    def kill(saved: int) -> None:
-        if saved == step:
-            raise Killed
-
-    return Watcher(kill)
+from tests.jobs import job_document
+from tests.unit.train.runs import Killed, Watcher, killed_at, losses, train
 
 
 def test_a_run_learns_and_leaves_everything_behind(base: Path) -> None:
@@ -335,72 +272,6 @@ def test_bfloat16_and_label_smoothing_train(base: Path) -> None:
     assert half != full
     train(base, job_document(training__labelSmoothing=0.2), run="smooth")
     assert losses(base, "smooth")[20] > full[20]
-
-
-BAD_DATA = {
-    "missing": (None, "no such file"),
-    "empty": (b"", "holds no text"),
-    "short": (b"ab" * 10, "too few for contextLength"),
-    "not UTF-8": (b"abc\xff" * 100, "not UTF-8"),
-}
-
-
-@pytest.mark.parametrize(("content", "message"), BAD_DATA.values(), ids=BAD_DATA.keys())
-def test_bad_data_is_refused_before_anything_is_written(
-    base: Path, content: bytes | None, message: str
-) -> None:
-    (base / "text.txt").unlink()
-    if content is not None:
-        (base / "text.txt").write_bytes(content)
-    with pytest.raises(DataError, match=message) as caught:
-        train(base)
-    assert caught.value.remedy
-    assert not list(base.glob("runs/*"))
-
-
-def test_a_character_that_training_never_saw_is_named(base: Path) -> None:
-    write_text(base / "other.txt").write_text("the queen\N{SNOWMAN} sleeps" * 20)
-    document = job_document(data__validation={"sources": [{"uri": "other.txt"}]})
-    with pytest.raises(DataError, match="U\\+2603"):
-        train(base, document)
-
-
-def test_an_output_that_is_a_file_is_refused(base: Path) -> None:
-    (base / "runs").write_text("mine")
-    with pytest.raises(OutputError) as caught:
-        train(base)
-    assert caught.value.remedy
-    assert (base / "runs").read_text() == "mine"
-
-
-def test_a_full_disk_fails_with_a_message_and_keeps_what_was_there(
-    base: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import errno
-    import os
-
-    train(base, job_document(training__duration={"steps": 10}))
-    real = os.fsync
-
-    def full(descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(RaygenError) as caught:
-        train(base, job_document(training__duration={"steps": 30}))
-    assert "space" in str(caught.value)
-    monkeypatch.setattr(os, "fsync", real)
-    assert train(base, job_document(training__duration={"steps": 30})).step == 30
-    assert list(losses(base)) == list(range(1, 31))
-
-
-def test_faults_come_before_everything_else(base: Path) -> None:
-    with pytest.raises(ValidationError) as caught:
-        train(base, job_document(model__transformer__hiddenSize=15, training__globalBatchSize=0))
-    assert {fault.path for fault in caught.value.faults} >= {
-        "spec.model.transformer.hiddenSize",
-        "spec.training.globalBatchSize",
-    }
 
 
 def test_the_loop_trains_a_family_that_it_has_never_heard_of(
