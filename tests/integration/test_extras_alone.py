@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -46,7 +48,10 @@ def run(*command: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]
 
 @pytest.fixture(scope="module")
 def uv() -> Path:
-    return Path(sys.executable).with_name("uv")
+    found = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if found is None:
+        pytest.skip("needs uv")
+    return Path(found)
 
 
 @pytest.fixture(scope="module")

@@ -140,6 +140,7 @@ def test_each_package_imports_only_what_its_line_allows() -> None:
     for path in (ROOT / "raygen").rglob("*.py"):
         package = path.relative_to(ROOT / "raygen").parts[0].removesuffix(".py")
         found.setdefault(package, set()).update(imported(path))
+    assert found.keys() == THIRD_PARTY.keys(), "every package has its line in the table"
     too_much = {package: names - THIRD_PARTY[package] for package, names in found.items()}
     assert {package: names for package, names in too_much.items() if names} == {}
 
