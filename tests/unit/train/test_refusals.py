@@ -13,7 +13,7 @@ from tests.unit.train.runs import losses, train
 BAD_DATA = {
     "missing": (None, "no such file"),
     "empty": (b"", "holds no text"),
-    "short": (b"ab" * 10, "too few for contextLength"),
+    "short": (b"the " * 5, "too few for contextLength"),
     "not UTF-8": (b"abc\xff" * 100, "not UTF-8"),
 }
 
