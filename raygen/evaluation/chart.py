@@ -318,5 +318,5 @@ def _note(curves: Sequence[Curve], plane: _Plane) -> str:
     if outside:
         parts.append(f"{outside:,} extreme value{'s' * (outside != 1)} outside the picture")
     if broken:
-        parts.append(f"{broken:,} value{'s' * (broken != 1)} not finite")
+        parts.append(f"{broken:,} value{'s' * (broken != 1)} not finite or too large")
     return "; ".join(parts)

@@ -38,7 +38,7 @@ def test_a_curve_runs_from_its_first_to_its_last_value() -> None:
 def test_a_value_that_is_no_number_leaves_a_gap_and_is_told() -> None:
     drawn = chart(Curve("a", [(0, 1.0), (1, 2.0), (2, math.nan), (3, 2.0), (4, 1.0)]))
     assert drawn.curves[0].path.count("M") == 2
-    assert drawn.note == "1 value not finite"
+    assert drawn.note == "1 value not finite or too large"
 
 
 def test_a_value_between_gaps_is_a_dot() -> None:
