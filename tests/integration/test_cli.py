@@ -173,8 +173,8 @@ def test_plan_measures_the_job(tmp_path: Path) -> None:
     assert plan["parameters"] == 800_256
     assert (plan["steps"], plan["units"]) == (2000, 1_536_000)
     assert plan["largest_micro_batch"] > 12
-    # Weights, gradients and two moments of 4 bytes, and a step count for every tensor.
-    assert plan["state_bytes"] == pytest.approx(16 * plan["parameters"], rel=0.01)
+    # Weights and gradients of 4 bytes; Muon keeps one moment of each matrix, AdamW two of everything else.
+    assert 12 <= plan["state_bytes"] / plan["parameters"] < 12.2
     assert plan["activation_bytes"] > 12 * 64 * 128 * 4
     assert plan["seconds"] == pytest.approx(2000 * plan["step_seconds"])
     assert "parameters" in raygen("plan", EXAMPLE, "--device", "cpu").stdout
