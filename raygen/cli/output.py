@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +12,16 @@ from typing import Any
 
 def print_result(args: argparse.Namespace, document: Mapping[str, Any], text: str) -> None:
     """Prints `document` as one line of JSON under --json, else `text`."""
-    sys.stdout.write((json.dumps(document, ensure_ascii=False) if args.json else text) + "\n")
+    sys.stdout.write((json.dumps(_finite(document), ensure_ascii=False) if args.json else text) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """The same value with null for numbers that JSON does not have."""
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def table(rows: Mapping[str, str]) -> str:

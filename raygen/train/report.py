@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 
-from raygen.checkpoint import survey
+from raygen.checkpoint import best_step, survey
 from raygen.evaluation.chart import Chart, Curve, draw, smooth
-from raygen.evaluation.metrics import FORMULAS
-from raygen.evaluation.report import Figure, ReportData, SampleSet, render
+from raygen.evaluation.metrics import FORMULAS, metric_direction
+from raygen.evaluation.report import Cell, Figure, ReportData, SampleSet, render
+from raygen.evaluation.wording import size
 from raygen.train.recorder import EVALUATION, TRAIN
 from raygen.train.rundir import REPORT, Line, RunDirectory
 from raygen.train.runs import Run
@@ -38,7 +40,10 @@ def gather(run: Run) -> ReportData:
         title=directory.name,
         subtitle=_subtitle(run),
         state=str(current.get("state", "Running")),
-        explanation=" ".join(str(current[k]) for k in ("reason", "message", "remedy") if current.get(k)),
+        explanation=": ".join(str(current[k]) for k in ("reason", "message") if current.get(k)),
+        remedy=str(current.get("remedy") or ""),
+        started=_time(attempts[0].started) if attempts else None,
+        ended=_time(attempts[-1].ended) if attempts else None,
         step=max((line.step for line in train), default=0),
         steps=int(current.get("steps") or job.spec.training.duration.steps or 0),
         figures=_figures(run, train, evaluated),
@@ -46,11 +51,12 @@ def gather(run: Run) -> ReportData:
         samples=_samples(directory),
         attempts=[
             {
-                "attempt": str(a.number),
-                "began": a.started,
-                "from step": "" if a.resumed_from is None else f"{a.resumed_from:,}",
-                "to step": "" if a.last_step is None else f"{a.last_step:,}",
-                "end": a.cause or "running, or killed",
+                "attempt": a.number,
+                "began": _time(a.started),
+                "ended": _time(a.ended),
+                "from step": a.resumed_from,
+                "to step": a.last_step,
+                "end": a.cause or ("running" if a is attempts[-1] else "killed"),
             }
             for a in attempts
         ],
@@ -63,6 +69,10 @@ def gather(run: Run) -> ReportData:
             "parent": run.document.get("parent"),
         },
     )
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _subtitle(run: Run) -> str:
@@ -137,13 +147,16 @@ def _samples(directory: RunDirectory) -> list[SampleSet]:
     ]
 
 
-def _checkpoints(run: Run) -> list[dict[str, str]]:
+def _checkpoints(run: Run) -> list[dict[str, Cell]]:
     keep = run.job.spec.checkpoint.keep_best
+    storage = run.directory.checkpoints
+    best = best_step(storage, metric_direction(run.job, keep.metric)) if keep is not None else None
     return [
         {
-            "step": f"{folder.step:,}",
-            **({keep.metric: "" if folder.metric is None else f"{folder.metric:.4f}"} if keep else {}),
+            "step": folder.step,
+            **({keep.metric: folder.metric, "best": folder.step == best} if keep is not None else {}),
+            "size": size(sum(folder.sizes.values())),
             "state": "complete" if folder.complete else "torn",
         }
-        for folder in survey(run.directory.checkpoints)
+        for folder in survey(storage)
     ]

@@ -156,13 +156,13 @@ def test_export_writes_a_new_folder_only(trained: Path, tmp_path: Path) -> None:
 
 
 def test_validate_prints_every_fault_with_its_line(tmp_path: Path) -> None:
-    text = EXAMPLE.read_text().replace("layers: 4", "layers: 0, laiers: 4").replace("AdamW", "Adamw")
+    text = EXAMPLE.read_text().replace("layers: 4", "layers: 0, laiers: 4").replace("Muon", "Muonn")
     path = tmp_path / "job.yaml"
     path.write_text(text)
     done = raygen("validate", path, code=2)
     assert "laiers" in done.stderr
     assert "layers" in done.stderr
-    assert "AdamW" in done.stderr
+    assert "Did you mean Muon?" in done.stderr
     faults = json.loads(raygen("validate", path, "--json", code=2).stdout)["faults"]
     line = 1 + text[: text.index("laiers")].count("\n")
     assert {fault["path"]: fault["line"] for fault in faults}["spec.model.transformer.laiers"] == line
