@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import glob
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from raygen.data.tokenizers import to_utf8
 from raygen.errors import DataError, InputError
 from raygen.spec import Source
 
-GLOB_CHARACTERS = frozenset("*?[")
+GLOB_CHARACTERS = frozenset("*[")
 
 
 def read_documents(sources: Sequence[Source], base: Path) -> list[str]:
@@ -28,7 +29,7 @@ def read_documents(sources: Sequence[Source], base: Path) -> list[str]:
     documents = [
         document for source in sources for path in _files(source, base) for document in _read(path, source)
     ]
-    if not any(documents):
+    if not documents:
         raise DataError(
             "the data holds no text",
             where=", ".join(source.uri for source in sources),
@@ -39,42 +40,67 @@ def read_documents(sources: Sequence[Source], base: Path) -> list[str]:
 
 def _files(source: Source, base: Path) -> list[Path]:
     path = local_path(source.uri, base)
-    if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.is_file() and not _is_hidden(p.relative_to(path)))
-        kind = "folder"
-    elif path.exists():
-        return [path]
-    elif GLOB_CHARACTERS & set(source.uri):
-        found = sorted(p for p in map(Path, glob.glob(str(path), recursive=True)) if p.is_file())  # noqa: PTH207 (absolute patterns)
-        kind = "glob"
-    else:
+    try:
+        if path.is_dir():
+            found = _in_folder(path)
+        elif path.exists():
+            found = [path]
+        elif GLOB_CHARACTERS & set(source.uri):
+            found = _matches(source.uri, base)
+        else:
+            raise DataError(
+                "no such file or folder",
+                where=str(path),
+                remedy="Correct the uri; a relative one starts from the folder of the job file.",
+            )
+    except OSError as error:
         raise DataError(
-            "no such file or folder",
-            where=str(path),
-            remedy="Correct the uri; a relative one starts from the folder of the job file.",
-        )
+            f"cannot be read: {error.strerror}",
+            where=str(error.filename or path),
+            remedy="Correct the uri, or make every folder on its way readable.",
+        ) from error
     if not found:
-        raise DataError(
-            f"the {kind} matches no files", where=str(path), remedy="Put files there, or correct the uri."
-        )
-    return found
+        raise DataError("there are no files", where=str(path), remedy="Put files there, or correct the uri.")
+    return sorted(found)
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    def refuse(error: OSError) -> None:
+        raise error
+
+    found = []
+    for top, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not _is_hidden(name)]
+        found += [Path(top, name) for name in names if not _is_hidden(name)]
+    return [path for path in found if path.is_file()]
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith((".", "_"))
+
+
+def _matches(uri: str, base: Path) -> list[Path]:
+    # Relative to the base, so that brackets in the base's own name are no pattern.
+    pattern = str(local_path(uri, Path()))
+    found = (base / match for match in glob.glob(pattern, root_dir=base, recursive=True))  # noqa: PTH207 (absolute patterns)
+    return [path for path in found if path.is_file()]
 
 
 def local_path(uri: str, base: Path) -> Path:
-    """The local path behind a plain path or file:// URI."""
-    scheme = urlsplit(uri).scheme if "://" in uri else ""
+    """The local path behind a plain path or file:// URI.
+
+    Raises:
+        InputError: the URI has another scheme.
+    """
+    scheme = uri.partition("://")[0] if "://" in uri else ""
     if scheme not in ("", "file"):
         raise InputError(
             f"cannot read {scheme}:// sources",
             where=uri,
             remedy="Give a local path or a file:// URI.",
         )
-    plain = Path(uri.removeprefix("file://")).expanduser()
-    return plain if plain.is_absolute() else base / plain
-
-
-def _is_hidden(relative: Path) -> bool:
-    return any(part.startswith((".", "_")) for part in relative.parts)
+    # Path.expanduser raises where there is no such user; this leaves the path as it is.
+    return base / os.path.expanduser(uri.removeprefix("file://"))  # noqa: PTH111
 
 
 def _read(path: Path, source: Source) -> Iterator[str]:
@@ -116,10 +142,15 @@ def _lines(text: str, path: Path, field: str) -> Iterator[str]:
             ) from error
         document = value.get(field) if isinstance(value, dict) else None
         if not isinstance(document, str):
-            known = ", ".join(sorted(value)[:8]) if isinstance(value, dict) else type(value).__name__
+            known = f"the keys {sorted(value)[:8]}" if isinstance(value, dict) else f"no keys: {line[:40]!r}"
             raise DataError(
-                f"has no text under the key {field!r}; it has: {known}",
+                f"has no text under the key {field!r}; it has {known}",
                 where=where,
                 remedy="Name the key that holds the text in the source's `field`.",
             )
-        yield document
+        try:
+            to_utf8(document)
+        except DataError as error:
+            raise DataError(error.what, where=where, remedy=error.remedy) from error
+        if document:
+            yield document

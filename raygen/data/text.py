@@ -58,8 +58,9 @@ class TextData:
         self.units_per_sample = architecture.context_length
         train_documents, validation_documents = _split(job, base)
         self.vocabulary = tokenizer or train_tokenizer(job.spec.data.tokenizer, train_documents)
-        self._train = _encode(self.vocabulary, train_documents)
-        self._validation = _encode(self.vocabulary, validation_documents)
+        self._train = _encode(self.vocabulary, train_documents, "spec.data.train")
+        self._validation = _encode(self.vocabulary, validation_documents, "spec.data.validation")
+        _check_prompts(job, self.vocabulary)
         context = self.units_per_sample
         self.samples_per_epoch = (len(self._train) - context) // context
         if self.samples_per_epoch < 1:
@@ -67,6 +68,12 @@ class TextData:
                 f"the training split has {len(self._train)} tokens, too few for contextLength {context}",
                 where=_sources(job),
                 remedy=f"Give at least {2 * context} tokens of text, or lower contextLength.",
+            )
+        if job.spec.data.validation is not None and len(self._validation) < 2:
+            raise DataError(
+                "the validation split is too short to predict anything",
+                where="spec.data.validation",
+                remedy="Give more text or a larger fraction.",
             )
         self._order = Order(job.spec.training.seed, self.samples_per_epoch)
         self._starts: dict[int, int] = {}
@@ -145,7 +152,17 @@ def open_data(job: TrainingJob, base: Path, files: Mapping[str, bytes]) -> TextD
 
 
 def open_vocabulary(files: Mapping[str, bytes]) -> Tokenizer:
-    """The tokenizer of a run, from what `TextData.files` gave."""
+    """The tokenizer of a run, from what `TextData.files` gave.
+
+    Raises:
+        DataError: it is missing or cannot be read.
+    """
+    if TOKENIZER_FILE not in files:
+        raise DataError(
+            "the run's tokenizer is missing",
+            where=TOKENIZER_FILE,
+            remedy="Restore it, or start a new run.",
+        )
     return Tokenizer.from_json(files[TOKENIZER_FILE].decode("utf-8", "replace"))
 
 
@@ -172,13 +189,27 @@ def split_at(documents: Sequence[str], share: float) -> tuple[list[str], list[st
     return first, []
 
 
-def _encode(tokenizer: Tokenizer, documents: Sequence[str]) -> Tokens:
+def _encode(tokenizer: Tokenizer, documents: Sequence[str], where: str) -> Tokens:
     pieces: list[Tokens] = []
-    for document in documents:
+    for number, document in enumerate(documents, start=1):
         if pieces and tokenizer.end_of_text is not None:
             pieces.append(np.asarray([tokenizer.end_of_text], dtype=np.int32))
-        pieces.append(tokenizer.encode(document))
+        pieces.append(_encode_at(tokenizer, document, f"{where}, document {number} of {len(documents)}"))
     return np.concatenate(pieces) if pieces else np.empty(0, dtype=np.int32)
+
+
+def _encode_at(tokenizer: Tokenizer, text: str, where: str) -> Tokens:
+    try:
+        return tokenizer.encode(text)
+    except DataError as error:
+        raise DataError(error.what, where=where, remedy=error.remedy) from error
+
+
+def _check_prompts(job: TrainingJob, tokenizer: Tokenizer) -> None:
+    """Refuses now what would otherwise stop the run at its first samples."""
+    samples = job.spec.evaluation.samples
+    for number, prompt in enumerate(samples.prompts if samples is not None else ()):
+        _encode_at(tokenizer, prompt, f"spec.evaluation.samples.prompts[{number}]")
 
 
 def _sources(job: TrainingJob) -> str:

@@ -35,7 +35,7 @@ def _byte_alphabet() -> list[str]:
 
 
 BYTE_ALPHABET = _byte_alphabet()
-BYTE_OF = {character: byte for byte, character in enumerate(BYTE_ALPHABET)}
+BYTE_OF = {character: bytes([byte]) for byte, character in enumerate(BYTE_ALPHABET)}
 
 
 class Tokenizer:
@@ -48,38 +48,41 @@ class Tokenizer:
     """
 
     def __init__(self, inner: tokenizers.Tokenizer) -> None:
+        # A document that spells out the end of text holds so many characters, and does not end there.
+        inner.encode_special_tokens = True
         self._inner = inner
         self.size: int = inner.get_vocab_size()
         self.end_of_text: int | None = inner.token_to_id(END_OF_TEXT)
-        self.kind = _kind(inner)
-        texts = [inner.id_to_token(i) or "" for i in range(self.size)]
-        if self.kind == "Character":
-            self._table = _character_table(texts, self.end_of_text)
-            lengths = [len(text.encode("utf-8", "surrogatepass")) for text in texts]
-        else:
-            lengths = [len(text) for text in texts]  # one printable character per byte
+        self._kind = _kind(inner)
+        texts = [text for i in range(self.size) if (text := inner.id_to_token(i)) is not None]
+        if len(texts) < self.size:
+            raise ValueError("its tokens are not numbered from 0 on without gaps")
         if self.end_of_text is not None:
-            lengths[self.end_of_text] = 0
-        self.token_bytes = np.asarray(lengths, dtype=np.int64)
+            texts[self.end_of_text] = ""
+        if self._kind == "Character":
+            self._pieces = [text.encode() for text in texts]
+            self._table = _character_table(texts)
+        else:
+            self._pieces = [b"".join(BYTE_OF[character] for character in text) for text in texts]
+            self._table = np.asarray([inner.token_to_id(c) for c in BYTE_ALPHABET], dtype=np.int32)
+        self.token_bytes = np.asarray([len(piece) for piece in self._pieces], dtype=np.int64)
 
     def encode(self, text: str) -> Tokens:
         """The tokens of a text, shape (tokens,).
 
         Raises:
-            DataError: a character is not in the vocabulary; names it and its place.
+            DataError: a character is not in the vocabulary, or not in UTF-8; names it and its place.
         """
-        if self.kind == "Character":
+        if self._kind == "Character":
             return self._encode_characters(text)
-        if self.kind == "Byte":
-            return np.frombuffer(text.encode("utf-8", "replace"), dtype=np.uint8).astype(np.int32)
+        content = to_utf8(text)
+        if self._kind == "Byte":
+            return self._table[np.frombuffer(content, dtype=np.uint8)]
         return np.asarray(self._inner.encode(text, add_special_tokens=False).ids, dtype=np.int32)
 
     def decode(self, tokens: Sequence[int] | Tokens) -> str:
         """The text of these tokens; bytes that are not UTF-8 become U+FFFD, the end of text is left out."""
-        pieces = [self._inner.id_to_token(int(t)) or "" for t in tokens if int(t) != self.end_of_text]
-        if self.kind == "Character":
-            return "".join(pieces)
-        return bytes(BYTE_OF[c] for piece in pieces for c in piece).decode("utf-8", "replace")
+        return b"".join(self._pieces[token] for token in tokens).decode("utf-8", "replace")
 
     def to_json(self) -> str:
         """The tokenizer in the `tokenizers` library's file format."""
@@ -90,31 +93,46 @@ class Tokenizer:
         """Reads what `to_json` gave."""
         try:
             return cls(tokenizers.Tokenizer.from_str(text))
-        except Exception as error:
+        except Exception as error:  # the library raises no narrower class
             raise DataError(
                 f"the saved tokenizer cannot be read: {error}",
+                where="tokenizer.json",
                 remedy="Restore tokenizer.json, or start a new run.",
             ) from error
 
     def _encode_characters(self, text: str) -> Tokens:
         points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-        clipped = np.minimum(points, len(self._table) - 1)
-        tokens = self._table[clipped]
-        tokens[points >= len(self._table)] = -1
+        tokens = self._table[np.minimum(points, len(self._table) - 1)]
         missing = np.flatnonzero(tokens < 0)
         if missing.size:
             place = int(missing[0])
             character = text[place]
             raise DataError(
                 f"the character {character!r} (U+{ord(character):04X}, at position {place}) is not in the vocabulary,"
-                f" which holds the {self.size} characters of the training split",
+                f" which holds the {np.count_nonzero(self._table >= 0)} characters of the training split",
                 remedy="Remove the character, or use tokenizer type Byte or BPE, which know every text.",
             )
         return tokens
 
 
-def _character_table(texts: Sequence[str], end_of_text: int | None) -> Tokens:
-    points = {ord(text): i for i, text in enumerate(texts) if i != end_of_text}
+def to_utf8(text: str) -> bytes:
+    """The bytes of a text.
+
+    Raises:
+        DataError: it has half of a surrogate pair, which stands for no character.
+    """
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"half of a surrogate pair (U+{ord(text[error.start]):04X}, at position {error.start}) is no character",
+            remedy="Remove it, or write the whole character.",
+        ) from error
+
+
+def _character_table(texts: Sequence[str]) -> Tokens:
+    """Token by code point, -1 where there is none; the last place is for all points above."""
+    points = {ord(text): i for i, text in enumerate(texts) if text}
     table = np.full(max(points, default=0) + 2, -1, dtype=np.int32)
     table[list(points)] = list(points.values())
     return table
