@@ -86,12 +86,14 @@ class TransformerFamily:
         texts: dict[int, Sample] = {}
         training = self.decoder.training
         self.decoder.eval()
-        for number, prompt in enumerate(prompts[: request.count]):
-            rows = range(number, request.count, len(prompts))
-            tokens = list(self.vocabulary.encode(prompt)) or [self.vocabulary.end_of_text or 0]
-            for row, generated in zip(rows, generate(self.decoder, tokens, request, rows), strict=True):
-                texts[row] = Sample(prompt=prompt, text=self.vocabulary.decode(generated.tolist()))
-        self.decoder.train(training)
+        try:
+            for number, prompt in enumerate(prompts[: request.count]):
+                rows = range(number, request.count, len(prompts))
+                tokens = list(self.vocabulary.encode(prompt)) or [self.vocabulary.end_of_text or 0]
+                for row, generated in zip(rows, generate(self.decoder, tokens, request, rows), strict=True):
+                    texts[row] = Sample(prompt=prompt, text=self.vocabulary.decode(generated.tolist()))
+        finally:
+            self.decoder.train(training)
         return [texts[row] for row in sorted(texts)]
 
     def parameter_groups(self, network: str) -> ParameterGroups:

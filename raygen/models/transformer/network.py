@@ -25,14 +25,14 @@ class Cache:
     """Keys and values of the tokens seen so far, for sampling.
 
     Attributes:
-        keys, values: (layers, B, K, S, C) with room for `context_length` tokens.
+        keys, values: (layers, B, K, S, C) with room for S tokens.
         length: Tokens stored.
     """
 
-    def __init__(self, architecture: Architecture, batch: int, like: Tensor) -> None:
+    def __init__(self, architecture: Architecture, batch: int, room: int, like: Tensor) -> None:
         heads = architecture.kv_heads or architecture.heads
         channels = architecture.hidden_size // architecture.heads
-        shape = (architecture.layers, batch, heads, architecture.context_length, channels)
+        shape = (architecture.layers, batch, heads, room, channels)
         self.keys = like.new_empty(shape)
         self.values = like.new_empty(shape)
         self.length = 0

@@ -23,7 +23,9 @@ def filter_logits(logits_BV: Tensor, request: SampleRequest) -> Tensor:
     if request.temperature == 0:
         best = logits_BV.argmax(dim=-1, keepdim=True)
         return torch.full_like(logits_BV, -torch.inf).scatter(-1, best, 0.0)
-    logits_BV = logits_BV / request.temperature
+    # From 0 downwards, so that no temperature, however low, makes the largest infinite.
+    tiny = torch.finfo(logits_BV.dtype).tiny
+    logits_BV = (logits_BV - logits_BV.amax(dim=-1, keepdim=True)) / max(request.temperature, tiny)
     if request.top_k is not None and request.top_k < logits_BV.shape[-1]:
         threshold = logits_BV.topk(request.top_k, dim=-1).values[:, -1:]
         logits_BV = logits_BV.masked_fill(logits_BV < threshold, -torch.inf)
@@ -64,13 +66,14 @@ def generate(decoder: Decoder, prompt: Sequence[int], request: SampleRequest, ro
     """
     device = decoder.embedding.weight.device
     context = decoder.architecture.context_length
-    generators = [torch.Generator().manual_seed(request.seed * 1_000_003 + row) for row in rows]
+    seeds = [(request.seed * 1_000_003 + row) % 2**63 for row in rows]
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     text = torch.tensor([list(prompt)] * len(rows), device=device)
     seen = torch.zeros(len(rows), decoder.embedding.num_embeddings, dtype=torch.bool, device=device)
     seen.scatter_(1, text, value=True)
     length = text.shape[1]
     like = decoder.embedding.weight.to(decoder.compute_type)
-    cache = Cache(decoder.architecture, len(rows), like)
+    cache = Cache(decoder.architecture, len(rows), min(context, length + request.max_tokens), like)
     new = text[:, -context:]
     for _ in range(request.max_tokens):
         if cache.length + new.shape[1] > context:
