@@ -25,6 +25,8 @@ SEGMENT_SECONDS = 10.0
 
 TRAIN = "train"
 EVALUATION = "evaluation"
+PER_SECOND = "_per_second"
+"""Ends the name of the throughput, tokens_per_second for text."""
 
 
 class Recorder:
@@ -131,7 +133,7 @@ class Recorder:
     def _keep(self, step: int, values: dict[str, float], throughput: float) -> None:
         self.loss = values["loss"]
         finite = {name: value for name, value in values.items() if math.isfinite(value)}
-        finite[f"{self._unit}_per_second"] = throughput
+        finite[self._unit + PER_SECOND] = throughput
         self._writer.append(TRAIN, step, finite)
         self._newest = finite
         if not math.isfinite(self.loss):

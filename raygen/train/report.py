@@ -11,7 +11,7 @@ from raygen.evaluation.chart import Chart, Curve, draw, smooth
 from raygen.evaluation.metrics import FORMULAS, metric_direction
 from raygen.evaluation.report import Cell, Figure, ReportData, SampleSet, render
 from raygen.evaluation.wording import size
-from raygen.train.recorder import EVALUATION, TRAIN
+from raygen.train.recorder import EVALUATION, PER_SECOND, TRAIN
 from raygen.train.rundir import REPORT, Line, RunDirectory
 from raygen.train.runs import Run
 
@@ -93,9 +93,19 @@ def _figures(run: Run, train: Sequence[Line], evaluated: Sequence[Line]) -> list
     if train:
         recent = [line.values["loss"] for line in train[-100:] if "loss" in line.values]
         if recent:
-            figures.append(Figure("training loss", sum(recent) / len(recent), "mean of the last 100 steps"))
-        rates = [v for line in train[-100:] for k, v in line.values.items() if k.endswith("_per_second")]
-        figures.append(Figure("throughput", sorted(rates)[len(rates) // 2], "tokens/s, median"))
+            figures.append(
+                Figure(
+                    "training loss",
+                    sum(recent) / len(recent),
+                    "nats",
+                    f"mean of the last {len(recent)} steps",
+                )
+            )
+        rates = [(v, k) for line in train[-100:] for k, v in line.values.items() if k.endswith(PER_SECOND)]
+        if rates:
+            rate, name = sorted(rates)[len(rates) // 2]
+            unit = name.removesuffix(PER_SECOND) + "/s"
+            figures.append(Figure("throughput", rate, unit, f"median of the last {len(rates)} steps"))
     return figures
 
 

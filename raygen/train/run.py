@@ -122,12 +122,14 @@ def train(
 def _attempt(p: Prepared, stop: Stop, observer: Observer, began: float) -> Result:
     """Claims the next attempt and trains; whatever happens, the attempt's file says how it ended."""
     family = build_family(p.job, p.data.vocabulary, p.device)
+    document = p.document | {"parameters": count_parameters(family)}
     if p.new:
-        p.directory.create_job(p.document | {"parameters": count_parameters(family)})
-        p.directory.write_data_files(p.data.files())
+        p.directory.create_job(document)
     attempt = p.directory.claim(resumed_from=p.found.step if p.found else 0)
     if not p.new:
-        p.directory.replace_job(p.document)
+        p.directory.replace_job(document)
+    if not p.directory.read_data_files():
+        p.directory.write_data_files(p.data.files())
     state = State(**p.found.values["loop"]) if p.found else State.new()
     with ExitStack() as stack:
         try:

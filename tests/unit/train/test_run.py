@@ -20,6 +20,7 @@ from raygen.errors import (
     OutputError,
 )
 from raygen.models import registry
+from raygen.models.protocol import SampleRequest
 from raygen.models.transformer.family import TransformerFamily
 from raygen.storage import open_storage
 from raygen.train.rundir import RunDirectory
@@ -96,6 +97,14 @@ def test_weights_are_equal_after_an_interruption_across_an_epoch(base: Path) -> 
     whole, cut = (Run.open(base / "runs" / name).checkpoint() for name in ("whole", "cut"))
     assert whole.step == cut.step
     assert all(torch.equal(whole.tensors[name], cut.tensors[name]) for name in whole.tensors)
+
+
+def test_a_start_that_died_before_its_tokenizer_was_kept_is_mended(base: Path) -> None:
+    with pytest.raises(Killed):
+        train(base, observer=killed_at(5))
+    shutil.rmtree(base / "runs" / "tiny" / "data")
+    train(base)
+    assert Run.open(base / "runs" / "tiny").sample(SampleRequest(max_tokens=3))[0].text
 
 
 def test_a_request_to_stop_leaves_a_checkpoint_and_is_resumable(
