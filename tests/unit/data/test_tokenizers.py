@@ -126,6 +126,7 @@ def test_bpe_needs_fewer_tokens_than_bytes() -> None:
         ("Ā", 0, "U+0100"),
         ("ok\N{GRINNING FACE}", 2, "U+1F600"),
         ("a\ud800", 1, "U+D800"),
+        ("🙂\U0010ffff", 1, "U+10FFFF"),
     ],
 )
 def test_an_unknown_character_is_named_with_its_place(text: str, place: int, shown: str) -> None:

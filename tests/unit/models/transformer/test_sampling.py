@@ -103,6 +103,7 @@ def test_a_temperature_near_zero_takes_the_most_likely(logits: list[float], temp
     [
         {"top_k": 1},
         {"top_p": 1e-6},
+        {"top_p": 0.0},
         {"min_p": 1.0},
         {"top_k": 1, "top_p": 1e-6, "min_p": 1.0},
         {"temperature": 0},
