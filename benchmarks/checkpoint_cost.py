@@ -21,7 +21,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from harness import JOBS, THREADS, spread, write_result
+from harness import JOBS, THREADS, completed, spread, write_result
 
 import raygen
 from raygen.train import loop
@@ -83,7 +83,7 @@ def measure(steps: int, every: int | None) -> Times:
     job = raygen.load(JOBS / "nanogpt-recipe.yaml", overrides=changes).job
     times = Times()
     with tempfile.TemporaryDirectory(prefix="checkpoint-cost-") as output, timed(times):
-        result = raygen.train(job, base=JOBS, output=output, device="cpu")
+        result = completed(raygen.train(job, base=JOBS, output=output, device="cpu"))
         newest = Path(result.run.removeprefix("file://")) / "checkpoints" / f"step-{steps:08}"
         times.size = sum(file.stat().st_size for file in newest.iterdir())
     return times

@@ -13,14 +13,17 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from raygen import Result
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parent
 RESULTS = FOLDER / "results"
 JOBS = FOLDER / "jobs"
 TEXT = ROOT / "examples" / "data" / "tinyshakespeare.txt"
-THREADS = 2
+THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))
 PACKAGES = ("raygen", "torch", "numpy", "safetensors", "tokenizers", "pydantic")
 
 
@@ -98,8 +101,15 @@ def spread(values: Sequence[float]) -> dict[str, Any]:
     }
 
 
+def completed(result: Result) -> Result:
+    """The result of a run; ends the program if a signal stopped the run, which raygen takes as a wish."""
+    if result.state != "Succeeded":
+        sys.exit(f"stopped at step {result.step} of {result.steps}: {result.reason}")
+    return result
+
+
 def environment() -> dict[str, str]:
-    """The environment of a measured process: as many threads as cores are compared."""
+    """The environment of a measured process: as many threads as this one uses."""
     return {**os.environ, "OMP_NUM_THREADS": str(THREADS)}
 
 

@@ -3,7 +3,7 @@
     python benchmarks/kill_resume.py
 
 One undisturbed run is the reference. Other runs of the same job are killed (SIGKILL) at moments drawn over
-start-up and training, and started again, until there were 20 kills and the last run is complete. Then every
+start-up and training, and started again, until there were 20 kills and every run is complete. Then every
 loss that any attempt logged must be, bit for bit, the reference's at that step, and the last checkpoint's
 tensors and state the reference's bytes.
 """
@@ -117,7 +117,7 @@ def torment(
     while len(done) < kills:
         process = start(arguments, run.parent, run.name)
         try:
-            process.wait(timeout=draw.uniform(0, longest))
+            process.wait(timeout=draw.uniform(0, longest / 3))
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()

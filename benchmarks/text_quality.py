@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import nanogpt
-from harness import FOLDER, JOBS, TEXT, THREADS, commit, read_result, spread, write_result
+from harness import FOLDER, JOBS, TEXT, THREADS, commit, completed, read_result, spread, write_result
 from windows import mean_loss, validation_text
 
 SIDES = {
@@ -67,7 +67,7 @@ def run_raygen(side: str, seed: int) -> dict[str, Any]:
     training = loaded.job.spec.training
     with tempfile.TemporaryDirectory(prefix="text-quality-") as output:
         began = time.perf_counter()
-        result = raygen.train(loaded.job, base=JOBS, output=output, device="cpu")
+        result = completed(raygen.train(loaded.job, base=JOBS, output=output, device="cpu"))
         seconds = time.perf_counter() - began
         run = raygen.Run.open(result.run)
         model = run.family(device="cpu").networks["model"]
@@ -84,6 +84,7 @@ def run_raygen(side: str, seed: int) -> dict[str, Any]:
             "tokens": result.step * training.global_batch_size * 64,
             "steps": result.step,
             "seconds": round(seconds, 1),
+            "threads": THREADS,
             "commit": commit(),
         }
 
@@ -105,6 +106,7 @@ def run_nanogpt(folder: Path, seed: int) -> dict[str, Any]:
         "tokens": step * 12 * 64,
         "steps": step,
         "seconds": round(seconds, 1),
+        "threads": THREADS,
         "commit": nanogpt.COMMIT,
     }
 

@@ -25,7 +25,7 @@ from typing import Any
 import nanogpt
 import numpy as np
 import torch
-from harness import JOBS, TEXT, THREADS, spread, write_result
+from harness import JOBS, TEXT, THREADS, completed, spread, write_result
 from torch.nn import functional as F
 
 import raygen
@@ -132,7 +132,7 @@ class Measure:
         # A schedule as long as the run that is measured in part.
         loaded = raygen.load(JOBS / "nanogpt-recipe.yaml", overrides=changes)
         with tempfile.TemporaryDirectory(prefix="text-speed-") as output:
-            raygen.train(loaded.job, base=JOBS, output=output, device="cpu", observer=clock)
+            completed(raygen.train(loaded.job, base=JOBS, output=output, device="cpu", observer=clock))
 
 
 class Clock(Silent):
