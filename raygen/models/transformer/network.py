@@ -60,8 +60,8 @@ def rotate(x_BTHC: Tensor, cos_T1C: Tensor, sin_T1C: Tensor) -> Tensor:
 
     The sine of the first half carries the minus sign, which saves a pass over the channels.
     """
-    first, second = x_BTHC.chunk(2, dim=-1)
-    return torch.addcmul(x_BTHC * cos_T1C, torch.cat((second, first), dim=-1), sin_T1C)
+    swapped = x_BTHC.roll(x_BTHC.shape[-1] // 2, dims=-1)
+    return torch.addcmul(x_BTHC * cos_T1C, swapped, sin_T1C)
 
 
 def attend(q_BHTC: Tensor, k_BKSC: Tensor, v_BKSC: Tensor, mask: Tensor | None, dropout: float) -> Tensor:
@@ -125,12 +125,12 @@ class Attention(nn.Module):
         """X (B, T, D) -> (B, T, D)."""
         B, T, D = x_BTD.shape
         H, K = self.heads, self.kv_heads
-        qkv = self.qkv(x_BTD).view(B, T, H + 2 * K, self.channels)
-        qk, v_BTKC = qkv[:, :, : H + K], qkv[:, :, H + K :]
+        # Split rather than sliced: backwards, a split is one copy, and each slice is a tensor of zeros to add.
+        qk, v_BTKC = torch.split(self.qkv(x_BTD).view(B, T, H + 2 * K, self.channels), [H + K, K], dim=2)
         if self.query_norm is not None and self.key_norm is not None:
-            qk = torch.cat((self.query_norm(qk[:, :, :H]), self.key_norm(qk[:, :, H:])), dim=2)
-        qk = rotate(qk, *rotary).transpose(1, 2)
-        q_BHTC, k_BKTC = qk[:, :H], qk[:, H:]
+            q_BTHC, k_BTKC = torch.split(qk, [H, K], dim=2)
+            qk = torch.cat((self.query_norm(q_BTHC), self.key_norm(k_BTKC)), dim=2)
+        q_BHTC, k_BKTC = torch.split(rotate(qk, *rotary).transpose(1, 2), [H, K], dim=1)
         v_BKTC = v_BTKC.transpose(1, 2)
         mask = None
         if cache is not None:
