@@ -7,6 +7,7 @@ set prepared by its own script from this repository's text.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import re
 import shutil
@@ -89,6 +90,13 @@ def check_folder(folder: Path | None) -> Path:
             "Then give the folder by --nanogpt DIR or NANOGPT=DIR, or leave nanoGPT out by --without-nanogpt."
         )
     return folder
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of the files that decide what is measured, since a folder may say nothing of its commit."""
+    return {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("model.py", "train.py")
+    }
 
 
 @contextmanager

@@ -107,7 +107,7 @@ def run_nanogpt(folder: Path, seed: int) -> dict[str, Any]:
         "steps": step,
         "seconds": round(seconds, 1),
         "threads": THREADS,
-        "commit": nanogpt.COMMIT,
+        "sha256": nanogpt.digests(folder),
     }
 
 
