@@ -84,6 +84,9 @@ def train(
 ) -> Result:
     """Trains a job on this machine. A run that exists goes on from its newest checkpoint that verifies.
 
+    In the main thread, SIGINT and SIGTERM stop it at the next step: it leaves a checkpoint and returns a result
+    whose state is Stopped. Elsewhere signals stay as they are.
+
     Args:
         job: A job, the content of a job file, or the path of one.
         base: Folder that relative source paths start from. Default: the job file's folder, else the working one.
