@@ -19,7 +19,7 @@ from raygen.storage import open_storage
 from raygen.train.device import choose_device, fit
 from raygen.train.environment import describe_environment
 from raygen.train.rundir import RunDirectory
-from raygen.train.runs import Run
+from raygen.train.runs import Run, run_directory
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Prepared:
     steps: int
     found: Loaded | None
     notices: list[str]
-    parent: Run | None
+    start: Loaded | None
     new: bool
 
 
@@ -73,15 +73,10 @@ def prepare(job: TrainingJob, base: Path, parent: str | None, device_name: str, 
     existing = directory.read_job()
     if existing is not None:
         _refuse_other_job(existing, resolved, directory.uri)
-        if parent is not None:
-            raise OutputError(
-                "the run exists already, so it cannot start from another one",
-                where=directory.uri,
-                remedy="Leave out --from to continue it, or choose another --run.",
-            )
-    ancestor = Run.open(parent) if parent is not None else None
+    found = latest(directory.checkpoints) if existing is not None else None
+    ancestor = _ancestor(existing, parent, resolved, directory.uri, has_checkpoint=found is not None)
+    files = directory.read_data_files() or (ancestor.data_files() if ancestor else {})
     source = FAMILIES[job.spec.model.type].data
-    files = directory.read_data_files() if existing is not None else ancestor.data_files() if ancestor else {}
     data = import_module(source).open_data(resolved, base, files)
     if existing is not None and existing["data"]["fingerprint"] != data.fingerprint:
         raise OutputError(
@@ -91,17 +86,19 @@ def prepare(job: TrainingJob, base: Path, parent: str | None, device_name: str, 
         )
     if existing is None:
         directory.probe()
-    found = latest(directory.checkpoints) if existing is not None else None
     notices += (
         [f"checkpoint of step {s.step} passed over: {s.reason}" for s in found.skipped] if found else []
     )
+    start = None
+    if ancestor is not None and found is None:
+        start = ancestor.checkpoint(existing["parent"]["step"] if existing else None)
     document = (existing or {}) | {"job": resolved.model_dump(mode="json")}
     document = {
         "base": str(base),
         "environment": describe_environment(device, base),
         "data": {"fingerprint": data.fingerprint, "samplesPerEpoch": data.samples_per_epoch},
         "seed": resolved.spec.training.seed,
-        "parent": ancestor.identity() if ancestor else None,
+        "parent": None if start is None or ancestor is None else ancestor.identity(start.step),
     } | document
     return Prepared(
         fitted,
@@ -112,9 +109,38 @@ def prepare(job: TrainingJob, base: Path, parent: str | None, device_name: str, 
         count_steps(resolved, data),
         found,
         notices,
-        ancestor,
+        start,
         existing is None,
     )
+
+
+def _ancestor(
+    existing: Mapping[str, Any] | None,
+    parent: str | None,
+    job: TrainingJob,
+    uri: str,
+    *,
+    has_checkpoint: bool,
+) -> Run | None:
+    """The run whose weights this one starts from: as asked for, or as it began."""
+    if existing is not None:
+        known = existing["parent"]["uri"] if existing["parent"] else None
+        if parent is not None and run_directory(parent).uri != known:
+            raise OutputError(
+                f"the run exists already, and did not start from {parent}",
+                where=uri,
+                remedy="Leave out --from to continue it, or choose another --run.",
+            )
+        # A child with a checkpoint of its own no longer needs its parent, which may be gone.
+        return Run.open(known) if known and not has_checkpoint else None
+    asked = Run.open(parent) if parent is not None else None
+    if asked is not None and asked.job.spec.data.tokenizer != job.spec.data.tokenizer:
+        raise InputError(
+            f"its tokenizer is {asked.job.spec.data.tokenizer.type}, and weights belong to their tokenizer",
+            where=f"--from {parent}",
+            remedy="Give spec.data.tokenizer as in that run.",
+        )
+    return asked
 
 
 def _refuse_other_job(existing: Mapping[str, Any], job: TrainingJob, uri: str) -> None:

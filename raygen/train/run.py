@@ -125,6 +125,8 @@ def train(
 def _attempt(p: Prepared, stop: Stop, observer: Observer, began: float) -> Result:
     """Claims the next attempt and trains; whatever happens, the attempt's file says how it ended."""
     family = build_family(p.job, p.data.vocabulary, p.device)
+    if p.start is not None:
+        restore_weights(family, p.start)
     document = p.document | {"parameters": count_parameters(family)}
     if p.new:
         p.directory.create_job(document)
@@ -207,8 +209,6 @@ def _session(
     updates = make_updates(family, p.job.spec.training, p.steps)
     if p.found is not None:
         restore(family, updates, p.found)
-    elif p.parent is not None:
-        restore_weights(family, p.parent.checkpoint())
     observer.started(
         Plan(
             run=p.directory.uri,

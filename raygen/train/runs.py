@@ -40,8 +40,7 @@ class Run:
         Raises:
             InputError: there is no run.
         """
-        parent, _, name = str(uri).rstrip("/").rpartition("/")
-        return cls.at(RunDirectory(open_storage(parent or "."), name))
+        return cls.at(run_directory(uri))
 
     @classmethod
     def at(cls, directory: RunDirectory) -> Self:
@@ -55,9 +54,9 @@ class Run:
             )
         return cls(directory, document)
 
-    def identity(self) -> dict[str, Any]:
-        """What a child run remembers of this one."""
-        return {"uri": self.directory.uri, "step": self.checkpoint().step}
+    def identity(self, step: int) -> dict[str, Any]:
+        """What a child run remembers of this one, whose checkpoint of this step it starts from."""
+        return {"uri": self.directory.uri, "step": step}
 
     def data_files(self) -> dict[str, bytes]:
         """What the data set kept with the run, the tokenizer for text."""
@@ -125,6 +124,12 @@ class Run:
         for name, content in files.items():
             storage.write(name, content)
         return [target / name for name in files]
+
+
+def run_directory(uri: str | Path) -> RunDirectory:
+    """The run directory at a URI, whether there is a run in it or not."""
+    parent, _, name = str(uri).rstrip("/").rpartition("/")
+    return RunDirectory(open_storage(parent or "."), name)
 
 
 def _huggingface_files(

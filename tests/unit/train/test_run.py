@@ -23,6 +23,7 @@ from raygen.models import registry
 from raygen.models.protocol import SampleRequest
 from raygen.models.transformer.family import TransformerFamily
 from raygen.storage import open_storage
+from raygen.train.events import Plan
 from raygen.train.rundir import RunDirectory
 from raygen.train.runs import Run
 from tests.jobs import job_document
@@ -160,8 +161,37 @@ def test_a_child_starts_from_its_parents_weights(base: Path) -> None:
     child = train(base, document, run="child", parent=str(parent), observer=watcher)
     assert child.metrics["loss"] == pytest.approx(train(base).metrics["loss"], abs=1e-3)
     assert json.loads((base / "runs" / "child" / "job.json").read_text())["parent"]["step"] == 20
-    with pytest.raises(OutputError, match="exists already"):
-        train(base, document, run="child", parent=str(parent))
+    shutil.rmtree(parent)
+    assert train(base, document, run="child", parent=str(parent)).reason == "AlreadyComplete"
+    with pytest.raises(OutputError, match="did not start from"):
+        train(base, document, run="child", parent=str(base / "runs" / "child"))
+
+
+def test_a_child_that_died_early_starts_from_its_parent_again(base: Path) -> None:
+    train(base)
+    parent = str(base / "runs" / "tiny")
+    document = job_document(training__seed=9)
+    train(base, document, run="whole", parent=parent)
+
+    def die(plan: Plan) -> None:
+        raise Killed
+
+    watcher = Watcher()
+    watcher.started = die  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        train(base, document, run="cut", parent=parent, observer=watcher)
+    train(base, document, run="cut")
+    assert losses(base, "cut") == losses(base, "whole")
+
+
+def test_a_child_that_does_not_fit_leaves_nothing_behind(base: Path) -> None:
+    train(base)
+    parent = str(base / "runs" / "tiny")
+    with pytest.raises(CheckpointError, match="differ"):
+        train(base, job_document(model__transformer__hiddenSize=32), run="wide", parent=parent)
+    with pytest.raises(InputError, match="tokenizer is Character"):
+        train(base, job_document(data__tokenizer={"type": "Byte"}), run="bytes", parent=parent)
+    assert not [path for path in base.glob("runs/*/**/*") if path.is_file() and "tiny" not in path.parts]
 
 
 def test_early_stopping_counts_evaluations_without_a_gain(base: Path) -> None:
