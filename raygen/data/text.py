@@ -34,7 +34,7 @@ class TextData:
     Attributes:
         unit: What throughput counts.
         units_per_sample: Tokens in a window.
-        vocabulary: The tokenizer; made from the training split, or the one given.
+        domain: The tokenizer; made from the training split, or the one given.
         samples_per_epoch: Windows in one pass over the training split.
         fingerprint: SHA-256 over both splits' tokens and the tokenizer; equal data gives equal ones.
     """
@@ -52,15 +52,15 @@ class TextData:
         Raises:
             DataError: the data cannot be used; says where and why.
         """
-        architecture = job.spec.model.transformer
-        if architecture is None:
-            raise ValueError("text needs a model with a context length")
-        self.units_per_sample = architecture.context_length
+        self.units_per_sample = _context_length(job)
         train_documents, validation_documents = _split(job, base)
-        self.vocabulary = tokenizer or train_tokenizer(job.spec.data.tokenizer, train_documents)
-        self._train = _encode(self.vocabulary, train_documents, "spec.data.train")
-        self._validation = _encode(self.vocabulary, validation_documents, "spec.data.validation")
-        _check_prompts(job, self.vocabulary)
+        chosen = job.spec.data.tokenizer
+        if chosen is None:
+            raise ValueError("text needs a tokenizer")
+        self.domain = tokenizer or train_tokenizer(chosen, train_documents)
+        self._train = _encode(self.domain, train_documents, "spec.data.train")
+        self._validation = _encode(self.domain, validation_documents, "spec.data.validation")
+        _check_prompts(job, self.domain)
         context = self.units_per_sample
         self.samples_per_epoch = (len(self._train) - context) // context
         if self.samples_per_epoch < 1:
@@ -81,7 +81,7 @@ class TextData:
 
     def files(self) -> dict[str, bytes]:
         """What a run must keep to use its model later, by file name."""
-        return {TOKENIZER_FILE: self.vocabulary.to_json().encode()}
+        return {TOKENIZER_FILE: self.domain.to_json().encode()}
 
     @property
     def train_tokens(self) -> int:
@@ -123,7 +123,7 @@ class TextData:
         targets = padded[1:].reshape(count, context)
         for start in range(0, count, size):
             chosen = targets[start : start + size]
-            lengths = np.where(chosen == IGNORED, 0, self.vocabulary.token_bytes[np.maximum(chosen, 0)])
+            lengths = np.where(chosen == IGNORED, 0, self.domain.token_bytes[np.maximum(chosen, 0)])
             yield {"inputs": inputs[start : start + size], "targets": chosen, "bytes": lengths.sum(axis=1)}
 
     def _start(self, epoch: int) -> int:
@@ -133,7 +133,7 @@ class TextData:
         return self._starts[epoch]
 
     def _fingerprint(self) -> str:
-        digest = hashlib.sha256(self.vocabulary.to_json().encode())
+        digest = hashlib.sha256(self.domain.to_json().encode())
         for tokens in (self._train, self._validation):
             digest.update(len(tokens).to_bytes(8, "little"))
             digest.update(tokens.astype("<i4").tobytes())
@@ -148,10 +148,10 @@ def open_data(job: TrainingJob, base: Path, files: Mapping[str, bytes]) -> TextD
         base: Folder that relative source paths start from.
         files: What `TextData.files` gave when the run began; empty for a new run.
     """
-    return TextData(job, base, open_vocabulary(files) if files else None)
+    return TextData(job, base, open_domain(files) if files else None)
 
 
-def open_vocabulary(files: Mapping[str, bytes]) -> Tokenizer:
+def open_domain(files: Mapping[str, bytes]) -> Tokenizer:
     """The tokenizer of a run, from what `TextData.files` gave.
 
     Raises:
@@ -164,6 +164,15 @@ def open_vocabulary(files: Mapping[str, bytes]) -> Tokenizer:
             remedy="Restore it, or start a new run.",
         )
     return Tokenizer.from_json(files[TOKENIZER_FILE].decode("utf-8", "replace"))
+
+
+def _context_length(job: TrainingJob) -> int:
+    model = job.spec.model
+    if model.transformer is not None:
+        return model.transformer.context_length
+    if model.custom is None or model.custom.context_length is None:
+        raise ValueError("text needs a model with a context length")
+    return model.custom.context_length
 
 
 def _split(job: TrainingJob, base: Path) -> tuple[list[str], list[str]]:

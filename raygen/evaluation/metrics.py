@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from raygen.models.draws import Draws
 from raygen.models.protocol import Batch, Family
 from raygen.spec import Metric, TrainingJob
 
@@ -45,13 +46,17 @@ def metric_direction(job: TrainingJob, name: str) -> Literal["min", "max"]:
 
 
 def evaluate(
-    family: Family, batches: Iterable[Batch], metrics: Iterable[Metric], *, go_on: Callable[[], bool]
+    family: Family,
+    batches: Iterable[tuple[Batch, Draws]],
+    metrics: Iterable[Metric],
+    *,
+    go_on: Callable[[], bool],
 ) -> dict[str, float] | None:
     """Measures a model on validation batches.
 
     Args:
         family: The model; its networks are put into evaluation mode and back.
-        batches: The whole validation split, on the device.
+        batches: The whole validation split, on the device, with random numbers for its samples.
         metrics: What to measure.
         go_on: Asked before every batch; False gives up.
 
@@ -72,12 +77,14 @@ def evaluate(
 
 
 @torch.inference_mode()
-def _sums(family: Family, batches: Iterable[Batch], go_on: Callable[[], bool]) -> dict[str, float] | None:
+def _sums(
+    family: Family, batches: Iterable[tuple[Batch, Draws]], go_on: Callable[[], bool]
+) -> dict[str, float] | None:
     parts: dict[str, list[Tensor]] = {}
-    for batch in batches:
+    for batch, draws in batches:
         if not go_on():
             return None
-        for name, value in family.evaluate(batch).items():
+        for name, value in family.evaluate(batch, draws).items():
             parts.setdefault(name, []).append(value)
     # Added up in float64 on the CPU: some devices have none, and float32 would lose digits over many batches.
     return {name: float(torch.stack(values).cpu().double().sum()) for name, values in parts.items()}

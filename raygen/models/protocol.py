@@ -13,6 +13,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from raygen.models.draws import Draws
+
 Batch = Mapping[str, Tensor]
 """Named tensors of one micro-batch; the first dimension of each is the sample."""
 
@@ -24,10 +26,42 @@ class MicroBatch:
     Attributes:
         batch: The tensors, on the device.
         share: Its samples as a share of the step's samples over all workers; the shares of a step add to 1.
+        draws: Random numbers for its samples.
     """
 
     batch: Batch
     share: float
+    draws: Draws
+
+
+class Workers(Protocol):
+    """All workers that train together, as one of them sees them. All of them call the same methods in the same
+    order.
+
+    Attributes:
+        rank: This one's number, from 0.
+        count: How many there are.
+    """
+
+    rank: int
+    count: int
+
+    def sum(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """The sums of these Float32 tensors over all workers, on the device, without gradients.
+
+        The tensors of all workers have the same shapes. For one worker these are the tensors themselves.
+        """
+
+
+class Alone:
+    """The only worker."""
+
+    rank = 0
+    count = 1
+
+    def sum(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """The tensors themselves."""
+        return tuple(tensor.detach() for tensor in tensors)
 
 
 class Update(Protocol):
@@ -58,12 +92,40 @@ class Vocabulary(Protocol):
         """The text of these tokens."""
 
 
+class ImageDomain(Protocol):
+    """Images of one size.
+
+    A batch has `images` (samples, channels, height, width), uint8, and where there are classes `labels`
+    (samples,), int64.
+    """
+
+    @property
+    def channels(self) -> int:
+        """1 for grey, 3 for red, green and blue."""
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Their names, in the order of their labels; empty for images without labels."""
+
+
+Domain = Vocabulary | ImageDomain
+"""What a model must know of its data: the tokens of text, or the size and classes of images."""
+
+
 @dataclass(frozen=True)
 class Sample:
-    """One generated thing: a text, or an image as PNG.
+    """One generated thing: a text, or an image as PNG (which may be a grid of many).
 
     Attributes:
-        prompt: What was given.
+        prompt: What was given; of an image, what it shows.
         text: What was generated after it, where it is text.
         png: What was generated, where it is an image.
     """
@@ -82,15 +144,26 @@ class Family(Protocol):
 
     networks: Mapping[str, nn.Module]
 
-    def step(self, micro_batches: Sequence[MicroBatch], updates: Mapping[str, Update]) -> dict[str, Tensor]:
-        """Trains on one step's samples.
+    def step(
+        self, micro_batches: Sequence[MicroBatch], updates: Mapping[str, Update], workers: Workers
+    ) -> dict[str, Tensor]:
+        """Trains on this worker's part of one step's samples.
+
+        Losses are weighted by `MicroBatch.share`; `Update.step` adds up the gradients of all workers, so that
+        the update is that of all samples together.
 
         Returns:
-            Scalars on the device, `loss` among them; they are read later, so that the device need not wait.
+            Scalars on the device, `loss` among them, the same on every worker (`Workers.sum`); they are read
+            later, so that the device need not wait.
         """
 
-    def evaluate(self, batch: Batch) -> dict[str, Tensor]:
-        """Sums over a validation batch that metrics are made of, scalars on the device."""
+    def evaluate(self, batch: Batch, draws: Draws) -> dict[str, Tensor]:
+        """Sums over a validation batch that metrics are made of, scalars on the device.
+
+        Args:
+            batch: Samples of the validation split.
+            draws: Random numbers for them; `draws.samples` are their places in the split.
+        """
 
     def sample(self, request: SampleRequest) -> list[Sample]:
         """Generates. The same request and weights give the same samples."""

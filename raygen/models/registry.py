@@ -2,49 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
     import torch
 
-    from raygen.models.protocol import Family, Vocabulary
+    from raygen.models.protocol import Domain, Family
     from raygen.spec import TrainingJob
 
-
-@dataclass(frozen=True)
-class Entry:
-    """Where a family is.
-
-    Attributes:
-        module: Has `build`, which makes the family.
-        data: Module that reads its data; has `open_data` and `open_vocabulary`.
-    """
-
-    module: str
-    data: str
-
-
-FAMILIES: dict[str, Entry] = {
-    "Transformer": Entry("raygen.models.transformer.family", data="raygen.data.text"),
+FAMILIES: dict[str, str] = {
+    "Custom": "raygen.models.custom",
+    "GAN": "raygen.models.gan.family",
+    "Transformer": "raygen.models.transformer.family",
+    "VAE": "raygen.models.vae.family",
 }
+"""Name -> module that has `build`, which makes the family."""
 
 
 class Build(Protocol):
     """Makes a family's networks, with initial weights drawn from the job's seed."""
 
-    def __call__(self, job: TrainingJob, vocabulary: Vocabulary, device: torch.device) -> Family:
+    def __call__(self, job: TrainingJob, domain: Domain, device: torch.device) -> Family:
         """Makes them on a device."""
 
 
-def build_family(job: TrainingJob, vocabulary: Vocabulary, device: torch.device) -> Family:
+def build_family(job: TrainingJob, domain: Domain, device: torch.device) -> Family:
     """Makes the family that `model.type` names.
 
     Args:
         job: A resolved job.
-        vocabulary: The data's tokens.
+        domain: What the model must know of its data.
         device: Where the networks are.
     """
-    build = cast("Build", import_module(FAMILIES[job.spec.model.type].module).build)
-    return build(job, vocabulary, device)
+    build = cast("Build", import_module(FAMILIES[job.spec.model.type]).build)
+    return build(job, domain, device)

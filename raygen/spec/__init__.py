@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-from raygen.spec.data import Data, Source, Tokenizer
+from raygen.spec.custom import Custom
+from raygen.spec.data import Data, Images, Source, Tokenizer
 from raygen.spec.defaults import Change, diff, may_change, resolve
 from raygen.spec.evaluation import Evaluation, Metric, Samples
 from raygen.spec.faults import Fault
+from raygen.spec.gan import GAN
 from raygen.spec.job import API_VERSION, KIND, Metadata, Scale, TrainingJob, TrainingJobSpec
 from raygen.spec.model import Model, Transformer
 from raygen.spec.output import Checkpoint, Output, Tracking
-from raygen.spec.training import Duration, EarlyStopping, Ema, Optimizer, Schedule, Training
+from raygen.spec.training import Duration, EarlyStopping, Ema, Optimizer, Optimizers, Schedule, Training
+from raygen.spec.vae import VAE
 from raygen.spec.validate import check, parse
 
 __all__ = [
     "API_VERSION",
+    "GAN",
     "KIND",
+    "VAE",
     "Change",
     "Checkpoint",
+    "Custom",
     "Data",
     "Duration",
     "EarlyStopping",
     "Ema",
     "Evaluation",
     "Fault",
+    "Images",
     "Metadata",
     "Metric",
     "Model",
     "Optimizer",
+    "Optimizers",
     "Output",
     "Samples",
     "Scale",

@@ -136,7 +136,7 @@ def plain_uri(name: str) -> Rule:
     return Rule(
         fields=(name,),
         at=alias,
-        holds=lambda self: _is_plain_uri(getattr(self, name)),
+        holds=lambda self: getattr(self, name) is None or _is_plain_uri(getattr(self, name)),
         rule="must be a path, or a URI without query, fragment, user, percent escape and dot segments",
         remedy="Write the plain path, or scheme://place/path with the characters themselves.",
         cel=(
@@ -166,6 +166,9 @@ _RUN = r"^[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?$"
 _METRIC = r"^[a-zA-Z][a-zA-Z0-9_]*$"
 _QUANTITY = r"^[0-9]+(\.[0-9]+)?(k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
 _LABEL = r"^([A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?)?$"
+_ENTRYPOINT = r"^[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
+_DIGEST = r"^[0-9a-f]{64}$"
+_IDENTIFIER = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _LABEL_KEY = r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?$"
 
 PATTERNS: dict[str, str] = {
@@ -174,6 +177,9 @@ PATTERNS: dict[str, str] = {
     _METRIC: "letters, digits and '_', with a letter first",
     _QUANTITY: "a Kubernetes quantity such as 512Mi or 16Gi",
     _LABEL: "letters, digits, '-', '_' and '.', with a letter or digit first and last",
+    _ENTRYPOINT: "module:Class, such as energy:EnergyModel",
+    _DIGEST: "64 hexadecimal digits in lower case, as sha256sum prints",
+    _IDENTIFIER: "letters, digits and '_', with no digit first",
     _LABEL_KEY: "a Kubernetes label key: name or domain/name",
 }
 """Every pattern of the job file in words."""
@@ -196,3 +202,7 @@ LabelKey = Annotated[str, Field(min_length=1, max_length=317, pattern=_LABEL_KEY
 LabelValue = Annotated[str, Field(max_length=63, pattern=_LABEL)]
 Uri = Annotated[str, Field(min_length=1, max_length=1024)]
 Text = Annotated[str, Field(max_length=4096)]
+Entrypoint = Annotated[str, Field(min_length=3, max_length=200, pattern=_ENTRYPOINT)]
+Digest = Annotated[str, Field(min_length=64, max_length=64, pattern=_DIGEST)]
+Parameter = Annotated[str, Field(min_length=1, max_length=63, pattern=_IDENTIFIER)]
+"""A name that Python code can have."""

@@ -1,4 +1,4 @@
-"""The data: where it is, how it is split, how text becomes tokens."""
+"""The data: where it is, how it is split, how text becomes tokens and files become images."""
 
 from __future__ import annotations
 
@@ -8,40 +8,56 @@ from pydantic import Field
 
 from raygen.spec.base import Fraction, Rule, Spec, Tagged, Uri, exactly_one, plain_uri
 
+TEXT_FORMATS = ("Text", "JsonLines")
+IMAGE_FORMATS = ("ImageFolder", "Idx", "Parquet")
+_FieldName = Annotated[str, Field(min_length=1, max_length=200)]
+
 
 class Source(Tagged):
-    """A place that holds documents."""
+    """A place that holds documents or images; all sources of a job hold the same kind."""
 
     uri: Uri
     """Local file, folder or glob (`*`, `**`), as a path or file:// URI; relative to the job file."""
-    format: Literal["Text", "JsonLines"] = "Text"
-    """Text: every file is one document, UTF-8. JsonLines: every line is an object that holds one."""
-    field: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    """Key of the text in a line of JsonLines. Default: text."""
+    format: Literal["Text", "JsonLines", "ImageFolder", "Idx", "Parquet"] = "Text"
+    """Text: every file is one document, UTF-8. JsonLines: every line is an object that holds one.
+    ImageFolder: PNG, JPEG, WebP or BMP files; where all are in subfolders, these are the classes. Idx: the
+    format of MNIST, plain or gzipped, with the labels in `labels`. Parquet: rows with an encoded image (or a
+    struct with its bytes), and with a label where there are classes."""
+    field: _FieldName | None = None
+    """Key of the text in a line of JsonLines, or column of the image in Parquet. Default: text, image."""
+    label_field: _FieldName | None = None
+    """Column of the label in Parquet, a whole number from 0 or a text. Default: label, where there is one."""
+    labels: Uri | None = None
+    """File with the labels of an Idx file. Default: no labels."""
 
     tag: ClassVar[str] = "format"
-    belongs: ClassVar[dict[str, tuple[str, ...]]] = {"field": ("JsonLines",)}
+    belongs: ClassVar[dict[str, tuple[str, ...]]] = {
+        "field": ("JsonLines", "Parquet"),
+        "label_field": ("Parquet",),
+        "labels": ("Idx",),
+    }
 
 
-Source.rules = (*Source.foreign_rules(), plain_uri("uri"))
+Source.rules = (*Source.foreign_rules(), plain_uri("uri"), plain_uri("labels"))
 
 Sources = Annotated[tuple[Source, ...], Field(min_length=1, max_length=1000)]
 
 
 class TrainSplit(Spec):
-    """Documents to train on."""
+    """Documents or images to train on."""
 
     sources: Sources
     """Places to read, in this order."""
 
 
 class ValidationSplit(Spec):
-    """Text that is never trained on: sources of its own, or the end of the training text."""
+    """Data that is never trained on: sources of its own, or a part of the training data."""
 
     sources: Sources | None = None
     """Places to read, in this order."""
     fraction: Fraction | None = None
-    """Share of the training text, by characters from its end, that is kept for validation instead."""
+    """Share of the training data that is kept for validation instead: of text the end, by characters; of
+    images every n-th, so that all classes are in it."""
 
     rules: ClassVar[tuple[Rule, ...]] = (exactly_one(("sources", "fraction")),)
 
@@ -62,6 +78,42 @@ class Tokenizer(Tagged):
 Tokenizer.rules = Tokenizer.foreign_rules()
 
 
+class Images(Spec):
+    """How files become images of one size. Left out, all images must have the same size and channels."""
+
+    size: Annotated[int, Field(ge=4, le=1024)] | None = None
+    """Height and width that all images get, in pixels. Default: as they are."""
+    fit: Literal["Crop", "Pad"] = "Crop"
+    """Crop: scale the shorter side to `size`, and cut what is over equally on both ends. Pad: scale down only
+    what is larger, and put black around it equally."""
+    channels: Literal[1, 3] | None = None
+    """Channels that all images get: 1 is grey, 3 is red, green and blue. Default: as they are."""
+    horizontal_flip: bool = False
+    """Mirror half of the training images, other ones each epoch."""
+
+
+def _is_text(source: str) -> str:
+    """CEL: a source holds text."""
+    return f"(!has({source}.format) || {source}.format in ['Text', 'JsonLines'])"
+
+
+def _all(condition: str) -> str:
+    return (
+        f"(self.train.sources.all(s, {condition}) && (!has(self.validation)"
+        f" || !has(self.validation.sources) || self.validation.sources.all(s, {condition})))"
+    )
+
+
+_ALL_TEXT = _all(_is_text("s"))
+_ALL_IMAGES = _all("!" + _is_text("s"))
+_FIRST_IS_TEXT = _is_text("self.train.sources[0]")
+
+
+def _all_sources(data: Data) -> tuple[Source, ...]:
+    own = data.validation.sources if data.validation is not None else None
+    return data.train.sources + (own or ())
+
+
 class Data(Spec):
     """What is learned from."""
 
@@ -69,5 +121,39 @@ class Data(Spec):
     """The training split."""
     validation: ValidationSplit | None = None
     """The validation split. Default: none, and then nothing can be evaluated."""
-    tokenizer: Tokenizer
-    """How text becomes tokens."""
+    tokenizer: Tokenizer | None = None
+    """How text becomes tokens; given exactly when the sources hold text."""
+    images: Images | None = None
+    """How files become images of one size; only for sources that hold images. Default: taken as they are."""
+
+    @property
+    def kind(self) -> Literal["images", "text"]:
+        """What the sources hold."""
+        return "text" if self.train.sources[0].format in TEXT_FORMATS else "images"
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            fields=("train.sources", "validation.sources"),
+            at="train.sources",
+            holds=lambda self: len({s.format in TEXT_FORMATS for s in _all_sources(self)}) == 1,
+            rule="must all hold the same kind of data, as those of validation do",
+            remedy="Give text (Text, JsonLines) or images (ImageFolder, Idx, Parquet), not both.",
+            cel=f"{_ALL_TEXT} || {_ALL_IMAGES}",
+        ),
+        Rule(
+            fields=("train.sources", "tokenizer"),
+            at="tokenizer",
+            holds=lambda self: (self.kind == "text") == (self.tokenizer is not None),
+            rule="must be given exactly when the sources hold text",
+            remedy="Give data.tokenizer for text, for example {type: BPE}; remove it for images.",
+            cel=f"{_FIRST_IS_TEXT} == has(self.tokenizer)",
+        ),
+        Rule(
+            fields=("train.sources", "images"),
+            at="images",
+            holds=lambda self: self.images is None or self.kind == "images",
+            rule="belongs to sources that hold images, and these hold text",
+            remedy="Remove images, or give the format of the sources: ImageFolder, Idx or Parquet.",
+            cel=f"!has(self.images) || !({_FIRST_IS_TEXT})",
+        ),
+    )

@@ -17,6 +17,11 @@ S = TypeVar("S", bound=Spec)
 SWIGLU_MULTIPLE = 8
 """Widths are rounded up to this, so that matrix kernels have whole tiles."""
 
+SOURCE_DEFAULTS: dict[str, dict[str, Any]] = {
+    "JsonLines": {"field": "text"},
+    "Parquet": {"field": "image", "label_field": "label"},
+}
+
 OPTIMIZER_DEFAULTS: dict[str, dict[str, Any]] = {
     "SGD": {"momentum": 0.0, "nesterov": False},
     "Adam": {"betas": (0.9, 0.999), "epsilon": 1e-8},
@@ -53,18 +58,20 @@ def resolve(job: TrainingJob) -> TrainingJob:
 
 def _data(data: Data) -> Data:
     tokenizer, validation = data.tokenizer, data.validation
+    if tokenizer is not None:
+        tokenizer = _filled(tokenizer, {"vocabulary_size": 4096} if tokenizer.type == "BPE" else {})
     if validation is not None and validation.sources is not None:
         validation = _filled(validation, {}, {"sources": _sources(validation.sources)})
     resolved = {
         "train": _filled(data.train, {}, {"sources": _sources(data.train.sources)}),
         "validation": validation,
-        "tokenizer": _filled(tokenizer, {"vocabulary_size": 4096} if tokenizer.type == "BPE" else {}),
+        "tokenizer": tokenizer,
     }
     return _filled(data, {}, resolved)
 
 
 def _sources(sources: tuple[Source, ...]) -> tuple[Source, ...]:
-    return tuple(_filled(s, {"field": "text"} if s.format == "JsonLines" else {}) for s in sources)
+    return tuple(_filled(s, SOURCE_DEFAULTS.get(s.format, {})) for s in sources)
 
 
 def _transformer(a: Transformer) -> Transformer:
@@ -77,12 +84,30 @@ def _transformer(a: Transformer) -> Transformer:
 
 
 def _training(training: Training) -> Training:
-    optimizer: Optimizer = _filled(training.optimizer, OPTIMIZER_DEFAULTS[training.optimizer.type])
     schedule: Schedule = training.schedule
     if schedule.type != "Constant":
-        final = optimizer.learning_rate / 10 if schedule.type == "Cosine" else 0.0
+        final = training.leading_optimizer.learning_rate / 10 if schedule.type == "Cosine" else 0.0
         schedule = _filled(schedule, {"final_learning_rate": final})
-    return _filled(training, {}, {"optimizer": optimizer, "schedule": schedule})
+    optimizer, several = training.optimizer, training.optimizers
+    resolved = {
+        "schedule": schedule,
+        "optimizer": None if optimizer is None else _optimizer(optimizer),
+        "optimizers": None
+        if several is None
+        else _filled(
+            several,
+            {},
+            {
+                "generator": _optimizer(several.generator),
+                "discriminator": _optimizer(several.discriminator),
+            },
+        ),
+    }
+    return _filled(training, {}, resolved)
+
+
+def _optimizer(optimizer: Optimizer) -> Optimizer:
+    return _filled(optimizer, OPTIMIZER_DEFAULTS[optimizer.type])
 
 
 def _filled(model: S, defaults: dict[str, Any], replaced: dict[str, Any] | None = None) -> S:

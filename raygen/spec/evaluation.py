@@ -8,6 +8,13 @@ from pydantic import Field
 
 from raygen.spec.base import Count, MetricName, Rule, Share, Spec, Text
 
+METRIC_FAMILIES: dict[str, tuple[str, ...]] = {
+    "ValidationLoss": ("Transformer", "VAE", "Custom"),
+    "BitsPerByte": ("Transformer", "Custom"),
+    "Perplexity": ("Transformer", "Custom"),
+}
+"""The families that can be measured by a type of metric."""
+
 
 class Metric(Spec):
     """A number measured on the validation split."""
@@ -15,8 +22,8 @@ class Metric(Spec):
     name: MetricName
     """Name under which it is logged; other fields refer to it."""
     type: Literal["ValidationLoss", "BitsPerByte", "Perplexity"]
-    """ValidationLoss: mean loss per token, in nats, over the whole validation split in windows of
-    contextLength that do not overlap. BitsPerByte: the same per byte of text, in bits, which does not
+    """ValidationLoss: mean loss over the whole validation split, in nats: per token for text, in windows of
+    contextLength that do not overlap; per image for images. BitsPerByte: the same per byte of text, in bits, which does not
     depend on the tokenizer. Perplexity: exp(loss)."""
 
 

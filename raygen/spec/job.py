@@ -8,7 +8,7 @@ from pydantic import Field
 
 from raygen.spec.base import LabelKey, LabelValue, Name, Namespace, Quantity, Rule, Spec, Text
 from raygen.spec.data import Data
-from raygen.spec.evaluation import Evaluation
+from raygen.spec.evaluation import METRIC_FAMILIES, Evaluation
 from raygen.spec.model import Model
 from raygen.spec.output import Checkpoint, Output, Tracking
 from raygen.spec.training import Training
@@ -44,7 +44,19 @@ class Scale(Spec):
     Default: no limit."""
 
 
-_NO_METRICS = "!has(self.evaluation) || !has(self.evaluation.metrics) || self.evaluation.metrics.size() == 0"
+CONTENT = {"GAN": "images", "Transformer": "text", "VAE": "images"}
+"""What the data of a family holds; a custom one takes either."""
+
+_IS_TEXT = (
+    "(!has(self.data.train.sources[0].format) || self.data.train.sources[0].format in ['Text', 'JsonLines'])"
+)
+_METRIC_SUITS = " || ".join(
+    f"(m.type == '{kind}' && self.model.type in [" + ", ".join(f"'{f}'" for f in families) + "])"
+    for kind, families in METRIC_FAMILIES.items()
+)
+_NO_METRICS = (
+    "(!has(self.evaluation) || !has(self.evaluation.metrics) || self.evaluation.metrics.size() == 0)"
+)
 
 
 def _has_metric(name: str) -> str:
@@ -77,12 +89,76 @@ class TrainingJobSpec(Spec):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
+            fields=("model.type", "data.train.sources"),
+            at="data.train.sources",
+            holds=lambda self: self.model.type not in CONTENT or self.data.kind == CONTENT[self.model.type],
+            rule="must hold what the model ({self.model.type}) is made for: text for Transformer, else images",
+            remedy="Give sources of another format, or another model.type.",
+            cel=(f"self.model.type == 'Custom' || (self.model.type == 'Transformer') == {_IS_TEXT}"),
+        ),
+        Rule(
+            fields=("model", "data.train.sources"),
+            at="model.custom.contextLength",
+            holds=lambda self: (
+                self.model.custom is None
+                or (self.model.custom.context_length is not None) == (self.data.kind == "text")
+            ),
+            rule="must be given exactly when the sources hold text",
+            remedy="Give the length of a sample in tokens for text; remove it for images.",
+            cel=f"!has(self.model.custom) || has(self.model.custom.contextLength) == {_IS_TEXT}",
+        ),
+        Rule(
+            fields=("model.type", "training.optimizer", "training.optimizers"),
+            at="training.optimizers",
+            holds=lambda self: (self.model.type == "GAN") == (self.training.optimizers is not None),
+            rule="must be given exactly when model.type is GAN, which has two networks",
+            remedy="A GAN has training.optimizers: {generator, discriminator}; all others have training.optimizer.",
+            cel="(self.model.type == 'GAN') == has(self.training.optimizers)",
+        ),
+        Rule(
+            fields=("data.train.sources", "training.duration.tokens"),
+            at="training.duration.tokens",
+            holds=lambda self: self.training.duration.tokens is None or self.data.kind == "text",
+            rule="belongs to text, and this data holds images",
+            remedy="Give duration.images, epochs or steps.",
+            cel=f"!has(self.training.duration.tokens) || {_IS_TEXT}",
+        ),
+        Rule(
+            fields=("data.train.sources", "training.duration.images"),
+            at="training.duration.images",
+            holds=lambda self: self.training.duration.images is None or self.data.kind == "images",
+            rule="belongs to images, and this data holds text",
+            remedy="Give duration.tokens, epochs or steps.",
+            cel=f"!has(self.training.duration.images) || !{_IS_TEXT}",
+        ),
+        Rule(
+            fields=("model.type", "training.label_smoothing"),
+            at="training.labelSmoothing",
+            holds=lambda self: self.model.type == "Transformer" or self.training.label_smoothing == 0,
+            rule="belongs to model.type Transformer",
+            remedy="Remove labelSmoothing.",
+            cel=(
+                "self.model.type == 'Transformer' || !has(self.training.labelSmoothing)"
+                " || self.training.labelSmoothing == 0.0"
+            ),
+        ),
+        Rule(
+            fields=("model.type", "evaluation.metrics"),
+            at="evaluation.metrics",
+            holds=lambda self: all(
+                self.model.type in METRIC_FAMILIES[m.type] for m in self.evaluation.metrics
+            ),
+            rule="must suit the model ({self.model.type})",
+            remedy="Choose metrics that the reference lists for this model.type, or remove them.",
+            cel=f"{_NO_METRICS} || self.evaluation.metrics.all(m, {_METRIC_SUITS})",
+        ),
+        Rule(
             fields=("data.validation", "evaluation.metrics"),
             at="evaluation.metrics",
             holds=lambda self: not self.evaluation.metrics or self.data.validation is not None,
             rule="needs data.validation",
             remedy="Give data.validation, for example {fraction: 0.1}, or remove the metrics.",
-            cel=f"({_NO_METRICS}) || has(self.data.validation)",
+            cel=f"{_NO_METRICS} || has(self.data.validation)",
         ),
         Rule(
             fields=("training.early_stopping.metric", "evaluation.metrics"),

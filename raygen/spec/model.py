@@ -7,6 +7,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from raygen.spec.base import Positive, Probability, Rule, Spec
+from raygen.spec.custom import Custom
+from raygen.spec.gan import GAN
+from raygen.spec.vae import VAE
 
 
 class Transformer(Spec):
@@ -69,21 +72,34 @@ class Transformer(Spec):
     )
 
 
+def _block(kind: str, name: str) -> Rule:
+    return Rule(
+        fields=("type", name),
+        at=name,
+        holds=lambda self: (self.type == kind) == (getattr(self, name) is not None),
+        rule=f"must be given exactly when type is {kind}",
+        remedy="Give the block that has the name of the type, and no other.",
+        cel=f"(self.type == '{kind}') == has(self.{name})",
+    )
+
+
 class Model(Spec):
     """What is trained."""
 
-    type: Literal["Transformer"]
+    type: Literal["Custom", "GAN", "Transformer", "VAE"]
     """Model family; the block of the same name holds its architecture."""
+    custom: Custom | None = None
+    """A family of your own; given exactly when `type` is Custom."""
+    gan: GAN | None = None
+    """Architecture and loss of a GAN; given exactly when `type` is GAN."""
     transformer: Transformer | None = None
     """Architecture of a Transformer; given exactly when `type` is Transformer."""
+    vae: VAE | None = None
+    """Architecture and bound of a VAE; given exactly when `type` is VAE."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            fields=("type", "transformer"),
-            at="transformer",
-            holds=lambda self: (self.type == "Transformer") == (self.transformer is not None),
-            rule="must be given exactly when type is Transformer",
-            remedy="Give the block that has the name of the type.",
-            cel="(self.type == 'Transformer') == has(self.transformer)",
-        ),
+        _block("Custom", "custom"),
+        _block("GAN", "gan"),
+        _block("Transformer", "transformer"),
+        _block("VAE", "vae"),
     )

@@ -32,9 +32,11 @@ class Duration(Spec):
     epochs: Positive | None = None
     """Length, in passes over the training split; rounded up to whole steps."""
     tokens: Count | None = None
-    """Length, in training tokens; rounded up to whole steps."""
+    """Length, in training tokens; rounded up to whole steps. Only for text."""
+    images: Count | None = None
+    """Length, in training images; rounded up to whole steps. Only for images."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (exactly_one(("steps", "epochs", "tokens")),)
+    rules: ClassVar[tuple[Rule, ...]] = (exactly_one(("steps", "epochs", "tokens", "images")),)
 
 
 class Optimizer(Tagged):
@@ -85,6 +87,15 @@ Optimizer.rules = (
 )
 
 
+class Optimizers(Spec):
+    """One optimizer for each of the two networks of a GAN."""
+
+    generator: Optimizer
+    """The generator's."""
+    discriminator: Optimizer
+    """The discriminator's."""
+
+
 class Schedule(Tagged):
     """The learning rate over the steps, as a share of the peak."""
 
@@ -95,7 +106,8 @@ class Schedule(Tagged):
     """Length of the warm-up, over which the rate rises linearly to its peak, in steps."""
     final_learning_rate: Annotated[float, Field(ge=0, le=1000)] | None = None
     """Learning rate at the last step. Default: a tenth of the peak for Cosine, else 0. Other rates of the
-    same optimizer (Muon's matrices) fall by the same share."""
+    same optimizer (Muon's matrices) fall by the same share. With `optimizers` it is the generator's, and the
+    discriminator's falls by the same share."""
     decay_steps: Count | None = None
     """Length of the last phase of WarmupStableDecay, in steps. Default: a fifth of all steps."""
 
@@ -133,12 +145,15 @@ class Training(Spec):
     duration: Duration
     """How long to train."""
     global_batch_size: Annotated[int, Field(ge=1, le=16_777_216)]
-    """Size of an optimizer step over all workers, in samples; a sample is a sequence of contextLength tokens."""
+    """Size of an optimizer step over all workers, in samples; a sample is a sequence of contextLength tokens, or
+    an image."""
     micro_batch_size: Annotated[int, Field(ge=1, le=16_777_216)] | None = None
     """Size of a forward pass on each device, in samples; gradients of several passes add up to one step.
     Default: all of a device's share."""
-    optimizer: Optimizer
-    """The optimizer."""
+    optimizer: Optimizer | None = None
+    """The optimizer; of every network, where a family of your own has several."""
+    optimizers: Optimizers | None = None
+    """The optimizers of a GAN, instead of `optimizer`."""
     schedule: Schedule = Schedule(type="Constant")
     """The learning rate over the steps."""
     gradient_clip_norm: Positive | None = None
@@ -154,9 +169,22 @@ class Training(Spec):
     compile: Literal["Auto", "Always", "Never"] = "Auto"
     """torch.compile. Auto: on a CUDA device, when a compiler exists."""
     seed: Annotated[int, Field(ge=0, le=MAX_INT)] = 0
-    """Decides initial weights, the order of the data, dropout and samples."""
+    """Decides initial weights, the order of the data, noise, dropout and samples."""
+
+    def optimizer_of(self, network: str) -> Optimizer:
+        """The optimizer of a network."""
+        own = getattr(self.optimizers, network, None) if self.optimizers is not None else self.optimizer
+        if own is None:
+            raise ValueError(f"the job has no optimizer for {network}")
+        return own
+
+    @property
+    def leading_optimizer(self) -> Optimizer:
+        """The optimizer whose rate the schedule's `finalLearningRate` is measured against."""
+        return self.optimizer_of("generator")
 
     rules: ClassVar[tuple[Rule, ...]] = (
+        exactly_one(("optimizer", "optimizers")),
         Rule(
             fields=("global_batch_size", "micro_batch_size"),
             at="microBatchSize",
@@ -168,17 +196,20 @@ class Training(Spec):
             cel="!has(self.microBatchSize) || self.microBatchSize <= self.globalBatchSize",
         ),
         Rule(
-            fields=("optimizer.learning_rate", "schedule.final_learning_rate"),
+            fields=("optimizer", "optimizers", "schedule.final_learning_rate"),
             at="schedule.finalLearningRate",
             holds=lambda self: (
                 self.schedule.final_learning_rate is None
-                or self.schedule.final_learning_rate <= self.optimizer.learning_rate
+                or (self.optimizer is None) == (self.optimizers is None)
+                or self.schedule.final_learning_rate <= self.leading_optimizer.learning_rate
             ),
-            rule="must be at most optimizer.learningRate ({self.optimizer.learning_rate})",
+            rule="must be at most the optimizer's learningRate",
             remedy="Lower finalLearningRate; after its warm-up a schedule only falls.",
             cel=(
                 "!has(self.schedule) || !has(self.schedule.finalLearningRate)"
-                " || self.schedule.finalLearningRate <= self.optimizer.learningRate"
+                " || has(self.optimizer) == has(self.optimizers)"
+                " || self.schedule.finalLearningRate <= (has(self.optimizer)"
+                " ? self.optimizer.learningRate : self.optimizers.generator.learningRate)"
             ),
         ),
         # A warm-up longer than the training is allowed: it is what a short trial of a long job has.

@@ -12,8 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from raygen.checkpoint import Writer
+from raygen.data.order import lanes_of
 from raygen.evaluation.metrics import FORMULAS, evaluate
-from raygen.models.protocol import Batch, Family, MicroBatch, Sample, SampleRequest
+from raygen.models.draws import Draws
+from raygen.models.protocol import Batch, Family, MicroBatch, Sample, SampleRequest, Workers
 from raygen.spec import Samples, TrainingJob
 from raygen.train.events import Observer
 from raygen.train.recorder import Recorder
@@ -22,7 +24,11 @@ from raygen.train.stop import Stop
 from raygen.train.trackers import Tracker
 from raygen.train.updates import NetworkUpdate
 
-Arrays = dict[str, NDArray[np.int64]]
+Arrays = dict[str, NDArray[Any]]
+
+TRAINING = 0
+VALIDATION = 1
+"""What draws are for; a part of their key."""
 
 
 class Data(Protocol):
@@ -79,6 +85,7 @@ class Session:
     steps: int
     family: Family
     updates: dict[str, NetworkUpdate]
+    workers: Workers
     data: Data
     device: torch.device
     recorder: Recorder
@@ -114,9 +121,10 @@ def run_loop(s: Session, state: State) -> Ending:
         if s.stop.requested:
             ending = Ending(s.stop.reason or "", stopped=True)
             break
-        torch.manual_seed(step_seed(s.job.spec.training.seed, step))
+        torch.manual_seed(step_seed(s.job.spec.training.seed, step, s.workers.rank))
         rates = {name: update.schedule(step) for name, update in s.updates.items()}
-        scalars = s.family.step(micro_batches(s.job, s.data, s.device, step), s.updates)
+        parts = micro_batches(s.job, s.data, s.device, step, s.workers)
+        scalars = s.family.step(parts, s.updates, s.workers)
         state.step = step
         s.recorder.step(step, scalars, rates)
         better = _evaluate(s, state) if _due(step, s.job.spec.evaluation.every_steps, s.steps) else False
@@ -133,17 +141,34 @@ def run_loop(s: Session, state: State) -> Ending:
     return ending
 
 
-def micro_batches(job: TrainingJob, data: Data, device: torch.device, step: int) -> list[MicroBatch]:
-    """The samples of a step, from 1, in parts of at most `microBatchSize`, on the device."""
-    size = job.spec.training.global_batch_size
-    part = job.spec.training.micro_batch_size or size
+def micro_batches(
+    job: TrainingJob, data: Data, device: torch.device, step: int, workers: Workers
+) -> list[MicroBatch]:
+    """This worker's samples of a step, from 1, in parts of at most `microBatchSize`, on the device."""
+    training = job.spec.training
+    size = training.global_batch_size
+    lanes = lanes_of(workers.rank, workers.count, size)
+    part = training.micro_batch_size or len(lanes)
     first = (step - 1) * size
-    starts = range(first, first + size, part)
-    ends = (min(start + part, first + size) for start in starts)
-    return [
-        MicroBatch(to_device(data.train_batch(range(start, end)), device), (end - start) / size)
-        for start, end in zip(starts, ends, strict=True)
-    ]
+    parts = []
+    for start in range(lanes.start, lanes.stop, part):
+        slots = range(start, min(start + part, lanes.stop))
+        arrays = data.train_batch(range(first + slots.start, first + slots.stop))
+        draws = Draws((training.seed, TRAINING, step), slots, device)
+        parts.append(MicroBatch(to_device(arrays, device), len(slots) / size, draws))
+    return parts
+
+
+def validation_batches(job: TrainingJob, data: Data, device: torch.device) -> Iterator[tuple[Batch, Draws]]:
+    """The whole validation split on the device, with the random numbers of its samples."""
+    training = job.spec.training
+    size = max(training.micro_batch_size or training.global_batch_size, 64)
+    first = 0
+    for arrays in data.validation_batches(size):
+        count = len(next(iter(arrays.values())))
+        places = range(first, first + count)
+        yield to_device(arrays, device), Draws((training.seed, VALIDATION), places, device)
+        first += count
 
 
 def to_device(arrays: Arrays, device: torch.device) -> Batch:
@@ -154,9 +179,10 @@ def to_device(arrays: Arrays, device: torch.device) -> Batch:
     return {name: t.to(device) for name, t in tensors.items()}
 
 
-def step_seed(seed: int, step: int) -> int:
-    """Seed of the random draws of a step, so that a step draws the same after any interruption."""
-    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> 1)
+def step_seed(seed: int, step: int, rank: int = 0) -> int:
+    """Seed of PyTorch's own draws (dropout) in a step, so that a step draws the same after any interruption."""
+    key = [seed, step, rank] if rank else [seed, step]
+    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
 
 
 def save(s: Session, state: State) -> None:
@@ -180,8 +206,7 @@ def _evaluate(s: Session, state: State) -> bool:
     if not spec.metrics:
         return False
     s.recorder.flush()
-    size = max(s.job.spec.training.micro_batch_size or s.job.spec.training.global_batch_size, 64)
-    batches = (to_device(arrays, s.device) for arrays in s.data.validation_batches(size))
+    batches = validation_batches(s.job, s.data, s.device)
     with averaged(s.updates):
         values = evaluate(s.family, batches, spec.metrics, go_on=lambda: not s.stop.requested)
     s.recorder.paused()

@@ -6,7 +6,6 @@ import statistics
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,10 @@ import psutil
 import torch
 from torch import Tensor
 
-from raygen.models.protocol import Family, MicroBatch
-from raygen.models.registry import FAMILIES, build_family
+from raygen.data.readers import open_data
+from raygen.models.draws import Draws
+from raygen.models.protocol import Alone, Family, MicroBatch
+from raygen.models.registry import build_family
 from raygen.spec import TrainingJob, resolve
 from raygen.train.device import choose_device, device_name, fit
 from raygen.train.loop import micro_batches, to_device
@@ -82,10 +83,10 @@ def estimate(job: TrainingJob, base: Path, device: str = "auto") -> Estimate:
     chosen = choose_device(device)
     fitted, _ = fit(resolve(job), chosen)
     training = fitted.spec.training
-    data = import_module(FAMILIES[fitted.spec.model.type].data).open_data(fitted, base, {})
+    data = open_data(fitted, base, {})
     steps = count_steps(fitted, data)
-    family = build_family(fitted, data.vocabulary, chosen)
-    updates = make_updates(family, training, steps)
+    family = build_family(fitted, data.domain, chosen)
+    updates = make_updates(family, training, steps, Alone())
     size = training.micro_batch_size or training.global_batch_size
     per_sample, fixed = _activations(family, updates, data, chosen)
     step_seconds = _probe(fitted, family, updates, data, chosen)
@@ -119,7 +120,7 @@ def _probe(
         began = time.perf_counter()
         for update in updates.values():
             update.schedule(step)
-        scalars = family.step(micro_batches(job, data, device, step), updates)
+        scalars = family.step(micro_batches(job, data, device, step, Alone()), updates, Alone())
         float(scalars["loss"])  # waits for the device
         times.append(time.perf_counter() - began)
     return statistics.median(times[WARMUP_STEPS:])
@@ -151,7 +152,7 @@ def _kept_bytes(
     for update in updates.values():
         update.schedule(1)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        family.step([MicroBatch(batch, 1.0)], updates)
+        family.step([MicroBatch(batch, 1.0, Draws((0,), range(samples), device))], updates, Alone())
     return sum(kept.values())
 
 

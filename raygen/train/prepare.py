@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from raygen.checkpoint import Loaded, latest
+from raygen.data.readers import open_data
 from raygen.errors import InputError, OutputError
-from raygen.models.registry import FAMILIES
 from raygen.spec import TrainingJob, diff, may_change, parse, resolve
 from raygen.storage import open_storage
 from raygen.train.device import choose_device, fit
@@ -76,8 +75,7 @@ def prepare(job: TrainingJob, base: Path, parent: str | None, device_name: str, 
     found = latest(directory.checkpoints) if existing is not None else None
     ancestor = _ancestor(existing, parent, resolved, directory.uri, has_checkpoint=found is not None)
     files = directory.read_data_files() or (ancestor.data_files() if ancestor else {})
-    source = FAMILIES[job.spec.model.type].data
-    data = import_module(source).open_data(resolved, base, files)
+    data = open_data(resolved, base, files)
     if existing is not None and existing["data"]["fingerprint"] != data.fingerprint:
         raise OutputError(
             "the data is not the data that this run began with",
@@ -134,9 +132,10 @@ def _ancestor(
         # A child with a checkpoint of its own no longer needs its parent, which may be gone.
         return Run.open(known) if known and not has_checkpoint else None
     asked = Run.open(parent) if parent is not None else None
-    if asked is not None and asked.job.spec.data.tokenizer != job.spec.data.tokenizer:
+    own, theirs = job.spec.data.tokenizer, asked.job.spec.data.tokenizer if asked is not None else None
+    if theirs is not None and theirs != own:
         raise InputError(
-            f"its tokenizer is {asked.job.spec.data.tokenizer.type}, and weights belong to their tokenizer",
+            f"its tokenizer is {theirs.type}, and weights belong to their tokenizer",
             where=f"--from {parent}",
             remedy="Give spec.data.tokenizer as in that run.",
         )
@@ -161,4 +160,5 @@ def count_steps(job: TrainingJob, data: Any) -> int:
         return duration.steps
     if duration.epochs is not None:
         return max(math.ceil(duration.epochs * int(data.samples_per_epoch) / size), 1)
-    return math.ceil((duration.tokens or 0) / (size * int(data.units_per_sample)))
+    units = duration.tokens or duration.images or 0
+    return math.ceil(units / (size * int(data.units_per_sample)))

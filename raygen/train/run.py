@@ -15,7 +15,7 @@ from raygen.checkpoint import Writer
 from raygen.errors import FencedError, OutputError, RaygenError
 from raygen.evaluation.metrics import metric_direction
 from raygen.jobfile import load
-from raygen.models.protocol import Family, Sample
+from raygen.models.protocol import Alone, Family, Sample
 from raygen.models.registry import build_family
 from raygen.spec import TrainingJob, parse
 from raygen.train.device import device_name, should_compile
@@ -124,7 +124,7 @@ def train(
 
 def _attempt(p: Prepared, stop: Stop, observer: Observer, began: float) -> Result:
     """Claims the next attempt and trains; whatever happens, the attempt's file says how it ended."""
-    family = build_family(p.job, p.data.vocabulary, p.device)
+    family = build_family(p.job, p.data.domain, p.device)
     if p.start is not None:
         restore_weights(family, p.start)
     document = p.document | {"parameters": count_parameters(family)}
@@ -206,7 +206,8 @@ def _session(
     observer: Observer,
     stack: ExitStack,
 ) -> Session:
-    updates = make_updates(family, p.job.spec.training, p.steps)
+    workers = Alone()
+    updates = make_updates(family, p.job.spec.training, p.steps, workers)
     if p.found is not None:
         restore(family, updates, p.found)
     observer.started(
@@ -249,6 +250,7 @@ def _session(
         steps=p.steps,
         family=family,
         updates=updates,
+        workers=workers,
         data=p.data,
         device=p.device,
         recorder=recorder,

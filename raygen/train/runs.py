@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Self, cast
 
 from raygen.checkpoint import Loaded, best_step, latest, load
+from raygen.data.readers import open_domain
 from raygen.errors import InputError, OutputError, RunError
 from raygen.evaluation.metrics import metric_direction
-from raygen.models.protocol import Family, HuggingFaceModel, Sample, SampleRequest, Vocabulary
-from raygen.models.registry import FAMILIES, build_family
+from raygen.models.protocol import Domain, Family, HuggingFaceModel, Sample, SampleRequest
+from raygen.models.registry import build_family
 from raygen.spec import TrainingJob, parse
 from raygen.storage import open_storage
 from raygen.train.device import choose_device
@@ -62,10 +62,9 @@ class Run:
         """What the data set kept with the run, the tokenizer for text."""
         return self.directory.read_data_files()
 
-    def vocabulary(self) -> Vocabulary:
-        """The run's tokenizer."""
-        reader = import_module(FAMILIES[self.job.spec.model.type].data)
-        return cast("Vocabulary", reader.open_vocabulary(self.data_files()))
+    def domain(self) -> Domain:
+        """What the model knows of its data: the run's tokenizer, or the size and classes of its images."""
+        return cast("Domain", open_domain(self.job.spec.data, self.data_files()))
 
     def checkpoint(self, step: int | None = None) -> Loaded:
         """A verified checkpoint.
@@ -95,7 +94,7 @@ class Run:
 
     def family(self, step: int | None = None, device: str = "auto") -> Family:
         """The model with the weights of a checkpoint, averaged ones where the run has them."""
-        family = build_family(self.job, self.vocabulary(), choose_device(device))
+        family = build_family(self.job, self.domain(), choose_device(device))
         restore_weights(family, self.checkpoint(step))
         for network in family.networks.values():
             network.eval()
@@ -120,7 +119,7 @@ class Run:
                 "the target is not an empty folder", where=str(target), remedy="Name a new folder."
             )
         storage = open_storage(str(target))
-        files = _huggingface_files(model, self.data_files(), self.vocabulary())
+        files = _huggingface_files(model, self.data_files())
         for name, content in files.items():
             storage.write(name, content)
         return [target / name for name in files]
@@ -132,9 +131,7 @@ def run_directory(uri: str | Path) -> RunDirectory:
     return RunDirectory(open_storage(parent or "."), name)
 
 
-def _huggingface_files(
-    model: HuggingFaceModel, data_files: dict[str, bytes], vocabulary: Vocabulary
-) -> dict[str, bytes]:
+def _huggingface_files(model: HuggingFaceModel, data_files: dict[str, bytes]) -> dict[str, bytes]:
     from safetensors.torch import save
 
     files = {
@@ -146,7 +143,7 @@ def _huggingface_files(
     }
     if "tokenizer.json" in data_files:
         files["tokenizer.json"] = data_files["tokenizer.json"]
-        end = "<|endoftext|>" if vocabulary.end_of_text is not None else None
+        end = "<|endoftext|>" if model.config["eos_token_id"] is not None else None
         files["tokenizer_config.json"] = _json(
             {
                 "tokenizer_class": "PreTrainedTokenizerFast",

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from raygen.models.protocol import Family, ParameterGroups
+from raygen.models.protocol import Family, ParameterGroups, Workers
 from raygen.spec import Optimizer, Training
 from raygen.train.schedule import rate_share
 
@@ -25,12 +25,21 @@ class NetworkUpdate:
         average: Moving average of the parameters by name; empty without one.
     """
 
-    def __init__(self, network: nn.Module, groups: ParameterGroups, training: Training, steps: int) -> None:
-        self._network = network
+    def __init__(
+        self,
+        network: nn.Module,
+        groups: ParameterGroups,
+        training: Training,
+        optimizer: Optimizer,
+        steps: int,
+        workers: Workers,
+    ) -> None:
         self._training = training
+        self._optimizer = optimizer
         self._steps = steps
+        self._workers = workers
         self.parameters = dict(network.named_parameters())
-        self.optimizers = make_optimizers(groups, training.optimizer)
+        self.optimizers = make_optimizers(groups, optimizer)
         self._peaks = [[group["lr"] for group in o.param_groups] for o in self.optimizers.values()]
         self._clip = training.gradient_clip_norm
         self.average = (
@@ -40,19 +49,24 @@ class NetworkUpdate:
     def schedule(self, step: int) -> float:
         """Sets the learning rates of a step, from 1. Returns the one that `learningRate` is the peak of."""
         self._step = step
-        share = rate_share(self._training.schedule, self._training.optimizer, step, self._steps)
+        share = rate_share(self._training.schedule, self._training.leading_optimizer, step, self._steps)
         for optimizer, peaks in zip(self.optimizers.values(), self._peaks, strict=True):
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * share
-        return self._training.optimizer.learning_rate * share
+        return self._optimizer.learning_rate * share
 
     def backward(self, loss: Tensor) -> None:
         """Adds the gradients of a loss."""
         torch.autograd.backward(loss)
 
     def step(self) -> Tensor:
-        """Clips, updates the weights and their average, clears the gradients. Returns the norm before clipping."""
+        """Adds up the gradients of all workers, clips, updates the weights and their average, clears the gradients.
+
+        Returns:
+            The norm before clipping.
+        """
         parameters = list(self.parameters.values())
+        self._gather(parameters)
         gradients = [p.grad for p in parameters if p.grad is not None]
         norm = nn.utils.get_total_norm(gradients)
         if self._clip is not None:
@@ -64,6 +78,14 @@ class NetworkUpdate:
             decay = min(self._training.ema.decay, (1 + self._step) / (10 + self._step))
             torch._foreach_lerp_(list(self.average.values()), [p.detach() for p in parameters], 1 - decay)
         return norm
+
+    def _gather(self, parameters: list[nn.Parameter]) -> None:
+        """Makes every worker's gradients the sums over all workers; the parameters that have one are the same."""
+        if self._workers.count == 1:
+            return
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        for gradient, total in zip(gradients, self._workers.sum(*gradients), strict=True):
+            gradient.copy_(total)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -84,10 +106,19 @@ class NetworkUpdate:
             parameter.copy_(values[name])
 
 
-def make_updates(family: Family, training: Training, steps: int) -> dict[str, NetworkUpdate]:
+def make_updates(
+    family: Family, training: Training, steps: int, workers: Workers
+) -> dict[str, NetworkUpdate]:
     """One update for each of the family's networks."""
     return {
-        name: NetworkUpdate(network, family.parameter_groups(name), training, steps)
+        name: NetworkUpdate(
+            network,
+            family.parameter_groups(name),
+            training,
+            training.optimizer_of(name),
+            steps,
+            workers,
+        )
         for name, network in family.networks.items()
     }
 

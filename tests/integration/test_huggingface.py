@@ -72,7 +72,7 @@ def test_transformers_computes_the_same_logits(
     model = transformers.AutoModelForCausalLM.from_pretrained(base / "exported", local_files_only=True)
 
     assert type(model).__name__ == f"{name.split(',')[0]}ForCausalLM"
-    tokens = torch.randint(run.vocabulary().size, (4, 16), generator=torch.Generator().manual_seed(0))
+    tokens = torch.randint(run.domain().size, (4, 16), generator=torch.Generator().manual_seed(0))
     expected = decoder_logits(run, tokens)
     assert float(expected.std()) > 0.5, "weights near zero would hide a difference"
     torch.testing.assert_close(model(tokens).logits.detach(), expected, rtol=0, atol=1e-5)
@@ -89,7 +89,7 @@ def test_transformers_reads_the_same_tokens_and_writes_the_same_text(
     model = transformers.AutoModelForCausalLM.from_pretrained(base / "exported", local_files_only=True)
 
     ids = tokenizer(TEXT)["input_ids"]
-    assert ids == list(run.vocabulary().encode(TEXT))
+    assert ids == list(run.domain().encode(TEXT))
     assert tokenizer.decode(ids) == TEXT
     prompt = tokenizer("the ", return_tensors="pt")
     # As many tokens as fit into the context, since the two go on from there in different ways.
@@ -111,7 +111,7 @@ def test_the_folder_names_the_end_of_text(
     assert sorted(path.name for path in written) == sorted(
         path.name for path in (base / "exported").iterdir()
     )
-    assert tokenizer.eos_token_id == run.vocabulary().end_of_text == 256
+    assert tokenizer.eos_token_id == run.domain().end_of_text == 256
     assert json.loads((base / "exported" / "generation_config.json").read_text())["eos_token_id"] == 256
 
 

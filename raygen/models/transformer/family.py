@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from raygen.models.draws import Draws
 from raygen.models.protocol import (
     COMPUTE_TYPES,
     Batch,
+    Domain,
     HuggingFaceModel,
     MicroBatch,
     ParameterGroups,
@@ -18,6 +21,7 @@ from raygen.models.protocol import (
     SampleRequest,
     Update,
     Vocabulary,
+    Workers,
     sort_parameters,
 )
 from raygen.models.transformer.huggingface import to_huggingface
@@ -52,7 +56,9 @@ class TransformerFamily:
             label_smoothing=self.label_smoothing,
         )
 
-    def step(self, micro_batches: Sequence[MicroBatch], updates: Mapping[str, Update]) -> dict[str, Tensor]:
+    def step(
+        self, micro_batches: Sequence[MicroBatch], updates: Mapping[str, Update], workers: Workers
+    ) -> dict[str, Tensor]:
         """One update of `model` on the mean loss over all samples."""
         update = updates["model"]
         losses = []
@@ -60,9 +66,10 @@ class TransformerFamily:
             loss = self.loss(micro.batch) * micro.share
             update.backward(loss)
             losses.append(loss.detach())
-        return {"loss": torch.stack(losses).sum(), "gradient_norm": update.step()}
+        (loss,) = workers.sum(torch.stack(losses).sum())
+        return {"loss": loss, "gradient_norm": update.step()}
 
-    def evaluate(self, batch: Batch) -> dict[str, Tensor]:
+    def evaluate(self, batch: Batch, draws: Draws) -> dict[str, Tensor]:  # noqa: ARG002 (the protocol's)
         """Sums of `loss` (nats, without label smoothing), `tokens` and `bytes` over the targets."""
         logits_BTV: Tensor = self.networks["model"](batch["inputs"])
         targets = batch["targets"].flatten()
@@ -109,9 +116,10 @@ class TransformerFamily:
         return to_huggingface(self.decoder, self.vocabulary.end_of_text)
 
 
-def build(job: TrainingJob, vocabulary: Vocabulary, device: torch.device) -> TransformerFamily:
+def build(job: TrainingJob, domain: Domain, device: torch.device) -> TransformerFamily:
     """Makes a decoder with weights drawn from the job's seed."""
     architecture = job.spec.model.transformer
+    vocabulary = cast("Vocabulary", domain)
     if architecture is None:
         raise ValueError("the job has no transformer block")
     decoder = Decoder(architecture, vocabulary.size, COMPUTE_TYPES[job.spec.training.precision])

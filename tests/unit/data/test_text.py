@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raygen.data.order import lanes_of
-from raygen.data.text import IGNORED, TextData, open_data, open_vocabulary, split_at
+from raygen.data.text import IGNORED, TextData, open_data, open_domain, split_at
 from raygen.errors import DataError
 from raygen.spec import TrainingJob, parse, resolve
 from tests.jobs import job_document
@@ -52,7 +52,7 @@ def test_targets_are_the_next_tokens(base: Path) -> None:
     text = (base / "text.txt").read_text()
     for row in range(7):
         window = [*batch["inputs"][row], batch["targets"][row, -1]]
-        assert data.vocabulary.decode(window) in text
+        assert data.domain.decode(window) in text
 
 
 def test_an_epoch_sees_every_token_at_most_once_and_all_but_the_ends(unsplit: TextData) -> None:
@@ -157,7 +157,7 @@ def test_validation_bytes_are_those_of_the_text_predicted(tmp_path: Path, kind: 
 
     counted = sum(int(batch["bytes"].sum()) for batch in data.validation_batches(3))
 
-    assert counted == len(parts[1].encode()) - int(data.vocabulary.token_bytes[first])
+    assert counted == len(parts[1].encode()) - int(data.domain.token_bytes[first])
 
 
 def test_documents_are_parted_by_the_end_of_text(tmp_path: Path) -> None:
@@ -169,12 +169,12 @@ def test_documents_are_parted_by_the_end_of_text(tmp_path: Path) -> None:
 
     window = [data.train_batch([epoch])["inputs"][0] for epoch in range(200)]
 
-    end = data.vocabulary.end_of_text
+    end = data.domain.end_of_text
     assert data.train_tokens == 3 * 20 + 2
-    joined = {"".join("|" if t == end else data.vocabulary.decode([t]) for t in row) for row in window}
+    joined = {"".join("|" if t == end else data.domain.decode([t]) for t in row) for row in window}
     assert any("a|b" in text for text in joined)
     assert not any("ab" in text or "bc" in text for text in joined)
-    assert data.vocabulary.size == 4
+    assert data.domain.size == 4
 
 
 @pytest.mark.parametrize("tokens", [1, CONTEXT, 2 * CONTEXT - 1])
@@ -239,12 +239,12 @@ def test_a_run_keeps_its_tokenizer(base: Path) -> None:
     again = open_data(job(data__tokenizer={"type": "BPE", "vocabularySize": 300}), base, files)
 
     assert again.fingerprint == first.fingerprint
-    assert open_vocabulary(files).to_json() == first.vocabulary.to_json()
+    assert open_domain(files).to_json() == first.domain.to_json()
 
 
 @pytest.mark.parametrize("files", [{"other": b"x"}, {"tokenizer.json": b"\xff{"}])
 def test_a_run_without_its_tokenizer_is_refused(base: Path, files: dict[str, bytes]) -> None:
-    for act in (lambda: open_data(job(), base, files), lambda: open_vocabulary(files)):
+    for act in (lambda: open_data(job(), base, files), lambda: open_domain(files)):
         with pytest.raises(DataError, match="tokenizer") as caught:
             act()
         assert caught.value.where == "tokenizer.json"

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from raygen.errors import ExportError
+from raygen.models.draws import Draws
 from raygen.models.protocol import (
     Batch,
     HuggingFaceModel,
@@ -18,6 +19,7 @@ from raygen.models.protocol import (
     SampleRequest,
     Update,
     Vocabulary,
+    Workers,
     sort_parameters,
 )
 from raygen.spec import TrainingJob
@@ -28,15 +30,18 @@ class Bigram:
         self.networks: Mapping[str, nn.Module] = {"table": nn.Embedding(size, size)}
         nn.init.zeros_(self.networks["table"].weight)
 
-    def step(self, micro_batches: Sequence[MicroBatch], updates: Mapping[str, Update]) -> dict[str, Tensor]:
+    def step(
+        self, micro_batches: Sequence[MicroBatch], updates: Mapping[str, Update], workers: Workers
+    ) -> dict[str, Tensor]:
         losses = []
         for micro in micro_batches:
             loss = self._loss(micro.batch) * micro.share
             updates["table"].backward(loss)
             losses.append(loss.detach())
-        return {"loss": torch.stack(losses).sum(), "gradient_norm": updates["table"].step()}
+        (loss,) = workers.sum(torch.stack(losses).sum())
+        return {"loss": loss, "gradient_norm": updates["table"].step()}
 
-    def evaluate(self, batch: Batch) -> dict[str, Tensor]:
+    def evaluate(self, batch: Batch, draws: Draws) -> dict[str, Tensor]:
         tokens = (batch["targets"] >= 0).sum()
         return {"loss": self._loss(batch) * tokens, "tokens": tokens, "bytes": batch["bytes"].sum()}
 
@@ -54,5 +59,5 @@ class Bigram:
         return F.cross_entropy(logits.flatten(0, 1), batch["targets"].flatten(), ignore_index=-1)
 
 
-def build(job: TrainingJob, vocabulary: Vocabulary, device: torch.device) -> Bigram:
-    return Bigram(vocabulary.size)
+def build(job: TrainingJob, domain: Vocabulary, device: torch.device) -> Bigram:
+    return Bigram(domain.size)

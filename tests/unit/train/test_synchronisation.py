@@ -48,7 +48,7 @@ def test_a_step_reads_nothing_from_the_device(base: Path, optimizer: str) -> Non
     job = resolve(parse(document))
     data = open_data(job, base, {})
     device = torch.device("cpu")
-    family = build_family(job, data.vocabulary, device)
+    family = build_family(job, data.domain, device)
     updates = make_updates(family, job.spec.training, 10)
     with Reads() as reads:
         for step in (1, 2):
