@@ -10,7 +10,8 @@ RaygenError                 what, where, and what to do about it
 │   └── MissingExtraError   an optional dependency is not installed
 ├── RunError                the run failed: exit code 1
 │   ├── CheckpointError     a checkpoint is torn, altered, or does not fit the model
-│   └── DivergedError       the loss is no longer a number
+│   ├── DivergedError       the loss is no longer a number
+│   └── ModelError          a custom model raised an error, or broke the protocol
 ├── StoppedError            asked to stop; resumable: exit code 3
 └── FencedError             a newer attempt has taken over this run: exit code 1
 """
@@ -101,6 +102,10 @@ class CheckpointError(RunError):
 
 class DivergedError(RunError):
     """The loss is no longer a number."""
+
+
+class ModelError(RunError):
+    """A custom model raised an error, or gave something that the protocol does not allow."""
 
 
 class StoppedError(RaygenError):

@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 import torch
 
-from tests.jobs import write_text
+from tests.jobs import write_images, write_text
 
 CI = os.environ.get("CI") == "true"
 
@@ -48,4 +48,11 @@ def _one_thread() -> None:
 def base(tmp_path: Path) -> Path:
     """A folder with `text.txt`, about 9,000 characters; runs go to `runs` below it."""
     write_text(tmp_path / "text.txt")
+    return tmp_path
+
+
+@pytest.fixture
+def image_base(tmp_path: Path) -> Path:
+    """A folder with `images.parquet`, 120 grey images of three classes; runs go to `runs` below it."""
+    write_images(tmp_path / "images.parquet")
     return tmp_path

@@ -105,9 +105,16 @@ def load_optimizer_state(
                 continue
             # torch keeps the count of steps on the CPU unless its kernels read it on the device.
             device = parameter.device if slot != "step" or parameter in capturable else torch.device("cpu")
-            state[slot] = found[f"{slot}/{name}"].to(device, copy=True)
+            state[slot] = _like(found[f"{slot}/{name}"].to(device, copy=True), parameter)
         if not state:
             del optimizer.state[parameter]
+
+
+def _like(value: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
+    """The value with the parameter's strides: fused kernels walk both through memory in the same order."""
+    if value.shape != parameter.shape or value.stride() == parameter.stride():
+        return value
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _named(

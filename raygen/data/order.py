@@ -43,6 +43,18 @@ class Order:
             self._epoch = epoch
         return epoch, int(self._permutation[place])
 
+    def indices(self, positions: range) -> Indices:
+        """The samples at consecutive positions, as `at` gives them one by one."""
+        pieces = []
+        start = positions.start
+        while start < positions.stop:
+            epoch, place = divmod(start, self.samples)
+            stop = min(positions.stop, (epoch + 1) * self.samples)
+            self.at(start)
+            pieces.append(self._permutation[place : place + stop - start])
+            start = stop
+        return np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
+
     def generator(self, *key: int) -> np.random.Generator:
         """Random numbers keyed by the seed and `key`, on any machine the same."""
         return np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, *key])))

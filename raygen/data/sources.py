@@ -27,7 +27,10 @@ def read_documents(sources: Sequence[Source], base: Path) -> list[str]:
         InputError: a URI has a scheme that this build cannot read.
     """
     documents = [
-        document for source in sources for path in _files(source, base) for document in _read(path, source)
+        document
+        for source in sources
+        for path in find_files(source, base)
+        for document in _read(path, source)
     ]
     if not documents:
         raise DataError(
@@ -38,7 +41,13 @@ def read_documents(sources: Sequence[Source], base: Path) -> list[str]:
     return documents
 
 
-def _files(source: Source, base: Path) -> list[Path]:
+def find_files(source: Source, base: Path) -> list[Path]:
+    """The files of a source in the order of their paths; hidden ones inside a folder are left out.
+
+    Raises:
+        DataError: there are none, or a folder cannot be read.
+        InputError: the URI has a scheme that this build cannot read.
+    """
     path = local_path(source.uri, base)
     try:
         if path.is_dir():

@@ -29,7 +29,7 @@ class Axis:
     def share(self, value: float) -> float:
         """Where a value lies: 0 at the low end, 1 at the high end, others outside."""
         if self.logarithmic:
-            return math.log(value / self.low) / math.log(self.high / self.low)
+            return (math.log(value) - math.log(self.low)) / (math.log(self.high) - math.log(self.low))
         return (value - self.low) / (self.high - self.low)
 
 

@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from raygen.models.draws import Draws
 from raygen.models.protocol import Batch, Family
 from raygen.spec import Metric, TrainingJob
 
-Sums = Mapping[str, float]
+Sums = Mapping[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -22,21 +24,54 @@ class Formula:
     """How a metric type is computed.
 
     Attributes:
-        value: The metric, given the sums.
+        value: The metric, given the sums; NegativeLogLikelihood's carry the metric's name.
         unit: Its unit.
         lower_is_better: Which way is a gain.
+        error: Its standard error, where one can be given.
     """
 
-    value: Callable[[Sums], float]
+    value: Callable[[Sums, str], float]
     unit: str
     lower_is_better: bool
+    error: Callable[[Sums, str], float] | None = None
 
 
 FORMULAS: dict[str, Formula] = {
-    "ValidationLoss": Formula(lambda s: s["loss"] / s["tokens"], "nats/token", lower_is_better=True),
-    "BitsPerByte": Formula(lambda s: s["loss"] / math.log(2) / s["bytes"], "bits/byte", lower_is_better=True),
-    "Perplexity": Formula(lambda s: _exp(s["loss"] / s["tokens"]), "", lower_is_better=True),
+    "ValidationLoss": Formula(lambda s, _: float(s["loss"] / s["count"]), "nats", lower_is_better=True),
+    "BitsPerByte": Formula(
+        lambda s, _: float(s["loss"] / math.log(2) / s["bytes"]), "bits/byte", lower_is_better=True
+    ),
+    "Perplexity": Formula(lambda s, _: _exp(float(s["loss"] / s["count"])), "", lower_is_better=True),
+    "NegativeLogLikelihood": Formula(
+        lambda s, name: float(s[f"{name}/sum"] / s[f"{name}/count"]),
+        "nats",
+        lower_is_better=True,
+        error=lambda s, name: _standard_error(s[f"{name}/sum"], s[f"{name}/squares"], s[f"{name}/count"]),
+    ),
+    "BitsPerDim": Formula(
+        lambda s, _: float(s["loss"] / math.log(2) / s["dimensions"]), "bits/dim", lower_is_better=True
+    ),
+    "ActiveUnits": Formula(
+        lambda s, _: float(
+            (s["mean_squares"] / s["count"] - (s["means"] / s["count"]) ** 2 > ACTIVE_VARIANCE).sum()
+        ),
+        "",
+        lower_is_better=False,
+    ),
 }
+
+ACTIVE_VARIANCE = 0.01
+"""A latent variable is active if its posterior mean varies by more than this (Burda et al. 2016, section 5.2)."""
+
+
+def _standard_error(
+    total: NDArray[np.float64], squares: NDArray[np.float64], count: NDArray[np.float64]
+) -> float:
+    """Of a mean: the deviation of the values, divided by the root of their number."""
+    variance = (
+        max(float(squares / count - (total / count) ** 2), 0.0) * float(count) / max(float(count) - 1, 1.0)
+    )
+    return math.sqrt(variance / float(count))
 
 
 def metric_direction(job: TrainingJob, name: str) -> Literal["min", "max"]:
@@ -61,7 +96,7 @@ def evaluate(
         go_on: Asked before every batch; False gives up.
 
     Returns:
-        Metric name -> value, or None if it gave up.
+        Metric name -> value, and <name>_standard_error where there is one; None if it gave up.
     """
     modes = {name: network.training for name, network in family.networks.items()}
     for network in family.networks.values():
@@ -73,13 +108,17 @@ def evaluate(
             network.train(modes[name])
     if sums is None:
         return None
-    return {metric.name: FORMULAS[metric.type].value(sums) for metric in metrics}
+    values = {}
+    for metric in metrics:
+        formula = FORMULAS[metric.type]
+        values[metric.name] = formula.value(sums, metric.name)
+        if formula.error is not None:
+            values[f"{metric.name}_standard_error"] = formula.error(sums, metric.name)
+    return values
 
 
 @torch.inference_mode()
-def _sums(
-    family: Family, batches: Iterable[tuple[Batch, Draws]], go_on: Callable[[], bool]
-) -> dict[str, float] | None:
+def _sums(family: Family, batches: Iterable[tuple[Batch, Draws]], go_on: Callable[[], bool]) -> Sums | None:
     parts: dict[str, list[Tensor]] = {}
     for batch, draws in batches:
         if not go_on():
@@ -87,7 +126,7 @@ def _sums(
         for name, value in family.evaluate(batch, draws).items():
             parts.setdefault(name, []).append(value)
     # Added up in float64 on the CPU: some devices have none, and float32 would lose digits over many batches.
-    return {name: float(torch.stack(values).cpu().double().sum()) for name, values in parts.items()}
+    return {name: torch.stack(values).cpu().double().sum(dim=0).numpy() for name, values in parts.items()}
 
 
 def _exp(value: float) -> float:

@@ -30,7 +30,10 @@ def grid(images: Tensor, columns: int | None = None) -> bytes:
     columns = min(columns or math.ceil(math.sqrt(count)), count)
     rows = math.ceil(count / columns)
     canvas = torch.zeros(
-        channels, rows * (height + PADDING) + PADDING, columns * (width + PADDING) + PADDING, dtype=torch.uint8
+        channels,
+        rows * (height + PADDING) + PADDING,
+        columns * (width + PADDING) + PADDING,
+        dtype=torch.uint8,
     )
     for number, image in enumerate(images):
         top = PADDING + number // columns * (height + PADDING)

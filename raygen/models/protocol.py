@@ -158,7 +158,9 @@ class Family(Protocol):
         """
 
     def evaluate(self, batch: Batch, draws: Draws) -> dict[str, Tensor]:
-        """Sums over a validation batch that metrics are made of, scalars on the device.
+        """Sums over a validation batch that metrics are made of, on the device; equal names have equal shapes.
+
+        `loss` in nats and `count` are there for all; what else a metric needs stands in evaluation/metrics.py.
 
         Args:
             batch: Samples of the validation split.

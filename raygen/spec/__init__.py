@@ -7,12 +7,12 @@ from raygen.spec.data import Data, Images, Source, Tokenizer
 from raygen.spec.defaults import Change, diff, may_change, resolve
 from raygen.spec.evaluation import Evaluation, Metric, Samples
 from raygen.spec.faults import Fault
-from raygen.spec.gan import GAN
+from raygen.spec.gan import GAN, Augmentation
 from raygen.spec.job import API_VERSION, KIND, Metadata, Scale, TrainingJob, TrainingJobSpec
 from raygen.spec.model import Model, Transformer
 from raygen.spec.output import Checkpoint, Output, Tracking
 from raygen.spec.training import Duration, EarlyStopping, Ema, Optimizer, Optimizers, Schedule, Training
-from raygen.spec.vae import VAE
+from raygen.spec.vae import VAE, Codebook
 from raygen.spec.validate import check, parse
 
 __all__ = [
@@ -20,8 +20,10 @@ __all__ = [
     "GAN",
     "KIND",
     "VAE",
+    "Augmentation",
     "Change",
     "Checkpoint",
+    "Codebook",
     "Custom",
     "Data",
     "Duration",

@@ -89,10 +89,11 @@ class Tagged(Spec):
     @classmethod
     def foreign_rules(cls) -> tuple[Rule, ...]:
         """One rule per field of `belongs`: it may be given only with a type that has it."""
-        return tuple(_foreign_rule(cls.tag, name, types) for name, types in cls.belongs.items())
+        return tuple(foreign_rule(cls.tag, name, types) for name, types in cls.belongs.items())
 
 
-def _foreign_rule(tag: str, name: str, types: tuple[str, ...]) -> Rule:
+def foreign_rule(tag: str, name: str, types: tuple[str, ...]) -> Rule:
+    """The field `name` may be given only with one of these values of the field `tag`, which must be required."""
     alias = to_camel(name)
     listed = " or ".join(types)
     quoted = ", ".join(f"'{t}'" for t in types)

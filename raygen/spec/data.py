@@ -79,15 +79,15 @@ Tokenizer.rules = Tokenizer.foreign_rules()
 
 
 class Images(Spec):
-    """How files become images of one size. Left out, all images must have the same size and channels."""
+    """How files become images of one size. Left out, all images must have the same size and mode."""
 
     size: Annotated[int, Field(ge=4, le=1024)] | None = None
     """Height and width that all images get, in pixels. Default: as they are."""
     fit: Literal["Crop", "Pad"] = "Crop"
     """Crop: scale the shorter side to `size`, and cut what is over equally on both ends. Pad: scale down only
     what is larger, and put black around it equally."""
-    channels: Literal[1, 3] | None = None
-    """Channels that all images get: 1 is grey, 3 is red, green and blue. Default: as they are."""
+    mode: Literal["Grey", "RGB"] | None = None
+    """Colours that all images get. Default: as they are, grey or RGB; other modes are refused then."""
     horizontal_flip: bool = False
     """Mirror half of the training images, other ones each epoch."""
 

@@ -8,9 +8,11 @@ from typing import Any, TypeVar
 
 from raygen.spec.base import Spec
 from raygen.spec.data import Data, Source
+from raygen.spec.gan import GAN
 from raygen.spec.job import TrainingJob
 from raygen.spec.model import Transformer
 from raygen.spec.training import Optimizer, Schedule, Training
+from raygen.spec.vae import VAE
 
 S = TypeVar("S", bound=Spec)
 
@@ -47,6 +49,10 @@ def resolve(job: TrainingJob) -> TrainingJob:
     model = spec.model
     if model.transformer is not None:
         model = _filled(model, {}, {"transformer": _transformer(model.transformer)})
+    if model.vae is not None:
+        model = _filled(model, {}, {"vae": _vae(model.vae)})
+    if model.gan is not None:
+        model = _filled(model, {}, {"gan": _gan(model.gan)})
     resolved = {
         "model": model,
         "data": _data(spec.data),
@@ -81,6 +87,25 @@ def _transformer(a: Transformer) -> Transformer:
     else:
         width = 4 * a.hidden_size
     return _filled(a, {"kv_heads": a.heads, "feed_forward_size": width})
+
+
+def _vae(vae: VAE) -> VAE:
+    shape: dict[str, Any] = (
+        {"hidden_sizes": (400,), "activation": "ReLU"}
+        if vae.network == "MLP"
+        else {"channels": (32, 64, 128), "blocks": 1}
+    )
+    return _filled(vae, shape | ({"binarisation": "GreyLevels"} if vae.likelihood == "Bernoulli" else {}))
+
+
+def _gan(gan: GAN) -> GAN:
+    augmentation = gan.augmentation
+    if augmentation is not None and augmentation.type == "Adaptive":
+        augmentation = _filled(augmentation, {"target": 0.6, "ramp_images": 500_000})
+    defaults: dict[str, Any] = {"normalisation": "Batch" if gan.network == "DCGAN" else "Off"}
+    if gan.loss == "Wasserstein":
+        defaults["gradient_penalty"] = 10.0
+    return _filled(gan, defaults, {"augmentation": augmentation})
 
 
 def _training(training: Training) -> Training:

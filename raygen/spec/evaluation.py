@@ -6,25 +6,45 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from raygen.spec.base import Count, MetricName, Rule, Share, Spec, Text
+from raygen.spec.base import Count, MetricName, Rule, Share, Spec, Tagged, Text
 
 METRIC_FAMILIES: dict[str, tuple[str, ...]] = {
     "ValidationLoss": ("Transformer", "VAE", "Custom"),
     "BitsPerByte": ("Transformer", "Custom"),
     "Perplexity": ("Transformer", "Custom"),
+    "NegativeLogLikelihood": ("VAE",),
+    "BitsPerDim": ("VAE", "Custom"),
+    "ActiveUnits": ("VAE",),
 }
 """The families that can be measured by a type of metric."""
 
 
-class Metric(Spec):
+class Metric(Tagged):
     """A number measured on the validation split."""
 
     name: MetricName
     """Name under which it is logged; other fields refer to it."""
-    type: Literal["ValidationLoss", "BitsPerByte", "Perplexity"]
+    type: Literal[
+        "ValidationLoss", "BitsPerByte", "Perplexity", "NegativeLogLikelihood", "BitsPerDim", "ActiveUnits"
+    ]
     """ValidationLoss: mean loss over the whole validation split, in nats: per token for text, in windows of
-    contextLength that do not overlap; per image for images. BitsPerByte: the same per byte of text, in bits, which does not
-    depend on the tokenizer. Perplexity: exp(loss)."""
+    contextLength that do not overlap; per image for images, where that of a VAE is the negative ELBO. BitsPerByte: the same per byte of text, in bits, which does not
+    depend on the tokenizer. Perplexity: exp(loss). NegativeLogLikelihood: of a VAE, in nats per image, by
+    importance sampling (Burda et al. 2016, eq. 8), with a standard error over the images. BitsPerDim: the loss
+    in bits per pixel and channel. ActiveUnits: latent variables whose posterior mean varies by more than 0.01
+    over the split (the same, section 5.2)."""
+    importance_samples: Annotated[int, Field(ge=1, le=5000)] | None = None
+    """Draws per image of NegativeLogLikelihood. Default: 100."""
+    images: Count | None = None
+    """Length of NegativeLogLikelihood's part of the split, from its start, in images. Default: all."""
+
+    belongs: ClassVar[dict[str, tuple[str, ...]]] = {
+        "importance_samples": ("NegativeLogLikelihood",),
+        "images": ("NegativeLogLikelihood",),
+    }
+
+
+Metric.rules = Metric.foreign_rules()
 
 
 class Samples(Spec):

@@ -196,7 +196,11 @@ class Training(Spec):
             cel="!has(self.microBatchSize) || self.microBatchSize <= self.globalBatchSize",
         ),
         Rule(
-            fields=("optimizer", "optimizers", "schedule.final_learning_rate"),
+            fields=(
+                "optimizer.learning_rate",
+                "optimizers.generator.learning_rate",
+                "schedule.final_learning_rate",
+            ),
             at="schedule.finalLearningRate",
             holds=lambda self: (
                 self.schedule.final_learning_rate is None

@@ -222,7 +222,8 @@ def _note_gains(job: TrainingJob, state: State, values: dict[str, float]) -> boo
     lower = {m.name: FORMULAS[m.type].lower_is_better for m in job.spec.evaluation.metrics}
     keep, early = job.spec.checkpoint.keep_best, job.spec.training.early_stopping
     better = False
-    for name, value in values.items():
+    for name in lower:
+        value = values[name]
         gain = _gain(value, state.best.get(name), lower=lower[name])
         if early is not None and name == early.metric:
             state.without_gain = 0 if gain > early.min_delta else state.without_gain + 1

@@ -18,6 +18,7 @@ from raygen.models.draws import Draws
 from raygen.models.protocol import Alone, Family, MicroBatch
 from raygen.models.registry import build_family
 from raygen.spec import TrainingJob, resolve
+from raygen.train.code import install_code
 from raygen.train.device import choose_device, device_name, fit
 from raygen.train.loop import micro_batches, to_device
 from raygen.train.prepare import count_steps
@@ -83,6 +84,7 @@ def estimate(job: TrainingJob, base: Path, device: str = "auto") -> Estimate:
     chosen = choose_device(device)
     fitted, _ = fit(resolve(job), chosen)
     training = fitted.spec.training
+    install_code(fitted, base)
     data = open_data(fitted, base, {})
     steps = count_steps(fitted, data)
     family = build_family(fitted, data.domain, chosen)

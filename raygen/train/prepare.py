@@ -15,6 +15,7 @@ from raygen.data.readers import open_data
 from raygen.errors import InputError, OutputError
 from raygen.spec import TrainingJob, diff, may_change, parse, resolve
 from raygen.storage import open_storage
+from raygen.train.code import install_code
 from raygen.train.device import choose_device, fit
 from raygen.train.environment import describe_environment
 from raygen.train.rundir import RunDirectory
@@ -75,6 +76,7 @@ def prepare(job: TrainingJob, base: Path, parent: str | None, device_name: str, 
     found = latest(directory.checkpoints) if existing is not None else None
     ancestor = _ancestor(existing, parent, resolved, directory.uri, has_checkpoint=found is not None)
     files = directory.read_data_files() or (ancestor.data_files() if ancestor else {})
+    install_code(resolved, base)
     data = open_data(resolved, base, files)
     if existing is not None and existing["data"]["fingerprint"] != data.fingerprint:
         raise OutputError(

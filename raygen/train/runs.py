@@ -14,6 +14,7 @@ from raygen.models.protocol import Domain, Family, HuggingFaceModel, Sample, Sam
 from raygen.models.registry import build_family
 from raygen.spec import TrainingJob, parse
 from raygen.storage import open_storage
+from raygen.train.code import install_code
 from raygen.train.device import choose_device
 from raygen.train.rundir import RunDirectory
 from raygen.train.state import restore_weights
@@ -94,6 +95,7 @@ class Run:
 
     def family(self, step: int | None = None, device: str = "auto") -> Family:
         """The model with the weights of a checkpoint, averaged ones where the run has them."""
+        install_code(self.job, Path(self.document["base"]))
         family = build_family(self.job, self.domain(), choose_device(device))
         restore_weights(family, self.checkpoint(step))
         for network in family.networks.values():

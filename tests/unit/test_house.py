@@ -44,9 +44,9 @@ THIRD_PARTY = {
     "jobfile": {"yaml"},
     "storage": set(),
     "checkpoint": {"torch"},
-    "data": {"numpy", "tokenizers"},
-    "models": {"torch"},
-    "evaluation": {"jinja2", "markupsafe", "torch"},
+    "data": {"PIL", "numpy", "psutil", "pyarrow", "tokenizers"},
+    "models": {"PIL", "numpy", "torch"},
+    "evaluation": {"jinja2", "markupsafe", "numpy", "torch"},
     "train": {"PIL", "mlflow", "numpy", "psutil", "safetensors", "tensorboardX", "torch", "wandb"},
     "cli": {"rich", "shtab"},
     "__init__": set(),
@@ -197,7 +197,7 @@ def test_constraints_are_names_and_exact_versions_only() -> None:
 def test_tracked_files_name_no_machine_and_no_registry() -> None:
     named = []
     for path in tracked():
-        if path.suffix in (".png", ".safetensors"):
+        if path.suffix in (".parquet", ".png", ".safetensors"):
             continue
         for number, line in enumerate(path.read_text().splitlines(), 1):
             if match := FORBIDDEN.search(line):
@@ -231,10 +231,12 @@ def test_an_example_is_a_valid_job(path: Path) -> None:
 
 def test_the_example_data_is_what_its_readme_says() -> None:
     folder = ROOT / "examples" / "data"
-    text = (folder / "tinyshakespeare.txt").read_bytes()
     readme = (folder / "README.md").read_text()
-    assert hashlib.sha256(text).hexdigest() in readme
-    assert f"{len(text):,} bytes" in readme
+    for name in ("tinyshakespeare.txt", "mnist/train.parquet", "mnist/test.parquet"):
+        content = (folder / name).read_bytes()
+        assert f"`{name}`" in readme
+        assert hashlib.sha256(content).hexdigest() in readme
+        assert f"{len(content):,} bytes" in readme
 
 
 def test_public_names() -> None:

@@ -70,7 +70,7 @@ class TransformerFamily:
         return {"loss": loss, "gradient_norm": update.step()}
 
     def evaluate(self, batch: Batch, draws: Draws) -> dict[str, Tensor]:  # noqa: ARG002 (the protocol's)
-        """Sums of `loss` (nats, without label smoothing), `tokens` and `bytes` over the targets."""
+        """Sums of `loss` (nats, without label smoothing), `count` (of tokens) and `bytes` over the targets."""
         logits_BTV: Tensor = self.networks["model"](batch["inputs"])
         targets = batch["targets"].flatten()
         loss = F.cross_entropy(
@@ -78,7 +78,7 @@ class TransformerFamily:
         )
         return {
             "loss": loss,
-            "tokens": (targets != IGNORED).sum(),
+            "count": (targets != IGNORED).sum(),
             "bytes": batch["bytes"].sum(),
         }
 

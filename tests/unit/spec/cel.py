@@ -100,8 +100,11 @@ class _Parser:
 
     def _member(self) -> Code:
         value = self._primary()
-        while self.peek() == ".":
-            self._next()
+        while self.peek() in (".", "["):
+            if self._next() == "[":
+                value = _item(value, int(self._next()))
+                self._next("]")
+                continue
             name = self._next()
             value = self._call(value, name) if self.peek() == "(" else _field(value, name)
         return value
@@ -154,10 +157,13 @@ class _Parser:
 
     def _has(self) -> Code:
         self._next("(")
-        path = [self._next()]
-        while self.peek() == ".":
-            self._next()
-            path.append(self._next())
+        path: list[str | int] = [self._next()]
+        while self.peek() in (".", "["):
+            if self._next() == "[":
+                path.append(int(self._next()))
+                self._next("]")
+            else:
+                path.append(self._next())
         self._next(")")
 
         def found(scope: Scope) -> bool:
@@ -171,6 +177,10 @@ class _Parser:
 
 def _binary(operation: Callable[[Any, Any], Any], left: Code, right: Code) -> Code:
     return lambda s: operation(left(s), right(s))
+
+
+def _item(value: Code, number: int) -> Code:
+    return lambda s: value(s)[number]
 
 
 def _field(value: Code, name: str) -> Code:

@@ -68,6 +68,8 @@ def _value(shape: Shape, key: str = "") -> st.SearchStrategy[Any]:
     if shape.kind == "list" and shape.items is not None:
         low = shape.bounds.get("min_length", 0)
         return st.lists(_value(shape.items, key), min_size=low, max_size=max(low, 2))
+    if shape.kind == "map" and shape.items is not None and shape.items.kind == "number":
+        return st.dictionaries(st.sampled_from(["a", "b_2"]), st.sampled_from([0.5, 3]), max_size=2)
     if shape.kind == "map":
         return st.dictionaries(st.sampled_from(["a", "b.c/d"]), st.sampled_from(["", "v"]), max_size=2)
     if shape.kind == "choice":
@@ -79,7 +81,13 @@ def _value(shape: Shape, key: str = "") -> st.SearchStrategy[Any]:
 
 def _scalars(shape: Shape, key: str) -> list[Any]:
     if shape.kind == "text":
-        known = {"uri": _URIS + _WRONG_URIS, "memoryPerWorker": ["16Gi", "0.5G"]}
+        known = {
+            "uri": _URIS + _WRONG_URIS,
+            "labels": _URIS + _WRONG_URIS,
+            "memoryPerWorker": ["16Gi", "0.5G"],
+            "entrypoint": ["a:B", "a.b:C"],
+            "sha256": ["0" * 64],
+        }
         return known.get(key, ["loss", "b"])
     low = shape.bounds.get("ge", 1)
     if shape.kind == "whole":

@@ -43,7 +43,7 @@ class Bigram:
 
     def evaluate(self, batch: Batch, draws: Draws) -> dict[str, Tensor]:
         tokens = (batch["targets"] >= 0).sum()
-        return {"loss": self._loss(batch) * tokens, "tokens": tokens, "bytes": batch["bytes"].sum()}
+        return {"loss": self._loss(batch) * tokens, "count": tokens, "bytes": batch["bytes"].sum()}
 
     def sample(self, request: SampleRequest) -> list[Sample]:
         return []

@@ -10,6 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from raygen.data.text import open_data
+from raygen.models.protocol import Alone
 from raygen.models.registry import build_family
 from raygen.spec import parse, resolve
 from raygen.train.loop import micro_batches
@@ -49,9 +50,9 @@ def test_a_step_reads_nothing_from_the_device(base: Path, optimizer: str) -> Non
     data = open_data(job, base, {})
     device = torch.device("cpu")
     family = build_family(job, data.domain, device)
-    updates = make_updates(family, job.spec.training, 10)
+    updates = make_updates(family, job.spec.training, 10, Alone())
     with Reads() as reads:
         for step in (1, 2):
             updates["model"].schedule(step)
-            family.step(micro_batches(job, data, device, step), updates)
+            family.step(micro_batches(job, data, device, step, Alone()), updates, Alone())
     assert reads.count == 0

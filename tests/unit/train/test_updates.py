@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from raygen.models.protocol import sort_parameters
+from raygen.models.protocol import Alone, sort_parameters
 from raygen.spec import Ema, Training
 from raygen.train.updates import NetworkUpdate
 
@@ -38,7 +38,8 @@ def training(optimizer: dict[str, Any], **fields: Any) -> Training:
 
 def make(spec: Training) -> tuple[Network, NetworkUpdate]:
     network = Network()
-    return network, NetworkUpdate(network, sort_parameters(network), spec, 100)
+    optimizer = spec.optimizer_of("network")
+    return network, NetworkUpdate(network, sort_parameters(network), spec, optimizer, 100, Alone())
 
 
 def run(network: Network, update: NetworkUpdate, steps: int) -> list[float]:

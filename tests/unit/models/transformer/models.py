@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from raygen.models.draws import Draws
 from raygen.models.protocol import MicroBatch
 from raygen.models.transformer.family import TransformerFamily
 from raygen.models.transformer.network import Decoder
@@ -84,9 +85,17 @@ def in_parts(batch: dict[str, Tensor], *sizes: int) -> list[MicroBatch]:
     total = sum(sizes)
     parts = {name: torch.split(tensor, list(sizes)) for name, tensor in batch.items()}
     return [
-        MicroBatch({name: parts[name][number] for name in batch}, size / total)
+        MicroBatch(
+            {name: parts[name][number] for name in batch}, size / total, draws_of(parts["inputs"][number])
+        )
         for number, size in enumerate(sizes)
     ]
+
+
+def draws_of(batch: Mapping[str, Tensor] | Tensor) -> Draws:
+    """Random numbers for a batch's samples."""
+    tensor = batch if isinstance(batch, Tensor) else next(iter(batch.values()))
+    return Draws((0,), range(len(tensor)), tensor.device)
 
 
 class Recorder:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from raygen.models.protocol import Batch, SampleRequest
+from raygen.models.protocol import Alone, Batch, SampleRequest
 from raygen.models.registry import build_family
 from raygen.models.transformer.family import TransformerFamily
 from raygen.spec import TrainingJob, parse, resolve
@@ -19,6 +19,7 @@ from tests.unit.models.transformer.models import (
     Recorder,
     architecture,
     batch_of,
+    draws_of,
     family_of,
     in_parts,
 )
@@ -38,7 +39,7 @@ def gradients(
     family: TransformerFamily, batch: dict[str, Tensor], *sizes: int
 ) -> tuple[float, dict[str, Tensor]]:
     update = Recorder(family.decoder)
-    scalars = family.step(in_parts(batch, *sizes), {"model": update})
+    scalars = family.step(in_parts(batch, *sizes), {"model": update}, Alone())
     return float(scalars["loss"]), update.gradients[0]
 
 
@@ -82,7 +83,7 @@ def test_the_gradient_norm_is_reported() -> None:
     family = family_of(architecture())
     update = Recorder(family.decoder)
 
-    norm = family.step(in_parts(batch_of(4, 12), 2, 2), {"model": update})["gradient_norm"]
+    norm = family.step(in_parts(batch_of(4, 12), 2, 2), {"model": update}, Alone())["gradient_norm"]
 
     assert float(norm) == pytest.approx(
         math.sqrt(sum(float(g.square().sum()) for g in update.gradients[0].values()))
@@ -133,7 +134,7 @@ def test_evaluation_sums_over_the_targets_that_count() -> None:
     batch["targets"] = batch["targets"].clone()
     batch["targets"][1, 2:] = -1
 
-    sums = {name: float(value) for name, value in family.evaluate(batch).items()}
+    sums = {name: float(value) for name, value in family.evaluate(batch, draws_of(batch)).items()}
 
     log_p = family.decoder(batch["inputs"]).log_softmax(dim=-1)
     expected = -sum(
@@ -141,7 +142,7 @@ def test_evaluation_sums_over_the_targets_that_count() -> None:
         for row, places in ((0, range(5)), (1, range(2)))
         for place in places
     )
-    assert sums == {"loss": pytest.approx(expected, rel=1e-5), "tokens": 7, "bytes": 11}
+    assert sums == {"loss": pytest.approx(expected, rel=1e-5), "count": 7, "bytes": 11}
 
 
 def test_the_loss_is_computed_in_float32() -> None:

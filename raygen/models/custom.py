@@ -1,0 +1,205 @@
+"""A model family of the user's own, held to the protocol: what breaks it is said at once, with the clause."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from raygen.errors import InputError, ModelError, RaygenError
+from raygen.models.draws import Draws
+from raygen.models.protocol import (
+    Batch,
+    Domain,
+    Family,
+    HuggingFaceModel,
+    MicroBatch,
+    ParameterGroups,
+    Sample,
+    SampleRequest,
+    Update,
+    Workers,
+    sort_parameters,
+)
+from raygen.spec import TrainingJob
+
+T = TypeVar("T")
+
+WHERE = "spec.model.custom.entrypoint"
+REQUIRED = ("step", "evaluate", "sample")
+"""Methods that a custom class must have; `parameter_groups` and `huggingface` have defaults."""
+
+
+class CustomFamily:
+    """A user's family, its answers checked.
+
+    Attributes:
+        networks: The user's.
+    """
+
+    def __init__(self, inner: Any, entrypoint: str) -> None:
+        self._inner: Family = inner
+        self._entrypoint = entrypoint
+        self.networks: Mapping[str, nn.Module] = inner.networks
+
+    def step(
+        self, micro_batches: Sequence[MicroBatch], updates: Mapping[str, Update], workers: Workers
+    ) -> dict[str, Tensor]:
+        """The user's step.
+
+        Raises:
+            ModelError: it raised an error, or gave something else than scalars with a loss among them.
+        """
+        scalars = self._call(lambda: self._inner.step(micro_batches, updates, workers), "step")
+        self._check_tensors(scalars, "step", "loss")
+        wrong = [name for name, value in scalars.items() if value.numel() != 1]
+        if wrong:
+            raise self._broken(
+                f"step gives {wrong[0]!r} with {scalars[wrong[0]].numel()} values", "Give scalars."
+            )
+        return {name: value.detach().reshape(()) for name, value in scalars.items()}
+
+    def evaluate(self, batch: Batch, draws: Draws) -> dict[str, Tensor]:
+        """The user's sums.
+
+        Raises:
+            ModelError: it raised an error, or gave something else than tensors with loss and count among them.
+        """
+        sums = self._call(lambda: self._inner.evaluate(batch, draws), "evaluate")
+        self._check_tensors(sums, "evaluate", "loss", "count")
+        return sums
+
+    def sample(self, request: SampleRequest) -> list[Sample]:
+        """The user's samples.
+
+        Raises:
+            ModelError: it raised an error, or gave something else than a list of `Sample`.
+        """
+        samples = self._call(lambda: self._inner.sample(request), "sample")
+        if not isinstance(samples, list) or not all(isinstance(one, Sample) for one in samples):
+            raise self._broken(
+                "sample gives no list of Sample", "Return raygen.models.protocol.Sample objects."
+            )
+        return samples
+
+    def parameter_groups(self, network: str) -> ParameterGroups:
+        """The user's sorting, or the usual one."""
+        own = getattr(self._inner, "parameter_groups", None)
+        if own is None:
+            return sort_parameters(self.networks[network])
+        groups: ParameterGroups = self._call(lambda: own(network), "parameter_groups")
+        return groups
+
+    def huggingface(self) -> HuggingFaceModel:
+        """The user's export.
+
+        Raises:
+            ModelError: there is none.
+        """
+        own = getattr(self._inner, "huggingface", None)
+        if own is None:
+            raise self._broken("it has no method huggingface", "Add one, or use `raygen sample`.")
+        model: HuggingFaceModel = self._call(own, "huggingface")
+        return model
+
+    def _call(self, act: Callable[[], T], what: str) -> T:
+        with explained(self._entrypoint, what):
+            return act()
+
+    def _check_tensors(self, found: Any, method: str, *needed: str) -> None:
+        if not isinstance(found, dict) or not all(
+            isinstance(name, str) and isinstance(value, Tensor) for name, value in found.items()
+        ):
+            raise self._broken(f"{method} gives no dict of tensors by name", "Return {'loss': tensor, ...}.")
+        absent = [name for name in needed if name not in found]
+        if absent:
+            raise self._broken(f"{method} gives no {absent[0]!r}", f"Add {absent[0]!r} to what it returns.")
+
+    def _broken(self, what: str, remedy: str) -> ModelError:
+        return ModelError(f"{self._entrypoint}: {what}", where=WHERE, remedy=remedy)
+
+
+@contextmanager
+def explained(entrypoint: str, what: str) -> Iterator[None]:
+    """Errors of the user's code become a ModelError that names its line."""
+    try:
+        yield
+    except (RaygenError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        place = traceback.extract_tb(sys.exc_info()[2])[-1]
+        raise ModelError(
+            f"{entrypoint}: {what} raised {type(error).__name__}: {error}",
+            where=f"{place.filename}, line {place.lineno}, in {place.name}",
+            remedy="Correct the model's code; the run goes on from its newest checkpoint.",
+        ) from error
+
+
+def build(job: TrainingJob, domain: Domain, device: torch.device) -> CustomFamily:
+    """Makes the user's family: Class(job, domain, device), its weights drawn from the job's seed.
+
+    Raises:
+        InputError: there is no such class, or it lacks a part of the protocol.
+        ModelError: making it raised an error.
+    """
+    custom = job.spec.model.custom
+    if custom is None:
+        raise ValueError("the job has no custom block")
+    factory = _class(custom.entrypoint)
+    with explained(custom.entrypoint, "making it"), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(job.spec.training.seed)
+        inner = factory(job, domain, device)
+    networks = getattr(inner, "networks", None)
+    if (
+        not isinstance(networks, Mapping)
+        or not networks
+        or not all(
+            isinstance(name, str) and isinstance(network, nn.Module) for name, network in networks.items()
+        )
+    ):
+        raise _unfit(custom.entrypoint, "its attribute `networks` is no mapping from names to torch modules")
+    for name, network in networks.items():
+        if not any(p.requires_grad for p in network.parameters()):
+            raise _unfit(custom.entrypoint, f"its network {name!r} has nothing to train")
+    for method in REQUIRED:
+        if not callable(getattr(inner, method, None)):
+            raise _unfit(custom.entrypoint, f"it has no method `{method}`")
+    return CustomFamily(inner, custom.entrypoint)
+
+
+def _class(entrypoint: str) -> Any:
+    module_name, _, name = entrypoint.partition(":")
+    try:
+        with explained(entrypoint, f"importing {module_name}"):
+            module = import_module(module_name)
+    except ModelError as error:
+        cause = error.__cause__
+        if isinstance(cause, ModuleNotFoundError) and cause.name and module_name.startswith(cause.name):
+            raise InputError(
+                f"there is no module {module_name!r}",
+                where=WHERE,
+                remedy="Put it beside the job file, or give its package.",
+            ) from error
+        raise
+    found = getattr(module, name, None)
+    if not isinstance(found, type):
+        raise InputError(
+            f"the module {module_name!r} has no class {name!r}",
+            where=WHERE,
+            remedy="Name the class as module:Class.",
+        )
+    return found
+
+
+def _unfit(entrypoint: str, why: str) -> InputError:
+    return InputError(
+        f"{entrypoint} is no model family: {why}",
+        where=WHERE,
+        remedy="Follow raygen.models.protocol.Family; examples/04-custom-model.yaml has one to copy.",
+    )

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import hashlib
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raygen.errors import InputError, ModelError
+from raygen.train.runs import Run
+from tests.jobs import image_job_document
+from tests.unit.train.runs import losses, train
+
+MODEL = """
+import torch
+from torch import nn
+from raygen.models.protocol import Sample
+
+class Model:
+    def __init__(self, job, domain, device):
+        self.mean = nn.Linear(1, domain.height * domain.width, bias=False).to(device)
+        self.networks = {"mean": self.mean}
+
+    def loss(self, batch):
+        return (batch["images"].float().flatten(1) / 255 - self.mean.weight[:, 0]).square().sum(dim=1)
+
+    def step(self, micro_batches, updates, workers):
+        losses = []
+        for micro in micro_batches:
+            loss = self.loss(micro.batch).mean() * micro.share
+            updates["mean"].backward(loss)
+            losses.append(loss.detach())
+        (loss,) = workers.sum(torch.stack(losses).sum())
+        return {"loss": loss, "gradient_norm": updates["mean"].step()}
+
+    def evaluate(self, batch, draws):
+        losses = self.loss(batch)
+        return {"loss": losses.sum(), "count": torch.tensor(float(len(losses)))}
+
+    def sample(self, request):
+        return [Sample(prompt="mean", text=str(float(self.mean.weight.detach().mean())))]
+"""
+
+
+@pytest.fixture(autouse=True)
+def _imports_of_its_own() -> Iterator[None]:
+    path, modules = list(sys.path), set(sys.modules)
+    yield
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        if not getattr(sys.modules[name], "__file__", None) or "pytest-" in str(sys.modules[name].__file__):
+            del sys.modules[name]
+
+
+def run(base: Path, source: str = MODEL, **changes: Any) -> Any:
+    (base / "model.py").write_text(source, encoding="utf-8")
+    return train(base, image_job_document("Custom", **changes))
+
+
+def test_a_class_beside_the_job_file_trains_and_is_sampled_later(image_base: Path) -> None:
+    result = run(image_base)
+    course = losses(image_base)
+    assert course[20] < course[1]
+    assert result.metrics["loss"] > 0
+    made = Run.open(image_base / "runs" / "tiny").family(device="cpu")
+    assert made.networks.keys() == {"mean"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error", "expected"),
+    [
+        ("class Model", "class Other", InputError, "no class 'Model'"),
+        ("class Model:", "Model = 3\nclass Other:", InputError, "no class 'Model'"),
+        ('self.networks = {"mean": self.mean}', "pass", InputError, "`networks` is no mapping"),
+        ('{"mean": self.mean}', "{}", InputError, "`networks` is no mapping"),
+        ('{"mean": self.mean}', '{"mean": 3}', InputError, "`networks` is no mapping"),
+        ('{"mean": self.mean}', '{"mean": nn.ReLU()}', InputError, "nothing to train"),
+        ("def step", "def stepp", InputError, "no method `step`"),
+        ("def evaluate", "def valuate", InputError, "no method `evaluate`"),
+        ("def sample", "sample = 3\n    def other", InputError, "no method `sample`"),
+        ('"loss": loss, "gradient', '"lost": loss, "gradient', ModelError, "step gives no 'loss'"),
+        ('"loss": loss, "gradient', '"loss": 1.0, "gradient', ModelError, "no dict of tensors"),
+        ('"loss": loss, "gradient', '"loss": torch.ones(2), "gradient', ModelError, "with 2 values"),
+        (
+            '{"loss": losses.sum(), "count"',
+            '{"loss": losses.sum(), "n"',
+            ModelError,
+            "evaluate gives no 'count'",
+        ),
+        (
+            'return [Sample(prompt="mean"',
+            'return ["a"]; [Sample(prompt="mean"',
+            ModelError,
+            "no list of Sample",
+        ),
+        ("losses = []", "losses = [1 / 0]", ModelError, "step raised ZeroDivisionError"),
+        (
+            "import torch\n",
+            "import torch\nimport nothing_of_this_name\n",
+            ModelError,
+            "importing model raised",
+        ),
+        ("import torch\n", "import torch\nsyntax error\n", ModelError, "SyntaxError"),
+        (
+            "self.mean = nn",
+            "raise ValueError('x')\n        self.mean = nn",
+            ModelError,
+            "making it raised ValueError",
+        ),
+    ],
+)
+def test_each_clause_of_the_protocol_is_held(
+    image_base: Path, old: str, new: str, error: type[Exception], expected: str
+) -> None:
+    assert old in MODEL
+    with pytest.raises(error, match=expected) as caught:
+        run(image_base, MODEL.replace(old, new, 1))
+    assert isinstance(caught.value, InputError | ModelError)
+    assert caught.value.where
+    assert caught.value.remedy
+
+
+def test_an_error_in_the_model_names_its_line(image_base: Path) -> None:
+    with pytest.raises(ModelError) as caught:
+        run(image_base, MODEL.replace("losses = []", "losses = [1 / 0]"))
+    line = next(n for n, text in enumerate(MODEL.splitlines(), 1) if "losses = []" in text)
+    assert caught.value.where.endswith(f"model.py, line {line}, in step")
+
+
+def test_a_module_that_is_not_there_is_an_input_error(image_base: Path) -> None:
+    with pytest.raises(InputError, match="no module 'elsewhere'"):
+        run(image_base, model__custom={"entrypoint": "elsewhere:Model"})
+
+
+@pytest.mark.parametrize("suffix", [".py", ".zip", ".whl"])
+def test_a_package_is_imported_from_a_copy_that_was_checked(image_base: Path, suffix: str) -> None:
+    package = image_base / f"packed{suffix}"
+    if suffix == ".py":
+        package.write_text(MODEL, encoding="utf-8")
+    else:
+        with zipfile.ZipFile(package, "w") as archive:
+            archive.writestr("packed.py", MODEL)
+    digest = hashlib.sha256(package.read_bytes()).hexdigest()
+    custom = {"entrypoint": "packed:Model", "package": {"uri": package.name, "sha256": digest}}
+    assert run(image_base, model__custom=custom).step == 20
+
+    package.write_bytes(package.read_bytes() + b"\n")
+    with pytest.raises(InputError, match="SHA-256 is") as caught:
+        run(image_base, model__custom=custom)
+    assert digest in caught.value.what
+    package.unlink()
+    with pytest.raises(InputError, match="cannot be read"):
+        run(image_base, model__custom=custom)
+
+
+def test_another_kind_of_package_is_refused(image_base: Path) -> None:
+    custom = {"entrypoint": "a:B", "package": {"uri": "a.tar.gz", "sha256": "0" * 64}}
+    with pytest.raises(InputError, match="a package is one of"):
+        run(image_base, model__custom=custom)
