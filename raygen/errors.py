@@ -10,7 +10,8 @@ RaygenError                 what, where, and what to do about it
 │   └── MissingExtraError   an optional dependency is not installed
 ├── RunError                the run failed: exit code 1
 │   ├── CheckpointError     a checkpoint is torn, altered, or does not fit the model
-│   ├── DivergedError       the loss is no longer a number
+│   ├── GuardError          a guard stopped the run
+│   ├── RollBackError       a guard sends the run back to a checkpoint; never seen by a user
 │   └── ModelError          a custom model raised an error, or broke the protocol
 ├── StoppedError            asked to stop; resumable: exit code 3
 └── FencedError             a newer attempt has taken over this run: exit code 1
@@ -100,8 +101,35 @@ class CheckpointError(RunError):
     """A checkpoint is torn, altered, or does not fit the model."""
 
 
-class DivergedError(RunError):
-    """The loss is no longer a number."""
+class GuardError(RunError):
+    """A guard stopped the run.
+
+    Args:
+        what: What happened, with the step.
+        kind: The guard.
+        where: The step.
+        remedy: What to do about it.
+    """
+
+    def __init__(self, what: str, *, kind: str, where: str = "", remedy: str = "") -> None:
+        super().__init__(what, where=where, remedy=remedy)
+        self.kind = kind
+
+
+class RollBackError(GuardError):
+    """A guard sends the run back to a checkpoint.
+
+    Args:
+        what: What happened, with the step.
+        kind: The guard.
+        since: First step of the trouble.
+        where: The step.
+        remedy: What to do about it.
+    """
+
+    def __init__(self, what: str, *, kind: str, since: int, where: str = "", remedy: str = "") -> None:
+        super().__init__(what, kind=kind, where=where, remedy=remedy)
+        self.since = since
 
 
 class ModelError(RunError):

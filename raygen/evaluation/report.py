@@ -83,6 +83,7 @@ class ReportData:
         charts: In this order; the first has the full width.
         samples: By step.
         attempts: Rows of a table, by column. Numbers stand to the right, times in UTC, True is a star.
+        guards: The same; what guards found.
         checkpoints: The same.
         configuration: The resolved job.
         environment: Versions, device, command, seed, commit, data fingerprint. No environment variables.
@@ -101,6 +102,7 @@ class ReportData:
     charts: Sequence[Chart] = ()
     samples: Sequence[SampleSet] = ()
     attempts: Sequence[Row] = ()
+    guards: Sequence[Row] = ()
     checkpoints: Sequence[Row] = ()
     configuration: Mapping[str, Any] | None = None
     environment: Mapping[str, Any] | None = None

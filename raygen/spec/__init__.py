@@ -8,6 +8,7 @@ from raygen.spec.defaults import Change, diff, may_change, resolve
 from raygen.spec.evaluation import Evaluation, Metric, Samples
 from raygen.spec.faults import Fault
 from raygen.spec.gan import GAN, Augmentation
+from raygen.spec.guards import Guard, RollBack
 from raygen.spec.job import API_VERSION, KIND, Metadata, Scale, TrainingJob, TrainingJobSpec
 from raygen.spec.model import Model, Transformer
 from raygen.spec.output import Checkpoint, Output, Tracking
@@ -31,6 +32,7 @@ __all__ = [
     "Ema",
     "Evaluation",
     "Fault",
+    "Guard",
     "Images",
     "Metadata",
     "Metric",
@@ -38,6 +40,7 @@ __all__ = [
     "Optimizer",
     "Optimizers",
     "Output",
+    "RollBack",
     "Samples",
     "Scale",
     "Schedule",

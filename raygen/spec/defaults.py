@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 from raygen.spec.base import Spec
 from raygen.spec.data import Data, Source
 from raygen.spec.gan import GAN
+from raygen.spec.guards import GUARD_DEFAULTS, USUAL, Guard
 from raygen.spec.job import TrainingJob
-from raygen.spec.model import Transformer
+from raygen.spec.model import Model, Transformer
 from raygen.spec.training import Optimizer, Schedule, Training
 from raygen.spec.vae import VAE
 
@@ -56,7 +57,7 @@ def resolve(job: TrainingJob) -> TrainingJob:
     resolved = {
         "model": model,
         "data": _data(spec.data),
-        "training": _training(spec.training),
+        "training": _guarded(_training(spec.training), model),
         "output": _filled(spec.output, {"run": job.metadata.name}),
     }
     return _filled(job, {}, {"spec": _filled(spec, {}, resolved)})
@@ -131,6 +132,18 @@ def _training(training: Training) -> Training:
     return _filled(training, {}, resolved)
 
 
+def _guarded(training: Training, model: Model) -> Training:
+    guards = training.guards
+    if guards is None:
+        first, *others = USUAL[model.type]
+        if model.gan is not None and model.gan.loss in ("Wasserstein", "Relativistic"):
+            # Their scores have no zero that real and generated images would lie on either side of.
+            others.remove("DiscriminatorOverpowering")
+        chosen = {first: "Stop"} | dict.fromkeys(others, "Warn")
+        guards = tuple(Guard.model_validate({"type": kind, "action": act}) for kind, act in chosen.items())
+    return _filled(training, {}, {"guards": tuple(_filled(g, GUARD_DEFAULTS[g.type]) for g in guards)})
+
+
 def _optimizer(optimizer: Optimizer) -> Optimizer:
     return _filled(optimizer, OPTIMIZER_DEFAULTS[optimizer.type])
 
@@ -154,6 +167,7 @@ CHANGEABLE = (
     "spec.training.compile",
     "spec.training.duration",
     "spec.training.earlyStopping",
+    "spec.training.guards",
     "spec.training.microBatchSize",
 )
 """What may differ between attempts of one run. Data may be elsewhere; that it is the same data is checked by

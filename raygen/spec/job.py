@@ -9,6 +9,7 @@ from pydantic import Field
 from raygen.spec.base import LabelKey, LabelValue, Name, Namespace, Quantity, Rule, Spec, Text
 from raygen.spec.data import Data
 from raygen.spec.evaluation import METRIC_FAMILIES, Evaluation
+from raygen.spec.guards import GUARD_FAMILIES
 from raygen.spec.model import Model
 from raygen.spec.output import Checkpoint, Output, Tracking
 from raygen.spec.training import Training
@@ -50,10 +51,18 @@ CONTENT = {"GAN": "images", "Transformer": "text", "VAE": "images"}
 _IS_TEXT = (
     "(!has(self.data.train.sources[0].format) || self.data.train.sources[0].format in ['Text', 'JsonLines'])"
 )
-_METRIC_SUITS = " || ".join(
-    f"(m.type == '{kind}' && self.model.type in [" + ", ".join(f"'{f}'" for f in families) + "])"
-    for kind, families in METRIC_FAMILIES.items()
-)
+
+
+def _suits(table: dict[str, tuple[str, ...]]) -> str:
+    """CEL: the model is one of those that the table has for the type of m."""
+    return " || ".join(
+        f"(m.type == '{kind}' && self.model.type in [" + ", ".join(f"'{f}'" for f in families) + "])"
+        for kind, families in table.items()
+    )
+
+
+_METRIC_SUITS = _suits(METRIC_FAMILIES)
+_GUARD_SUITS = _suits(GUARD_FAMILIES)
 _NO_METRICS = (
     "(!has(self.evaluation) || !has(self.evaluation.metrics) || self.evaluation.metrics.size() == 0)"
 )
@@ -141,6 +150,16 @@ class TrainingJobSpec(Spec):
                 "self.model.type == 'Transformer' || !has(self.training.labelSmoothing)"
                 " || self.training.labelSmoothing == 0.0"
             ),
+        ),
+        Rule(
+            fields=("model.type", "training.guards"),
+            at="training.guards",
+            holds=lambda self: all(
+                self.model.type in GUARD_FAMILIES[guard.type] for guard in self.training.guards or ()
+            ),
+            rule="must watch something that the model ({self.model.type}) has",
+            remedy="Remove the guards of other models.",
+            cel=f"!has(self.training.guards) || self.training.guards.all(m, {_GUARD_SUITS})",
         ),
         Rule(
             fields=("model.type", "evaluation.metrics"),

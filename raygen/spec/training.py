@@ -20,6 +20,7 @@ from raygen.spec.base import (
     Tagged,
     exactly_one,
 )
+from raygen.spec.guards import Guard, RollBack, guards_rule
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
@@ -166,6 +167,11 @@ class Training(Spec):
     """Moving average of the weights. Default: none."""
     early_stopping: EarlyStopping | None = None
     """Stop when a metric stops getting better. Default: never."""
+    guards: Annotated[tuple[Guard, ...], Field(max_length=16)] | None = None
+    """What is watched. Default: NonFiniteLoss stops; what suits the model besides warns: LossSpike for Transformer
+    and VAE, PosteriorCollapse for VAE, ModeCollapse and DiscriminatorOverpowering for GAN."""
+    roll_back: RollBack = RollBack()
+    """How guards with the action RollBack go back."""
     compile: Literal["Auto", "Always", "Never"] = "Auto"
     """torch.compile. Auto: on a CUDA device, when a compiler exists."""
     seed: Annotated[int, Field(ge=0, le=MAX_INT)] = 0
@@ -185,6 +191,7 @@ class Training(Spec):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         exactly_one(("optimizer", "optimizers")),
+        guards_rule(),
         Rule(
             fields=("global_batch_size", "micro_batch_size"),
             at="microBatchSize",

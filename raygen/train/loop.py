@@ -18,6 +18,7 @@ from raygen.models.draws import Draws
 from raygen.models.protocol import Batch, Family, MicroBatch, Sample, SampleRequest, Workers
 from raygen.spec import Samples, TrainingJob
 from raygen.train.events import Observer
+from raygen.train.guards import Guards
 from raygen.train.recorder import Recorder
 from raygen.train.state import averaged, capture
 from raygen.train.stop import Stop
@@ -88,6 +89,7 @@ class Session:
     workers: Workers
     data: Data
     device: torch.device
+    guards: Guards
     recorder: Recorder
     writer: Writer
     stop: Stop
@@ -109,7 +111,7 @@ def run_loop(s: Session, state: State) -> Ending:
     """Trains from `state.step` + 1 to `s.steps`, and leaves a checkpoint of the last step that it did.
 
     Raises:
-        DivergedError: the loss is no longer a number.
+        GuardError: a guard stops the run, or sends it back (RollBackError).
         FencedError: a newer attempt has taken over.
         OutputError: the output cannot be written.
     """
@@ -255,6 +257,7 @@ def _sample(s: Session, step: int) -> None:
     s.recorder.paused()
     s.keep_samples(step, samples)
     s.observer.sampled(step, samples)
+    s.guards.texts(step, [sample.text for sample in samples if sample.text is not None])
 
 
 def sample_request(spec: Samples, seed: int) -> SampleRequest:

@@ -18,6 +18,7 @@ from raygen.storage import open_storage
 from raygen.train.code import install_code
 from raygen.train.device import choose_device, fit
 from raygen.train.environment import describe_environment
+from raygen.train.rollback import discard
 from raygen.train.rundir import RunDirectory
 from raygen.train.runs import Run, run_directory
 
@@ -36,6 +37,7 @@ class Prepared:
     notices: list[str]
     start: Loaded | None
     new: bool
+    rollbacks: list[dict[str, Any]]
 
 
 def placed(job: TrainingJob, output: str | None, run: str | None) -> TrainingJob:
@@ -73,6 +75,10 @@ def prepare(job: TrainingJob, base: Path, parent: str | None, device_name: str, 
     existing = directory.read_job()
     if existing is not None:
         _refuse_other_job(existing, resolved, directory.uri)
+    rollbacks = []
+    if existing is not None:
+        rollbacks = directory.read_rollbacks()
+        discard(directory)
     found = latest(directory.checkpoints) if existing is not None else None
     ancestor = _ancestor(existing, parent, resolved, directory.uri, has_checkpoint=found is not None)
     files = directory.read_data_files() or (ancestor.data_files() if ancestor else {})
@@ -111,6 +117,7 @@ def prepare(job: TrainingJob, base: Path, parent: str | None, device_name: str, 
         notices,
         start,
         existing is None,
+        rollbacks,
     )
 
 

@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from raygen.errors import DivergedError
 from raygen.train.events import Observer, Progress
-from raygen.train.rundir import MetricsWriter
+from raygen.train.guards import Guards
+from raygen.train.measurements import MetricsWriter
 from raygen.train.trackers import Tracker
 
 READ_EVERY = 10
@@ -43,6 +43,7 @@ class Recorder:
         writer: MetricsWriter,
         trackers: Sequence[Tracker],
         observer: Observer,
+        guards: Guards,
         *,
         steps: int,
         units_per_step: int,
@@ -55,6 +56,7 @@ class Recorder:
         self._writer = writer
         self._trackers = trackers
         self._observer = observer
+        self._guards = guards
         self._steps = steps
         self._units = units_per_step
         self._unit = unit
@@ -92,7 +94,7 @@ class Recorder:
         """Reads what is on the device and writes everything out.
 
         Raises:
-            DivergedError: a loss is no longer a number.
+            GuardError: a guard stops the run, or sends it back.
         """
         self._read()
         self._writer.flush()
@@ -136,10 +138,4 @@ class Recorder:
         finite[self._unit + PER_SECOND] = throughput
         self._writer.append(TRAIN, step, finite)
         self._newest = finite
-        if not math.isfinite(self.loss):
-            raise DivergedError(
-                f"the loss became {self.loss} at step {step}",
-                where=f"step {step}",
-                remedy="Lower spec.training.optimizer.learningRate, add warm-up, or set gradientClipNorm: 1.0;"
-                " then start a run with a new name.",
-            )
+        self._guards.step(step, values)

@@ -11,8 +11,9 @@ from raygen.evaluation.chart import Chart, Curve, draw, smooth
 from raygen.evaluation.metrics import FORMULAS, metric_direction
 from raygen.evaluation.report import Cell, Figure, ReportData, SampleSet, render
 from raygen.evaluation.wording import size
+from raygen.train.measurements import Line
 from raygen.train.recorder import EVALUATION, PER_SECOND, TRAIN
-from raygen.train.rundir import REPORT, Line, RunDirectory
+from raygen.train.rundir import REPORT, RunDirectory
 from raygen.train.runs import Run
 
 
@@ -59,6 +60,16 @@ def gather(run: Run) -> ReportData:
                 "end": a.cause or ("running" if a is attempts[-1] else "killed"),
             }
             for a in attempts
+        ],
+        guards=[
+            {
+                "guard": g["type"],
+                "action": g["action"],
+                "step": g["step"],
+                "what": g["message"],
+                "remedy": g["remedy"],
+            }
+            for g in outcome.get("guards", ())
         ],
         checkpoints=_checkpoints(run),
         configuration=run.document["job"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from raygen.checkpoint import Writer
-from raygen.errors import FencedError, OutputError, RaygenError
+from raygen.errors import FencedError, GuardError, OutputError, RaygenError, RollBackError
 from raygen.evaluation.metrics import metric_direction
 from raygen.jobfile import load
 from raygen.models.protocol import Alone, Family, Sample
@@ -20,10 +20,12 @@ from raygen.models.registry import build_family
 from raygen.spec import TrainingJob, parse
 from raygen.train.device import device_name, should_compile
 from raygen.train.events import Observer, Plan, Silent
+from raygen.train.guards import Guards
 from raygen.train.loop import Ending, Session, State, run_loop
 from raygen.train.prepare import Prepared, placed, prepare
 from raygen.train.recorder import Recorder
 from raygen.train.report import write_report
+from raygen.train.rollback import rate_factor, roll_back
 from raygen.train.rundir import REPORT, Attempt, RunDirectory
 from raygen.train.runs import Run, write_samples
 from raygen.train.state import restore, restore_weights
@@ -50,6 +52,7 @@ class Result:
         attempt: Number of the attempt, from 1; 0 if none was begun.
         seconds: Wall time of this attempt.
         report: Path of report.html, or None.
+        guards: What guards found: type, action, step, value, threshold, message and remedy of each.
     """
 
     state: Literal["Succeeded", "Stopped", "DryRun"]
@@ -63,6 +66,7 @@ class Result:
     attempt: int
     seconds: float
     report: str | None
+    guards: Sequence[Mapping[str, Any]] = ()
 
     @property
     def exit_code(self) -> int:
@@ -119,7 +123,12 @@ def train(
         done = _already_complete(p)
         if done is not None:
             return done
-        return _attempt(p, stop, observer, began)
+        while True:
+            try:
+                return _attempt(p, stop, observer, began)
+            except RollBackError as error:
+                observer.notice(f"{error.kind}: {error.what}; going back. {error.remedy}")
+                p = prepare(placed(typed, output, run), base or Path(), parent, device, strict=strict)
 
 
 def _attempt(p: Prepared, stop: Stop, observer: Observer, began: float) -> Result:
@@ -136,25 +145,31 @@ def _attempt(p: Prepared, stop: Stop, observer: Observer, began: float) -> Resul
     if not p.directory.read_data_files():
         p.directory.write_data_files(p.data.files())
     state = State(**p.found.values["loop"]) if p.found else State.new()
+    guards = Guards(p.job.spec.training, len(p.rollbacks), observer.notice)
     with ExitStack() as stack:
         try:
-            session = _session(p, family, attempt, state, stop, observer, stack)
+            session = _session(p, family, attempt, state, stop, observer, guards, stack)
             ending = run_loop(session, state)
             session.writer.wait()
             for tracker in session.trackers:
                 tracker.close("Stopped" if ending.stopped else "Succeeded")
+        except RollBackError as error:
+            session.writer.wait()  # or it would commit what is about to be taken back
+            step = roll_back(p.directory, attempt, error)
+            attempt.end(f"RolledBack: {error.kind}: {error.what}; back to step {step}", state.step)
+            raise
         except FencedError as error:
             # The run is another attempt's now: nothing but this attempt's own file may be written.
             attempt.end(f"Fenced: {error.what}", state.step)
             raise
         except BaseException as error:
-            _fail(p, attempt, state, error)
+            _fail(p, attempt, state, error, guards)
             raise
     return _finish(p, attempt, session, state, ending, began)
 
 
-def _fail(p: Prepared, attempt: Attempt, state: State, error: BaseException) -> None:
-    reason = type(error).__name__.removesuffix("Error")
+def _fail(p: Prepared, attempt: Attempt, state: State, error: BaseException, guards: Guards) -> None:
+    reason = error.kind if isinstance(error, GuardError) else type(error).__name__.removesuffix("Error")
     message, remedy = (error.what, error.remedy) if isinstance(error, RaygenError) else (str(error), "")
     outcome = {
         "state": "Failed",
@@ -164,12 +179,29 @@ def _fail(p: Prepared, attempt: Attempt, state: State, error: BaseException) -> 
         "attempt": attempt.number,
         "step": state.step,
         "steps": p.steps,
+        "guards": _guard_records(p, guards),
     }
     # The output itself may be what failed; the first error is the one to show.
     with suppress(OutputError):
         attempt.end(f"{reason}: {message}", state.step)
         p.directory.write_outcome(outcome)
         write_report(Run.at(p.directory))
+
+
+def _guard_records(p: Prepared, guards: Guards) -> list[dict[str, Any]]:
+    """What guards did: every roll-back of the run, and what this attempt's found."""
+    back = [
+        {
+            "type": r["type"],
+            "action": "RollBack",
+            "step": r["since"],
+            "to": r["to"],
+            "message": r["message"],
+            "remedy": r["remedy"],
+        }
+        for r in p.rollbacks
+    ]
+    return back + [finding.document() for finding in guards.findings]
 
 
 def _finish(
@@ -187,6 +219,7 @@ def _finish(
         attempt=attempt.number,
         seconds=time.monotonic() - began,
         report=f"{p.directory.uri}/{REPORT}",
+        guards=tuple(_guard_records(p, session.guards)),
     )
     attempt.end(ending.reason, state.step)
     outcome = asdict(result)
@@ -204,10 +237,12 @@ def _session(
     state: State,
     stop: Stop,
     observer: Observer,
+    guards: Guards,
     stack: ExitStack,
 ) -> Session:
     workers = Alone()
-    updates = make_updates(family, p.job.spec.training, p.steps, workers)
+    training = p.job.spec.training
+    updates = make_updates(family, training, p.steps, workers, rate_factor(training, p.rollbacks))
     if p.found is not None:
         restore(family, updates, p.found)
     observer.started(
@@ -240,6 +275,7 @@ def _session(
         p.directory.metrics_writer(attempt),
         trackers,
         observer,
+        guards,
         steps=p.steps,
         units_per_step=p.job.spec.training.global_batch_size * p.data.units_per_sample,
         unit=p.data.unit,
@@ -253,6 +289,7 @@ def _session(
         workers=workers,
         data=p.data,
         device=p.device,
+        guards=guards,
         recorder=recorder,
         writer=writer,
         stop=stop,

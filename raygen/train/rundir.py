@@ -6,6 +6,7 @@
     checkpoints/step-00002000/    raygen.checkpoint
     samples/step-00002000/        what the model made
     data/                         what later attempts need of the data set: its tokenizer
+    rollbacks.json                how often guards sent the run back, why, and to which step
     outcome.json                  how the run ended
 
 A run has one writer at a time: the newest attempt. An older one that still lives finds out by
@@ -20,9 +21,7 @@ import math
 import os
 import re
 import socket
-import threading
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -30,15 +29,16 @@ from typing import Any
 
 from raygen.errors import FencedError, InputError, OutputError
 from raygen.storage import AlreadyExistsError, NotFoundError, Storage, check_key, step_folder, step_of
+from raygen.train.measurements import Line, Metrics, MetricsWriter, line_of, merge
 
 JOB = "job.json"
 OUTCOME = "outcome.json"
+ROLLBACKS = "rollbacks.json"
 REPORT = "report.html"
 
 _ATTEMPT = re.compile(r"attempts/(\d{3,})\.json", re.ASCII)
 _SEGMENT = re.compile(r"metrics/(\d{3,})-(\d{5,})\.jsonl", re.ASCII)
 _PROBE_BYTES = 1 << 16
-_NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 class RunDirectory:
@@ -97,6 +97,15 @@ class RunDirectory:
         """How the run ended, None if it has not; OutputError if outcome.json is damaged."""
         return self._read(OUTCOME)
 
+    def write_rollbacks(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Replaces rollbacks.json: how often the run went back, why, and to which step."""
+        self.storage.write(ROLLBACKS, _encode({"rollbacks": list(records)}))
+
+    def read_rollbacks(self) -> list[dict[str, Any]]:
+        """What `write_rollbacks` wrote, oldest first; OutputError if the file is damaged."""
+        document = self._read(ROLLBACKS)
+        return list(document["rollbacks"]) if document is not None else []
+
     def claim(self, resumed_from: int | None = None) -> Attempt:
         """Begins the next attempt; from here on, older ones are fenced off.
 
@@ -141,7 +150,7 @@ class RunDirectory:
         for attempt, _, key in sorted(segments):
             for index, text in enumerate(self.storage.read(key).splitlines(), start=1):
                 try:
-                    lines.append(_line(text, attempt))
+                    lines.append(line_of(text, attempt))
                 except (ValueError, KeyError, TypeError, AttributeError):
                     damaged.append(f"{key}, line {index}, is damaged and was left out.")
         return Metrics(tuple(merge(lines, self.attempts())), tuple(damaged))
@@ -263,25 +272,6 @@ class Attempt:
         self._storage.write(_attempt_key(self.number), _encode(asdict(record)))
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Measurements of one kind ("train", "evaluation") after `step` steps; `time` in Unix seconds."""
-
-    step: int
-    kind: str
-    attempt: int
-    time: float
-    values: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Metrics:
-    """The measurements of a run, by step, and a sentence for every line that was left out."""
-
-    lines: tuple[Line, ...]
-    damaged: tuple[str, ...] = ()
-
-
 @dataclass(frozen=True, slots=True, order=True)
 class SampleFile:
     """One file of samples: the step it was made after, its name, its key in the run."""
@@ -289,91 +279,6 @@ class SampleFile:
     step: int
     name: str
     key: str
-
-
-class MetricsWriter:
-    """Gathers measurements and writes them as one new segment per flush. Any thread may call it.
-
-    Args:
-        storage: The run's own folder.
-        attempt: The number of the attempt.
-        clock: Unix seconds.
-    """
-
-    def __init__(self, storage: Storage, attempt: int, clock: Callable[[], float] = time.time) -> None:
-        self._storage = storage
-        self._attempt = attempt
-        self._clock = clock
-        self._lines: list[bytes] = []
-        self._segment = 0
-        self._appending = threading.Lock()
-        self._flushing = threading.Lock()
-
-    def append(self, kind: str, step: int, values: Mapping[str, float]) -> None:
-        """Takes measurements; they are safe after the next flush."""
-        head = {"attempt": self._attempt, "step": step, "kind": kind, "time": self._clock()}
-        numbers = {name: _spelled(value) for name, value in values.items()}
-        line = json.dumps({**head, "values": numbers}, allow_nan=False).encode()
-        with self._appending:
-            self._lines.append(line)
-
-    def flush(self) -> None:
-        """Writes what has been gathered, if anything; keeps it for the next flush if that fails.
-
-        Raises:
-            OutputError: If the output cannot be written.
-        """
-        with self._flushing:
-            with self._appending:
-                lines = tuple(self._lines)
-            if not lines:
-                return
-            key = f"metrics/{self._attempt:03d}-{self._segment + 1:05d}.jsonl"
-            self._storage.write(key, b"\n".join(lines) + b"\n")
-            self._segment += 1
-            with self._appending:
-                del self._lines[: len(lines)]
-
-
-def merge(lines: Iterable[Line], attempts: Iterable[AttemptRecord]) -> list[Line]:
-    """One course out of the lines of all attempts, sorted by step and kind.
-
-    For each step and kind the newest attempt's line stays, of one attempt the last. An attempt that
-    resumed from step s has taken back everything that older attempts measured after s: those lines
-    go, even where it has not come so far again.
-    """
-    starts = {a.number: a.resumed_from for a in attempts if a.resumed_from is not None}
-    newest: dict[tuple[int, str], Line] = {}
-    for line in lines:
-        ends = (step for number, step in starts.items() if number > line.attempt)
-        if line.step <= min(ends, default=line.step):
-            held = newest.get((line.step, line.kind))
-            if held is None or held.attempt <= line.attempt:
-                newest[line.step, line.kind] = line
-    return [newest[place] for place in sorted(newest)]
-
-
-def _line(text: bytes, attempt: int) -> Line:
-    record = json.loads(text)
-    if record["attempt"] != attempt:
-        raise ValueError("the line is another attempt's")
-    values = {str(name): _number(value) for name, value in record["values"].items()}
-    return Line(int(record["step"]), str(record["kind"]), attempt, float(record["time"]), values)
-
-
-def _spelled(value: float) -> float | str:
-    """JSON has no NaN and no infinities: they become strings."""
-    if math.isfinite(value):
-        return value
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-
-
-def _number(value: object) -> float:
-    if isinstance(value, str):
-        return _NOT_FINITE[value]
-    if isinstance(value, int | float):
-        return value
-    raise TypeError(f"{value!r} is no number")
 
 
 def _attempt_key(number: int) -> str:

@@ -33,6 +33,7 @@ class NetworkUpdate:
         optimizer: Optimizer,
         steps: int,
         workers: Workers,
+        rate_factor: float = 1.0,
     ) -> None:
         self._training = training
         self._optimizer = optimizer
@@ -40,7 +41,10 @@ class NetworkUpdate:
         self._workers = workers
         self.parameters = dict(network.named_parameters())
         self.optimizers = make_optimizers(groups, optimizer)
-        self._peaks = [[group["lr"] for group in o.param_groups] for o in self.optimizers.values()]
+        self._factor = rate_factor
+        self._peaks = [
+            [group["lr"] * rate_factor for group in o.param_groups] for o in self.optimizers.values()
+        ]
         self._clip = training.gradient_clip_norm
         self.average = (
             {name: p.detach().clone() for name, p in self.parameters.items()} if training.ema else {}
@@ -53,7 +57,7 @@ class NetworkUpdate:
         for optimizer, peaks in zip(self.optimizers.values(), self._peaks, strict=True):
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * share
-        return self._optimizer.learning_rate * share
+        return self._optimizer.learning_rate * share * self._factor
 
     def backward(self, loss: Tensor) -> None:
         """Adds the gradients of a loss."""
@@ -107,9 +111,9 @@ class NetworkUpdate:
 
 
 def make_updates(
-    family: Family, training: Training, steps: int, workers: Workers
+    family: Family, training: Training, steps: int, workers: Workers, rate_factor: float = 1.0
 ) -> dict[str, NetworkUpdate]:
-    """One update for each of the family's networks."""
+    """One update for each of the family's networks; `rate_factor` multiplies all learning rates."""
     return {
         name: NetworkUpdate(
             network,
@@ -118,6 +122,7 @@ def make_updates(
             training.optimizer_of(name),
             steps,
             workers,
+            rate_factor,
         )
         for name, network in family.networks.items()
     }

@@ -14,8 +14,8 @@ import torch
 from raygen.checkpoint import steps as checkpoint_steps
 from raygen.errors import (
     CheckpointError,
-    DivergedError,
     FencedError,
+    GuardError,
     InputError,
     OutputError,
 )
@@ -231,11 +231,11 @@ def test_a_loss_that_is_no_number_ends_the_run_with_a_remedy(
         "loss",
         lambda self, batch: real(self, batch) * (math.nan if next(calls) == 8 else 1),
     )
-    with pytest.raises(DivergedError, match="at step 8"):
+    with pytest.raises(GuardError, match="at step 8"):
         train(base)
     assert checkpoint_steps(RunDirectory(open_storage(str(base / "runs")), "tiny").checkpoints) == [5]
     outcome = json.loads((base / "runs" / "tiny" / "outcome.json").read_text())
-    assert (outcome["state"], outcome["reason"]) == ("Failed", "Diverged")
+    assert (outcome["state"], outcome["reason"]) == ("Failed", "NonFiniteLoss")
     assert "learningRate" in outcome["remedy"]
     assert "Failed" in (base / "runs" / "tiny" / "report.html").read_text()
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from raygen.errors import FencedError, InputError, OutputError
 from raygen.storage import AlreadyExistsError, LocalStorage
-from raygen.train.rundir import AttemptRecord, Line, MetricsWriter, RunDirectory, merge
+from raygen.train.measurements import Line, MetricsWriter, merge
+from raygen.train.rundir import AttemptRecord, RunDirectory
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from raygen.data.images import ImageShape
-from raygen.errors import DataError, DivergedError, ExportError, InputError
+from raygen.errors import DataError, ExportError, GuardError, InputError
 from raygen.models.draws import Draws
 from raygen.models.protocol import Alone, SampleRequest
 from raygen.train.updates import make_updates
@@ -167,7 +167,7 @@ def test_a_discriminator_that_diverges_ends_the_run_with_a_remedy(image_base: Pa
         model__gan={**RESIDUAL, "loss": "Wasserstein"},
         training__optimizers__discriminator={"type": "SGD", "learningRate": 1000.0},
     )
-    with pytest.raises(DivergedError) as caught:
+    with pytest.raises(GuardError) as caught:
         train(image_base, document)
     assert "learningRate" in caught.value.remedy
 

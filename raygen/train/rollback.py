@@ -1,0 +1,69 @@
+"""Going back to a checkpoint from before a trouble.
+
+What was done is written to rollbacks.json before anything is deleted, so that a kill at any moment leaves a run
+that finishes going back when it is started again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from raygen.checkpoint import survey, verify
+from raygen.errors import CheckpointError, RollBackError
+from raygen.spec import Training
+from raygen.storage import step_folder
+from raygen.train.rundir import Attempt, RunDirectory
+
+
+def roll_back(directory: RunDirectory, attempt: Attempt, error: RollBackError) -> int:
+    """Decides on the checkpoint to go back to, writes it down, and deletes those after it.
+
+    Args:
+        directory: The run.
+        attempt: The one that got into trouble.
+        error: Since when.
+
+    Returns:
+        The checkpoint's step; 0 goes back to the initial weights.
+    """
+    good = 0
+    for folder in sorted(survey(directory.checkpoints), key=lambda one: one.step, reverse=True):
+        if folder.complete and folder.step < error.since and _verifies(directory, folder.step):
+            good = folder.step
+            break
+    record = {
+        "type": error.kind,
+        "message": error.what,
+        "remedy": error.remedy,
+        "since": error.since,
+        "to": good,
+        "attempt": attempt.number,
+    }
+    attempt.check()
+    directory.write_rollbacks([*directory.read_rollbacks(), record])
+    discard(directory)
+    return good
+
+
+def discard(directory: RunDirectory) -> None:
+    """Deletes the checkpoints that a roll-back has taken back, if there are some left."""
+    records = directory.read_rollbacks()
+    if not records:
+        return
+    newest = records[-1]
+    for folder in survey(directory.checkpoints):
+        if folder.step > newest["to"] and folder.attempt <= newest["attempt"]:
+            directory.checkpoints.delete_prefix(step_folder(folder.step))
+
+
+def rate_factor(training: Training, records: list[dict[str, Any]]) -> float:
+    """Factor of the learning rates after these roll-backs."""
+    return float(training.roll_back.learning_rate_factor ** len(records))
+
+
+def _verifies(directory: RunDirectory, step: int) -> bool:
+    try:
+        verify(directory.checkpoints, step)
+    except CheckpointError:
+        return False
+    return True
