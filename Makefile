@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt
 VENV_PACKAGE := $(notdir $(PYTHON))-venv
-EVERYTHING := train,dev
+EVERYTHING := train,ray,dev
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo quick test check bench constraints generate clean
@@ -37,8 +37,9 @@ check: $(VENV)/installed-dev ## lint, format, types, import contracts, generated
 generate: $(VENV)/installed-dev ## write the generated files
 	$(BIN)/python tools/generate.py
 
-bench: $(VENV)/installed-dev ## measure speed, quality and recovery; NANOGPT=folder measures that peer too
-	$(BIN)/python benchmarks/run.py $(if $(NANOGPT),--nanogpt $(NANOGPT),--without-nanogpt)
+bench: $(VENV)/installed-dev ## measure speed, quality and recovery; NANOGPT=folder, PYTORCH_EXAMPLES=folder: those peers too
+	$(BIN)/python benchmarks/run.py $(if $(NANOGPT),--nanogpt $(NANOGPT),--without-nanogpt) \
+		$(if $(PYTORCH_EXAMPLES),--pytorch-examples $(PYTORCH_EXAMPLES),--without-pytorch-examples)
 
 constraints: $(VENV)/installed-dev ## resolve the newest versions into constraints.txt
 	$(BIN)/python tools/constraints.py

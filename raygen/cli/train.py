@@ -29,6 +29,8 @@ def run(args: argparse.Namespace) -> int:
             device=args.device,
             strict=args.strict,
             dry_run=args.dry_run,
+            distributed=True if args.distributed else None,
+            cores=args.cores,
             observer=display,
         )
     print_result(args, asdict(result), _text(result))

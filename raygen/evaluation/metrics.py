@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -86,6 +86,7 @@ def evaluate(
     metrics: Iterable[Metric],
     *,
     go_on: Callable[[], bool],
+    gather: Callable[[Mapping[str, Any]], list[Mapping[str, Any]]] = lambda own: [own],
 ) -> dict[str, float] | None:
     """Measures a model on validation batches.
 
@@ -94,6 +95,7 @@ def evaluate(
         batches: The whole validation split, on the device, with random numbers for its samples.
         metrics: What to measure.
         go_on: Asked before every batch; False gives up.
+        gather: The sums of all workers, given this one's, as JSON values.
 
     Returns:
         Metric name -> value, and <name>_standard_error where there is one; None if it gave up.
@@ -108,6 +110,7 @@ def evaluate(
             network.train(modes[name])
     if sums is None:
         return None
+    sums = _added(gather({name: value.tolist() for name, value in sums.items()}))
     values = {}
     for metric in metrics:
         formula = FORMULAS[metric.type]
@@ -127,6 +130,15 @@ def _sums(family: Family, batches: Iterable[tuple[Batch, Draws]], go_on: Callabl
             parts.setdefault(name, []).append(value)
     # Added up in float64 on the CPU: some devices have none, and float32 would lose digits over many batches.
     return {name: torch.stack(values).cpu().double().sum(dim=0).numpy() for name, values in parts.items()}
+
+
+def _added(parts: list[Mapping[str, Any]]) -> Sums:
+    """Sums over all workers; one that had no batch has none."""
+    total: dict[str, NDArray[np.float64]] = {}
+    for part in parts:
+        for name, value in part.items():
+            total[name] = total.get(name, np.zeros(())) + np.asarray(value, dtype=np.float64)
+    return total
 
 
 def _exp(value: float) -> float:

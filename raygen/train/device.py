@@ -52,8 +52,13 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def fit(job: TrainingJob, device: torch.device) -> tuple[TrainingJob, list[str]]:
-    """Fits the scale of a job to one worker on this machine.
+def fit(job: TrainingJob, device: torch.device, cores: int) -> tuple[TrainingJob, list[str]]:
+    """Fits the scale of a job to this machine.
+
+    Args:
+        job: The job.
+        device: Where it trains.
+        cores: That may be used.
 
     Returns:
         The job that runs here, and one sentence for every change.
@@ -61,21 +66,25 @@ def fit(job: TrainingJob, device: torch.device) -> tuple[TrainingJob, list[str]]
     scale = job.spec.scale
     changes: dict[str, int] = {}
     notes: list[str] = []
-    if scale.workers != 1:
-        changes["workers"] = 1
-        notes.append(
-            f"scale.workers: {scale.workers} -> 1; this machine runs one worker"
-            " (batches, order and noise do not depend on it)"
-        )
-    gpus = 1 if device.type == "cuda" else 0
-    if scale.gpus_per_worker > gpus:
-        changes["gpus_per_worker"] = gpus
-        notes.append(f"scale.gpusPerWorker: {scale.gpus_per_worker} -> {gpus}; the device is {device.type}")
-    cores = available_cores()
     if scale.cpus_per_worker is not None and scale.cpus_per_worker > cores:
         changes["cpus_per_worker"] = cores
+        notes.append(f"scale.cpusPerWorker: {scale.cpus_per_worker} -> {cores}; there are {cores} cores")
+    there = torch.cuda.device_count() if device.type == "cuda" else 0
+    if scale.gpus_per_worker > there:
+        changes["gpus_per_worker"] = there
+        notes.append(f"scale.gpusPerWorker: {scale.gpus_per_worker} -> {there}; the device is {device.type}")
+    gpus = changes.get("gpus_per_worker", scale.gpus_per_worker)
+    workers = cores // changes.get("cpus_per_worker", scale.cpus_per_worker or 1)
+    if device.type == "cuda":
+        workers = min(workers, there // max(gpus, 1))
+    elif device.type == "mps":
+        workers = 1
+    workers = max(min(workers, scale.workers), 1)
+    if workers < scale.workers:
+        changes["workers"] = workers
         notes.append(
-            f"scale.cpusPerWorker: {scale.cpus_per_worker} -> {cores}; this machine has {cores} cores"
+            f"scale.workers: {scale.workers} -> {workers}; more do not fit on {device.type} with {cores} cores"
+            " (batches, order and noise do not depend on it)"
         )
     if not changes:
         return job, []

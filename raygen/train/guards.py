@@ -58,10 +58,13 @@ class Finding:
     message: str
     remedy: str
 
+    def record(self) -> dict[str, Any]:
+        """All fields as JSON values."""
+        return asdict(self) if math.isfinite(self.value) else asdict(self) | {"value": None}
+
     def document(self) -> dict[str, Any]:
         """As JSON values."""
-        values = {key: value for key, value in asdict(self).items() if key != "since"}
-        return values if math.isfinite(self.value) else values | {"value": None}
+        return {key: value for key, value in self.record().items() if key != "since"}
 
 
 class Watch:

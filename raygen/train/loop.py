@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from raygen.models.draws import Draws
 from raygen.models.protocol import Batch, Family, MicroBatch, Sample, SampleRequest, Workers
 from raygen.spec import Samples, TrainingJob
 from raygen.train.events import Observer
+from raygen.train.group import Agreement
 from raygen.train.guards import Guards
 from raygen.train.recorder import Recorder
 from raygen.train.state import averaged, capture
@@ -87,16 +88,24 @@ class Session:
     family: Family
     updates: dict[str, NetworkUpdate]
     workers: Workers
+    agreement: Agreement
     data: Data
     device: torch.device
     guards: Guards
     recorder: Recorder
-    writer: Writer
+    writer: Writer | None
     stop: Stop
     observer: Observer
     trackers: list[Tracker]
     keep_samples: Callable[[int, list[Sample]], None]
     clock: Callable[[], float] = time.monotonic
+
+    def close(self, state: Literal["Succeeded", "Stopped"]) -> None:
+        """Waits for the last checkpoint, and tells the trackers how the run ended."""
+        if self.writer is not None:
+            self.writer.wait()
+        for tracker in self.trackers:
+            tracker.close(state)
 
 
 @dataclass(frozen=True)
@@ -120,6 +129,8 @@ def run_loop(s: Session, state: State) -> Ending:
     ending = Ending("Completed")
     while state.step < s.steps:
         step = state.step + 1
+        every = s.job.spec.checkpoint.every_seconds or float("inf")
+        overdue = s.agreement.begin(step, s.clock() - saved_at >= every)
         if s.stop.requested:
             ending = Ending(s.stop.reason or "", stopped=True)
             break
@@ -131,7 +142,6 @@ def run_loop(s: Session, state: State) -> Ending:
         s.recorder.step(step, scalars, rates)
         better = _evaluate(s, state) if _due(step, s.job.spec.evaluation.every_steps, s.steps) else False
         _sample(s, step)
-        overdue = s.clock() - saved_at >= (s.job.spec.checkpoint.every_seconds or float("inf"))
         if better or overdue or _due(step, s.job.spec.checkpoint.every_steps, s.steps):
             save(s, state)
             saved_at = s.clock()
@@ -161,16 +171,19 @@ def micro_batches(
     return parts
 
 
-def validation_batches(job: TrainingJob, data: Data, device: torch.device) -> Iterator[tuple[Batch, Draws]]:
-    """The whole validation split on the device, with the random numbers of its samples."""
+def validation_batches(
+    job: TrainingJob, data: Data, device: torch.device, workers: Workers
+) -> Iterator[tuple[Batch, Draws]]:
+    """This worker's batches of the validation split on the device, with the random numbers of their samples."""
     training = job.spec.training
     size = max(training.micro_batch_size or training.global_batch_size, 64)
     first = 0
-    for arrays in data.validation_batches(size):
+    for number, arrays in enumerate(data.validation_batches(size)):
         count = len(next(iter(arrays.values())))
         places = range(first, first + count)
-        yield to_device(arrays, device), Draws((training.seed, VALIDATION), places, device)
         first += count
+        if number % workers.count == workers.rank:
+            yield to_device(arrays, device), Draws((training.seed, VALIDATION), places, device)
 
 
 def to_device(arrays: Arrays, device: torch.device) -> Batch:
@@ -192,8 +205,9 @@ def save(s: Session, state: State) -> None:
     s.recorder.flush()
     keep = s.job.spec.checkpoint.keep_best
     metric = state.metrics[keep.metric] if keep is not None and state.measured == state.step else None
-    tensors, values = capture(s.family, s.updates)
-    s.writer.save(state.step, tensors, {"loop": state.values(), "optimizers": values}, metric=metric)
+    if s.writer is not None:
+        tensors, values = capture(s.family, s.updates)
+        s.writer.save(state.step, tensors, {"loop": state.values(), "optimizers": values}, metric=metric)
     s.recorder.saved = state.step
     s.observer.saved(state.step)
 
@@ -208,9 +222,11 @@ def _evaluate(s: Session, state: State) -> bool:
     if not spec.metrics:
         return False
     s.recorder.flush()
-    batches = validation_batches(s.job, s.data, s.device)
+    batches = validation_batches(s.job, s.data, s.device, s.workers)
     with averaged(s.updates):
-        values = evaluate(s.family, batches, spec.metrics, go_on=lambda: not s.stop.requested)
+        values = evaluate(
+            s.family, batches, spec.metrics, go_on=lambda: not s.stop.requested, gather=s.agreement.gather
+        )
     s.recorder.paused()
     if values is None:
         return False

@@ -52,15 +52,18 @@ class MetricsWriter:
     Args:
         storage: The run's own folder.
         attempt: The number of the attempt.
+        segment: The newest segment that the attempt has already.
         clock: Unix seconds.
     """
 
-    def __init__(self, storage: Storage, attempt: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, storage: Storage, attempt: int, segment: int = 0, clock: Callable[[], float] = time.time
+    ) -> None:
         self._storage = storage
         self._attempt = attempt
         self._clock = clock
         self._lines: list[bytes] = []
-        self._segment = 0
+        self._segment = segment
         self._appending = threading.Lock()
         self._flushing = threading.Lock()
 
@@ -88,6 +91,16 @@ class MetricsWriter:
             self._segment += 1
             with self._appending:
                 del self._lines[: len(lines)]
+
+
+class NoMeasurements:
+    """Takes measurements that another worker writes."""
+
+    def append(self, kind: str, step: int, values: Mapping[str, float]) -> None:
+        """Does nothing."""
+
+    def flush(self) -> None:
+        """Does nothing."""
 
 
 def merge(lines: Iterable[Line], attempts: Iterable[Resumed]) -> list[Line]:

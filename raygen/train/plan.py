@@ -22,7 +22,7 @@ from raygen.train.code import install_code
 from raygen.train.device import choose_device, device_name, fit
 from raygen.train.loop import micro_batches, to_device
 from raygen.train.prepare import count_steps
-from raygen.train.run import count_parameters
+from raygen.train.session import count_parameters
 from raygen.train.updates import NetworkUpdate, make_updates
 
 PROBE_STEPS = 20
@@ -82,7 +82,7 @@ def estimate(job: TrainingJob, base: Path, device: str = "auto") -> Estimate:
         InputError: job or data are wrong.
     """
     chosen = choose_device(device)
-    fitted, _ = fit(resolve(job), chosen)
+    fitted, _ = fit(resolve(job), chosen, 1)
     training = fitted.spec.training
     install_code(fitted, base)
     data = open_data(fitted, base, {})

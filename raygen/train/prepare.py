@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,9 @@ class Prepared:
     start: Loaded | None
     new: bool
     rollbacks: list[dict[str, Any]]
+    storage: str
+    distributed: bool
+    cores: int
 
 
 def placed(job: TrainingJob, output: str | None, run: str | None) -> TrainingJob:
@@ -54,7 +58,16 @@ def _with_output(job: TrainingJob, output: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-def prepare(job: TrainingJob, base: Path, parent: str | None, device_name: str, *, strict: bool) -> Prepared:
+def prepare(
+    job: TrainingJob,
+    base: Path,
+    parent: str | None,
+    device_name: str,
+    *,
+    strict: bool,
+    distributed: bool | None = None,
+    cores: int = 1,
+) -> Prepared:
     """Everything up to the first write, and up to the first step of training.
 
     Raises:
@@ -63,7 +76,10 @@ def prepare(job: TrainingJob, base: Path, parent: str | None, device_name: str, 
     base = base.resolve()
     device = choose_device(device_name)
     resolved = resolve(job)
-    fitted, notices = fit(resolved, device)
+    on_cluster = "RAY_ADDRESS" in os.environ
+    fitted, notices = (resolved, []) if on_cluster else fit(resolved, device, cores)
+    if distributed is None:
+        distributed = on_cluster or fitted.spec.scale.workers > 1
     if strict and notices:
         raise InputError(
             "the job's scale does not fit this machine: " + "; ".join(notices),
@@ -118,6 +134,9 @@ def prepare(job: TrainingJob, base: Path, parent: str | None, device_name: str, 
         start,
         existing is None,
         rollbacks,
+        output.uri,
+        distributed,
+        cores,
     )
 
 

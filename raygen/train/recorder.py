@@ -16,7 +16,7 @@ from torch import Tensor
 
 from raygen.train.events import Observer, Progress
 from raygen.train.guards import Guards
-from raygen.train.measurements import MetricsWriter
+from raygen.train.measurements import MetricsWriter, NoMeasurements
 from raygen.train.trackers import Tracker
 
 READ_EVERY = 10
@@ -40,7 +40,7 @@ class Recorder:
 
     def __init__(
         self,
-        writer: MetricsWriter,
+        writer: MetricsWriter | NoMeasurements,
         trackers: Sequence[Tracker],
         observer: Observer,
         guards: Guards,

@@ -7,31 +7,27 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from raygen.checkpoint import Writer
 from raygen.errors import FencedError, GuardError, OutputError, RaygenError, RollBackError
-from raygen.evaluation.metrics import metric_direction
 from raygen.jobfile import load
-from raygen.models.protocol import Alone, Family, Sample
+from raygen.models.protocol import Alone, Family
 from raygen.models.registry import build_family
 from raygen.spec import TrainingJob, parse
-from raygen.train.device import device_name, should_compile
-from raygen.train.events import Observer, Plan, Silent
-from raygen.train.guards import Guards
-from raygen.train.loop import Ending, Session, State, run_loop
+from raygen.train.device import available_cores
+from raygen.train.events import Observer, Silent
+from raygen.train.group import OwnDecisions
+from raygen.train.guards import Finding, Guards
+from raygen.train.loop import Ending, State, run_loop
 from raygen.train.prepare import Prepared, placed, prepare
-from raygen.train.recorder import Recorder
 from raygen.train.report import write_report
-from raygen.train.rollback import rate_factor, roll_back
-from raygen.train.rundir import REPORT, Attempt, RunDirectory
-from raygen.train.runs import Run, write_samples
-from raygen.train.state import restore, restore_weights
+from raygen.train.rollback import roll_back
+from raygen.train.rundir import REPORT, Attempt
+from raygen.train.runs import Run
+from raygen.train.session import count_parameters, open_session
+from raygen.train.state import restore_weights
 from raygen.train.stop import Stop
-from raygen.train.trackers import Tracker, open_trackers
-from raygen.train.updates import make_updates
 
 EXIT_CODES = {"Succeeded": 0, "Stopped": 3, "DryRun": 0}
 
@@ -84,6 +80,8 @@ def train(
     device: str = "auto",
     strict: bool = False,
     dry_run: bool = False,
+    distributed: bool | None = None,
+    cores: int | None = None,
     observer: Observer | None = None,
 ) -> Result:
     """Trains a job on this machine. A run that exists goes on from its newest checkpoint that verifies.
@@ -100,6 +98,8 @@ def train(
         device: `cuda`, `mps`, `cpu`, or `auto` for the first of these that is there.
         strict: Refuse a job whose scale does not fit this machine, instead of fitting it.
         dry_run: Look at everything that may be wrong, but do not train.
+        distributed: Train on Ray's workers. Default: if there are several of them, or RAY_ADDRESS names a cluster.
+        cores: Of this machine to use. Default: all that this process may.
         observer: Takes events while the run goes on.
 
     Raises:
@@ -114,8 +114,20 @@ def train(
         job, base = loaded.job, base or loaded.path.parent
     typed = job if isinstance(job, TrainingJob) else parse(job)
     stop = Stop()
+
+    def ready() -> Prepared:
+        return prepare(
+            placed(typed, output, run),
+            base or Path(),
+            parent,
+            device,
+            strict=strict,
+            distributed=distributed,
+            cores=cores or available_cores(),
+        )
+
     with stop.on_signals():
-        p = prepare(placed(typed, output, run), base or Path(), parent, device, strict=strict)
+        p = ready()
         for notice in p.notices:
             observer.notice(notice)
         if dry_run:
@@ -128,7 +140,7 @@ def train(
                 return _attempt(p, stop, observer, began)
             except RollBackError as error:
                 observer.notice(f"{error.kind}: {error.what}; going back. {error.remedy}")
-                p = prepare(placed(typed, output, run), base or Path(), parent, device, strict=strict)
+                p = ready()
 
 
 def _attempt(p: Prepared, stop: Stop, observer: Observer, began: float) -> Result:
@@ -146,26 +158,91 @@ def _attempt(p: Prepared, stop: Stop, observer: Observer, began: float) -> Resul
         p.directory.write_data_files(p.data.files())
     state = State(**p.found.values["loop"]) if p.found else State.new()
     guards = Guards(p.job.spec.training, len(p.rollbacks), observer.notice)
+    try:
+        trained = (
+            _distributed(p, attempt, stop, observer)
+            if p.distributed
+            else _alone(p, family, attempt, state, stop, observer, guards)
+        )
+    except RollBackError as error:
+        step = roll_back(p.directory, attempt, error)
+        attempt.end(f"RolledBack: {error.kind}: {error.what}; back to step {step}", state.step)
+        raise
+    except FencedError as error:
+        # The run is another attempt's now: nothing but this attempt's own file may be written.
+        attempt.end(f"Fenced: {error.what}", state.step)
+        raise
+    except BaseException as error:
+        _fail(p, attempt, state, error, guards)
+        raise
+    return _finish(p, attempt, trained, began)
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """What a loop leaves, on whatever workers it ran."""
+
+    ending: Ending
+    state: State
+    loss: float
+    findings: list[Finding]
+
+
+def _alone(
+    p: Prepared,
+    family: Family,
+    attempt: Attempt,
+    state: State,
+    stop: Stop,
+    observer: Observer,
+    guards: Guards,
+) -> _Trained:
     with ExitStack() as stack:
-        try:
-            session = _session(p, family, attempt, state, stop, observer, guards, stack)
-            ending = run_loop(session, state)
-            session.writer.wait()
-            for tracker in session.trackers:
-                tracker.close("Stopped" if ending.stopped else "Succeeded")
-        except RollBackError as error:
-            session.writer.wait()  # or it would commit what is about to be taken back
-            step = roll_back(p.directory, attempt, error)
-            attempt.end(f"RolledBack: {error.kind}: {error.what}; back to step {step}", state.step)
-            raise
-        except FencedError as error:
-            # The run is another attempt's now: nothing but this attempt's own file may be written.
-            attempt.end(f"Fenced: {error.what}", state.step)
-            raise
-        except BaseException as error:
-            _fail(p, attempt, state, error, guards)
-            raise
-    return _finish(p, attempt, session, state, ending, began)
+        session = open_session(
+            p.job,
+            p.directory,
+            attempt,
+            family,
+            p.data,
+            p.device,
+            state,
+            p.found,
+            steps=p.steps,
+            rollbacks=p.rollbacks,
+            stop=stop,
+            observer=observer,
+            guards=guards,
+            workers=Alone(),
+            agreement=OwnDecisions(),
+            stack=stack,
+        )
+        ending = run_loop(session, state)
+        session.close("Stopped" if ending.stopped else "Succeeded")
+    return _Trained(ending, state, session.recorder.loss, guards.findings)
+
+
+def _distributed(p: Prepared, attempt: Attempt, stop: Stop, observer: Observer) -> _Trained:
+    """Trains on Ray's workers, which read job, data and checkpoints by themselves."""
+    from raygen.train.launch import launch
+
+    task = {
+        "job": p.job.model_dump(mode="json", exclude_none=True),
+        "base": p.document["base"],
+        "storage": p.storage,
+        "run": p.directory.name,
+        "attempt": asdict(attempt.record),
+        "fingerprint": p.data.fingerprint,
+        "steps": p.steps,
+        "parent": p.document["parent"],
+        "rollbacks": p.rollbacks,
+    }
+    result = launch(p.job.spec.scale, task, p.cores, stop, observer)
+    findings = [
+        Finding(**{**record, "value": math.nan if record["value"] is None else record["value"]})
+        for record in result["findings"]
+    ]
+    ending = Ending(result["reason"], stopped=result["stopped"])
+    return _Trained(ending, State(**result["state"]), result["loss"], findings)
 
 
 def _fail(p: Prepared, attempt: Attempt, state: State, error: BaseException, guards: Guards) -> None:
@@ -179,7 +256,7 @@ def _fail(p: Prepared, attempt: Attempt, state: State, error: BaseException, gua
         "attempt": attempt.number,
         "step": state.step,
         "steps": p.steps,
-        "guards": _guard_records(p, guards),
+        "guards": _guard_records(p, guards.findings),
     }
     # The output itself may be what failed; the first error is the one to show.
     with suppress(OutputError):
@@ -188,7 +265,7 @@ def _fail(p: Prepared, attempt: Attempt, state: State, error: BaseException, gua
         write_report(Run.at(p.directory))
 
 
-def _guard_records(p: Prepared, guards: Guards) -> list[dict[str, Any]]:
+def _guard_records(p: Prepared, findings: Sequence[Finding]) -> list[dict[str, Any]]:
     """What guards did: every roll-back of the run, and what this attempt's found."""
     back = [
         {
@@ -201,25 +278,24 @@ def _guard_records(p: Prepared, guards: Guards) -> list[dict[str, Any]]:
         }
         for r in p.rollbacks
     ]
-    return back + [finding.document() for finding in guards.findings]
+    return back + [finding.document() for finding in findings]
 
 
-def _finish(
-    p: Prepared, attempt: Attempt, session: Session, state: State, ending: Ending, began: float
-) -> Result:
+def _finish(p: Prepared, attempt: Attempt, trained: _Trained, began: float) -> Result:
+    ending, state = trained.ending, trained.state
     result = Result(
         state="Stopped" if ending.stopped else "Succeeded",
         reason=ending.reason,
         run=p.directory.uri,
         step=state.step,
         steps=p.steps,
-        loss=session.recorder.loss,
+        loss=trained.loss,
         metrics=state.metrics,
         best=state.best,
         attempt=attempt.number,
         seconds=time.monotonic() - began,
         report=f"{p.directory.uri}/{REPORT}",
-        guards=tuple(_guard_records(p, session.guards)),
+        guards=tuple(_guard_records(p, trained.findings)),
     )
     attempt.end(ending.reason, state.step)
     outcome = asdict(result)
@@ -228,90 +304,6 @@ def _finish(
     p.directory.write_outcome(outcome)
     write_report(Run.at(p.directory))
     return result
-
-
-def _session(
-    p: Prepared,
-    family: Family,
-    attempt: Attempt,
-    state: State,
-    stop: Stop,
-    observer: Observer,
-    guards: Guards,
-    stack: ExitStack,
-) -> Session:
-    workers = Alone()
-    training = p.job.spec.training
-    updates = make_updates(family, training, p.steps, workers, rate_factor(training, p.rollbacks))
-    if p.found is not None:
-        restore(family, updates, p.found)
-    observer.started(
-        Plan(
-            run=p.directory.uri,
-            attempt=attempt.number,
-            parameters=count_parameters(family),
-            device=device_name(p.device),
-            first_step=state.step + 1,
-            steps=p.steps,
-        )
-    )
-    if should_compile(p.job.spec.training.compile, p.device):
-        for network in family.networks.values():
-            network.compile()
-    trackers = open_trackers(p.job, p.directory, state.step, observer.notice)
-    for tracker in trackers:
-        stack.callback(tracker.close)
-    keep = p.job.spec.checkpoint.keep_best
-    writer = stack.enter_context(
-        Writer(
-            p.directory.checkpoints,
-            attempt=attempt.number,
-            keep=p.job.spec.checkpoint.keep,
-            best=None if keep is None else metric_direction(p.job, keep.metric),
-            before_commit=attempt.check,
-        )
-    )
-    recorder = Recorder(
-        p.directory.metrics_writer(attempt),
-        trackers,
-        observer,
-        guards,
-        steps=p.steps,
-        units_per_step=p.job.spec.training.global_batch_size * p.data.units_per_sample,
-        unit=p.data.unit,
-    )
-
-    return Session(
-        job=p.job,
-        steps=p.steps,
-        family=family,
-        updates=updates,
-        workers=workers,
-        data=p.data,
-        device=p.device,
-        guards=guards,
-        recorder=recorder,
-        writer=writer,
-        stop=stop,
-        observer=observer,
-        trackers=trackers,
-        keep_samples=partial(_keep_samples, p.directory, trackers),
-    )
-
-
-def _keep_samples(directory: RunDirectory, trackers: list[Tracker], step: int, samples: list[Sample]) -> None:
-    write_samples(directory, step, samples)
-    for number, sample in enumerate(samples):
-        for tracker in trackers:
-            if sample.text is not None:
-                tracker.text(step, f"sample/{number}", sample.prompt + sample.text)
-            if sample.png is not None:
-                tracker.image(step, f"sample/{number}", sample.png)
-
-
-def count_parameters(family: Family) -> int:
-    """Trained parameters of all networks."""
-    return sum(p.numel() for network in family.networks.values() for p in network.parameters())
 
 
 def _dry(p: Prepared, began: float) -> Result:

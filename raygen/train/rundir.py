@@ -138,8 +138,10 @@ class RunDirectory:
         return [self._attempt(number) for number in sorted(self._numbers())]
 
     def metrics_writer(self, attempt: Attempt) -> MetricsWriter:
-        """A writer of the attempt's measurements."""
-        return MetricsWriter(self.storage, attempt.number)
+        """A writer of the attempt's measurements, after those that the attempt has already."""
+        found = (_SEGMENT.fullmatch(entry.key) for entry in self.storage.list("metrics/"))
+        own = [int(match[2]) for match in found if match and int(match[1]) == attempt.number]
+        return MetricsWriter(self.storage, attempt.number, max(own, default=0))
 
     def read_metrics(self) -> Metrics:
         """All measurements of the run as one course; see `merge`."""

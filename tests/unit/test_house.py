@@ -47,7 +47,7 @@ THIRD_PARTY = {
     "data": {"PIL", "numpy", "psutil", "pyarrow", "tokenizers"},
     "models": {"PIL", "numpy", "torch"},
     "evaluation": {"jinja2", "markupsafe", "numpy", "torch"},
-    "train": {"PIL", "mlflow", "numpy", "psutil", "safetensors", "tensorboardX", "torch", "wandb"},
+    "train": {"PIL", "mlflow", "numpy", "psutil", "ray", "safetensors", "tensorboardX", "torch", "wandb"},
     "cli": {"rich", "shtab"},
     "__init__": set(),
     "__main__": set(),

@@ -280,7 +280,7 @@ def test_only_damaged_checkpoints_are_an_error_and_nothing_is_lost(base: Path) -
 def test_more_workers_are_fitted_to_this_machine_or_refused(base: Path) -> None:
     document = job_document(scale={"workers": 2, "gpusPerWorker": 1})
     watcher = Watcher()
-    train(base, document, observer=watcher)
+    train(base, document, observer=watcher, cores=1)
     assert any("scale.workers: 2 -> 1" in notice for notice in watcher.notices)
     train(base, run="one")
     assert losses(base) == losses(base, "one")

@@ -1,0 +1,201 @@
+"""Starts Ray Train workers for a run, and stays with them until they end.
+
+Everything that Ray leaves behind lies in one temporary folder, which is deleted with it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from datetime import timedelta
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from raygen.errors import InputError, MissingExtraError, RunError
+from raygen.spec import Scale
+from raygen.train.events import Observer
+from raygen.train.group import TCPStore
+from raygen.train.remote import RESULT, STOP, Inbox, error_of
+from raygen.train.stop import Stop
+from raygen.train.worker import STORE_TIMEOUT_S, Task, work
+
+WORKER_FAILURES = 8
+"""How often lost workers are started anew in one attempt."""
+CONTROLLER_FAILURES = 3
+"""How often starting workers may fail or time out; without a limit Ray tries for ever."""
+POLL_S = 0.2
+LEAVE_S = 10.0
+"""How long Ray has to end after the result is known."""
+
+SETTINGS = {
+    "RAY_TRAIN_V2_ENABLED": "1",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+"""Ray's environment; what the user has set stays."""
+
+
+def cores_of(scale: Scale, cores: int) -> int:
+    """Cores that each worker books."""
+    return scale.cpus_per_worker or max(cores // scale.workers, 1)
+
+
+def launch(scale: Scale, task: dict[str, Any], cores: int, stop: Stop, observer: Observer) -> dict[str, Any]:
+    """Trains on Ray; blocks until the run has ended.
+
+    Args:
+        scale: Workers and what each gets.
+        task: `worker.Task` without host, port and threads.
+        cores: Of this machine that Ray may book, where there is no cluster (RAY_ADDRESS).
+        stop: Asks to stop.
+        observer: Takes rank 0's events.
+
+    Returns:
+        What `worker.work` gives.
+
+    Raises:
+        InputError: the workers do not fit.
+        MissingExtraError: Ray is not installed.
+        RunError: workers were lost too often, or could not be started.
+    """
+    if find_spec("ray") is None:
+        raise MissingExtraError("ray", "ray")
+    cpus = cores_of(scale, cores)
+    # Ray takes SIGTERM for itself when it starts, so ours is set once more.
+    with _ray(scale.workers * cpus, cores) as (ray, folder, host), stop.on_signals():
+        _check_fits(ray, scale, cpus)
+        store = TCPStore(
+            host, 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=STORE_TIMEOUT_S)
+        )
+        config = Task(**task, host=host, port=store.port, threads=cpus)
+        trainer = _trainer(scale, cpus, config, folder)
+        return _attend(trainer, store, stop, observer)
+
+
+def _trainer(scale: Scale, cpus: int, task: Task, folder: Path) -> Any:
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    gpu = scale.gpus_per_worker > 0
+    return TorchTrainer(
+        work,
+        train_loop_config=vars(task),
+        scaling_config=ScalingConfig(
+            num_workers=scale.workers,
+            use_gpu=gpu,
+            resources_per_worker={"CPU": cpus} | ({"GPU": scale.gpus_per_worker} if gpu else {}),
+        ),
+        run_config=RunConfig(
+            name=task.run,
+            storage_path=str(folder),
+            failure_config=FailureConfig(  # type: ignore[call-arg]
+                max_failures=WORKER_FAILURES, controller_failure_limit=CONTROLLER_FAILURES
+            ),
+        ),
+        torch_config=TorchConfig(backend="nccl" if gpu and torch.cuda.is_available() else "gloo"),
+    )
+
+
+def _attend(trainer: Any, store: TCPStore, stop: Stop, observer: Observer) -> dict[str, Any]:
+    """Runs the trainer in a thread, since its signal handlers would replace ours in the main one."""
+    failures: list[BaseException] = []
+
+    def fit() -> None:
+        try:
+            trainer.fit()
+        except Exception as error:  # noqa: BLE001 (Ray's own tree of errors, told below)
+            failures.append(error)
+
+    thread = threading.Thread(target=fit, name="ray-train", daemon=True)
+    inbox = Inbox(store, observer)
+    thread.start()
+    told = False
+    while thread.is_alive():
+        thread.join(POLL_S)
+        inbox.deliver()
+        if stop.requested and not told:
+            store.set(STOP, stop.reason or "")
+            told = True
+        if store.check([RESULT]):
+            # Those that wait for a worker that has given up would wait in vain.
+            thread.join(LEAVE_S)
+            break
+    inbox.deliver()
+    if not store.check([RESULT]):
+        raise RunError(
+            f"the workers were lost: {_first_line(failures)}",
+            where="Ray Train",
+            remedy="Look for a worker that was killed, by lack of memory for example; the same command goes on"
+            " from the newest checkpoint.",
+        )
+    result: dict[str, Any] = json.loads(store.get(RESULT))
+    if "error" in result:
+        raise error_of(result)
+    return result
+
+
+def _first_line(failures: list[BaseException]) -> str:
+    lines = [line for error in failures for line in str(error).splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "Ray gives no reason"
+
+
+def _check_fits(ray: Any, scale: Scale, cpus: int) -> None:
+    there = ray.cluster_resources()
+    wanted = {"CPU": scale.workers * cpus, "GPU": scale.workers * scale.gpus_per_worker}
+    for name, amount in wanted.items():
+        if amount > there.get(name, 0):
+            raise InputError(
+                f"{scale.workers} workers need {amount} {name}s, and Ray has {there.get(name, 0):g}",
+                where="spec.scale",
+                remedy="Lower scale.workers or what each worker gets, or add machines.",
+            )
+
+
+@contextmanager
+def _ray(wanted: int, cores: int) -> Iterator[tuple[Any, Path, str]]:
+    """A Ray of our own, or the cluster that RAY_ADDRESS names; gives Ray, a folder for its files, and our address."""
+    cluster = "RAY_ADDRESS" in os.environ
+    if not cluster and wanted > cores:
+        raise InputError(
+            f"the workers need {wanted} cores, and this machine has {cores}",
+            where="spec.scale",
+            remedy="Lower scale.workers or scale.cpusPerWorker.",
+        )
+    before = dict(os.environ)
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    folder = Path(tempfile.mkdtemp(prefix="raygen-"))
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if not cluster:
+        # Said outright: by default Ray writes a token into the home directory, or fails where it cannot.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        options |= {"num_cpus": wanted, "include_dashboard": False, "_temp_dir": str(folder / "ray")}
+    import ray  # after its environment, which it reads while it is imported
+
+    for name in ("ray", "ray.train", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        ray.init(**options)
+        # Ray's threads print what they hear to stdout, which is for the result alone.
+        with redirect_stdout(sys.stderr):
+            yield ray, folder, ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
+    finally:
+        ray.shutdown()
+        os.environ.clear()
+        os.environ.update(before)
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,118 @@
+"""How a worker tells the driver what happens: events, and how the run ended, as JSON in the driver's store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from raygen import errors
+from raygen.errors import GuardError, RaygenError, RollBackError, RunError
+from raygen.models.protocol import Sample
+from raygen.train.events import Observer, Plan, Progress
+from raygen.train.group import Store
+
+RESULT = "result"
+STOP = "stop"
+_EVENTS = "events"
+
+
+class RemoteObserver:
+    """An observer whose events arrive at the driver."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def notice(self, message: str) -> None:
+        """Posts it."""
+        self._post("notice", message)
+
+    def started(self, plan: Plan) -> None:
+        """Posts it."""
+        self._post("started", asdict(plan))
+
+    def progressed(self, progress: Progress) -> None:
+        """Posts it."""
+        self._post("progressed", asdict(progress))
+
+    def evaluated(self, step: int, values: Mapping[str, float]) -> None:
+        """Posts it."""
+        self._post("evaluated", [step, dict(values)])
+
+    def sampled(self, step: int, samples: Sequence[Sample]) -> None:
+        """Posts the texts; pictures are in the run directory."""
+        self._post("sampled", [step, [{"prompt": s.prompt, "text": s.text} for s in samples]])
+
+    def saved(self, step: int) -> None:
+        """Posts it."""
+        self._post("saved", step)
+
+    def _post(self, kind: str, content: Any) -> None:
+        # Written before it is counted, so that the driver never reads what is not there.
+        number = self._store.add(f"{_EVENTS}-written", 1)
+        self._store.set(f"event-{number}", json.dumps([kind, content]))
+        self._store.add(_EVENTS, 1)
+
+
+class Inbox:
+    """The driver's side of `RemoteObserver`."""
+
+    def __init__(self, store: Store, observer: Observer) -> None:
+        self._store = store
+        self._observer = observer
+        self._read = 0
+
+    def deliver(self) -> None:
+        """Hands on the events that have come."""
+        while self._read < self._store.add(_EVENTS, 0):
+            self._read += 1
+            key = f"event-{self._read}"
+            kind, content = json.loads(self._store.get(key))
+            self._store.delete_key(key)
+            self._hand_on(kind, content)
+
+    def _hand_on(self, kind: str, content: Any) -> None:
+        observer = self._observer
+        if kind == "notice":
+            observer.notice(content)
+        elif kind == "started":
+            observer.started(Plan(**content))
+        elif kind == "progressed":
+            observer.progressed(Progress(**content))
+        elif kind == "evaluated":
+            observer.evaluated(content[0], content[1])
+        elif kind == "sampled":
+            observer.sampled(content[0], [Sample(**sample) for sample in content[1]])
+        else:
+            observer.saved(content)
+
+
+def error_document(error: RaygenError) -> dict[str, Any]:
+    """An error as JSON values."""
+    document: dict[str, Any] = {
+        "error": type(error).__name__,
+        "what": error.what,
+        "where": error.where,
+        "remedy": error.remedy,
+    }
+    if isinstance(error, GuardError):
+        document["kind"] = error.kind
+    if isinstance(error, RollBackError):
+        document["since"] = error.since
+    return document
+
+
+def error_of(document: Mapping[str, Any]) -> RaygenError:
+    """The error that `error_document` wrote."""
+    words = {"where": str(document["where"]), "remedy": str(document["remedy"])}
+    name, what = document["error"], str(document["what"])
+    if name == "RollBackError":
+        return RollBackError(what, kind=document["kind"], since=document["since"], **words)
+    if name == "GuardError":
+        return GuardError(what, kind=document["kind"], **words)
+    found = getattr(errors, name, RunError)
+    if found in (errors.ValidationError, errors.MissingExtraError):
+        found = errors.InputError
+    error: RaygenError = found(what, **words)
+    return error

@@ -1,0 +1,136 @@
+"""Opens everything that a loop works with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+import torch
+
+from raygen.checkpoint import Loaded, Writer
+from raygen.evaluation.metrics import metric_direction
+from raygen.models.protocol import Family, Sample, Workers
+from raygen.spec import TrainingJob
+from raygen.train.device import device_name, should_compile
+from raygen.train.events import Observer, Plan
+from raygen.train.group import Agreement
+from raygen.train.guards import Guards
+from raygen.train.loop import Session, State
+from raygen.train.measurements import NoMeasurements
+from raygen.train.recorder import Recorder
+from raygen.train.rollback import rate_factor
+from raygen.train.rundir import Attempt, RunDirectory
+from raygen.train.runs import write_samples
+from raygen.train.state import restore
+from raygen.train.stop import Stop
+from raygen.train.trackers import Tracker, open_trackers
+from raygen.train.updates import make_updates
+
+
+def open_session(
+    job: TrainingJob,
+    directory: RunDirectory,
+    attempt: Attempt,
+    family: Family,
+    data: Any,
+    device: torch.device,
+    state: State,
+    found: Loaded | None,
+    *,
+    steps: int,
+    rollbacks: Sequence[dict[str, Any]],
+    stop: Stop,
+    observer: Observer,
+    guards: Guards,
+    workers: Workers,
+    agreement: Agreement,
+    stack: ExitStack,
+) -> Session:
+    """Restores the state that was found, and opens what records; only rank 0 writes into the run directory.
+
+    Args:
+        job: The job, fitted to the machine.
+        directory: The run.
+        attempt: The claim on it.
+        family: The model, with initial weights.
+        data: The data set.
+        device: Where the model is.
+        state: The loop's, as found.
+        found: The checkpoint to go on from, or None.
+        steps: Last step.
+        rollbacks: How often the run went back.
+        stop, observer, guards, workers, agreement: As in `Session`.
+        stack: Closes what was opened.
+    """
+    first = workers.rank == 0
+    training = job.spec.training
+    updates = make_updates(family, training, steps, workers, rate_factor(training, list(rollbacks)))
+    if found is not None:
+        restore(family, updates, found)
+    parameters, place = count_parameters(family), device_name(device)
+    place += f", {workers.count} workers" if workers.count > 1 else ""
+    observer.started(Plan(directory.uri, attempt.number, parameters, place, state.step + 1, steps))
+    if should_compile(training.compile, device):
+        for network in family.networks.values():
+            network.compile()
+    trackers = open_trackers(job, directory, state.step, observer.notice) if first else []
+    for tracker in trackers:
+        stack.callback(tracker.close)
+    recorder = Recorder(
+        directory.metrics_writer(attempt) if first else NoMeasurements(),
+        trackers,
+        observer,
+        guards,
+        steps=steps,
+        units_per_step=training.global_batch_size * data.units_per_sample,
+        unit=data.unit,
+    )
+    return Session(
+        job=job,
+        steps=steps,
+        family=family,
+        updates=updates,
+        workers=workers,
+        agreement=agreement,
+        data=data,
+        device=device,
+        guards=guards,
+        recorder=recorder,
+        writer=stack.enter_context(_writer(job, directory, attempt)) if first else None,
+        stop=stop,
+        observer=observer,
+        trackers=trackers,
+        keep_samples=partial(_keep_samples, directory, trackers) if first else _keep_nothing,
+    )
+
+
+def _writer(job: TrainingJob, directory: RunDirectory, attempt: Attempt) -> Writer:
+    keep = job.spec.checkpoint.keep_best
+    return Writer(
+        directory.checkpoints,
+        attempt=attempt.number,
+        keep=job.spec.checkpoint.keep,
+        best=None if keep is None else metric_direction(job, keep.metric),
+        before_commit=attempt.check,
+    )
+
+
+def _keep_samples(directory: RunDirectory, trackers: list[Tracker], step: int, samples: list[Sample]) -> None:
+    write_samples(directory, step, samples)
+    for number, sample in enumerate(samples):
+        for tracker in trackers:
+            if sample.text is not None:
+                tracker.text(step, f"sample/{number}", sample.prompt + sample.text)
+            if sample.png is not None:
+                tracker.image(step, f"sample/{number}", sample.png)
+
+
+def _keep_nothing(step: int, samples: list[Sample]) -> None:
+    """Another worker keeps the same samples."""
+
+
+def count_parameters(family: Family) -> int:
+    """Trained parameters of all networks."""
+    return sum(p.numel() for network in family.networks.values() for p in network.parameters())

@@ -1,0 +1,150 @@
+"""What each Ray Train worker does: the same loop as on one machine, with the others."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from raygen.checkpoint import latest
+from raygen.data.readers import open_data
+from raygen.errors import DataError, RaygenError
+from raygen.models.registry import build_family
+from raygen.spec import TrainingJob, parse
+from raygen.storage import open_storage
+from raygen.train.code import install_code
+from raygen.train.events import Observer, Silent
+from raygen.train.group import Group, Store, connect
+from raygen.train.guards import Guards
+from raygen.train.loop import State, run_loop
+from raygen.train.remote import RESULT, RemoteObserver, error_document
+from raygen.train.rundir import Attempt, AttemptRecord, RunDirectory
+from raygen.train.runs import Run
+from raygen.train.session import open_session
+from raygen.train.state import restore_weights
+from raygen.train.stop import Stop
+
+STORE_TIMEOUT_S = 1800.0
+"""As long as a collective operation may take, since a worker waits for others in both."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the driver tells every worker; JSON values alone.
+
+    Attributes:
+        job: The job, fitted to the machine.
+        base: Folder that relative source paths start from.
+        storage: URI of the folder of all runs.
+        run: The run's name.
+        attempt: attempts/NNN.json.
+        fingerprint: Of the data.
+        steps: Last step.
+        parent: Run and step whose weights a new run starts from, or None.
+        rollbacks: How often the run went back.
+        host: Of the driver's store.
+        port: The same.
+        threads: Of PyTorch in each worker.
+    """
+
+    job: dict[str, Any]
+    base: str
+    storage: str
+    run: str
+    attempt: dict[str, Any]
+    fingerprint: str
+    steps: int
+    parent: dict[str, Any] | None
+    rollbacks: list[dict[str, Any]]
+    host: str
+    port: int
+    threads: int
+
+
+def work(config: dict[str, Any]) -> None:
+    """Trains as one of several workers; rank 0 writes the run directory and tells the driver.
+
+    An error that would come again (a guard, wrong data, a newer attempt) is told to the driver and not raised:
+    Ray would start the workers anew.
+    """
+    task = Task(**config)
+    torch.set_num_threads(task.threads)
+    store = connect(task.host, task.port, timeout_s=STORE_TIMEOUT_S)
+    number = torch.tensor([store.add("starts", 1) if dist.get_rank() == 0 else 0])
+    device = _device()
+    number = number.to(device)
+    dist.broadcast(number, 0)
+    stop = Stop()
+    group = Group(store, int(number), stop)
+    try:
+        result = _train(task, group, stop, store, device)
+    except RaygenError as error:
+        store.set(RESULT, json.dumps(error_document(error)))
+        return
+    if group.rank == 0:
+        store.set(RESULT, json.dumps(result))
+
+
+def _device() -> torch.device:
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    from ray.train.torch import get_device
+
+    device: torch.device = get_device()
+    return device
+
+
+def _train(task: Task, group: Group, stop: Stop, store: Store, device: torch.device) -> dict[str, Any]:
+    job: TrainingJob = parse(task.job)
+    base = Path(task.base)
+    install_code(job, base)
+    directory = RunDirectory(open_storage(task.storage), task.run)
+    data = open_data(job, base, directory.read_data_files())
+    if data.fingerprint != task.fingerprint:
+        raise DataError(
+            f"worker {group.rank} reads other data than the driver",
+            where=", ".join(source.uri for source in job.spec.data.train.sources),
+            remedy="Put the same data on every machine, or on storage that all of them share.",
+        )
+    family = build_family(job, data.domain, device)
+    found = latest(directory.checkpoints)
+    if found is None and task.parent is not None:
+        restore_weights(family, Run.open(task.parent["uri"]).checkpoint(task.parent["step"]))
+    first = group.rank == 0
+    observer: Observer = RemoteObserver(store) if first else Silent()
+    attempt = Attempt(directory.storage, AttemptRecord(**task.attempt))
+    state = State(**found.values["loop"]) if found else State.new()
+    guards = Guards(job.spec.training, len(task.rollbacks), observer.notice)
+    with ExitStack() as stack:
+        session = open_session(
+            job,
+            directory,
+            attempt,
+            family,
+            data,
+            device,
+            state,
+            found,
+            steps=task.steps,
+            rollbacks=task.rollbacks,
+            stop=stop,
+            observer=observer,
+            guards=guards,
+            workers=group,
+            agreement=group,
+            stack=stack,
+        )
+        ending = run_loop(session, state)
+        session.close("Stopped" if ending.stopped else "Succeeded")
+    return {
+        "reason": ending.reason,
+        "stopped": ending.stopped,
+        "state": state.values(),
+        "loss": session.recorder.loss,
+        "findings": [finding.record() for finding in guards.findings],
+    }
