@@ -27,12 +27,12 @@ THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))
 PACKAGES = ("raygen", "torch", "numpy", "safetensors", "tokenizers", "pydantic")
 
 
-def write_result(name: str, document: Mapping[str, Any]) -> Path:
-    """Writes results/NAME.json: `document` and what it was measured with."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
+def write_result(name: str, document: Mapping[str, Any], out: Path | None = None) -> Path:
+    """Writes `document` and what it was measured with to results/NAME.json, or to `out`."""
+    path = out or RESULTS / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({**conditions(), **document}, indent=2) + "\n")
-    print(f"wrote {path.relative_to(ROOT)}", flush=True)
+    print(f"wrote {path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}", flush=True)
     return path
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import image_table
 from harness import RESULTS, ROOT, read_result
 
 SIDE_NAMES = {
@@ -26,7 +27,12 @@ QUALITY_LIMITS = {"nanogpt-recipe": "<= 1.88", "best-recipe": "<= 1.78"}
 
 
 def main() -> None:
-    sections = [startup(), speed(), quality(), checkpoints(), kills()]
+    images = [
+        image_table.vae_quality(heading, row),
+        image_table.gan_quality(heading, row),
+        image_table.speed(heading, row, middle),
+    ]
+    sections = [startup(), speed(), quality(), *images, checkpoints(), kills()]
     head = "# Results\n\nWritten by `python benchmarks/table.py` from the files beside it; do not edit.\n"
     path = RESULTS / "README.md"
     path.write_text("\n".join([head, *filter(None, map("\n".join, sections))]))
