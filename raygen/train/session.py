@@ -61,7 +61,11 @@ def open_session(
         found: The checkpoint to go on from, or None.
         steps: Last step.
         rollbacks: How often the run went back.
-        stop, observer, guards, workers, agreement: As in `Session`.
+        stop: Asks the loop to stop.
+        observer: Takes events.
+        guards: Watch the numbers.
+        workers: All that train together.
+        agreement: How they decide.
         stack: Closes what was opened.
     """
     first = workers.rank == 0
