@@ -6,12 +6,15 @@ import argparse
 
 from raygen.cli.jobs import load_job
 from raygen.cli.output import print_result
+from raygen.spec import notices, resolve
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints every fault, or that there is none."""
+    """Prints every fault, or that there is none; then what depends on the number of workers."""
     loaded = load_job(args)
     name = loaded.job.metadata.name
-    document = {"valid": True, "name": name, "file": str(args.job)}
-    print_result(args, document, f"{args.job}: valid TrainingJob {name!r}")
+    found = notices(resolve(loaded.job))
+    document = {"valid": True, "name": name, "file": str(args.job), "notices": found}
+    lines = [f"{args.job}: valid TrainingJob {name!r}", *(f"notice: {notice}" for notice in found)]
+    print_result(args, document, "\n".join(lines))
     return 0

@@ -11,6 +11,7 @@ from raygen.spec.gan import GAN, Augmentation
 from raygen.spec.guards import Guard, RollBack
 from raygen.spec.job import API_VERSION, KIND, Metadata, Scale, TrainingJob, TrainingJobSpec
 from raygen.spec.model import Model, Transformer
+from raygen.spec.notices import notices
 from raygen.spec.output import Checkpoint, Output, Tracking
 from raygen.spec.training import Duration, EarlyStopping, Ema, Optimizer, Optimizers, Schedule, Training
 from raygen.spec.vae import VAE, Codebook
@@ -54,6 +55,7 @@ __all__ = [
     "check",
     "diff",
     "may_change",
+    "notices",
     "parse",
     "resolve",
 ]

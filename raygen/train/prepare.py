@@ -14,7 +14,7 @@ import torch
 from raygen.checkpoint import Loaded, latest
 from raygen.data.readers import open_data
 from raygen.errors import InputError, OutputError
-from raygen.spec import TrainingJob, diff, may_change, parse, resolve
+from raygen.spec import TrainingJob, diff, may_change, notices, parse, resolve
 from raygen.storage import open_storage
 from raygen.train.code import install_code
 from raygen.train.device import choose_device, fit
@@ -77,15 +77,17 @@ def prepare(
     device = choose_device(device_name)
     resolved = resolve(job)
     on_cluster = "RAY_ADDRESS" in os.environ
-    fitted, notices = (resolved, []) if on_cluster else fit(resolved, device, cores)
+    fitted, told = (resolved, []) if on_cluster else fit(resolved, device, cores)
     if distributed is None:
         distributed = on_cluster or fitted.spec.scale.workers > 1
-    if strict and notices:
+    if strict and told:
         raise InputError(
-            "the job's scale does not fit this machine: " + "; ".join(notices),
+            "the job's scale does not fit this machine: " + "; ".join(told),
             where="spec.scale",
             remedy="Change spec.scale, or leave out --strict.",
         )
+    # Of the job as it was meant: another number of workers here changes these too.
+    told = [*told, *notices(resolved)]
     output = resolved.spec.output
     directory = RunDirectory(open_storage(output.uri), output.run or job.metadata.name)
     existing = directory.read_job()
@@ -108,9 +110,7 @@ def prepare(
         )
     if existing is None:
         directory.probe()
-    notices += (
-        [f"checkpoint of step {s.step} passed over: {s.reason}" for s in found.skipped] if found else []
-    )
+    told += [f"checkpoint of step {s.step} passed over: {s.reason}" for s in found.skipped] if found else []
     start = None
     if ancestor is not None and found is None:
         start = ancestor.checkpoint(existing["parent"]["step"] if existing else None)
@@ -130,7 +130,7 @@ def prepare(
         device,
         count_steps(resolved, data),
         found,
-        notices,
+        told,
         start,
         existing is None,
         rollbacks,

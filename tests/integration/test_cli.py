@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 import yaml
 
+from raygen.jobfile import dumps
+from raygen.spec import parse
 from raygen.storage import open_storage
 from raygen.train.rundir import RunDirectory
 from tests.jobs import job_document
@@ -166,6 +168,14 @@ def test_validate_prints_every_fault_with_its_line(tmp_path: Path) -> None:
     faults = json.loads(raygen("validate", path, "--json", code=2).stdout)["faults"]
     line = 1 + text[: text.index("laiers")].count("\n")
     assert {fault["path"]: fault["line"] for fault in faults}["spec.model.transformer.laiers"] == line
+
+
+def test_validate_names_what_depends_on_the_number_of_workers(tmp_path: Path) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text(dumps(parse(job_document(model__transformer__dropout=0.1, scale={"workers": 2}))))
+    assert "notice: spec.model.transformer.dropout" in raygen("validate", path).stdout
+    (notice,) = json.loads(raygen("validate", path, "--json").stdout)["notices"]
+    assert "scale.workers" in notice
 
 
 def test_plan_measures_the_job(tmp_path: Path) -> None:

@@ -52,10 +52,11 @@ def _nothing_is_left_behind() -> Iterator[None]:
     assert temporary() <= files
 
 
-def command(base: Path, run: str, cores: int, **changes: Any) -> list[str]:
+def command(base: Path, run: str, cores: int, family: str = "VAE", **changes: Any) -> list[str]:
     if not (base / "images.parquet").exists():
         write_images(base / "images.parquet")
-    document = image_job_document("VAE", **{"training__optimizer__type": "Adam", **changes})
+    defaults = {"training__optimizer__type": "Adam"} if family == "VAE" else {}
+    document = image_job_document(family, **{**defaults, **changes})
     (base / f"{run}.yaml").write_text(dumps(parse(document)), encoding="utf-8")
     options = [
         "--output",
@@ -92,6 +93,22 @@ def test_one_two_and_three_workers_train_alike(tmp_path: Path) -> None:
         assert len(list((tmp_path / "runs" / f"w{workers}" / "samples").rglob("*.png"))) == len(
             list((tmp_path / "runs" / "w1" / "samples").rglob("*.png"))
         )
+
+
+def test_two_networks_train_alike_on_two_workers(tmp_path: Path) -> None:
+    gan = {
+        "loss": "Hinge",
+        "spectralNorm": True,
+        "conditional": True,
+        "discriminatorSteps": 2,
+        "augmentation": {"type": "Adaptive", "rampImages": 64},
+    }
+    changes: dict[str, Any] = {f"model__gan__{name}": value for name, value in gan.items()}
+    changes |= {"training__ema": {"decay": 0.9}, "training__microBatchSize": 3}
+    for workers in (1, 2):
+        scale = {"workers": workers, "cpusPerWorker": 1}
+        trained(tmp_path, f"gan{workers}", 2, family="GAN", scale=scale, **changes)
+    assert losses(tmp_path, "gan2") == pytest.approx(losses(tmp_path, "gan1"), rel=1e-2)
 
 
 def test_a_killed_worker_is_replaced_and_the_run_goes_on_in_the_same_attempt(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TypeVar, cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils import parametrize
 
 from raygen.errors import DataError, ExportError
 from raygen.models.draws import Draws
@@ -83,6 +84,7 @@ class GANFamily:
         scalars: dict[str, Tensor] = {}
         fakes: list[Tensor] = []
         for turn in range(self.gan.discriminator_steps):
+            iterate_spectral_norms(self.discriminator)
             last = turn == self.gan.discriminator_steps - 1
             rows, fakes = [], []
             for micro, images in zip(micro_batches, real, strict=True):
@@ -290,6 +292,17 @@ def frozen(network: nn.Module) -> Iterator[None]:
     finally:
         for parameter in parameters:
             parameter.requires_grad_(True)
+
+
+def iterate_spectral_norms(network: nn.Module) -> None:
+    """One power iteration for each normalised weight (Miyato et al. 2018, algorithm 1); passes forward then leave
+    the vectors as they are, so that an update is the same however many passes and workers it is spread over.
+    """
+    for module in network.modules():
+        if isinstance(module, parametrize.ParametrizationList):
+            module.train()
+            module()
+            module.eval()
 
 
 def _between(start: Tensor, end: Tensor, steps: int) -> Tensor:

@@ -276,18 +276,20 @@ def build(job: TrainingJob, domain: Domain, device: torch.device) -> VAEFamily:
     likelihood = make_likelihood(vae.likelihood, vae.binarisation)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(job.spec.training.seed)
-        network = _network(vae, images, likelihood.parameters)
+        network = _network(vae, images, likelihood)
     return VAEFamily(network.to(device), vae, likelihood, job)
 
 
-def _network(vae: VAE, images: ImageDomain, parameters: int) -> Autoencoder:
+def _network(vae: VAE, images: ImageDomain, likelihood: Likelihood) -> Autoencoder:
+    encoder: nn.Module
+    decoder: nn.Module
     if vae.codebook is not None:
         book = Codebook(vae.codebook, vae.latent_size)
-        return Autoencoder(MapEncoder(vae, images), MapDecoder(vae, images, parameters), book)
+        encoder, decoder = MapEncoder(vae, images), MapDecoder(vae, images, likelihood.parameters)
+        return Autoencoder(encoder, decoder, book, has_deviation=likelihood.has_deviation)
+    outputs = 2 * vae.latent_size
     if vae.network == "MLP":
-        return Autoencoder(
-            MLPEncoder(vae, images, 2 * vae.latent_size), MLPDecoder(vae, images, parameters), None
-        )
-    return Autoencoder(
-        FlatEncoder(vae, images, 2 * vae.latent_size), FlatDecoder(vae, images, parameters), None
-    )
+        encoder, decoder = MLPEncoder(vae, images, outputs), MLPDecoder(vae, images, likelihood.parameters)
+    else:
+        encoder, decoder = FlatEncoder(vae, images, outputs), FlatDecoder(vae, images, likelihood.parameters)
+    return Autoencoder(encoder, decoder, None, has_deviation=likelihood.has_deviation)

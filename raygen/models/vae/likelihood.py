@@ -20,9 +20,11 @@ class Likelihood(ABC):
 
     Attributes:
         parameters: Numbers that the decoder puts out per pixel and channel.
+        has_deviation: Whether it learns a deviation besides.
     """
 
     parameters = 1
+    has_deviation = False
 
     @abstractmethod
     def target(self, images: Tensor, uniform: Tensor | None) -> Tensor:
@@ -34,13 +36,13 @@ class Likelihood(ABC):
         """
 
     @abstractmethod
-    def log_prob(self, outputs: Tensor, target: Tensor, log_sigma: Tensor) -> Tensor:
+    def log_prob(self, outputs: Tensor, target: Tensor, log_sigma: Tensor | None) -> Tensor:
         """Log-likelihood of each image in nats, (N,).
 
         Args:
             outputs: The decoder's, (N, P x C, H, W).
             target: (N, C, H, W).
-            log_sigma: Logarithm of the deviation, for those that have one.
+            log_sigma: Logarithm of the deviation; None for those that have none.
         """
 
     @abstractmethod
@@ -66,7 +68,7 @@ class Bernoulli(Likelihood):
         levels = images.float().div_(LEVELS - 1)
         return (uniform < levels).float() if uniform is not None else levels
 
-    def log_prob(self, outputs: Tensor, target: Tensor, log_sigma: Tensor) -> Tensor:  # noqa: ARG002
+    def log_prob(self, outputs: Tensor, target: Tensor, log_sigma: Tensor | None) -> Tensor:  # noqa: ARG002
         """Negative cross-entropy, from logits."""
         losses = F.binary_cross_entropy_with_logits(outputs.float(), target, reduction="none")
         return -losses.flatten(1).sum(dim=1)
@@ -79,12 +81,16 @@ class Bernoulli(Likelihood):
 class Gaussian(Likelihood):
     """Independent normal pixels with one learned deviation (sigma-VAE: Rybkin et al. 2021, eq. 5)."""
 
+    has_deviation = True
+
     def target(self, images: Tensor, uniform: Tensor | None) -> Tensor:  # noqa: ARG002
         """Levels from 0 to 1."""
         return images.float().div_(LEVELS - 1)
 
-    def log_prob(self, outputs: Tensor, target: Tensor, log_sigma: Tensor) -> Tensor:
+    def log_prob(self, outputs: Tensor, target: Tensor, log_sigma: Tensor | None) -> Tensor:
         """Log-density of levels from 0 to 1."""
+        if log_sigma is None:
+            raise ValueError("a Gaussian likelihood needs its deviation")
         # Softly bounded from below, as the authors do, so that the density cannot grow without end.
         log_sigma = -6 + F.softplus(log_sigma + 6)
         scaled = (target - outputs.float()) / log_sigma.exp()
@@ -105,7 +111,7 @@ class DiscretisedLogistic(Likelihood):
         """Levels from -1 to 1."""
         return images.float().div_((LEVELS - 1) / 2).sub_(1)
 
-    def log_prob(self, outputs: Tensor, target: Tensor, log_sigma: Tensor) -> Tensor:  # noqa: ARG002
+    def log_prob(self, outputs: Tensor, target: Tensor, log_sigma: Tensor | None) -> Tensor:  # noqa: ARG002
         """Log-probability of the levels."""
         mean, log_scale = outputs.float().chunk(2, dim=1)
         log_scale = log_scale.clamp(min=-7)

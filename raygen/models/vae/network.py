@@ -211,12 +211,16 @@ class Autoencoder(nn.Module):
     """Encoder, decoder and what the likelihood learns besides.
 
     Attributes:
-        log_sigma: Logarithm of a Gaussian likelihood's deviation, one number.
+        log_sigma: Logarithm of a Gaussian likelihood's deviation, one number; None with another likelihood.
     """
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, codebook: nn.Module | None) -> None:
+    log_sigma: nn.Parameter | None
+
+    def __init__(
+        self, encoder: nn.Module, decoder: nn.Module, codebook: nn.Module | None, *, has_deviation: bool
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
         self.codebook = codebook
-        self.log_sigma = nn.Parameter(torch.zeros(()))
+        self.log_sigma = nn.Parameter(torch.zeros(())) if has_deviation else None
