@@ -89,10 +89,16 @@ def generate(run: raygen.Run, count: int, seed: int) -> Tensor:
     """Images of a run's generator, uint8 (count, 1, 28, 28)."""
     family = cast("GANFamily", run.family(device="cpu"))
     parts = [family.generate(min(BATCH, count - first), seed + first)[0] for first in range(0, count, BATCH)]
-    images = torch.cat(parts)
+    images = cropped(torch.cat(parts))
     if images.shape[1:] != (1, 28, 28):
         sys.exit(f"the generator makes images of {tuple(images.shape[1:])}; the classifier knows (1, 28, 28)")
     return images
+
+
+def cropped(images: Tensor) -> Tensor:
+    """The middle 28x28 pixels of images that were made with a margin."""
+    margin = (images.shape[-1] - 28) // 2
+    return images[..., margin : margin + 28, margin : margin + 28].contiguous() if margin > 0 else images
 
 
 def judged(samples: Tensor, judge: Classifier, seed: int) -> dict[str, Any]:

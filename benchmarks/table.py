@@ -27,16 +27,21 @@ QUALITY_LIMITS = {"nanogpt-recipe": "<= 1.88", "best-recipe": "<= 1.78"}
 
 
 def main() -> None:
+    path = RESULTS / "README.md"
+    path.write_text(page())
+    print(f"wrote {path.relative_to(ROOT)}")
+
+
+def page() -> str:
+    """The whole page."""
     images = [
         image_table.vae_quality(heading, row),
         image_table.gan_quality(heading, row),
         image_table.speed(heading, row, middle),
     ]
-    sections = [startup(), speed(), quality(), *images, checkpoints(), kills()]
+    sections = [startup(), speed(), quality(), *images, ray(), checkpoints(), kills()]
     head = "# Results\n\nWritten by `python benchmarks/table.py` from the files beside it; do not edit.\n"
-    path = RESULTS / "README.md"
-    path.write_text("\n".join([head, *filter(None, map("\n".join, sections))]))
-    print(f"wrote {path.relative_to(ROOT)}")
+    return "\n".join([head, *filter(None, map("\n".join, sections))])
 
 
 def startup() -> Iterator[str]:
@@ -83,6 +88,25 @@ def quality() -> Iterator[str]:
         estimates = [run["loss_on_20_batches"] for run in result["runs"] if "loss_on_20_batches" in run]
         if estimates:
             yield f"\nnanoGPT's own estimate on 20 batches: {', '.join(f'{loss:.4f}' for loss in estimates)}."
+        yield ""
+
+
+def ray() -> Iterator[str]:
+    result = read_result("ray_overhead")
+    if result:
+        yield from heading("One worker of Ray Train", result)
+        yield from row("figure", "median", "least to most", "must")
+        yield from row(*["---"] * 4)
+        bound = image_table.limit(result["must"]["ray_to_bare_loop"])
+        yield from row(
+            "bare loop's time / raygen's, alternating in the worker", *middle(result["ratio"], 3), bound
+        )
+        label = "the same, the bare loop afterwards without Ray"
+        yield from row(label, *middle(result["ratio_without_ray"], 3), "reported")
+        yield from row("ms of a step", *middle(result["milliseconds_of_a_step"], 2), "")
+        for phase, seconds in result["startup_seconds"].items():
+            label = "s until the first step is done" if phase == "all" else f"s, {phase}"
+            yield from row(label, *middle(seconds, 2), "reported")
         yield ""
 
 

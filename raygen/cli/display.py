@@ -16,6 +16,7 @@ from raygen.models.protocol import Sample
 from raygen.train.events import Plan, Progress
 
 SHOWN_CHARACTERS = 400
+SLOW_START_S = 3.0
 
 
 class Display:
@@ -55,6 +56,13 @@ class Display:
         )
         if plan.first_step > 1:
             self._line(Text(f"continues at step {number(plan.first_step)} of {number(plan.steps)}"))
+
+    def ready(self, seconds: Mapping[str, float]) -> None:
+        """Prints how long it took to get here, if that was long, and what took the time."""
+        total = sum(seconds.values())
+        if total >= SLOW_START_S:
+            parts = ", ".join(f"{name} {value:.1f}" for name, value in seconds.items() if value >= 0.05)
+            self._line(Text(f"first step after {total:.1f} s: {parts}", style="dim"))
 
     def progressed(self, progress: Progress) -> None:
         """Changes the live line."""

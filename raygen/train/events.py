@@ -62,6 +62,9 @@ class Observer(Protocol):
     def started(self, plan: Plan) -> None:
         """Training is about to begin."""
 
+    def ready(self, seconds: Mapping[str, float]) -> None:
+        """The first step is done; seconds that each phase took before that, by name (`train.startup`)."""
+
     def progressed(self, progress: Progress) -> None:
         """Some steps are done."""
 
@@ -82,6 +85,9 @@ class Silent:
         """Does nothing."""
 
     def started(self, plan: Plan) -> None:
+        """Does nothing."""
+
+    def ready(self, seconds: Mapping[str, float]) -> None:
         """Does nothing."""
 
     def progressed(self, progress: Progress) -> None:

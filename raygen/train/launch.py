@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from datetime import timedelta
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ from raygen.errors import InputError, MissingExtraError, RunError
 from raygen.spec import Scale
 from raygen.train.events import Observer
 from raygen.train.group import TCPStore
-from raygen.train.remote import RESULT, STOP, Inbox, error_of
+from raygen.train.remote import RESULT, STARTS, STOP, Inbox, error_of
+from raygen.train.startup import IMPORT_RAY, START_RAY, START_WORKERS, Startup
 from raygen.train.stop import Stop
 from raygen.train.worker import STORE_TIMEOUT_S, Task, work
 
@@ -34,7 +36,7 @@ WORKER_FAILURES = 8
 """How often lost workers are started anew in one attempt."""
 CONTROLLER_FAILURES = 3
 """How often starting workers may fail or time out; without a limit Ray tries for ever."""
-POLL_S = 0.2
+POLL_S = 0.1
 LEAVE_S = 10.0
 """How long Ray has to end after the result is known."""
 
@@ -45,6 +47,8 @@ SETTINGS = {
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Workers are processes of niceness 15 by default, and starve beside anything else that computes.
+    "RAY_worker_niceness": "0",
 }
 """Ray's environment; what the user has set stays."""
 
@@ -54,7 +58,9 @@ def cores_of(scale: Scale, cores: int) -> int:
     return scale.cpus_per_worker or max(cores // scale.workers, 1)
 
 
-def launch(scale: Scale, task: dict[str, Any], cores: int, stop: Stop, observer: Observer) -> dict[str, Any]:
+def launch(
+    scale: Scale, task: dict[str, Any], cores: int, stop: Stop, observer: Observer, startup: Startup
+) -> dict[str, Any]:
     """Trains on Ray; blocks until the run has ended.
 
     Args:
@@ -63,6 +69,7 @@ def launch(scale: Scale, task: dict[str, Any], cores: int, stop: Stop, observer:
         cores: Of this machine that Ray may book, where there is no cluster (RAY_ADDRESS).
         stop: Asks to stop.
         observer: Takes rank 0's events.
+        startup: Takes the time until the first step.
 
     Returns:
         What `worker.work` gives.
@@ -76,14 +83,14 @@ def launch(scale: Scale, task: dict[str, Any], cores: int, stop: Stop, observer:
         raise MissingExtraError("ray", "ray")
     cpus = cores_of(scale, cores)
     # Ray takes SIGTERM for itself when it starts, so ours is set once more.
-    with _ray(scale.workers * cpus, cores) as (ray, folder, host), stop.on_signals():
+    with _ray(scale.workers * cpus, cores, startup) as (ray, folder, host), stop.on_signals():
         _check_fits(ray, scale, cpus)
         store = TCPStore(
             host, 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=STORE_TIMEOUT_S)
         )
         config = Task(**task, host=host, port=store.port, threads=cpus)
         trainer = _trainer(scale, cpus, config, folder)
-        return _attend(trainer, store, stop, observer)
+        return _attend(trainer, store, stop, observer, startup)
 
 
 def _trainer(scale: Scale, cpus: int, task: Task, folder: Path) -> Any:
@@ -110,7 +117,9 @@ def _trainer(scale: Scale, cpus: int, task: Task, folder: Path) -> Any:
     )
 
 
-def _attend(trainer: Any, store: TCPStore, stop: Stop, observer: Observer) -> dict[str, Any]:
+def _attend(
+    trainer: Any, store: TCPStore, stop: Stop, observer: Observer, startup: Startup
+) -> dict[str, Any]:
     """Runs the trainer in a thread, since its signal handlers would replace ours in the main one."""
     failures: list[BaseException] = []
 
@@ -121,11 +130,13 @@ def _attend(trainer: Any, store: TCPStore, stop: Stop, observer: Observer) -> di
             failures.append(error)
 
     thread = threading.Thread(target=fit, name="ray-train", daemon=True)
-    inbox = Inbox(store, observer)
+    inbox = Inbox(store, observer, startup.worker_ready)
     thread.start()
     told = False
     while thread.is_alive():
         thread.join(POLL_S)
+        if START_WORKERS not in startup.seconds and store.check([STARTS]):
+            startup.done(START_WORKERS)
         inbox.deliver()
         if stop.requested and not told:
             store.set(STOP, stop.reason or "")
@@ -166,7 +177,7 @@ def _check_fits(ray: Any, scale: Scale, cpus: int) -> None:
 
 
 @contextmanager
-def _ray(wanted: int, cores: int) -> Iterator[tuple[Any, Path, str]]:
+def _ray(wanted: int, cores: int, startup: Startup) -> Iterator[tuple[Any, Path, str]]:
     """A Ray of our own, or the cluster that RAY_ADDRESS names; gives Ray, a folder for its files, and our address."""
     cluster = "RAY_ADDRESS" in os.environ
     if not cluster and wanted > cores:
@@ -187,10 +198,15 @@ def _ray(wanted: int, cores: int) -> Iterator[tuple[Any, Path, str]]:
         options |= {"num_cpus": wanted, "include_dashboard": False, "_temp_dir": str(folder / "ray")}
     import ray  # after its environment, which it reads while it is imported
 
+    startup.done(IMPORT_RAY)
+    # While Ray's processes start.
+    threading.Thread(target=import_module, args=("ray.train.torch",), daemon=True).start()
+
     for name in ("ray", "ray.train", "ray.data"):
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
         ray.init(**options)
+        startup.done(START_RAY)
         # Ray's threads print what they hear to stdout, which is for the result alone.
         with redirect_stdout(sys.stderr):
             yield ray, folder, ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]

@@ -81,7 +81,7 @@ class State:
 
 @dataclass
 class Session:
-    """Everything that a loop works with; `job` is resolved and fits this machine."""
+    """Everything that a loop works with; `job` is resolved and fits this machine, `ready` hears of the first step."""
 
     job: TrainingJob
     steps: int
@@ -99,6 +99,7 @@ class Session:
     trackers: list[Tracker]
     keep_samples: Callable[[int, list[Sample]], None]
     clock: Callable[[], float] = time.monotonic
+    ready: Callable[[], None] | None = None
 
     def close(self, state: Literal["Succeeded", "Stopped"]) -> None:
         """Waits for the last checkpoint, and tells the trackers how the run ended."""
@@ -125,7 +126,7 @@ def run_loop(s: Session, state: State) -> Ending:
         OutputError: the output cannot be written.
     """
     s.recorder.begin(state.step)
-    saved_at = s.clock()
+    saved_at, first = s.clock(), state.step + 1
     ending = Ending("Completed")
     while state.step < s.steps:
         step = state.step + 1
@@ -140,6 +141,8 @@ def run_loop(s: Session, state: State) -> Ending:
         scalars = s.family.step(parts, s.updates, s.workers)
         state.step = step
         s.recorder.step(step, scalars, rates)
+        if step == first and s.ready is not None:
+            s.ready()
         better = _evaluate(s, state) if _due(step, s.job.spec.evaluation.every_steps, s.steps) else False
         _sample(s, step)
         if better or overdue or _due(step, s.job.spec.checkpoint.every_steps, s.steps):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,6 +15,8 @@ from raygen.train.group import Store
 
 RESULT = "result"
 STOP = "stop"
+STARTS = "starts"
+"""How often workers have begun."""
 _EVENTS = "events"
 
 
@@ -31,6 +33,10 @@ class RemoteObserver:
     def started(self, plan: Plan) -> None:
         """Posts it."""
         self._post("started", asdict(plan))
+
+    def ready(self, seconds: Mapping[str, float]) -> None:
+        """Posts it."""
+        self._post("ready", dict(seconds))
 
     def progressed(self, progress: Progress) -> None:
         """Posts it."""
@@ -56,11 +62,20 @@ class RemoteObserver:
 
 
 class Inbox:
-    """The driver's side of `RemoteObserver`."""
+    """The driver's side of `RemoteObserver`.
 
-    def __init__(self, store: Store, observer: Observer) -> None:
+    Args:
+        store: Where events arrive.
+        observer: Takes them.
+        ready: Takes `ready` instead, since the worker knows its own phases alone.
+    """
+
+    def __init__(
+        self, store: Store, observer: Observer, ready: Callable[[Mapping[str, float]], None]
+    ) -> None:
         self._store = store
         self._observer = observer
+        self._ready = ready
         self._read = 0
 
     def deliver(self) -> None:
@@ -78,6 +93,8 @@ class Inbox:
             observer.notice(content)
         elif kind == "started":
             observer.started(Plan(**content))
+        elif kind == "ready":
+            self._ready(content)
         elif kind == "progressed":
             observer.progressed(Progress(**content))
         elif kind == "evaluated":

@@ -26,6 +26,7 @@ from raygen.train.rollback import roll_back
 from raygen.train.rundir import REPORT, Attempt
 from raygen.train.runs import Run
 from raygen.train.session import count_parameters, open_session
+from raygen.train.startup import JOB_AND_DATA, MODEL, Startup
 from raygen.train.state import restore_weights
 from raygen.train.stop import Stop
 
@@ -107,7 +108,7 @@ def train(
         RunError: the run failed.
         FencedError: a newer attempt has taken over.
     """
-    began = time.monotonic()
+    began, startup = time.monotonic(), Startup()
     observer = observer or Silent()
     if isinstance(job, (str, Path)):
         loaded = load(job)
@@ -137,13 +138,15 @@ def train(
             return done
         while True:
             try:
-                return _attempt(p, stop, observer, began)
+                startup.done(JOB_AND_DATA)
+                return _attempt(p, stop, observer, began, startup)
             except RollBackError as error:
+                startup = Startup()
                 observer.notice(f"{error.kind}: {error.what}; going back. {error.remedy}")
                 p = ready()
 
 
-def _attempt(p: Prepared, stop: Stop, observer: Observer, began: float) -> Result:
+def _attempt(p: Prepared, stop: Stop, observer: Observer, began: float, startup: Startup) -> Result:
     """Claims the next attempt and trains; whatever happens, the attempt's file says how it ended."""
     family = build_family(p.job, p.data.domain, p.device)
     if p.start is not None:
@@ -158,11 +161,17 @@ def _attempt(p: Prepared, stop: Stop, observer: Observer, began: float) -> Resul
         p.directory.write_data_files(p.data.files())
     state = State(**p.found.values["loop"]) if p.found else State.new()
     guards = Guards(p.job.spec.training, len(p.rollbacks), observer.notice)
+
+    def ready(seconds: Mapping[str, float]) -> None:
+        attempt.ready(seconds)
+        observer.ready(seconds)
+
+    startup.then = ready
     try:
         trained = (
-            _distributed(p, attempt, stop, observer)
+            _distributed(p, attempt, stop, observer, startup)
             if p.distributed
-            else _alone(p, family, attempt, state, stop, observer, guards)
+            else _alone(p, family, attempt, state, stop, observer, guards, startup)
         )
     except RollBackError as error:
         step = roll_back(p.directory, attempt, error)
@@ -196,6 +205,7 @@ def _alone(
     stop: Stop,
     observer: Observer,
     guards: Guards,
+    startup: Startup,
 ) -> _Trained:
     with ExitStack() as stack:
         session = open_session(
@@ -216,12 +226,14 @@ def _alone(
             agreement=OwnDecisions(),
             stack=stack,
         )
+        startup.done(MODEL)
+        session.ready = startup.ready
         ending = run_loop(session, state)
         session.close("Stopped" if ending.stopped else "Succeeded")
     return _Trained(ending, state, session.recorder.loss, guards.findings)
 
 
-def _distributed(p: Prepared, attempt: Attempt, stop: Stop, observer: Observer) -> _Trained:
+def _distributed(p: Prepared, attempt: Attempt, stop: Stop, observer: Observer, startup: Startup) -> _Trained:
     """Trains on Ray's workers, which read job, data and checkpoints by themselves."""
     from raygen.train.launch import launch
 
@@ -236,7 +248,7 @@ def _distributed(p: Prepared, attempt: Attempt, stop: Stop, observer: Observer) 
         "parent": p.document["parent"],
         "rollbacks": p.rollbacks,
     }
-    result = launch(p.job.spec.scale, task, p.cores, stop, observer)
+    result = launch(p.job.spec.scale, task, p.cores, stop, observer, startup)
     findings = [
         Finding(**{**record, "value": math.nan if record["value"] is None else record["value"]})
         for record in result["findings"]

@@ -113,7 +113,7 @@ class RunDirectory:
 
         Args:
             resumed_from: The step of the checkpoint that the attempt continues, 0 for a fresh start,
-                None if that is not known yet (`Attempt.resumed`).
+                None if that is not known.
         """
         newest = max(self._numbers(), default=0)
         for number in itertools.count(newest + 1):
@@ -222,6 +222,7 @@ class AttemptRecord:
         ended: When it ended, None if it runs or was killed.
         cause: Why it ended.
         last_step: Steps completed when it ended.
+        startup: Seconds of each phase up to the end of the first step, by its name; None before that.
     """
 
     number: int
@@ -233,6 +234,7 @@ class AttemptRecord:
     ended: str | None = None
     cause: str | None = None
     last_step: int | None = None
+    startup: dict[str, float] | None = None
 
 
 class Attempt:
@@ -261,9 +263,9 @@ class Attempt:
                 remedy="Let the newer one train, or choose another run name for this one.",
             )
 
-    def resumed(self, step: int) -> None:
-        """Notes the step that the attempt continues from, 0 for a fresh start."""
-        self._rewrite(replace(self.record, resumed_from=step))
+    def ready(self, seconds: Mapping[str, float]) -> None:
+        """Notes how long each phase before the end of the first step took, in seconds."""
+        self._rewrite(replace(self.record, startup={name: round(s, 3) for name, s in seconds.items()}))
 
     def end(self, cause: str, step: int) -> None:
         """Notes why and after how many steps the attempt ended."""

@@ -73,8 +73,8 @@ def open_session(
     updates = make_updates(family, training, steps, workers, rate_factor(training, list(rollbacks)))
     if found is not None:
         restore(family, updates, found)
-    parameters, place = count_parameters(family), device_name(device)
-    place += f", {workers.count} workers" if workers.count > 1 else ""
+    place = device_name(device) + (f", {workers.count} workers" if workers.count > 1 else "")
+    parameters = count_parameters(family)
     observer.started(Plan(directory.uri, attempt.number, parameters, place, state.step + 1, steps))
     if should_compile(training.compile, device):
         for network in family.networks.values():

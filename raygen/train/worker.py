@@ -22,10 +22,11 @@ from raygen.train.events import Observer, Silent
 from raygen.train.group import Group, Store, connect
 from raygen.train.guards import Guards
 from raygen.train.loop import State, run_loop
-from raygen.train.remote import RESULT, RemoteObserver, error_document
+from raygen.train.remote import RESULT, STARTS, RemoteObserver, error_document
 from raygen.train.rundir import Attempt, AttemptRecord, RunDirectory
 from raygen.train.runs import Run
 from raygen.train.session import open_session
+from raygen.train.startup import MODEL, Startup
 from raygen.train.state import restore_weights
 from raygen.train.stop import Stop
 
@@ -72,17 +73,18 @@ def work(config: dict[str, Any]) -> None:
     An error that would come again (a guard, wrong data, a newer attempt) is told to the driver and not raised:
     Ray would start the workers anew.
     """
+    startup = Startup()
     task = Task(**config)
     torch.set_num_threads(task.threads)
     store = connect(task.host, task.port, timeout_s=STORE_TIMEOUT_S)
-    number = torch.tensor([store.add("starts", 1) if dist.get_rank() == 0 else 0])
+    number = torch.tensor([store.add(STARTS, 1) if dist.get_rank() == 0 else 0])
     device = _device()
     number = number.to(device)
     dist.broadcast(number, 0)
     stop = Stop()
     group = Group(store, int(number), stop)
     try:
-        result = _train(task, group, stop, store, device)
+        result = _train(task, group, stop, store, device, startup)
     except RaygenError as error:
         store.set(RESULT, json.dumps(error_document(error)))
         return
@@ -99,7 +101,9 @@ def _device() -> torch.device:
     return device
 
 
-def _train(task: Task, group: Group, stop: Stop, store: Store, device: torch.device) -> dict[str, Any]:
+def _train(
+    task: Task, group: Group, stop: Stop, store: Store, device: torch.device, startup: Startup
+) -> dict[str, Any]:
     job: TrainingJob = parse(task.job)
     base = Path(task.base)
     install_code(job, base)
@@ -120,6 +124,7 @@ def _train(task: Task, group: Group, stop: Stop, store: Store, device: torch.dev
     attempt = Attempt(directory.storage, AttemptRecord(**task.attempt))
     state = State(**found.values["loop"]) if found else State.new()
     guards = Guards(job.spec.training, len(task.rollbacks), observer.notice)
+    startup.then = observer.ready
     with ExitStack() as stack:
         session = open_session(
             job,
@@ -139,6 +144,8 @@ def _train(task: Task, group: Group, stop: Stop, store: Store, device: torch.dev
             agreement=group,
             stack=stack,
         )
+        startup.done(MODEL)
+        session.ready = startup.ready
         ending = run_loop(session, state)
         session.close("Stopped" if ending.stopped else "Succeeded")
     return {

@@ -38,5 +38,14 @@ def test_elsewhere_only_lines_that_stay_are_printed() -> None:
     assert "step 250/1,000  loss 1.6000" in text
 
 
+def test_a_long_start_is_explained() -> None:
+    stream = io.StringIO()
+    with Display(Console(file=stream, width=120, highlight=False, soft_wrap=True)) as display:
+        display.ready({"model": 0.2, "first step": 0.1})
+        assert stream.getvalue() == ""
+        display.ready({"start Ray": 2.71, "model": 0.01, "first step": 0.8})
+    assert stream.getvalue() == "first step after 3.5 s: start Ray 2.7, first step 0.8\n"
+
+
 def test_a_model_cannot_steer_the_terminal() -> None:
     assert "\\x1b[2J" in shown(terminal=True)

@@ -81,13 +81,14 @@ def test_probe_leaves_nothing(run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 
 def test_attempts_are_numbered_and_remember(run: RunDirectory) -> None:
     first = run.claim()
-    first.resumed(0)
+    first.ready({"model": 0.25})
     first.end("Stopped", 70)
     second = run.claim(resumed_from=50)
     assert (first.number, second.number) == (1, 2)
     assert keys(run) == ["attempts/001.json", "attempts/002.json"]
     old, new = run.attempts()
-    assert (old.resumed_from, old.cause, old.last_step) == (0, "Stopped", 70)
+    assert (old.resumed_from, old.cause, old.last_step) == (None, "Stopped", 70)
+    assert old.startup == {"model": 0.25}
     assert old.ended is not None
     assert (new.resumed_from, new.cause, new.ended) == (50, None, None)
     assert new.process == os.getpid()
