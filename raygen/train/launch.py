@@ -49,6 +49,8 @@ SETTINGS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     # Workers are processes of niceness 15 by default, and starve beside anything else that computes.
     "RAY_worker_niceness": "0",
+    # Workers started ahead have no runtime environment, and Ray Train always gives one: nobody would take them.
+    "RAY_enable_worker_prestart": "0",
 }
 """Ray's environment; what the user has set stays."""
 

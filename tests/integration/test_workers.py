@@ -174,12 +174,13 @@ def test_more_than_there_is_is_refused_within_seconds(tmp_path: Path) -> None:
     from raygen.errors import InputError
     from raygen.train.events import Silent
     from raygen.train.launch import launch
+    from raygen.train.startup import Startup
     from raygen.train.stop import Stop
 
     scale = parse(image_job_document(scale={"workers": 8, "cpusPerWorker": 1})).spec.scale
     began = time.monotonic()
     with pytest.raises(InputError, match="need 8 cores, and this machine has 2"):
-        launch(scale, {}, 2, Stop(), Silent())
+        launch(scale, {}, 2, Stop(), Silent(), Startup())
     assert time.monotonic() - began < 5
 
 
