@@ -7,7 +7,8 @@ trains until it has printed BLOCK such lines, and then waits; this process answe
 standard output: the seconds of that turn, and the parameters of the networks. The input's end ends it.
 
 `bf16` runs the script under PyTorch's autocast, and `channels_last` gives its networks' weights that layout, since the
-script has no option for either.
+script has no option for either. Autocast keeps each weight's cast until it ends; here until the next update, so that
+the script goes on from its new weights.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 STEP_LINES = ("Train Epoch:", "[")
 """How a line begins that a script prints after steps: vae/main.py every tenth, dcgan/main.py each."""
@@ -71,6 +73,7 @@ def main() -> None:
     parameters = watch_placement(channels_last="channels_last" in settings)
     turns = Turns(int(block), parameters)
     arithmetic = torch.autocast("cpu", torch.bfloat16) if "bf16" in settings else nullcontext()
+    register_optimizer_step_post_hook(lambda *_: torch.clear_autocast_cache())
     turns.wait()
     with arithmetic:
         runpy.run_path(script, {"print": turns}, run_name="__main__")

@@ -220,7 +220,9 @@ class GANFamily:
             real = real.detach().requires_grad_()
         if penalised and gan.r2:
             fake = fake.detach().requires_grad_()
-        real_scores, fake_scores = self._scores(real, micro), self._scores(fake, micro)
+        with self._arithmetic(micro.draws.device):
+            # Together, so that each weight is cast once for both.
+            real_scores, fake_scores = self._scores(real, micro), self._scores(fake, micro)
         loss = self.loss.discriminator(real_scores, fake_scores).mean()
         penalty = loss.new_zeros(())
         if penalised and gan.r1:
