@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import atexit
 import hashlib
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 from raygen.data.sources import local_path
 from raygen.errors import InputError
 from raygen.spec import TrainingJob
+from raygen.train.janitor import scratch_of_process
 
 SUFFIXES = (".py", ".whl", ".zip")
 
@@ -20,7 +18,7 @@ def install_code(job: TrainingJob, base: Path) -> None:
     """Puts the code of a custom family first on the path of imports; nothing for other families.
 
     A package is copied after its hash was checked, and imported from the copy, so that what runs is what was
-    checked. The copy is deleted when the process ends.
+    checked. The copy goes when the process does.
 
     Args:
         job: The job.
@@ -57,8 +55,7 @@ def install_code(job: TrainingJob, base: Path) -> None:
             where=str(path),
             remedy="Restore the package that the job was written for, or, if the change is meant, its sha256.",
         )
-    folder = Path(tempfile.mkdtemp(prefix="raygen-code-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = scratch_of_process()
     copy = folder / path.name
     copy.write_bytes(content)
     _prepend(str(folder if path.suffix == ".py" else copy))

@@ -1,6 +1,7 @@
 """The workers of one run: sums over all of them, and decisions that all of them take at the same step.
 
 Decisions travel through a store on the CPU of the driver, never through the device, and only about twice a second.
+What all have read is deleted, so that the store does not grow with the run.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ class Group:
         self._clock = clock
         self._next = 0
         self._asked = 0
+        self._decided = (0, 0)
         self._last: tuple[int, float] | None = None
 
     def sum(self, *tensors: Tensor) -> tuple[Tensor, ...]:
@@ -91,6 +93,9 @@ class Group:
             reason = self._driver.get("stop").decode() if asked else None
             decision = {"stop": reason, "overdue": overdue, "next": step + self._stride(step)}
             self._store.set(key, json.dumps(decision))
+            # All have read the decision before the last one: since then they have trained together.
+            self._store.delete_key(f"decision-{self._decided[0]}")
+            self._decided = self._decided[1], step
         found = json.loads(self._store.get(key))
         self._next = found["next"]
         if found["stop"] is not None:
@@ -101,6 +106,8 @@ class Group:
         """The values of all workers, as JSON through the store."""
         self._asked += 1
         self._store.set(f"gather-{self._asked}-{self.rank}", json.dumps(values))
+        # All have read what came before the last one, or they could not have answered that.
+        self._store.delete_key(f"gather-{self._asked - 2}-{self.rank}")
         return [json.loads(self._store.get(f"gather-{self._asked}-{rank}")) for rank in range(self.count)]
 
     def _stride(self, step: int) -> int:

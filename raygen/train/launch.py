@@ -9,12 +9,10 @@ import json
 import logging
 import os
 import secrets
-import shutil
 import sys
-import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from datetime import timedelta
 from importlib import import_module
 from importlib.util import find_spec
@@ -27,6 +25,7 @@ from raygen.errors import InputError, MissingExtraError, RunError
 from raygen.spec import Scale
 from raygen.train.events import Observer
 from raygen.train.group import TCPStore
+from raygen.train.janitor import scratch
 from raygen.train.remote import RESULT, STARTS, STOP, Inbox, error_of
 from raygen.train.startup import IMPORT_RAY, START_RAY, START_WORKERS, Startup
 from raygen.train.stop import Stop
@@ -37,6 +36,8 @@ WORKER_FAILURES = 8
 CONTROLLER_FAILURES = 3
 """How often starting workers may fail or time out; without a limit Ray tries for ever."""
 POLL_S = 0.1
+TRANSPORTS = ("gloo", "NCCL")
+"""A word in the errors of those that train with a worker that is gone."""
 LEAVE_S = 10.0
 """How long Ray has to end after the result is known."""
 
@@ -86,7 +87,7 @@ def launch(
     cpus = cores_of(scale, cores)
     # Ray takes SIGTERM for itself when it starts, so ours is set once more.
     with _ray(scale.workers * cpus, cores, startup) as (ray, folder, host), stop.on_signals():
-        _check_fits(ray, scale, cpus)
+        _check_fits(ray.nodes(), scale, cpus)
         store = TCPStore(
             host, 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=STORE_TIMEOUT_S)
         )
@@ -150,7 +151,7 @@ def _attend(
     inbox.deliver()
     if not store.check([RESULT]):
         raise RunError(
-            f"the workers were lost: {_first_line(failures)}",
+            f"the workers were lost: {reason_of(failures)}",
             where="Ray Train",
             remedy="Look for a worker that was killed, by lack of memory for example; the same command goes on"
             " from the newest checkpoint.",
@@ -161,21 +162,36 @@ def _attend(
     return result
 
 
-def _first_line(failures: list[BaseException]) -> str:
-    lines = [line for error in failures for line in str(error).splitlines() if line.strip()]
+def reason_of(failures: Sequence[BaseException]) -> str:
+    """What Ray Train's errors say of the workers, in one sentence: an error of their own first, then lost processes;
+    that the others could no longer reach a lost one is no reason.
+    """
+    workers = {
+        rank: error for one in failures for rank, error in sorted(getattr(one, "worker_failures", {}).items())
+    }
+    lost = [str(rank) for rank, error in workers.items() if type(error).__module__.startswith("ray.")]
+    for rank, error in workers.items():
+        if str(rank) not in lost and not any(name in str(error) for name in TRANSPORTS):
+            return f"worker {rank} raised {type(error).__name__}: {error}"
+    if lost:
+        return f"the processes of these workers ended: {', '.join(lost)}"
+    lines = [line for one in failures for line in str(one).splitlines() if line.strip()]
     return lines[-1].strip() if lines else "Ray gives no reason"
 
 
-def _check_fits(ray: Any, scale: Scale, cpus: int) -> None:
-    there = ray.cluster_resources()
-    wanted = {"CPU": scale.workers * cpus, "GPU": scale.workers * scale.gpus_per_worker}
-    for name, amount in wanted.items():
-        if amount > there.get(name, 0):
-            raise InputError(
-                f"{scale.workers} workers need {amount} {name}s, and Ray has {there.get(name, 0):g}",
-                where="spec.scale",
-                remedy="Lower scale.workers or what each worker gets, or add machines.",
-            )
+def _check_fits(nodes: Sequence[Mapping[str, Any]], scale: Scale, cpus: int) -> None:
+    """Raises InputError if Ray's nodes (`ray.nodes()`), with nothing else on them, have no room for all workers."""
+    each = {"CPU": cpus} | ({"GPU": scale.gpus_per_worker} if scale.gpus_per_worker else {})
+    there = [node["Resources"] for node in nodes if node["Alive"]]
+    room = sum(min(int(node.get(name, 0) // amount) for name, amount in each.items()) for node in there)
+    if room < scale.workers:
+        wanted = " and ".join(f"{amount} {name}s" for name, amount in each.items())
+        found = "; ".join(", ".join(f"{node.get(name, 0):g} {name}s" for name in each) for node in there)
+        raise InputError(
+            f"{scale.workers} workers need {wanted} each, and Ray's {len(there)} nodes have room for {room}: {found}",
+            where="spec.scale",
+            remedy="Lower scale.workers or what each worker gets, or add machines.",
+        )
 
 
 @contextmanager
@@ -188,32 +204,32 @@ def _ray(wanted: int, cores: int, startup: Startup) -> Iterator[tuple[Any, Path,
             where="spec.scale",
             remedy="Lower scale.workers or scale.cpusPerWorker.",
         )
-    before = dict(os.environ)
-    for name, value in SETTINGS.items():
-        os.environ.setdefault(name, value)
-    folder = Path(tempfile.mkdtemp(prefix="raygen-"))
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if not cluster:
-        # Said outright: by default Ray writes a token into the home directory, or fails where it cannot.
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        options |= {"num_cpus": wanted, "include_dashboard": False, "_temp_dir": str(folder / "ray")}
-    import ray  # after its environment, which it reads while it is imported
+    with ExitStack() as stack:
+        stack.callback(_restore, dict(os.environ))
+        for name, value in SETTINGS.items():
+            os.environ.setdefault(name, value)
+        folder = stack.enter_context(scratch())
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        if not cluster:
+            # Said outright: by default Ray writes a token into the home directory, or fails where it cannot.
+            os.environ.setdefault("RAY_AUTH_MODE", "token")
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+            options |= {"num_cpus": wanted, "include_dashboard": False, "_temp_dir": str(folder / "ray")}
+        import ray  # after its environment, which it reads while it is imported
 
-    startup.done(IMPORT_RAY)
-    # While Ray's processes start.
-    threading.Thread(target=import_module, args=("ray.train.torch",), daemon=True).start()
-
-    for name in ("ray", "ray.train", "ray.data"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    try:
+        startup.done(IMPORT_RAY)
+        # While Ray's processes start.
+        threading.Thread(target=import_module, args=("ray.train.torch",), daemon=True).start()
+        for name in ("ray", "ray.train", "ray.data"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        stack.callback(ray.shutdown)
         ray.init(**options)
         startup.done(START_RAY)
         # Ray's threads print what they hear to stdout, which is for the result alone.
-        with redirect_stdout(sys.stderr):
-            yield ray, folder, ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
-    finally:
-        ray.shutdown()
-        os.environ.clear()
-        os.environ.update(before)
-        shutil.rmtree(folder, ignore_errors=True)
+        stack.enter_context(redirect_stdout(sys.stderr))
+        yield ray, folder, ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
+
+
+def _restore(environment: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)

@@ -169,7 +169,7 @@ def _attempt(p: Prepared, stop: Stop, observer: Observer, began: float, startup:
     startup.then = ready
     try:
         trained = (
-            _distributed(p, attempt, stop, observer, startup)
+            _distributed(p, attempt, state, stop, observer, startup)
             if p.distributed
             else _alone(p, family, attempt, state, stop, observer, guards, startup)
         )
@@ -233,8 +233,13 @@ def _alone(
     return _Trained(ending, state, session.recorder.loss, guards.findings)
 
 
-def _distributed(p: Prepared, attempt: Attempt, stop: Stop, observer: Observer, startup: Startup) -> _Trained:
-    """Trains on Ray's workers, which read job, data and checkpoints by themselves."""
+def _distributed(
+    p: Prepared, attempt: Attempt, state: State, stop: Stop, observer: Observer, startup: Startup
+) -> _Trained:
+    """Trains on Ray's workers, which read job, data and checkpoints by themselves.
+
+    If they fail, `state` has the step that they came to.
+    """
     from raygen.train.launch import launch
 
     task = {
@@ -248,7 +253,12 @@ def _distributed(p: Prepared, attempt: Attempt, stop: Stop, observer: Observer, 
         "parent": p.document["parent"],
         "rollbacks": p.rollbacks,
     }
-    result = launch(p.job.spec.scale, task, p.cores, stop, observer, startup)
+    try:
+        result = launch(p.job.spec.scale, task, p.cores, stop, observer, startup)
+    except RaygenError:
+        lines = p.directory.read_metrics().lines
+        state.step = lines[-1].step if lines else state.step
+        raise
     findings = [
         Finding(**{**record, "value": math.nan if record["value"] is None else record["value"]})
         for record in result["findings"]

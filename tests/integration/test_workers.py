@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import secrets
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +23,15 @@ import pytest
 from raygen.jobfile import dumps
 from raygen.spec import parse
 from raygen.storage import open_storage
+from raygen.train.launch import SETTINGS
 from raygen.train.rundir import RunDirectory
 from tests.jobs import image_job_document, write_images
+from tests.unit.models.test_custom import MODEL
 from tests.unit.train.runs import losses
 
 pytestmark = pytest.mark.timeout(600)
 
-RAY = ("ray::", "raylet", "gcs_server")
+RAY = ("ray::", "raylet", "gcs_server", "raygen.train.janitor")
 
 
 def ray_processes() -> set[int]:
@@ -52,6 +58,44 @@ def _nothing_is_left_behind() -> Iterator[None]:
     assert temporary() <= files
 
 
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment of processes that use a Ray of 3 cores, which others may use too."""
+    with socket.socket() as free, tempfile.TemporaryDirectory(prefix="ray-") as folder:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        secret = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        ray = str(Path(sys.executable).with_name("ray"))
+        options = ["--block", "--num-cpus=3", "--include-dashboard=false", "--disable-usage-stats"]
+        head = subprocess.Popen(
+            [ray, "start", "--head", f"--port={port}", f"--temp-dir={folder}", *options],
+            env={**os.environ, **SETTINGS, **secret},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        try:
+            assert head.stdout is not None
+            assert any("--block" in line for line in head.stdout), "Ray did not start"
+            yield {**os.environ, **secret, "RAY_ADDRESS": f"127.0.0.1:{port}"}
+        finally:
+            head.terminate()
+            head.communicate(timeout=60)
+
+
+def placement_groups(environment: dict[str, str]) -> set[str]:
+    """The states of all placement groups of a cluster."""
+    program = (
+        "import json, logging, ray; ray.init(logging_level=logging.ERROR, log_to_driver=False);"
+        "from ray.util import placement_group_table;"
+        "print(json.dumps([group['state'] for group in placement_group_table().values()]))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
 def command(base: Path, run: str, cores: int, family: str = "VAE", **changes: Any) -> list[str]:
     if not (base / "images.parquet").exists():
         write_images(base / "images.parquet")
@@ -72,18 +116,63 @@ def command(base: Path, run: str, cores: int, family: str = "VAE", **changes: An
     return [sys.executable, "-m", "raygen", "train", str(base / f"{run}.yaml"), *options]
 
 
-def trained(base: Path, run: str, cores: int, *, code: int = 0, **changes: Any) -> dict[str, Any]:
-    done = subprocess.run(command(base, run, cores, **changes), capture_output=True, text=True)
+def trained(
+    base: Path, run: str, cores: int, *, code: int = 0, environment: Any = None, **changes: Any
+) -> dict[str, Any]:
+    done = subprocess.run(
+        command(base, run, cores, **changes), env=environment, capture_output=True, text=True
+    )
     assert done.returncode == code, done.stdout + done.stderr
     result: dict[str, Any] = json.loads(done.stdout)
     return result
 
 
-def test_one_two_and_three_workers_train_alike(tmp_path: Path) -> None:
-    results = {}
-    for workers in (1, 2, 3):
+@contextmanager
+def training(arguments: list[str]) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    children = psutil.Process(process.pid).children(recursive=True)
+    return [one for one in children if "RayTrainWorker" in " ".join(one.cmdline())]
+
+
+def checkpoints(base: Path, run: str) -> list[int]:
+    """Steps of the checkpoints that are complete."""
+    found = (base / "runs" / run / "checkpoints").glob("*/manifest.json")
+    return sorted(int(path.parent.name.removeprefix("step-")) for path in found)
+
+
+def outcome(base: Path, run: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((base / "runs" / run / "outcome.json").read_text())
+    return document
+
+
+def causes(base: Path, run: str) -> list[str | None]:
+    return [one.cause for one in RunDirectory(open_storage(str(base / "runs")), run).attempts()]
+
+
+def endless(every: int = 50, **changes: Any) -> dict[str, Any]:
+    """Changes to a job that goes on until something happens to it."""
+    return {
+        "training__duration__steps": 100_000,
+        "checkpoint__everySteps": every,
+        "evaluation__everySteps": None,
+        "evaluation__samples": None,
+        "scale": {"workers": 2, "cpusPerWorker": 1},
+    } | changes
+
+
+def test_one_two_and_three_workers_train_alike(tmp_path: Path, cluster: dict[str, str]) -> None:
+    results = {1: trained(tmp_path, "w1", 3, scale={"workers": 1, "cpusPerWorker": 1})}
+    for workers in (2, 3):
         scale = {"workers": workers, "cpusPerWorker": 1}
-        results[workers] = trained(tmp_path, f"w{workers}", 3, scale=scale)
+        results[workers] = trained(tmp_path, f"w{workers}", 3, environment=cluster, scale=scale)
     alone = losses(tmp_path, "w1")
     assert sorted(alone) == list(range(1, 21))
     for workers in (2, 3):
@@ -93,6 +182,11 @@ def test_one_two_and_three_workers_train_alike(tmp_path: Path) -> None:
         assert len(list((tmp_path / "runs" / f"w{workers}" / "samples").rglob("*.png"))) == len(
             list((tmp_path / "runs" / "w1" / "samples").rglob("*.png"))
         )
+    assert placement_groups(cluster) == {"REMOVED"}
+    scale = {"workers": 2, "cpusPerWorker": 2}
+    refused = trained(tmp_path, "w4", 3, code=2, environment=cluster, scale=scale)
+    assert "have room for 1: 3 CPUs" in refused["error"]["what"]
+    assert "Lower scale.workers" in refused["error"]["remedy"]
 
 
 def test_two_networks_train_alike_on_two_workers(tmp_path: Path) -> None:
@@ -112,62 +206,66 @@ def test_two_networks_train_alike_on_two_workers(tmp_path: Path) -> None:
 
 
 def test_a_killed_worker_is_replaced_and_the_run_goes_on_in_the_same_attempt(tmp_path: Path) -> None:
-    changes = {
-        "training__duration__steps": 2000,
-        "checkpoint__everySteps": 100,
-        "evaluation__everySteps": None,
-        "evaluation__samples": None,
-        "scale": {"workers": 2, "cpusPerWorker": 1},
-    }
+    changes = endless(100, training__duration__steps=2000)
     alone = trained(tmp_path, "alone", 2, **{**changes, "scale": {"workers": 1}})
-    process = subprocess.Popen(
-        command(tmp_path, "killed", 2, **changes), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        checkpoints = tmp_path / "runs" / "killed" / "checkpoints"
-        wait(lambda: len(list(checkpoints.glob("*/manifest.json"))) >= 2, process)
-        workers = [
-            one
-            for one in psutil.Process(process.pid).children(recursive=True)
-            if "RayTrainWorker" in " ".join(one.cmdline())
-        ]
+    with training(command(tmp_path, "killed", 2, **changes)) as process:
+        wait(lambda: len(checkpoints(tmp_path, "killed")) >= 2, process)
+        workers = workers_of(process)
         assert len(workers) == 2
-        os.kill(workers[-1].pid, signal.SIGKILL)
+        workers[-1].kill()
         out, err = process.communicate(timeout=300)
-    finally:
-        process.kill()
     assert process.returncode == 0, err
     result = json.loads(out)
     assert (result["state"], result["step"], result["attempt"]) == ("Succeeded", 2000, 1)
     assert losses(tmp_path, "killed") == pytest.approx(losses(tmp_path, "alone"), rel=1e-2)
     assert result["metrics"] == pytest.approx(alone["metrics"], rel=1e-2)
-    attempts = RunDirectory(open_storage(str(tmp_path / "runs")), "killed").attempts()
-    assert [one.cause for one in attempts] == ["Completed"]
+    assert causes(tmp_path, "killed") == ["Completed"]
+
+
+def test_workers_that_are_lost_too_often_end_the_run(tmp_path: Path) -> None:
+    arguments = command(tmp_path, "lost", 2, **endless())
+    program = (
+        "import sys; from raygen.train import launch; launch.WORKER_FAILURES = 0;"
+        "from raygen.cli.main import main; sys.exit(main())"
+    )
+    with training([sys.executable, "-c", program, *arguments[3:]]) as process:
+        wait(lambda: bool(checkpoints(tmp_path, "lost")), process)
+        workers_of(process)[0].kill()
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 1, out + err
+    assert "Traceback" not in err
+    error = json.loads(out)["error"]
+    assert error["what"].startswith("the workers were lost: the processes of these workers ended: ")
+    assert "goes on from the newest checkpoint" in error["remedy"]
+    document = outcome(tmp_path, "lost")
+    assert (document["state"], document["reason"]) == ("Failed", "Run")
+    assert document["step"] >= 50
+
+
+def test_a_killed_driver_leaves_nothing_but_the_run(tmp_path: Path) -> None:
+    content = MODEL.encode()
+    (tmp_path / "model.py").write_bytes(content)
+    package = {"uri": "model.py", "sha256": hashlib.sha256(content).hexdigest()}
+    changes = endless(model__custom={"entrypoint": "model:Model", "package": package})
+    with training(command(tmp_path, "orphan", 2, family="Custom", **changes)) as process:
+        wait(lambda: bool(checkpoints(tmp_path, "orphan")), process)
+        process.kill()
+    newest = checkpoints(tmp_path, "orphan")[-1]
+    steps = {"training__duration__steps": newest + 10, "scale": {"workers": 1}}
+    result = trained(tmp_path, "orphan", 1, family="Custom", **{**changes, **steps})
+    assert (result["step"], result["attempt"]) == (newest + 10, 2)
+    assert sorted(losses(tmp_path, "orphan")) == list(range(1, newest + 11))
 
 
 def test_a_signal_stops_all_workers_at_one_step(tmp_path: Path) -> None:
-    changes = {
-        "training__duration__steps": 100_000,
-        "checkpoint__everySteps": 50,
-        "evaluation__everySteps": None,
-        "evaluation__samples": None,
-        "scale": {"workers": 2, "cpusPerWorker": 1},
-    }
-    process = subprocess.Popen(
-        command(tmp_path, "stopped", 2, **changes), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        checkpoints = tmp_path / "runs" / "stopped" / "checkpoints"
-        wait(lambda: bool(list(checkpoints.glob("*/manifest.json"))), process)
+    with training(command(tmp_path, "stopped", 2, **endless())) as process:
+        wait(lambda: bool(checkpoints(tmp_path, "stopped")), process)
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=120)
-    finally:
-        process.kill()
     assert process.returncode == 3, err
     result = json.loads(out)
     assert (result["state"], result["reason"]) == ("Stopped", "SIGTERM")
-    newest = max(int(path.parent.name.removeprefix("step-")) for path in checkpoints.glob("*/manifest.json"))
-    assert newest == result["step"]
+    assert checkpoints(tmp_path, "stopped")[-1] == result["step"]
 
 
 def test_more_than_there_is_is_refused_within_seconds(tmp_path: Path) -> None:
@@ -184,18 +282,30 @@ def test_more_than_there_is_is_refused_within_seconds(tmp_path: Path) -> None:
     assert time.monotonic() - began < 5
 
 
-def test_a_guard_that_stops_does_so_on_all_workers(tmp_path: Path) -> None:
+def test_a_guard_sends_all_workers_back_and_then_stops_them(tmp_path: Path) -> None:
     changes = {
         "training__optimizer": {"type": "SGD", "learningRate": 900.0},
+        "training__guards": [{"type": "NonFiniteLoss", "action": "RollBack"}],
+        "training__rollBack": {"limit": 1, "learningRateFactor": 0.9},
         "scale": {"workers": 2, "cpusPerWorker": 1},
     }
     done = trained(tmp_path, "ill", 2, code=1, **changes)
     assert done["error"]["type"] == "GuardError"
-    outcome = json.loads((tmp_path / "runs" / "ill" / "outcome.json").read_text())
-    assert (outcome["state"], outcome["reason"]) == ("Failed", "NonFiniteLoss")
+    assert "after the run had gone back 1 times" in done["error"]["what"]
+    document = outcome(tmp_path, "ill")
+    assert (document["state"], document["reason"]) == ("Failed", "NonFiniteLoss")
+    back, stopped = document["guards"]
+    assert (back["type"], back["action"], back["to"]) == ("NonFiniteLoss", "RollBack", 0)
+    assert stopped["step"] == document["step"] >= 1
+    assert stopped["remedy"]
+    first, second = causes(tmp_path, "ill")
+    assert first is not None
+    assert first.startswith("RolledBack: NonFiniteLoss")
+    assert second is not None
+    assert second.startswith("NonFiniteLoss")
 
 
-def wait(condition: Any, process: subprocess.Popen[str]) -> None:
+def wait(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 120
     while not condition():
         assert process.poll() is None, process.communicate()
