@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import tempfile
 from pathlib import Path
 
 from raygen.data.sources import local_path
@@ -14,15 +15,16 @@ from raygen.train.janitor import scratch_of_process
 SUFFIXES = (".py", ".whl", ".zip")
 
 
-def install_code(job: TrainingJob, base: Path) -> None:
+def install_code(job: TrainingJob, base: Path, scratch: Path | None = None) -> None:
     """Puts the code of a custom family first on the path of imports; nothing for other families.
 
     A package is copied after its hash was checked, and imported from the copy, so that what runs is what was
-    checked. The copy goes when the process does.
+    checked.
 
     Args:
         job: The job.
         base: Folder of the job file.
+        scratch: Folder for the copy, which somebody else deletes. Default: one that goes when the process does.
 
     Raises:
         InputError: the package is missing, of an unknown kind, or another one than the job names.
@@ -55,7 +57,7 @@ def install_code(job: TrainingJob, base: Path) -> None:
             where=str(path),
             remedy="Restore the package that the job was written for, or, if the change is meant, its sha256.",
         )
-    folder = scratch_of_process()
+    folder = scratch_of_process() if scratch is None else Path(tempfile.mkdtemp(dir=scratch))
     copy = folder / path.name
     copy.write_bytes(content)
     _prepend(str(folder if path.suffix == ".py" else copy))

@@ -68,7 +68,7 @@ def launch(
 
     Args:
         scale: Workers and what each gets.
-        task: `worker.Task` without host, port and threads.
+        task: `worker.Task` without scratch, host, port and threads.
         cores: Of this machine that Ray may book, where there is no cluster (RAY_ADDRESS).
         stop: Asks to stop.
         observer: Takes rank 0's events.
@@ -91,7 +91,7 @@ def launch(
         store = TCPStore(
             host, 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=STORE_TIMEOUT_S)
         )
-        config = Task(**task, host=host, port=store.port, threads=cpus)
+        config = Task(**task, scratch=str(folder), host=host, port=store.port, threads=cpus)
         trainer = _trainer(scale, cpus, config, folder)
         return _attend(trainer, store, stop, observer, startup)
 

@@ -48,6 +48,7 @@ class Task:
         steps: Last step.
         parent: Run and step whose weights a new run starts from, or None.
         rollbacks: How often the run went back.
+        scratch: Folder on the driver's machine that is deleted after the run.
         host: Of the driver's store.
         port: The same.
         threads: Of PyTorch in each worker.
@@ -62,6 +63,7 @@ class Task:
     steps: int
     parent: dict[str, Any] | None
     rollbacks: list[dict[str, Any]]
+    scratch: str
     host: str
     port: int
     threads: int
@@ -106,7 +108,8 @@ def _train(
 ) -> dict[str, Any]:
     job: TrainingJob = parse(task.job)
     base = Path(task.base)
-    install_code(job, base)
+    # Ray ends a worker's children with it, a janitor of its own too; on other machines workers are containers.
+    install_code(job, base, scratch if (scratch := Path(task.scratch)).is_dir() else None)
     directory = RunDirectory(open_storage(task.storage), task.run)
     data = open_data(job, base, directory.read_data_files())
     if data.fingerprint != task.fingerprint:
