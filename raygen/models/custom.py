@@ -36,6 +36,27 @@ REQUIRED = ("step", "evaluate", "sample")
 """Methods that a custom class must have; `parameter_groups` and `huggingface` have defaults."""
 
 
+class Watched:
+    """An update that remembers whether it was applied.
+
+    Attributes:
+        stepped: Whether it was.
+    """
+
+    def __init__(self, update: Update) -> None:
+        self._update = update
+        self.stepped = False
+
+    def backward(self, loss: Tensor) -> None:
+        """Adds gradients."""
+        self._update.backward(loss)
+
+    def step(self) -> Tensor:
+        """Applies them."""
+        self.stepped = True
+        return self._update.step()
+
+
 class CustomFamily:
     """A user's family, its answers checked.
 
@@ -47,6 +68,7 @@ class CustomFamily:
         self._inner: Family = inner
         self._entrypoint = entrypoint
         self.networks: Mapping[str, nn.Module] = inner.networks
+        self._stepped = False
 
     def step(
         self, micro_batches: Sequence[MicroBatch], updates: Mapping[str, Update], workers: Workers
@@ -56,7 +78,14 @@ class CustomFamily:
         Raises:
             ModelError: it raised an error, or gave something else than scalars with a loss among them.
         """
-        scalars = self._call(lambda: self._inner.step(micro_batches, updates, workers), "step")
+        watched = {name: Watched(update) for name, update in updates.items()}
+        scalars = self._call(lambda: self._inner.step(micro_batches, watched, workers), "step")
+        self._stepped = self._stepped or any(one.stepped for one in watched.values())
+        if not self._stepped:
+            raise self._broken(
+                "step has trained nothing: it called `step` of none of its updates",
+                'End it with updates["name"].step() for each network that it trains.',
+            )
         self._check_tensors(scalars, "step", "loss")
         wrong = [name for name, value in scalars.items() if value.numel() != 1]
         if wrong:
@@ -132,7 +161,7 @@ def explained(entrypoint: str, what: str) -> Iterator[None]:
         yield
     except (RaygenError, torch.OutOfMemoryError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         place = traceback.extract_tb(sys.exc_info()[2])[-1]
         raise ModelError(
             f"{entrypoint}: {what} raised {type(error).__name__}: {error}",

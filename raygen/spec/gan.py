@@ -17,7 +17,8 @@ class Augmentation(Tagged):
     scale, colour and cutout, each with a probability that follows how far the discriminator overfits (ADA,
     Karras et al. 2020)."""
     target: Fraction | None = None
-    """Mean sign of the discriminator's scores of real images that the probability is steered to. Default: 0.6."""
+    """Mean sign of the discriminator's scores of real images that the probability is steered to; for Relativistic
+    and Wasserstein, whose scores have no zero, of their distance from the generated ones. Default: 0.6."""
     ramp_images: Count | None = None
     """Length of the way from probability 0 to 1 at full speed, in images. Default: 500000."""
 

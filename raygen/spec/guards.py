@@ -20,7 +20,7 @@ class Guard(Tagged):
         "PosteriorCollapse",
         "DiscriminatorOverpowering",
     ]
-    """NonFiniteLoss: a loss is NaN or infinite. LossSpike: the loss is `threshold` robust deviations (1.4826 x
+    """NonFiniteLoss: a loss or the norm of its gradient is NaN or infinite. LossSpike: the loss is `threshold` robust deviations (1.4826 x
     median absolute deviation) above the median of the last `window` steps. TextRepetition: in the samples more
     than the share `threshold` of the word 4-grams are repeats (Welleck et al. 2020, seq-rep-4). ModeCollapse:
     the generated batch varies less than the share `threshold` of the real one. PosteriorCollapse: fewer than

@@ -16,7 +16,8 @@ from raygen.errors import GuardError, RollBackError
 from raygen.spec import Guard, Training
 from raygen.spec.guards import GUARD_DEFAULTS
 
-LOSSES = ("loss", "discriminator_loss")
+FINITE = ("loss", "discriminator_loss", "gradient_norm", "discriminator_gradient_norm")
+"""What NonFiniteLoss looks at: gradients too, since with them the weights are lost while the loss still looks well."""
 DEVIATION = 1.4826
 """Median absolute deviations in a standard deviation of normal numbers, inverted."""
 GRAM = 4
@@ -118,7 +119,7 @@ class Watch:
         return Finding(kind, self.guard.action, step, self._since, value, self._limit, where, REMEDIES[kind])
 
     def _finite(self, values: Mapping[str, float]) -> tuple[bool, float, str] | None:
-        for name in LOSSES:
+        for name in FINITE:
             if name in values and not math.isfinite(values[name]):
                 return True, values[name], f"the {name.replace('_', ' ')} became {values[name]}"
         return False, 0.0, ""

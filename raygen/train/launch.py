@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from datetime import timedelta
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -213,7 +214,7 @@ def _ray(wanted: int, cores: int, startup: Startup) -> Iterator[tuple[Any, Path,
         if not cluster:
             # Said outright: by default Ray writes a token into the home directory, or fails where it cannot.
             os.environ.setdefault("RAY_AUTH_MODE", "token")
-            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+            os.environ.setdefault("RAY_AUTH_TOKEN", _token())
             options |= {"num_cpus": wanted, "include_dashboard": False, "_temp_dir": str(folder / "ray")}
         import ray  # after its environment, which it reads while it is imported
 
@@ -228,6 +229,12 @@ def _ray(wanted: int, cores: int, startup: Startup) -> Iterator[tuple[Any, Path,
         # Ray's threads print what they hear to stdout, which is for the result alone.
         stack.enter_context(redirect_stdout(sys.stderr))
         yield ray, folder, ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
+
+
+@cache
+def _token() -> str:
+    """One for all clusters of this process, since Ray reads it once."""
+    return secrets.token_hex(32)
 
 
 def _restore(environment: dict[str, str]) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from raygen.checkpoint import survey, verify
+import torch
+
+from raygen.checkpoint import load, survey
 from raygen.errors import CheckpointError, RollBackError
 from raygen.spec import Training
 from raygen.storage import step_folder
@@ -28,7 +30,7 @@ def roll_back(directory: RunDirectory, attempt: Attempt, error: RollBackError) -
     """
     good = 0
     for folder in sorted(survey(directory.checkpoints), key=lambda one: one.step, reverse=True):
-        if folder.complete and folder.step < error.since and _verifies(directory, folder.step):
+        if folder.complete and folder.step < error.since and _is_good(directory, folder.step):
             good = folder.step
             break
     record = {
@@ -53,7 +55,7 @@ def discard(directory: RunDirectory) -> None:
     newest = records[-1]
     for folder in survey(directory.checkpoints):
         if folder.step > newest["to"] and folder.attempt <= newest["attempt"]:
-            directory.checkpoints.delete_prefix(step_folder(folder.step))
+            directory.checkpoints.delete_prefix(f"{step_folder(folder.step)}/")
 
 
 def rate_factor(training: Training, records: list[dict[str, Any]]) -> float:
@@ -61,9 +63,10 @@ def rate_factor(training: Training, records: list[dict[str, Any]]) -> float:
     return float(training.roll_back.learning_rate_factor ** len(records))
 
 
-def _verifies(directory: RunDirectory, step: int) -> bool:
+def _is_good(directory: RunDirectory, step: int) -> bool:
+    """Whether a checkpoint verifies and holds numbers: a loss may still be finite when weights no longer are."""
     try:
-        verify(directory.checkpoints, step)
+        tensors = load(directory.checkpoints, step).tensors
     except CheckpointError:
         return False
-    return True
+    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values())

@@ -75,7 +75,8 @@ class GANFamily:
 
         Returns:
             `loss` (the generator's), `discriminator_loss` (without penalties) and `penalty` where there is one;
-            `discriminator_accuracy`, the share of scores with the right sign; `real_score`, `fake_score`;
+            `discriminator_accuracy`, the share of scores with the right sign (relativistic and Wasserstein: of pairs in
+            the right order); `real_score`, `fake_score`;
             `diversity`, the variance over the generated batch as a share of the real one's;
             `augmentation_p` under adaptive augmentation; and both norms of gradients.
         """
@@ -235,8 +236,11 @@ class GANFamily:
             norms = squared_gradients(self._scores(mixed, micro), mixed).add(1e-12).sqrt()
             penalty = penalty + weight * (norms - 1).square().mean()
         updates["discriminator"].backward((loss + gan.regularise_every * penalty) * micro.share)
-        right = (real_scores > 0).float().mean() + (fake_scores < 0).float().mean()
-        row = [loss, penalty, right / 2, real_scores.mean(), fake_scores.mean(), real_scores.sign().mean()]
+        # Where scores have no zero of their own, each is measured from its partner.
+        real_margin = real_scores if self.loss.anchored else real_scores - fake_scores
+        fake_margin = fake_scores if self.loss.anchored else fake_scores - real_scores
+        right = (real_margin > 0).float().mean() + (fake_margin < 0).float().mean()
+        row = [loss, penalty, right / 2, real_scores.mean(), fake_scores.mean(), real_margin.sign().mean()]
         return torch.stack(row).detach() * micro.share
 
     def _discriminator_scalars(self, rows: list[Tensor], workers: Workers) -> dict[str, Tensor]:

@@ -13,7 +13,15 @@ from torch.nn import functional as F
 
 
 class Loss(Protocol):
-    """What both networks minimise. Scores at the same place belong to one sample of the step."""
+    """What both networks minimise. Scores at the same place belong to one sample of the step.
+
+    Attributes:
+        needs_real: Whether the generator's loss depends on the real scores.
+        anchored: Whether 0 parts real from generated scores; if not, only their differences mean something.
+    """
+
+    needs_real: bool
+    anchored: bool
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """The discriminator's loss."""
@@ -26,6 +34,7 @@ class NonSaturating:
     """Goodfellow et al. 2014, eq. 1 with the generator's alternative of section 3; softplus(x) = -log sigmoid(-x)."""
 
     needs_real = False
+    anchored = True
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """-log D(x) - log(1 - D(G(z)))."""
@@ -40,6 +49,7 @@ class Hinge:
     """Lim & Ye 2017, as in Miyato et al. 2018, eq. 16 and 17."""
 
     needs_real = False
+    anchored = True
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """max(0, 1 - D(x)) + max(0, 1 + D(G(z)))."""
@@ -54,6 +64,7 @@ class Wasserstein:
     """Arjovsky et al. 2017, eq. 2; its Lipschitz condition is the gradient penalty's task."""
 
     needs_real = False
+    anchored = False
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """D(G(z)) - D(x)."""
@@ -68,6 +79,7 @@ class Relativistic:
     """Relativistic pairing GAN (Jolicoeur-Martineau 2019), as in R3GAN (Huang et al. 2024, eq. 2)."""
 
     needs_real = True
+    anchored = False
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """softplus(-(D(x) - D(G(z))))."""
@@ -78,7 +90,7 @@ class Relativistic:
         return F.softplus(real - fake)
 
 
-LOSSES: dict[str, NonSaturating | Hinge | Wasserstein | Relativistic] = {
+LOSSES: dict[str, Loss] = {
     "NonSaturating": NonSaturating(),
     "Hinge": Hinge(),
     "Wasserstein": Wasserstein(),

@@ -97,6 +97,8 @@ def test_a_class_beside_the_job_file_trains_and_is_sampled_later(image_base: Pat
             "no list of Sample",
         ),
         ("losses = []", "losses = [1 / 0]", ModelError, "step raised ZeroDivisionError"),
+        ("losses = []", "raise SystemExit(0)", ModelError, "step raised SystemExit"),
+        (', "gradient_norm": updates["mean"].step()', "", ModelError, "step has trained nothing"),
         (
             "import torch\n",
             "import torch\nimport nothing_of_this_name\n",

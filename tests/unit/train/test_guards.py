@@ -52,7 +52,9 @@ def test_a_single_outlier_is_no_spike() -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("name", ["loss", "discriminator_loss"])
+@pytest.mark.parametrize(
+    "name", ["loss", "discriminator_loss", "gradient_norm", "discriminator_gradient_norm"]
+)
 def test_a_loss_that_is_no_number_is_found_at_once(name: str, value: float) -> None:
     courses = {"loss": [1.0, 1.0, 1.0], name: [1.0, 1.0, value]}
     (finding,) = found(watch("NonFiniteLoss"), courses)

@@ -85,6 +85,26 @@ def test_without_a_good_checkpoint_it_begins_again(base: Path, monkeypatch: pyte
     assert sorted(losses(base)) == list(range(1, 21))
 
 
+def test_a_checkpoint_whose_weights_are_no_numbers_is_passed_over(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = TransformerFamily.step
+    spoilt: list[int] = []
+
+    def act(self: Any, micro_batches: Any, updates: Any, workers: Any) -> Any:
+        scalars = real(self, micro_batches, updates, workers)
+        if micro_batches[0].draws.key[-1] == 10 and not spoilt:
+            spoilt.append(10)
+            next(iter(self.networks["model"].parameters())).data.fill_(math.nan)
+        return scalars
+
+    monkeypatch.setattr(TransformerFamily, "step", act)
+    result = train(base, document(evaluation__everySteps=None))
+    assert (result.state, result.step, result.attempt) == ("Succeeded", 20, 2)
+    assert [(g["step"], g["to"]) for g in result.guards] == [(11, 5)]
+    assert all(math.isfinite(loss) for loss in losses(base).values())
+
+
 @pytest.mark.parametrize("phase", ["written", "discarded", "ended"])
 def test_a_kill_while_going_back_changes_nothing(
     base: Path, monkeypatch: pytest.MonkeyPatch, phase: str

@@ -131,6 +131,25 @@ def test_adaptive_augmentation_follows_the_sign_of_the_scores() -> None:
     assert "augmentation_p" in family.discriminator.state_dict()
 
 
+@pytest.mark.parametrize("kind", ["relativistic", "wasserstein", "dcgan"])
+def test_what_is_right_depends_on_a_zero_only_where_scores_have_one(kind: str) -> None:
+    job = job_of("GAN", model__gan=KINDS[kind])
+    found = []
+    for offset in (0.0, 100.0):
+        family = family_of(job)
+        with torch.no_grad():
+            family.discriminator.head.bias.add_(offset)
+        updates = make_updates(family, job.spec.training, 10, Alone())
+        for update in updates.values():
+            update.schedule(1)
+        scalars = family.step(parts_of(batch_of(8), range(8), 8), updates, Alone())
+        found.append(float(scalars["discriminator_accuracy"]))
+    if kind == "dcgan":
+        assert found[1] == 0.5
+    else:
+        assert found[0] == found[1]
+
+
 def test_pictures_have_a_class_per_column_and_repeat() -> None:
     family = family_of(job_of("GAN", model__gan__conditional=True))
     request = SampleRequest(count=6, seed=1)
