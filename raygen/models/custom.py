@@ -32,6 +32,9 @@ from raygen.spec import TrainingJob
 T = TypeVar("T")
 
 WHERE = "spec.model.custom.entrypoint"
+SUMS = ("loss", "count")
+METRIC_SUMS = {"BitsPerByte": "bytes", "BitsPerDim": "dimensions"}
+"""What `evaluate` must give for a type of metric besides `SUMS`."""
 REQUIRED = ("step", "evaluate", "sample")
 """Methods that a custom class must have; `parameter_groups` and `huggingface` have defaults."""
 
@@ -64,9 +67,11 @@ class CustomFamily:
         networks: The user's.
     """
 
-    def __init__(self, inner: Any, entrypoint: str) -> None:
+    def __init__(self, inner: Any, entrypoint: str, sums: Sequence[str] = SUMS) -> None:
         self._inner: Family = inner
         self._entrypoint = entrypoint
+        self._sums = sums
+        self._shapes: dict[str, dict[str, torch.Size]] = {}
         self.networks: Mapping[str, nn.Module] = inner.networks
         self._stepped = False
 
@@ -101,7 +106,13 @@ class CustomFamily:
             ModelError: it raised an error, or gave something else than tensors with loss and count among them.
         """
         sums = self._call(lambda: self._inner.evaluate(batch, draws), "evaluate")
-        self._check_tensors(sums, "evaluate", "loss", "count")
+        self._check_tensors(sums, "evaluate", *self._sums)
+        wrong = [name for name in self._sums if sums[name].numel() != 1]
+        if wrong:
+            raise self._broken(
+                f"evaluate gives {wrong[0]!r} with {sums[wrong[0]].numel()} values",
+                "Add them up over the batch.",
+            )
         return sums
 
     def sample(self, request: SampleRequest) -> list[Sample]:
@@ -115,6 +126,15 @@ class CustomFamily:
             raise self._broken(
                 "sample gives no list of Sample", "Return raygen.models.protocol.Sample objects."
             )
+        for one in samples:
+            if not (
+                isinstance(one.prompt, str)
+                and isinstance(one.text, str | None)
+                and isinstance(one.png, bytes | None)
+            ):
+                raise self._broken(
+                    "a Sample has fields of other types", "Give prompt and text as str, and png as bytes."
+                )
         return samples
 
     def parameter_groups(self, network: str) -> ParameterGroups:
@@ -122,8 +142,17 @@ class CustomFamily:
         own = getattr(self._inner, "parameter_groups", None)
         if own is None:
             return sort_parameters(self.networks[network])
-        groups: ParameterGroups = self._call(lambda: own(network), "parameter_groups")
-        return groups
+        groups = self._call(lambda: own(network), "parameter_groups")
+        if isinstance(groups, ParameterGroups):
+            placed = [id(p) for part in vars(groups).values() for p in part.values()]
+            parameters = list(self.networks[network].parameters())
+            trained = {id(p) for p in parameters if p.requires_grad}
+            if trained <= set(placed) <= {id(p) for p in parameters} and len(set(placed)) == len(placed):
+                return groups
+        raise self._broken(
+            f"parameter_groups({network!r}) does not sort all parameters into one group each",
+            "Return ParameterGroups with every parameter once, or leave the method out.",
+        )
 
     def huggingface(self) -> HuggingFaceModel:
         """The user's export.
@@ -149,9 +178,20 @@ class CustomFamily:
         absent = [name for name in needed if name not in found]
         if absent:
             raise self._broken(f"{method} gives no {absent[0]!r}", f"Add {absent[0]!r} to what it returns.")
+        shapes = {name: value.shape for name, value in found.items()}
+        first = self._shapes.setdefault(method, shapes)
+        if shapes != first:
+            raise self._broken(
+                f"{method} gives {_described(shapes)}, and gave {_described(first)} before",
+                "Return the same names with the same shapes every time; a sum has no dimension of samples.",
+            )
 
     def _broken(self, what: str, remedy: str) -> ModelError:
         return ModelError(f"{self._entrypoint}: {what}", where=WHERE, remedy=remedy)
+
+
+def _described(shapes: Mapping[str, torch.Size]) -> str:
+    return ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
 
 
 @contextmanager
@@ -199,7 +239,8 @@ def build(job: TrainingJob, domain: Domain, device: torch.device) -> CustomFamil
     for method in REQUIRED:
         if not callable(getattr(inner, method, None)):
             raise _unfit(custom.entrypoint, f"it has no method `{method}`")
-    return CustomFamily(inner, custom.entrypoint)
+    asked = [METRIC_SUMS[m.type] for m in job.spec.evaluation.metrics if m.type in METRIC_SUMS]
+    return CustomFamily(inner, custom.entrypoint, [*SUMS, *asked])
 
 
 def _class(entrypoint: str) -> Any:

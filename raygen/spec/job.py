@@ -172,6 +172,21 @@ class TrainingJobSpec(Spec):
             cel=f"{_NO_METRICS} || self.evaluation.metrics.all(m, {_METRIC_SUITS})",
         ),
         Rule(
+            fields=("model.vae.codebook", "evaluation.metrics"),
+            at="evaluation.metrics",
+            holds=lambda self: (
+                self.model.vae is None
+                or self.model.vae.codebook is None
+                or all(m.type == "ValidationLoss" for m in self.evaluation.metrics)
+            ),
+            rule="must be ValidationLoss with model.vae.codebook, whose loss is no bound of the likelihood",
+            remedy="Remove the other metrics.",
+            cel=(
+                f"!has(self.model.vae) || !has(self.model.vae.codebook) || {_NO_METRICS}"
+                " || self.evaluation.metrics.all(m, m.type == 'ValidationLoss')"
+            ),
+        ),
+        Rule(
             fields=("data.validation", "evaluation.metrics"),
             at="evaluation.metrics",
             holds=lambda self: not self.evaluation.metrics or self.data.validation is not None,

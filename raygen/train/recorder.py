@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from raygen.errors import GuardError
 from raygen.train.events import Observer, Progress
 from raygen.train.guards import Guards
 from raygen.train.measurements import MetricsWriter, NoMeasurements
@@ -138,4 +139,9 @@ class Recorder:
         finite[self._unit + PER_SECOND] = throughput
         self._writer.append(TRAIN, step, finite)
         self._newest = finite
-        self._guards.step(step, values)
+        try:
+            self._guards.step(step, values)
+        except GuardError:
+            # The steps that led to the trouble are the ones to look at.
+            self._writer.flush()
+            raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -12,6 +13,7 @@ from raygen.errors import GuardError, RaygenError, RollBackError, RunError
 from raygen.models.protocol import Sample
 from raygen.train.events import Observer, Plan, Progress
 from raygen.train.group import Store
+from raygen.train.guards import Finding
 
 RESULT = "result"
 STOP = "stop"
@@ -105,19 +107,28 @@ class Inbox:
             observer.saved(content)
 
 
-def error_document(error: RaygenError) -> dict[str, Any]:
-    """An error as JSON values."""
+def error_document(error: RaygenError, findings: Sequence[Finding]) -> dict[str, Any]:
+    """An error as JSON values, with what guards had found."""
     document: dict[str, Any] = {
         "error": type(error).__name__,
         "what": error.what,
         "where": error.where,
         "remedy": error.remedy,
+        "findings": [finding.record() for finding in findings],
     }
     if isinstance(error, GuardError):
         document["kind"] = error.kind
     if isinstance(error, RollBackError):
         document["since"] = error.since
     return document
+
+
+def findings_of(document: Mapping[str, Any]) -> list[Finding]:
+    """What guards had found, in a result or an error."""
+    return [
+        Finding(**{**record, "value": math.nan if record["value"] is None else record["value"]})
+        for record in document["findings"]
+    ]
 
 
 def error_of(document: Mapping[str, Any]) -> RaygenError:

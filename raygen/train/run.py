@@ -21,6 +21,7 @@ from raygen.train.group import OwnDecisions
 from raygen.train.guards import Finding, Guards
 from raygen.train.loop import Ending, State, run_loop
 from raygen.train.prepare import Prepared, placed, prepare
+from raygen.train.remote import error_of, findings_of
 from raygen.train.report import write_report
 from raygen.train.rollback import roll_back
 from raygen.train.rundir import REPORT, Attempt
@@ -169,7 +170,7 @@ def _attempt(p: Prepared, stop: Stop, observer: Observer, began: float, startup:
     startup.then = ready
     try:
         trained = (
-            _distributed(p, attempt, state, stop, observer, startup)
+            _distributed(p, attempt, state, stop, observer, guards, startup)
             if p.distributed
             else _alone(p, family, attempt, state, stop, observer, guards, startup)
         )
@@ -234,11 +235,17 @@ def _alone(
 
 
 def _distributed(
-    p: Prepared, attempt: Attempt, state: State, stop: Stop, observer: Observer, startup: Startup
+    p: Prepared,
+    attempt: Attempt,
+    state: State,
+    stop: Stop,
+    observer: Observer,
+    guards: Guards,
+    startup: Startup,
 ) -> _Trained:
     """Trains on Ray's workers, which read job, data and checkpoints by themselves.
 
-    If they fail, `state` has the step that they came to.
+    If they fail, `state` has the step that they came to, and `guards` what was found.
     """
     from raygen.train.launch import launch
 
@@ -255,16 +262,15 @@ def _distributed(
     }
     try:
         result = launch(p.job.spec.scale, task, p.cores, stop, observer, startup)
+        guards.findings.extend(findings_of(result))
+        if "error" in result:
+            raise error_of(result)
     except RaygenError:
         lines = p.directory.read_metrics().lines
         state.step = lines[-1].step if lines else state.step
         raise
-    findings = [
-        Finding(**{**record, "value": math.nan if record["value"] is None else record["value"]})
-        for record in result["findings"]
-    ]
     ending = Ending(result["reason"], stopped=result["stopped"])
-    return _Trained(ending, State(**result["state"]), result["loss"], findings)
+    return _Trained(ending, State(**result["state"]), result["loss"], guards.findings)
 
 
 def _fail(p: Prepared, attempt: Attempt, state: State, error: BaseException, guards: Guards) -> None:

@@ -131,8 +131,8 @@ def make_updates(
 def make_optimizers(groups: ParameterGroups, spec: Optimizer) -> dict[str, torch.optim.Optimizer]:
     """The optimizers of one network.
 
-    Weight decay acts on matrices only. Under Muon (Jordan et al. 2024) the matrices of hidden layers have it,
-    and AdamW all others.
+    Weight decay acts on matrices (kernels of convolutions too) only. Under Muon (Jordan et al. 2024) the matrices of
+    hidden layers have it, and AdamW all others, kernels among them, for which its orthogonalisation is not defined.
     """
     others: Groups = [
         {"params": list(groups.embeddings.values()), "weight_decay": 0.0},
@@ -142,15 +142,20 @@ def make_optimizers(groups: ParameterGroups, spec: Optimizer) -> dict[str, torch
     if spec.type != "Muon":
         return {"main": _plain(spec, [g for g in (*matrices, *others) if g["params"]])}
     optimizers: dict[str, torch.optim.Optimizer] = {}
-    if matrices[0]["params"]:
+    flat = [p for p in groups.matrices.values() if p.ndim == 2]
+    kernels = {
+        "params": [p for p in groups.matrices.values() if p.ndim != 2],
+        "weight_decay": spec.weight_decay,
+    }
+    if flat:
         optimizers["matrices"] = torch.optim.Muon(
-            matrices,
+            flat,
             lr=spec.matrix_learning_rate or 0.02,
             weight_decay=spec.weight_decay,
             momentum=0.95 if spec.momentum is None else spec.momentum,
             nesterov=True if spec.nesterov is None else spec.nesterov,
         )
-    rest = [g for g in others if g["params"]]
+    rest = [g for g in (kernels, *others) if g["params"]]
     if rest:
         optimizers["rest"] = _plain(spec, rest)
     return optimizers

@@ -88,9 +88,8 @@ def work(config: dict[str, Any]) -> None:
     try:
         result = _train(task, group, stop, store, device, startup)
     except RaygenError as error:
-        store.set(RESULT, json.dumps(error_document(error)))
-        return
-    if group.rank == 0:
+        result = error_document(error, ())
+    if group.rank == 0 or "error" in result:
         store.set(RESULT, json.dumps(result))
 
 
@@ -128,29 +127,32 @@ def _train(
     state = State(**found.values["loop"]) if found else State.new()
     guards = Guards(job.spec.training, len(task.rollbacks), observer.notice)
     startup.then = observer.ready
-    with ExitStack() as stack:
-        session = open_session(
-            job,
-            directory,
-            attempt,
-            family,
-            data,
-            device,
-            state,
-            found,
-            steps=task.steps,
-            rollbacks=task.rollbacks,
-            stop=stop,
-            observer=observer,
-            guards=guards,
-            workers=group,
-            agreement=group,
-            stack=stack,
-        )
-        startup.done(MODEL)
-        session.ready = startup.ready
-        ending = run_loop(session, state)
-        session.close("Stopped" if ending.stopped else "Succeeded")
+    try:
+        with ExitStack() as stack:
+            session = open_session(
+                job,
+                directory,
+                attempt,
+                family,
+                data,
+                device,
+                state,
+                found,
+                steps=task.steps,
+                rollbacks=task.rollbacks,
+                stop=stop,
+                observer=observer,
+                guards=guards,
+                workers=group,
+                agreement=group,
+                stack=stack,
+            )
+            startup.done(MODEL)
+            session.ready = startup.ready
+            ending = run_loop(session, state)
+            session.close("Stopped" if ending.stopped else "Succeeded")
+    except RaygenError as error:
+        return error_document(error, guards.findings)
     return {
         "reason": ending.reason,
         "stopped": ending.stopped,

@@ -45,6 +45,17 @@ class Model:
 """
 
 
+NO_GROUPS = """    def parameter_groups(self, network):
+        return {}
+
+    def step("""
+PARTIAL_GROUPS = """    def parameter_groups(self, network):
+        from raygen.models.protocol import ParameterGroups
+        return ParameterGroups({}, {}, {})
+
+    def step("""
+
+
 @pytest.fixture(autouse=True)
 def _imports_of_its_own() -> Iterator[None]:
     path, modules = list(sys.path), set(sys.modules)
@@ -97,6 +108,32 @@ def test_a_class_beside_the_job_file_trains_and_is_sampled_later(image_base: Pat
             "no list of Sample",
         ),
         ("losses = []", "losses = [1 / 0]", ModelError, "step raised ZeroDivisionError"),
+        (
+            'return [Sample(prompt="mean", text=str(float(self.mean.weight.detach().mean())))]',
+            "return [Sample(text=3)]",
+            ModelError,
+            "fields of other types",
+        ),
+        (
+            'return [Sample(prompt="mean", text=str(float(self.mean.weight.detach().mean())))]',
+            "return [Sample(png='x')]",
+            ModelError,
+            "fields of other types",
+        ),
+        (
+            '"loss": loss, "gradient',
+            'f"x{micro_batches[0].draws.key[-1]}": loss, "loss": loss, "gradient',
+            ModelError,
+            "and gave x1",
+        ),
+        (
+            '"loss": losses.sum(),',
+            '"loss": losses,',
+            ModelError,
+            "evaluate gives 'loss' with 12 values",
+        ),
+        ("    def step(", PARTIAL_GROUPS, ModelError, "does not sort all parameters"),
+        ("    def step(", NO_GROUPS, ModelError, "does not sort all parameters"),
         ("losses = []", "raise SystemExit(0)", ModelError, "step raised SystemExit"),
         (', "gradient_norm": updates["mean"].step()', "", ModelError, "step has trained nothing"),
         (
@@ -123,6 +160,12 @@ def test_each_clause_of_the_protocol_is_held(
     assert isinstance(caught.value, InputError | ModelError)
     assert caught.value.where
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize(("kind", "missing"), [("BitsPerDim", "dimensions"), ("BitsPerByte", "bytes")])
+def test_a_metric_needs_its_sums(image_base: Path, kind: str, missing: str) -> None:
+    with pytest.raises(ModelError, match=f"evaluate gives no '{missing}'"):
+        run(image_base, evaluation__metrics=[{"name": "bits", "type": kind}])
 
 
 def test_an_error_in_the_model_names_its_line(image_base: Path) -> None:

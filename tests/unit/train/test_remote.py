@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
 
 from raygen import errors
-from raygen.errors import GuardError, RaygenError, RollBackError
+from raygen.errors import GuardError, RaygenError, RollBackError, RunError
 from raygen.models.protocol import Sample
 from raygen.train.events import Plan, Progress
 from raygen.train.group import TCPStore, connect
-from raygen.train.remote import Inbox, RemoteObserver, error_document, error_of
+from raygen.train.guards import Finding
+from raygen.train.remote import Inbox, RemoteObserver, error_document, error_of, findings_of
 from tests.unit.train.runs import Watcher
 
 PLAN = Plan(run="runs/a", attempt=2, parameters=7, device="cpu, 2 workers", first_step=11, steps=20)
@@ -55,16 +58,18 @@ def test_every_event_arrives_once_and_in_order(driver: TCPStore) -> None:
 @pytest.mark.parametrize("name", ["DataError", "OutputError", "RunError", "ModelError", "FencedError"])
 def test_an_error_arrives_as_what_it_was(name: str) -> None:
     error: RaygenError = getattr(errors, name)("it broke", where="there", remedy="Mend it.")
-    found = error_of(error_document(error))
+    found = error_of(error_document(error, ()))
     assert type(found) is type(error)
     assert (found.what, found.where, found.remedy) == ("it broke", "there", "Mend it.")
 
 
 def test_guards_keep_their_kind_and_step() -> None:
-    guard = error_of(error_document(GuardError("loss", kind="LossSpike", where="step 3", remedy="Lower it.")))
+    guard = error_of(
+        error_document(GuardError("loss", kind="LossSpike", where="step 3", remedy="Lower it."), ())
+    )
     assert isinstance(guard, GuardError)
     assert guard.kind == "LossSpike"
-    back = error_of(error_document(RollBackError("loss", kind="NaNLoss", since=7, where="step 9")))
+    back = error_of(error_document(RollBackError("loss", kind="NaNLoss", since=7, where="step 9"), ()))
     assert isinstance(back, RollBackError)
     assert (back.kind, back.since, back.where) == ("NaNLoss", 7, "step 9")
 
@@ -72,3 +77,13 @@ def test_guards_keep_their_kind_and_step() -> None:
 def test_an_error_unknown_here_is_a_failed_run() -> None:
     document = {"error": "Newer", "what": "it broke", "where": "", "remedy": ""}
     assert type(error_of(document)) is errors.RunError
+
+
+def test_findings_arrive_with_results_and_errors() -> None:
+    finding = Finding(
+        "NonFiniteLoss", "Stop", 3, 2, math.nan, 0.0, "the loss became nan at step 3", "Lower it."
+    )
+    for document in (error_document(RunError("it broke"), [finding]), {"findings": [finding.record()]}):
+        (found,) = findings_of(json.loads(json.dumps(document)))
+        assert found.record() == finding.record()
+        assert math.isnan(found.value)

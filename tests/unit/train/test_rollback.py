@@ -76,6 +76,7 @@ def test_going_back_is_bounded(base: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert outcome(base)["reason"] == "NonFiniteLoss"
     assert [g["action"] for g in outcome(base)["guards"]] == ["RollBack"] * 4
     assert [folder.step for folder in survey(directory(base).checkpoints)] == [5, 10]
+    assert directory(base).read_metrics().lines[-1].step == 13
 
 
 def test_without_a_good_checkpoint_it_begins_again(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,3 +115,17 @@ def test_muon_has_the_hidden_matrices_and_adamw_the_rest() -> None:
     update.schedule(1)
     assert update.optimizers["matrices"].param_groups[0]["lr"] == 0.3
     assert update.optimizers["rest"].param_groups[0]["lr"] == 0.05
+
+
+def test_muon_leaves_kernels_of_convolutions_to_adamw_with_their_decay() -> None:
+    spec = training({"type": "Muon", "weight_decay": 0.2})
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 3))
+    update = NetworkUpdate(
+        network, sort_parameters(network), spec, spec.optimizer_of("network"), 100, Alone()
+    )
+    (kernels, vectors) = update.optimizers["rest"].param_groups
+    assert ([p.ndim for p in kernels["params"]], kernels["weight_decay"]) == ([4], 0.2)
+    assert ([p.ndim for p in vectors["params"]], vectors["weight_decay"]) == ([1, 1], 0.0)
+    update.schedule(1)
+    update.backward(network(torch.ones(2, 1, 4, 4)).square().mean())
+    assert update.step() > 0

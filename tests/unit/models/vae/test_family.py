@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from raygen.data.images import ImageShape
-from raygen.errors import ExportError
+from raygen.errors import ExportError, ValidationError
 from raygen.models.draws import Draws
 from raygen.models.protocol import Alone, SampleRequest
 from tests.jobs import image_job_document
@@ -139,3 +139,10 @@ def test_convolutions_take_any_size(size: tuple[int, int, int]) -> None:
 def test_there_is_no_counterpart_to_export() -> None:
     with pytest.raises(ExportError, match="no architecture"):
         family_of(job_of("VAE")).huggingface()
+
+
+@pytest.mark.parametrize("kind", ["NegativeLogLikelihood", "ActiveUnits", "BitsPerDim"])
+def test_a_codebook_has_no_likelihood_to_measure(kind: str) -> None:
+    metrics = [{"name": "m", "type": kind}]
+    with pytest.raises(ValidationError, match=r"ValidationLoss with model\.vae\.codebook"):
+        job_of("VAE", model__vae=KINDS["codebook"], evaluation__metrics=metrics)
