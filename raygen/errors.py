@@ -117,19 +117,7 @@ class GuardError(RunError):
 
 
 class RollBackError(GuardError):
-    """A guard sends the run back to a checkpoint.
-
-    Args:
-        what: What happened, with the step.
-        kind: The guard.
-        since: First step of the trouble.
-        where: The step.
-        remedy: What to do about it.
-    """
-
-    def __init__(self, what: str, *, kind: str, since: int, where: str = "", remedy: str = "") -> None:
-        super().__init__(what, kind=kind, where=where, remedy=remedy)
-        self.since = since
+    """A guard sends the run back to a checkpoint."""
 
 
 class ModelError(RunError):

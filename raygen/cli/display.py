@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -17,17 +19,30 @@ from raygen.train.events import Plan, Progress
 
 SHOWN_CHARACTERS = 400
 SLOW_START_S = 3.0
+SILENT_S = 60.0
+"""Where there is no live line, progress is printed after this long without any other line."""
+
+
+class Lasting(Console):
+    """A console that goes quiet when nobody reads it any longer (`raygen train ... | head`); training goes on."""
+
+    def on_broken_pipe(self) -> None:
+        """Writes to nowhere from now on."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 class Display:
     """Prints events to stderr; stdout stays free for data.
 
     On a terminal the newest progress is one line at the bottom that changes. Elsewhere there is no such
-    line: only evaluations, samples and notices are printed.
+    line: evaluations, samples and notices are printed, and progress where these are far apart.
     """
 
-    def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(file=sys.stderr, highlight=False, soft_wrap=True)
+    def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._printed = clock()
+        self._console = console or Lasting(file=sys.stderr, highlight=False, soft_wrap=True)
         self._live = Live(console=self._console, refresh_per_second=4, transient=True)
         self._steps = 0
         self._loss = ""
@@ -68,14 +83,15 @@ class Display:
         """Changes the live line."""
         saved = "none yet" if progress.checkpoint is None else f"step {number(progress.checkpoint)}"
         self._loss = f"train {progress.loss:.4f}  {number(round(progress.throughput))} {progress.unit}/s"
-        self._live.update(
-            Text(
-                f"step {number(progress.step)}/{number(progress.steps)}  loss {progress.loss:.4f}"
-                f"  {number(round(progress.throughput))} {progress.unit}/s"
-                f"  ETA {duration(progress.seconds_left)}  checkpoint {saved}",
-                style="bold",
-            )
+        line = Text(
+            f"step {number(progress.step)}/{number(progress.steps)}  loss {progress.loss:.4f}"
+            f"  {number(round(progress.throughput))} {progress.unit}/s"
+            f"  ETA {duration(progress.seconds_left)}  checkpoint {saved}",
+            style="bold",
         )
+        self._live.update(line)
+        if not self._console.is_terminal and self._clock() - self._printed >= SILENT_S:
+            self._line(line)
 
     def evaluated(self, step: int, values: Mapping[str, float]) -> None:
         """Prints a line of metrics."""
@@ -96,4 +112,5 @@ class Display:
         """Says nothing: the live line names the newest checkpoint."""
 
     def _line(self, text: Text) -> None:
+        self._printed = self._clock()
         self._console.print(text)

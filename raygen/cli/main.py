@@ -8,13 +8,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from types import FrameType
 
 from raygen import __version__
 from raygen.errors import RaygenError, ValidationError
 
+INTERRUPTED = {"train": 3}
+"""Exit codes of verbs that can go on where they were interrupted."""
 EXIT_CODES = "exit codes: 0 done, 1 the run failed, 2 the input is wrong, 3 stopped and resumable"
 
 
@@ -74,14 +80,20 @@ def build_parser() -> argparse.ArgumentParser:
     sample.add_argument(
         "--prompt", action="append", default=[], help="beginning to continue; may be repeated"
     )
-    sample.add_argument("--count", type=int, default=1, help="texts for each prompt (default: 1)")
+    sample.add_argument(
+        "--count", type=int, help="texts for each prompt (default: 1), or images (default: 64)"
+    )
     sample.add_argument("--max-tokens", type=int, default=300, help="tokens after the prompt (default: 300)")
     sample.add_argument("--temperature", type=float, default=0.8, help="0 takes the most likely token")
     sample.add_argument("--top-k", type=int, help="only the k most likely tokens")
     sample.add_argument("--top-p", type=float, help="only tokens that together have this probability")
     sample.add_argument("--min-p", type=float, help="only tokens with this share of the likeliest one's")
     sample.add_argument("--repetition-penalty", type=float, default=1.0, help="above 1 avoids repetition")
-    sample.add_argument("--seed", type=int, default=0, help="the same seed gives the same texts")
+    sample.add_argument("--seed", type=int, default=0, help="the same seed gives the same samples")
+    sample.add_argument(
+        "--class", dest="classes", action="append", default=[], help="of images, by name; may be repeated"
+    )
+    sample.add_argument("--to", metavar="FOLDER", help="where pictures go (default: generated/ in the run)")
     sample.add_argument("--step", type=int, help="checkpoint to use (default: the best, else the newest)")
 
     report = verb("report", "write a run's report.html")
@@ -111,19 +123,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     args = build_parser().parse_args(arguments)
     try:
-        code: int = import_module(args.module).run(args)
+        with _resumable(args.verb):
+            code: int = import_module(args.module).run(args)
         sys.stdout.flush()
     except RaygenError as error:
         _print_error(error, as_json=args.json)
         return error.exit_code
     except KeyboardInterrupt:
+        # Asked twice: the run goes on from its newest checkpoint.
         print("interrupted", file=sys.stderr)
-        return 1
+        return INTERRUPTED.get(args.verb, 1)
     except BrokenPipeError:
         # The reader of our output is gone (`raygen ... | head`); nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return code
+
+
+@contextmanager
+def _resumable(verb: str) -> Iterator[None]:
+    """Until training listens to SIGINT and SIGTERM by itself, they end a verb that can be resumed at once.
+
+    Nothing is written by then, and an exception would be raised in the middle of some library's import.
+    """
+    if verb not in INTERRUPTED or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        os.write(2, b"interrupted\n")
+        os._exit(INTERRUPTED[verb])
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number, handler in before.items():
+        # A process in the background was started to ignore the keyboard.
+        if handler != signal.SIG_IGN:
+            signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _print_error(error: RaygenError, *, as_json: bool) -> None:

@@ -17,7 +17,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from raygen.data.sources import find_files, local_path
 from raygen.errors import DataError
@@ -150,10 +150,17 @@ def _opened(item: _Item, spec: Images) -> Image.Image:
                 return upright.convert(_PILLOW[spec.mode]) if spec.mode else upright
     except _READ_ERRORS as error:
         raise DataError(
-            f"the image cannot be decoded: {str(error) or type(error).__name__}",
+            f"the image cannot be decoded: {_why(error)}",
             where=item.name,
             remedy="Replace the file by a whole PNG, JPEG, WebP or BMP image, or leave it out.",
         ) from error
+
+
+def _why(error: Exception) -> str:
+    """Pillow's words, without the address of what it read from."""
+    if isinstance(error, UnidentifiedImageError):
+        return "it is no PNG, JPEG, WebP or BMP file"
+    return str(error) or type(error).__name__
 
 
 def _check_kind(image: Image.Image, item: _Item, spec: Images) -> None:
@@ -240,6 +247,12 @@ def _parquet_table(path: Path, source: Source) -> Any:
                 remedy="Name the column of the image in the source's field.",
             )
         label = source.label_field or "label"
+        if source.label_field is not None and label not in file.schema_arrow.names:
+            raise DataError(
+                f"there is no column {label!r}; there are {', '.join(file.schema_arrow.names)}",
+                where=str(path),
+                remedy="Name the column of the labels in the source's labelField, or leave it out.",
+            )
         columns = [wanted, *([label] if label in file.schema_arrow.names else [])]
         return file.read(columns=columns)
     except (pa.ArrowException, OSError) as error:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from raygen.errors import ModelError
 from raygen.models.draws import Draws
 from raygen.models.protocol import Batch, Family
 from raygen.spec import Metric, TrainingJob
@@ -60,6 +61,8 @@ FORMULAS: dict[str, Formula] = {
     ),
 }
 
+DENOMINATORS = ("count", "bytes", "dimensions")
+"""Sums that count something, and cannot be 0."""
 ACTIVE_VARIANCE = 0.01
 """A latent variable is active if its posterior mean varies by more than this (Burda et al. 2016, section 5.2)."""
 
@@ -99,6 +102,9 @@ def evaluate(
 
     Returns:
         Metric name -> value, and <name>_standard_error where there is one; None if it gave up.
+
+    Raises:
+        ModelError: the model has counted nothing.
     """
     modes = {name: network.training for name, network in family.networks.items()}
     for network in family.networks.values():
@@ -111,6 +117,13 @@ def evaluate(
     if sums is None:
         return None
     sums = _added(gather({name: value.tolist() for name, value in sums.items()}))
+    empty = [name for name in DENOMINATORS if name in sums and not sums[name].all()]
+    if empty:
+        raise ModelError(
+            f"evaluate gives {empty[0]!r} as 0 over the whole validation split, by which metrics are divided",
+            where="spec.model",
+            remedy=f"Add up {empty[0]!r} over the samples of the batch.",
+        )
     values = {}
     for metric in metrics:
         formula = FORMULAS[metric.type]

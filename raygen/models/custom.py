@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from raygen.errors import InputError, ModelError, RaygenError
+from raygen.errors import ExportError, InputError, ModelError, RaygenError
 from raygen.models.draws import Draws
 from raygen.models.protocol import (
     Batch,
@@ -35,6 +35,8 @@ WHERE = "spec.model.custom.entrypoint"
 SUMS = ("loss", "count")
 METRIC_SUMS = {"BitsPerByte": "bytes", "BitsPerDim": "dimensions"}
 """What `evaluate` must give for a type of metric besides `SUMS`."""
+PNG = b"\x89PNG\r\n\x1a\n"
+"""How every PNG file begins."""
 REQUIRED = ("step", "evaluate", "sample")
 """Methods that a custom class must have; `parameter_groups` and `huggingface` have defaults."""
 
@@ -43,20 +45,23 @@ class Watched:
     """An update that remembers whether it was applied.
 
     Attributes:
-        stepped: Whether it was.
+        applied: Whether gradients were added and then applied.
     """
 
     def __init__(self, update: Update) -> None:
         self._update = update
-        self.stepped = False
+        self._has_gradients = False
+        self.applied = False
 
     def backward(self, loss: Tensor) -> None:
         """Adds gradients."""
+        self._has_gradients = True
         self._update.backward(loss)
 
     def step(self) -> Tensor:
         """Applies them."""
-        self.stepped = True
+        self.applied = self.applied or self._has_gradients
+        self._has_gradients = False
         return self._update.step()
 
 
@@ -72,8 +77,8 @@ class CustomFamily:
         self._entrypoint = entrypoint
         self._sums = sums
         self._shapes: dict[str, dict[str, torch.Size]] = {}
-        self.networks: Mapping[str, nn.Module] = inner.networks
-        self._stepped = False
+        self.networks: Mapping[str, nn.Module] = dict(inner.networks)
+        self._parameters = _parameters(inner.networks)
 
     def step(
         self, micro_batches: Sequence[MicroBatch], updates: Mapping[str, Update], workers: Workers
@@ -85,11 +90,15 @@ class CustomFamily:
         """
         watched = {name: Watched(update) for name, update in updates.items()}
         scalars = self._call(lambda: self._inner.step(micro_batches, watched, workers), "step")
-        self._stepped = self._stepped or any(one.stepped for one in watched.values())
-        if not self._stepped:
+        if not any(one.applied for one in watched.values()):
             raise self._broken(
-                "step has trained nothing: it called `step` of none of its updates",
-                'End it with updates["name"].step() for each network that it trains.',
+                "step has trained nothing: it called `backward` and then `step` of none of its updates",
+                'Call updates["name"].backward(loss) for each micro-batch, then updates["name"].step().',
+            )
+        if _parameters(self._inner.networks) != self._parameters:
+            raise self._broken(
+                "step has replaced networks or parameters, which the optimizers do not know",
+                "Make all networks and parameters when the class is made, and change their values alone.",
             )
         self._check_tensors(scalars, "step", "loss")
         wrong = [name for name, value in scalars.items() if value.numel() != 1]
@@ -135,6 +144,10 @@ class CustomFamily:
                 raise self._broken(
                     "a Sample has fields of other types", "Give prompt and text as str, and png as bytes."
                 )
+            if one.png is not None and not one.png.startswith(PNG):
+                raise self._broken(
+                    "a Sample's png is no PNG file", "Make it with raygen.models.pictures.grid."
+                )
         return samples
 
     def parameter_groups(self, network: str) -> ParameterGroups:
@@ -158,11 +171,16 @@ class CustomFamily:
         """The user's export.
 
         Raises:
-            ModelError: there is none.
+            ExportError: there is none.
+            ModelError: it raised an error.
         """
         own = getattr(self._inner, "huggingface", None)
         if own is None:
-            raise self._broken("it has no method huggingface", "Add one, or use `raygen sample`.")
+            raise ExportError(
+                f"{self._entrypoint}: it has no method huggingface",
+                where=WHERE,
+                remedy="Add one, or use `raygen sample`.",
+            )
         model: HuggingFaceModel = self._call(own, "huggingface")
         return model
 
@@ -178,6 +196,9 @@ class CustomFamily:
         absent = [name for name in needed if name not in found]
         if absent:
             raise self._broken(f"{method} gives no {absent[0]!r}", f"Add {absent[0]!r} to what it returns.")
+        unreal = [name for name, value in found.items() if value.is_complex()]
+        if unreal:
+            raise self._broken(f"{method} gives {unreal[0]!r} as complex numbers", "Give real ones.")
         shapes = {name: value.shape for name, value in found.items()}
         first = self._shapes.setdefault(method, shapes)
         if shapes != first:
@@ -188,6 +209,11 @@ class CustomFamily:
 
     def _broken(self, what: str, remedy: str) -> ModelError:
         return ModelError(f"{self._entrypoint}: {what}", where=WHERE, remedy=remedy)
+
+
+def _parameters(networks: Mapping[str, nn.Module]) -> dict[str, list[int]]:
+    """The identities of all parameters, by network."""
+    return {name: [id(p) for p in network.parameters()] for name, network in networks.items()}
 
 
 def _described(shapes: Mapping[str, torch.Size]) -> str:
@@ -214,14 +240,13 @@ def build(job: TrainingJob, domain: Domain, device: torch.device) -> CustomFamil
     """Makes the user's family: Class(job, domain, device), its weights drawn from the job's seed.
 
     Raises:
-        InputError: there is no such class, or it lacks a part of the protocol.
-        ModelError: making it raised an error.
+        InputError: there is no such class, it lacks a part of the protocol, or making it raised an error.
     """
     custom = job.spec.model.custom
     if custom is None:
         raise ValueError("the job has no custom block")
     factory = _class(custom.entrypoint)
-    with explained(custom.entrypoint, "making it"), torch.random.fork_rng(devices=[]):
+    with _unfit_if_it_fails(), explained(custom.entrypoint, "making it"), torch.random.fork_rng(devices=[]):
         torch.manual_seed(job.spec.training.seed)
         inner = factory(job, domain, device)
     networks = getattr(inner, "networks", None)
@@ -240,7 +265,21 @@ def build(job: TrainingJob, domain: Domain, device: torch.device) -> CustomFamil
         if not callable(getattr(inner, method, None)):
             raise _unfit(custom.entrypoint, f"it has no method `{method}`")
     asked = [METRIC_SUMS[m.type] for m in job.spec.evaluation.metrics if m.type in METRIC_SUMS]
-    return CustomFamily(inner, custom.entrypoint, [*SUMS, *asked])
+    family = CustomFamily(inner, custom.entrypoint, [*SUMS, *asked])
+    with _unfit_if_it_fails():
+        for name in networks:
+            family.parameter_groups(name)
+    return family
+
+
+@contextmanager
+def _unfit_if_it_fails() -> Iterator[None]:
+    """What fails before the first step is wrong input, not a failed run."""
+    try:
+        yield
+    except ModelError as error:
+        remedy = "Correct the model's code, or spec.model.custom.parameters."
+        raise InputError(error.what, where=error.where, remedy=remedy) from error
 
 
 def _class(entrypoint: str) -> Any:

@@ -223,6 +223,7 @@ class SampleRequest:
         top_p: Only the most likely tokens that together have this probability.
         min_p: Only tokens with this share of the most likely one's probability.
         repetition_penalty: Factor against tokens that are already in the text; 1 does nothing.
+        labels: Classes of images, taken in turn; none means all of them. For models that are told the class.
     """
 
     count: int = 1
@@ -234,6 +235,7 @@ class SampleRequest:
     top_p: float | None = None
     min_p: float | None = None
     repetition_penalty: float = 1.0
+    labels: tuple[int, ...] = ()
 
 
 def sort_parameters(network: nn.Module) -> ParameterGroups:

@@ -22,7 +22,7 @@ SWIGLU_MULTIPLE = 8
 
 SOURCE_DEFAULTS: dict[str, dict[str, Any]] = {
     "JsonLines": {"field": "text"},
-    "Parquet": {"field": "image", "label_field": "label"},
+    "Parquet": {"field": "image"},
 }
 
 OPTIMIZER_DEFAULTS: dict[str, dict[str, Any]] = {

@@ -19,6 +19,10 @@ from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-
 
 from raygen.train.stop import Stop
 
+STOP = "stop"
+"""Set by the driver: why it asks to stop."""
+STOPPING = "stopping"
+"""Set by workers that have heard it, and go to leave a checkpoint."""
 AGREE_SECONDS = 0.5
 LONGEST_STRIDE = 1000
 """Most steps between two agreements."""
@@ -89,8 +93,8 @@ class Group:
             return False
         key = f"decision-{step}"
         if self.rank == 0:
-            asked = self._driver.check(["stop"])
-            reason = self._driver.get("stop").decode() if asked else None
+            asked = self._driver.check([STOP])
+            reason = self._driver.get(STOP).decode() if asked else None
             decision = {"stop": reason, "overdue": overdue, "next": step + self._stride(step)}
             self._store.set(key, json.dumps(decision))
             # All have read the decision before the last one: since then they have trained together.
@@ -100,6 +104,8 @@ class Group:
         self._next = found["next"]
         if found["stop"] is not None:
             self._stop.request(found["stop"])
+            if self.rank == 0:
+                self._driver.set(STOPPING, "")
         return bool(found["overdue"])
 
     def gather(self, values: Mapping[str, Any]) -> list[Mapping[str, Any]]:

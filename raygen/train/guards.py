@@ -231,7 +231,6 @@ class Guards:
                 raise RollBackError(
                     message,
                     kind=finding.type,
-                    since=finding.since,
                     where=f"step {finding.step}",
                     remedy=remedy,
                 )

@@ -9,8 +9,10 @@ import json
 import logging
 import os
 import secrets
+import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from datetime import timedelta
@@ -25,9 +27,9 @@ import torch
 from raygen.errors import InputError, MissingExtraError, RunError
 from raygen.spec import Scale
 from raygen.train.events import Observer
-from raygen.train.group import TCPStore
+from raygen.train.group import STOP, STOPPING, TCPStore
 from raygen.train.janitor import scratch
-from raygen.train.remote import RESULT, STARTS, STOP, Inbox
+from raygen.train.remote import RESULT, STARTS, TRANSPORTS, Inbox
 from raygen.train.startup import IMPORT_RAY, START_RAY, START_WORKERS, Startup
 from raygen.train.stop import Stop
 from raygen.train.worker import STORE_TIMEOUT_S, Task, work
@@ -37,8 +39,8 @@ WORKER_FAILURES = 8
 CONTROLLER_FAILURES = 3
 """How often starting workers may fail or time out; without a limit Ray tries for ever."""
 POLL_S = 0.1
-TRANSPORTS = ("gloo", "NCCL")
-"""A word in the errors of those that train with a worker that is gone."""
+ANSWER_S = 30.0
+"""How long workers have to say that they stop; those that are still starting, or lost, say nothing."""
 LEAVE_S = 10.0
 """How long Ray has to end after the result is known."""
 
@@ -64,7 +66,7 @@ def cores_of(scale: Scale, cores: int) -> int:
 
 def launch(
     scale: Scale, task: dict[str, Any], cores: int, stop: Stop, observer: Observer, startup: Startup
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Trains on Ray; blocks until the run has ended.
 
     Args:
@@ -76,7 +78,8 @@ def launch(
         startup: Takes the time until the first step.
 
     Returns:
-        What the workers told: how the run ended, or the error that ended it (`remote.error_document`).
+        What the workers told: how the run ended, or the error that ended it (`remote.error_document`). None if it
+        was to stop and no worker was there to do so.
 
     Raises:
         InputError: the workers do not fit.
@@ -86,15 +89,20 @@ def launch(
     if find_spec("ray") is None:
         raise MissingExtraError("ray", "ray")
     cpus = cores_of(scale, cores)
-    # Ray takes SIGTERM for itself when it starts, so ours is set once more.
-    with _ray(scale.workers * cpus, cores, startup) as (ray, folder, host), stop.on_signals():
-        _check_fits(ray.nodes(), scale, cpus)
-        store = TCPStore(
-            host, 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=STORE_TIMEOUT_S)
-        )
-        config = Task(**task, scratch=str(folder), host=host, port=store.port, threads=cpus)
-        trainer = _trainer(scale, cpus, config, folder)
-        return _attend(trainer, store, stop, observer, startup)
+    try:
+        # Ray takes SIGTERM for itself when it starts, so ours is set once more.
+        with _ray(scale.workers * cpus, cores, startup) as (ray, folder, host), stop.on_signals():
+            _check_fits(ray.nodes(), scale, cpus)
+            store = TCPStore(
+                host, 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=STORE_TIMEOUT_S)
+            )
+            config = Task(**task, scratch=str(folder), host=host, port=store.port, threads=cpus)
+            trainer = _trainer(scale, cpus, config, folder)
+            return _attend(trainer, store, stop, observer, startup)
+    except SystemExit:
+        # Ray's answer to SIGTERM between its start and the line above.
+        stop.request(signal.SIGTERM.name)
+        return None
 
 
 def _trainer(scale: Scale, cpus: int, task: Task, folder: Path) -> Any:
@@ -123,7 +131,7 @@ def _trainer(scale: Scale, cpus: int, task: Task, folder: Path) -> Any:
 
 def _attend(
     trainer: Any, store: TCPStore, stop: Stop, observer: Observer, startup: Startup
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Runs the trainer in a thread, since its signal handlers would replace ours in the main one."""
     failures: list[BaseException] = []
 
@@ -136,7 +144,7 @@ def _attend(
     thread = threading.Thread(target=fit, name="ray-train", daemon=True)
     inbox = Inbox(store, observer, startup.worker_ready)
     thread.start()
-    told = False
+    told = 0.0
     while thread.is_alive():
         thread.join(POLL_S)
         if START_WORKERS not in startup.seconds and store.check([STARTS]):
@@ -144,7 +152,9 @@ def _attend(
         inbox.deliver()
         if stop.requested and not told:
             store.set(STOP, stop.reason or "")
-            told = True
+            told = time.monotonic()
+        if told and not store.check([STOPPING]) and _is_in_vain(store, time.monotonic() - told):
+            return None
         if store.check([RESULT]):
             # Those that wait for a worker that has given up would wait in vain.
             thread.join(LEAVE_S)
@@ -159,6 +169,11 @@ def _attend(
         )
     result: dict[str, Any] = json.loads(store.get(RESULT))
     return result
+
+
+def _is_in_vain(store: TCPStore, waited_s: float) -> bool:
+    """Whether nobody will stop as asked: no worker has begun, or those that had are lost or being started anew."""
+    return not store.check([STARTS]) or waited_s > ANSWER_S
 
 
 def reason_of(failures: Sequence[BaseException]) -> str:

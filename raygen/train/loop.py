@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -207,7 +208,7 @@ def save(s: Session, state: State) -> None:
     """Hands the state to the writer of checkpoints, after everything measured up to it."""
     s.recorder.flush()
     keep = s.job.spec.checkpoint.keep_best
-    metric = state.metrics[keep.metric] if keep is not None and state.measured == state.step else None
+    metric = state.metrics.get(keep.metric) if keep is not None and state.measured == state.step else None
     if s.writer is not None:
         tensors, values = capture(s.family, s.updates)
         s.writer.save(state.step, tensors, {"loop": state.values(), "optimizers": values}, metric=metric)
@@ -233,10 +234,14 @@ def _evaluate(s: Session, state: State) -> bool:
     s.recorder.paused()
     if values is None:
         return False
-    state.metrics, state.measured = values, state.step
-    s.recorder.evaluation(state.step, values)
     s.observer.evaluated(state.step, values)
-    return _note_gains(s.job, state, values)
+    finite = {name: value for name, value in values.items() if math.isfinite(value)}
+    if len(finite) < len(values):
+        lost = ", ".join(f"{name} is {value}" for name, value in values.items() if name not in finite)
+        s.observer.notice(f"at step {state.step} {lost}: left out of the records and of what is best")
+    state.metrics, state.measured = finite, state.step
+    s.recorder.evaluation(state.step, finite)
+    return _note_gains(s.job, state, finite)
 
 
 def _note_gains(job: TrainingJob, state: State, values: dict[str, float]) -> bool:
@@ -244,11 +249,12 @@ def _note_gains(job: TrainingJob, state: State, values: dict[str, float]) -> boo
     keep, early = job.spec.checkpoint.keep_best, job.spec.training.early_stopping
     better = False
     for name in lower:
-        value = values[name]
-        gain = _gain(value, state.best.get(name), lower=lower[name])
+        # A value that is not finite is no gain.
+        value = values.get(name)
+        gain = 0.0 if value is None else _gain(value, state.best.get(name), lower=lower[name])
         if early is not None and name == early.metric:
             state.without_gain = 0 if gain > early.min_delta else state.without_gain + 1
-        if gain > 0:
+        if gain > 0 and value is not None:
             state.best[name] = value
             if keep is not None and name == keep.metric:
                 better = True

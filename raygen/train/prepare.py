@@ -89,7 +89,8 @@ def prepare(
     # Of the job as it was meant: another number of workers here changes these too.
     told = [*told, *notices(resolved)]
     output = resolved.spec.output
-    directory = RunDirectory(open_storage(output.uri), output.run or job.metadata.name)
+    storage = open_storage(output.uri)
+    directory = RunDirectory(storage, output.run or job.metadata.name)
     existing = directory.read_job()
     if existing is not None:
         _refuse_other_job(existing, resolved, directory.uri)
@@ -134,7 +135,7 @@ def prepare(
         start,
         existing is None,
         rollbacks,
-        output.uri,
+        storage.uri,
         distributed,
         cores,
     )

@@ -16,7 +16,8 @@ from raygen.train.group import Store
 from raygen.train.guards import Finding
 
 RESULT = "result"
-STOP = "stop"
+TRANSPORTS = ("gloo", "NCCL")
+"""A word in the errors of those that train with a worker that is gone."""
 STARTS = "starts"
 """How often workers have begun."""
 _EVENTS = "events"
@@ -118,8 +119,6 @@ def error_document(error: RaygenError, findings: Sequence[Finding]) -> dict[str,
     }
     if isinstance(error, GuardError):
         document["kind"] = error.kind
-    if isinstance(error, RollBackError):
-        document["since"] = error.since
     return document
 
 
@@ -135,10 +134,9 @@ def error_of(document: Mapping[str, Any]) -> RaygenError:
     """The error that `error_document` wrote."""
     words = {"where": str(document["where"]), "remedy": str(document["remedy"])}
     name, what = document["error"], str(document["what"])
-    if name == "RollBackError":
-        return RollBackError(what, kind=document["kind"], since=document["since"], **words)
-    if name == "GuardError":
-        return GuardError(what, kind=document["kind"], **words)
+    if name in ("GuardError", "RollBackError"):
+        guard = RollBackError if name == "RollBackError" else GuardError
+        return guard(what, kind=document["kind"], **words)
     found = getattr(errors, name, RunError)
     if found in (errors.ValidationError, errors.MissingExtraError):
         found = errors.InputError

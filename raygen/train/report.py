@@ -92,6 +92,11 @@ def _subtitle(run: Run) -> str:
     return f"{run.job.spec.model.type}{count}, seed {run.document['seed']}"
 
 
+def _loss_unit(run: Run) -> str:
+    """What a loss is measured in; that of a GAN is no likelihood, and a custom model's may be anything."""
+    return "nats" if run.job.spec.model.type in ("Transformer", "VAE") else ""
+
+
 def _figures(run: Run, train: Sequence[Line], evaluated: Sequence[Line]) -> list[Figure]:
     figures = []
     for metric in run.job.spec.evaluation.metrics:
@@ -108,7 +113,7 @@ def _figures(run: Run, train: Sequence[Line], evaluated: Sequence[Line]) -> list
                 Figure(
                     "training loss",
                     sum(recent) / len(recent),
-                    "nats",
+                    _loss_unit(run),
                     f"mean of the last {len(recent)} steps",
                 )
             )
@@ -133,7 +138,7 @@ def _charts(
         if metric.type == "ValidationLoss":
             curves.append(Curve(f"validation ({metric.name})", course(evaluated, metric.name), "dots"))
             shown.add(metric.name)
-    charts = [draw("Loss", "nats", curves, resumed)]
+    charts = [draw("Loss", _loss_unit(run), curves, resumed)]
     for metric in run.job.spec.evaluation.metrics:
         if metric.name not in shown:
             curve = Curve(metric.name, course(evaluated, metric.name), "dots")

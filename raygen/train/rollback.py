@@ -11,36 +11,30 @@ from typing import Any
 import torch
 
 from raygen.checkpoint import load, survey
-from raygen.errors import CheckpointError, RollBackError
+from raygen.errors import CheckpointError
 from raygen.spec import Training
 from raygen.storage import step_folder
+from raygen.train.guards import Finding
 from raygen.train.rundir import Attempt, RunDirectory
 
 
-def roll_back(directory: RunDirectory, attempt: Attempt, error: RollBackError) -> int:
+def roll_back(directory: RunDirectory, attempt: Attempt, finding: Finding) -> int:
     """Decides on the checkpoint to go back to, writes it down, and deletes those after it.
 
     Args:
         directory: The run.
         attempt: The one that got into trouble.
-        error: Since when.
+        finding: What the guard observed, and since when.
 
     Returns:
         The checkpoint's step; 0 goes back to the initial weights.
     """
     good = 0
     for folder in sorted(survey(directory.checkpoints), key=lambda one: one.step, reverse=True):
-        if folder.complete and folder.step < error.since and _is_good(directory, folder.step):
+        if folder.complete and folder.step < finding.since and _is_good(directory, folder.step):
             good = folder.step
             break
-    record = {
-        "type": error.kind,
-        "message": error.what,
-        "remedy": error.remedy,
-        "since": error.since,
-        "to": good,
-        "attempt": attempt.number,
-    }
+    record = finding.record() | {"to": good, "attempt": attempt.number}
     attempt.check()
     directory.write_rollbacks([*directory.read_rollbacks(), record])
     discard(directory)

@@ -10,7 +10,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from raygen.errors import FencedError, GuardError, OutputError, RaygenError, RollBackError
+from raygen.errors import (
+    CheckpointError,
+    FencedError,
+    GuardError,
+    InputError,
+    OutputError,
+    RaygenError,
+    RollBackError,
+)
 from raygen.jobfile import load
 from raygen.models.protocol import Alone, Family
 from raygen.models.registry import build_family
@@ -149,9 +157,7 @@ def train(
 
 def _attempt(p: Prepared, stop: Stop, observer: Observer, began: float, startup: Startup) -> Result:
     """Claims the next attempt and trains; whatever happens, the attempt's file says how it ended."""
-    family = build_family(p.job, p.data.domain, p.device)
-    if p.start is not None:
-        restore_weights(family, p.start)
+    family = _family(p)
     document = p.document | {"parameters": count_parameters(family)}
     if p.new:
         p.directory.create_job(document)
@@ -175,7 +181,7 @@ def _attempt(p: Prepared, stop: Stop, observer: Observer, began: float, startup:
             else _alone(p, family, attempt, state, stop, observer, guards, startup)
         )
     except RollBackError as error:
-        step = roll_back(p.directory, attempt, error)
+        step = roll_back(p.directory, attempt, guards.findings[-1])
         attempt.end(f"RolledBack: {error.kind}: {error.what}; back to step {step}", state.step)
         raise
     except FencedError as error:
@@ -186,6 +192,21 @@ def _attempt(p: Prepared, stop: Stop, observer: Observer, began: float, startup:
         _fail(p, attempt, state, error, guards)
         raise
     return _finish(p, attempt, trained, began)
+
+
+def _family(p: Prepared) -> Family:
+    """The model, with the weights of the run that this one starts from."""
+    family = build_family(p.job, p.data.domain, p.device)
+    if p.start is not None:
+        try:
+            restore_weights(family, p.start)
+        except CheckpointError as error:
+            raise InputError(
+                f"the weights do not fit this job's model: {error.what}",
+                where=f"--from {p.document['parent']['uri']}, step {p.start.step}",
+                remedy="Give spec.model as in that run, or leave out --from.",
+            ) from error
+    return family
 
 
 @dataclass(frozen=True)
@@ -262,6 +283,8 @@ def _distributed(
     }
     try:
         result = launch(p.job.spec.scale, task, p.cores, stop, observer, startup)
+        if result is None:
+            return _Trained(Ending(stop.reason or "", stopped=True), state, math.nan, guards.findings)
         guards.findings.extend(findings_of(result))
         if "error" in result:
             raise error_of(result)
@@ -295,17 +318,8 @@ def _fail(p: Prepared, attempt: Attempt, state: State, error: BaseException, gua
 
 def _guard_records(p: Prepared, findings: Sequence[Finding]) -> list[dict[str, Any]]:
     """What guards did: every roll-back of the run, and what this attempt's found."""
-    back = [
-        {
-            "type": r["type"],
-            "action": "RollBack",
-            "step": r["since"],
-            "to": r["to"],
-            "message": r["message"],
-            "remedy": r["remedy"],
-        }
-        for r in p.rollbacks
-    ]
+    own = ("since", "attempt")
+    back = [{key: value for key, value in record.items() if key not in own} for record in p.rollbacks]
     return back + [finding.document() for finding in findings]
 
 
@@ -335,6 +349,7 @@ def _finish(p: Prepared, attempt: Attempt, trained: _Trained, began: float) -> R
 
 
 def _dry(p: Prepared, began: float) -> Result:
+    _family(p)
     step = p.found.step if p.found else 0
     return Result(
         "DryRun", "Valid", p.directory.uri, step, p.steps, math.nan, {}, {}, 0, time.monotonic() - began, None

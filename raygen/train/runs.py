@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, cast
 
-from raygen.checkpoint import Loaded, best_step, latest, load
-from raygen.data.readers import open_domain
-from raygen.errors import InputError, OutputError, RunError
+from raygen.checkpoint import Loaded, best_step, latest, load, survey
+from raygen.data.readers import open_data, open_domain
+from raygen.errors import DataError, InputError, OutputError, RunError
 from raygen.evaluation.metrics import metric_direction
-from raygen.models.protocol import Domain, Family, HuggingFaceModel, Sample, SampleRequest
+from raygen.models.protocol import Alone, Domain, Family, HuggingFaceModel, Sample, SampleRequest
 from raygen.models.registry import build_family
 from raygen.spec import TrainingJob, parse
 from raygen.storage import open_storage
 from raygen.train.code import install_code
 from raygen.train.device import choose_device
+from raygen.train.loop import validation_batches
 from raygen.train.rundir import RunDirectory
 from raygen.train.state import restore_weights
 
@@ -74,11 +76,19 @@ class Run:
             step: Which. Default: the best one if the job keeps it, else the newest that verifies.
 
         Raises:
-            CheckpointError: the one asked for is missing or damaged.
+            CheckpointError: the one asked for is damaged.
+            InputError: there is none of that step.
             RunError: there is none.
         """
         storage = self.directory.checkpoints
         if step is not None:
+            there = [folder.step for folder in survey(storage) if folder.complete]
+            if step not in there:
+                raise InputError(
+                    f"there is no checkpoint of step {step}",
+                    where=self.directory.uri,
+                    remedy=f"There are those of {', '.join(map(str, sorted(there))) or 'no step yet'}.",
+                )
             return load(storage, step)
         keep = self.job.spec.checkpoint.keep_best
         best = best_step(storage, metric_direction(self.job, keep.metric)) if keep is not None else None
@@ -105,8 +115,33 @@ class Run:
     def sample(
         self, request: SampleRequest, *, step: int | None = None, device: str = "auto"
     ) -> list[Sample]:
-        """Generates from a checkpoint."""
-        return self.family(step, device).sample(request)
+        """Generates from a checkpoint.
+
+        Raises:
+            InputError: the model has nothing to generate from.
+        """
+        family = self.family(step, device)
+        # Reconstructions are of images of the validation split, which the model has not seen yet.
+        if getattr(family, "shown", family) is None:
+            self._show_validation(family, device)
+        samples = family.sample(request)
+        if not samples:
+            raise InputError(
+                "this model shows reconstructions alone, and there are no validation images to reconstruct",
+                where=self.directory.uri,
+                remedy="Restore the job's data, or train with spec.data.validation.",
+            )
+        return samples
+
+    def _show_validation(self, family: Family, device: str) -> None:
+        if self.job.spec.data.validation is None:
+            return
+        # A model outlives its data; what does not need them is generated all the same.
+        with suppress(DataError):
+            data = open_data(self.job, Path(self.document["base"]), self.data_files())
+            for batch, draws in validation_batches(self.job, data, choose_device(device), Alone()):
+                family.evaluate(batch, draws)
+                break
 
     def export_huggingface(self, target: Path, *, step: int | None = None) -> list[Path]:
         """Writes config.json, model.safetensors and the tokenizer's files, which `transformers` loads.

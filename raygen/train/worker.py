@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch.distributed as dist
 
 from raygen.checkpoint import latest
 from raygen.data.readers import open_data
-from raygen.errors import DataError, RaygenError
+from raygen.errors import DataError, RaygenError, RunError
 from raygen.models.registry import build_family
 from raygen.spec import TrainingJob, parse
 from raygen.storage import open_storage
@@ -22,7 +23,7 @@ from raygen.train.events import Observer, Silent
 from raygen.train.group import Group, Store, connect
 from raygen.train.guards import Guards
 from raygen.train.loop import State, run_loop
-from raygen.train.remote import RESULT, STARTS, RemoteObserver, error_document
+from raygen.train.remote import RESULT, STARTS, TRANSPORTS, RemoteObserver, error_document
 from raygen.train.rundir import Attempt, AttemptRecord, RunDirectory
 from raygen.train.runs import Run
 from raygen.train.session import open_session
@@ -72,8 +73,8 @@ class Task:
 def work(config: dict[str, Any]) -> None:
     """Trains as one of several workers; rank 0 writes the run directory and tells the driver.
 
-    An error that would come again (a guard, wrong data, a newer attempt) is told to the driver and not raised:
-    Ray would start the workers anew.
+    An error that would come again (a guard, wrong data, a newer attempt, a fault in the code) is told to the driver
+    and not raised: Ray would start the workers anew. That another worker cannot be reached is no such error.
     """
     startup = Startup()
     task = Task(**config)
@@ -89,8 +90,28 @@ def work(config: dict[str, Any]) -> None:
         result = _train(task, group, stop, store, device, startup)
     except RaygenError as error:
         result = error_document(error, ())
+    except Exception as error:
+        if _is_of_another(error):
+            raise
+        traceback.print_exc()
+        result = error_document(_unexpected(error, group.rank), ())
     if group.rank == 0 or "error" in result:
         store.set(RESULT, json.dumps(result))
+
+
+def _is_of_another(error: Exception) -> bool:
+    """Whether an error only says that another worker, or the driver, cannot be reached."""
+    lost = (dist.DistError, ConnectionError, TimeoutError)
+    return isinstance(error, lost) or any(name in str(error) for name in TRANSPORTS)
+
+
+def _unexpected(error: Exception, rank: int) -> RunError:
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return RunError(
+        f"worker {rank} raised {type(error).__name__}: {error}",
+        where=f"{place.filename}, line {place.lineno}, in {place.name}",
+        remedy="The same job on one worker (scale.workers=1) shows the whole trace, if it fails there too.",
+    )
 
 
 def _device() -> torch.device:

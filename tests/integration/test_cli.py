@@ -139,7 +139,10 @@ def test_sample_refuses_what_cannot_be(trained: Path, tmp_path: Path) -> None:
     assert "--top-p" in raygen("sample", run, "--top-p", "2", code=2).stderr
     assert "U+2603" in raygen("sample", run, "--prompt", "\N{SNOWMAN}", code=2).stderr
     assert "no run" in raygen("sample", tmp_path, code=2).stderr
-    assert raygen("sample", run, "--step", "7", code=1).stderr.startswith("error:")
+    missing = raygen("sample", run, "--step", "7", code=2).stderr
+    assert "there is no checkpoint of step 7" in missing
+    assert "There are those of " in missing
+    assert "the run's model is not told the class" in raygen("sample", run, "--class", "3", code=2).stderr
 
 
 def test_report_is_written_again(trained: Path) -> None:
@@ -240,6 +243,29 @@ def test_a_signal_checkpoints_and_leaves_with_code_3(base: Path, number: signal.
     )
     assert json.loads(done.stdout)["step"] == steps
     assert list(losses(base, "cut")) == list(range(1, steps + 1))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_before_training_leaves_with_code_3_at_once(base: Path, number: signal.Signals) -> None:
+    os.mkfifo(base / "job.yaml")
+    # The second file opens when the process has opened it too, and waits for its job.
+    with started("train", base / "job.yaml", cwd=base) as process, (base / "job.yaml").open("w"):
+        process.send_signal(number)
+        assert process.wait(timeout=10) == 3
+    assert (base / "stderr.txt").read_text() == "interrupted\n"
+
+
+def test_training_goes_on_when_nobody_reads_its_messages(base: Path) -> None:
+    job = write_job(base, training__duration={"steps": 300}, evaluation__everySteps=20)
+    command = [sys.executable, "-m", "raygen", "train", str(job), "--json"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=base, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        assert "run " in process.stderr.readline()
+        process.stderr.close()
+        assert json.loads(process.stdout.read())["step"] == 300
+    assert process.returncode == 0
 
 
 def test_output_that_cannot_be_written_is_one_clear_error(base: Path) -> None:

@@ -104,7 +104,8 @@ def command(base: Path, run: str, cores: int, family: str = "VAE", **changes: An
     (base / f"{run}.yaml").write_text(dumps(parse(document)), encoding="utf-8")
     options = [
         "--output",
-        str(base / "runs"),
+        # As the job's own default, relative to a folder in which no worker is.
+        os.path.relpath(base / "runs"),
         "--run",
         run,
         "--device",
@@ -268,6 +269,18 @@ def test_a_signal_stops_all_workers_at_one_step(tmp_path: Path) -> None:
     assert checkpoints(tmp_path, "stopped")[-1] == result["step"]
 
 
+def test_a_signal_before_the_first_step_ends_the_run_at_once(tmp_path: Path) -> None:
+    with training(command(tmp_path, "early", 2, **endless())) as process:
+        wait(lambda: (tmp_path / "runs" / "early" / "attempts" / "001.json").exists(), process)
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 3, err
+    assert json.loads(out)["state"] == outcome(tmp_path, "early")["state"] == "Stopped"
+    assert time.monotonic() - began < 60
+    assert causes(tmp_path, "early") == ["SIGTERM"]
+
+
 def test_more_than_there_is_is_refused_within_seconds(tmp_path: Path) -> None:
     from raygen.errors import InputError
     from raygen.train.events import Silent
@@ -296,6 +309,7 @@ def test_a_guard_sends_all_workers_back_and_then_stops_them(tmp_path: Path) -> N
     assert (document["state"], document["reason"]) == ("Failed", "NonFiniteLoss")
     back, stopped = document["guards"]
     assert (back["type"], back["action"], back["to"]) == ("NonFiniteLoss", "RollBack", 0)
+    assert back.keys() == stopped.keys() | {"to"}
     assert stopped["step"] == document["step"] >= 1
     assert stopped["remedy"]
     first, second = causes(tmp_path, "ill")

@@ -123,20 +123,19 @@ class GANFamily:
             with torch.inference_mode():
                 latents = self._latents(Draws((request.seed,), range(request.count), device), "samples")
                 classes = len(self.domain.classes) if self.gan.conditional else 0
-                labels = torch.arange(request.count, device=device) % classes if classes else None
+                wanted = torch.tensor(request.labels or range(classes), device=device)
+                labels = wanted[torch.arange(request.count, device=device) % len(wanted)] if classes else None
                 images = to_bytes(self.generator(latents, labels))
                 rows = max(min(request.count // 4, 8), 1)
                 ends = self._latents(Draws((request.seed,), range(2 * rows), device), "ends")
                 path = torch.cat(
                     [_between(ends[2 * n], ends[2 * n + 1], INTERPOLATION_STEPS) for n in range(rows)]
                 )
-                kept = torch.arange(rows, device=device).repeat_interleave(INTERPOLATION_STEPS) % max(
-                    classes, 1
-                )
-                moving = to_bytes(self.generator(path, kept if classes else None))
+                kept = labels[:rows].repeat_interleave(INTERPOLATION_STEPS) if labels is not None else None
+                moving = to_bytes(self.generator(path, kept))
         finally:
             self.generator.train(training)
-        columns = classes if 1 < classes <= 20 else None
+        columns = len(wanted) if 1 < len(wanted) <= 20 else None
         return [
             Sample(prompt="samples", png=grid(images, columns)),
             Sample(prompt="interpolations", png=grid(moving, INTERPOLATION_STEPS)),

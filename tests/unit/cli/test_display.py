@@ -38,6 +38,16 @@ def test_elsewhere_only_lines_that_stay_are_printed() -> None:
     assert "step 250/1,000  loss 1.6000" in text
 
 
+def test_progress_is_printed_where_nothing_else_is() -> None:
+    stream = io.StringIO()
+    times = iter((0.0, 30.0, 61.0, 61.0, 70.0, 122.0, 122.0))
+    console = Console(file=stream, width=120, highlight=False, soft_wrap=True)
+    with Display(console, clock=lambda: next(times)) as display:
+        for _ in range(4):
+            display.progressed(PROGRESS)
+    assert stream.getvalue().count("ETA 1:15") == 2
+
+
 def test_a_long_start_is_explained() -> None:
     stream = io.StringIO()
     with Display(Console(file=stream, width=120, highlight=False, soft_wrap=True)) as display:

@@ -265,10 +265,13 @@ def test_parquet_files_that_cannot_be_used_are_explained(tmp_path: Path) -> None
 
     table(tmp_path, [0, 1])
     refused("no column 'picture'; there are image, label", field="picture")
+    refused("no column 'kind'; there are image, label", labelField="kind")
     table(tmp_path, [0, 1], images=["text", "text"])
     refused("no image bytes")
     table(tmp_path, [0])
     refused("has 1 image\n")
+    table(tmp_path, [0, 1], images=[b"text", b"text"])
+    refused("cannot be decoded: it is no PNG, JPEG, WebP or BMP file")
     (tmp_path / "images.parquet").write_bytes(b"PAR1 no")
     refused("cannot be read")
 

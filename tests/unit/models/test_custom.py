@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from raygen.errors import InputError, ModelError
+from raygen.errors import ExportError, InputError, ModelError
 from raygen.train.runs import Run
 from tests.jobs import image_job_document
-from tests.unit.train.runs import losses, train
+from tests.unit.train.runs import Watcher, losses, train
 
 MODEL = """
 import torch
@@ -132,8 +132,35 @@ def test_a_class_beside_the_job_file_trains_and_is_sampled_later(image_base: Pat
             ModelError,
             "evaluate gives 'loss' with 12 values",
         ),
-        ("    def step(", PARTIAL_GROUPS, ModelError, "does not sort all parameters"),
-        ("    def step(", NO_GROUPS, ModelError, "does not sort all parameters"),
+        ("    def step(", PARTIAL_GROUPS, InputError, "does not sort all parameters"),
+        ("    def step(", NO_GROUPS, InputError, "does not sort all parameters"),
+        ("job, domain, device", "job", InputError, "making it raised TypeError"),
+        ('updates["mean"].backward(loss)', "pass", ModelError, "step has trained nothing"),
+        (
+            "losses = []",
+            "losses = []; self.networks['mean'] = nn.Linear(1, 2)",
+            ModelError,
+            "has replaced networks or parameters",
+        ),
+        (
+            "losses = []",
+            "losses = []; self.networks['more'] = nn.Linear(1, 2)",
+            ModelError,
+            "has replaced networks or parameters",
+        ),
+        (
+            '"loss": loss, "gradient',
+            '"loss": loss, "z": torch.zeros((), dtype=torch.cfloat), "gradient',
+            ModelError,
+            "step gives 'z' as complex numbers",
+        ),
+        ("torch.tensor(float(len(losses)))", "torch.tensor(0.0)", ModelError, "evaluate gives 'count' as 0"),
+        (
+            'return [Sample(prompt="mean", text=str(float(self.mean.weight.detach().mean())))]',
+            "return [Sample(png=b'no picture')]",
+            ModelError,
+            "png is no PNG file",
+        ),
         ("losses = []", "raise SystemExit(0)", ModelError, "step raised SystemExit"),
         (', "gradient_norm": updates["mean"].step()', "", ModelError, "step has trained nothing"),
         (
@@ -146,7 +173,7 @@ def test_a_class_beside_the_job_file_trains_and_is_sampled_later(image_base: Pat
         (
             "self.mean = nn",
             "raise ValueError('x')\n        self.mean = nn",
-            ModelError,
+            InputError,
             "making it raised ValueError",
         ),
     ],
@@ -173,6 +200,22 @@ def test_an_error_in_the_model_names_its_line(image_base: Path) -> None:
         run(image_base, MODEL.replace("losses = []", "losses = [1 / 0]"))
     line = next(n for n, text in enumerate(MODEL.splitlines(), 1) if "losses = []" in text)
     assert caught.value.where.endswith(f"model.py, line {line}, in step")
+
+
+def test_a_metric_that_is_not_finite_is_told_and_is_never_the_best(image_base: Path) -> None:
+    source = MODEL.replace('"loss": losses.sum(),', '"loss": losses.sum() / 0,')
+    watcher = Watcher()
+    (image_base / "model.py").write_text(source, encoding="utf-8")
+    keep = {"everySteps": 10, "keepBest": {"metric": "loss"}}
+    result = train(image_base, image_job_document("Custom", checkpoint=keep), observer=watcher)
+    assert (result.state, result.metrics, result.best) == ("Succeeded", {}, {})
+    assert any("at step 10 loss is inf" in notice for notice in watcher.notices)
+
+
+def test_a_model_without_an_export_says_so(image_base: Path) -> None:
+    run(image_base)
+    with pytest.raises(ExportError, match="no method huggingface"):
+        Run.open(image_base / "runs" / "tiny").export_huggingface(image_base / "exported")
 
 
 def test_a_module_that_is_not_there_is_an_input_error(image_base: Path) -> None:

@@ -69,9 +69,9 @@ def test_guards_keep_their_kind_and_step() -> None:
     )
     assert isinstance(guard, GuardError)
     assert guard.kind == "LossSpike"
-    back = error_of(error_document(RollBackError("loss", kind="NaNLoss", since=7, where="step 9"), ()))
+    back = error_of(error_document(RollBackError("loss", kind="NaNLoss", where="step 9"), ()))
     assert isinstance(back, RollBackError)
-    assert (back.kind, back.since, back.where) == ("NaNLoss", 7, "step 9")
+    assert (back.kind, back.where) == ("NaNLoss", "step 9")
 
 
 def test_an_error_unknown_here_is_a_failed_run() -> None:

@@ -8,6 +8,7 @@ import math
 import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -26,7 +27,7 @@ from raygen.storage import open_storage
 from raygen.train.events import Plan
 from raygen.train.rundir import RunDirectory
 from raygen.train.runs import Run
-from tests.jobs import job_document
+from tests.jobs import image_job_document, job_document
 from tests.unit.train.runs import Killed, Watcher, killed_at, losses, train
 
 
@@ -187,8 +188,9 @@ def test_a_child_that_died_early_starts_from_its_parent_again(base: Path) -> Non
 def test_a_child_that_does_not_fit_leaves_nothing_behind(base: Path) -> None:
     train(base)
     parent = str(base / "runs" / "tiny")
-    with pytest.raises(CheckpointError, match="differ"):
+    with pytest.raises(InputError, match=r"do not fit this job's model: .* differ") as caught:
         train(base, job_document(model__transformer__hiddenSize=32), run="wide", parent=parent)
+    assert caught.value.where == f"--from {parent}, step 20"
     with pytest.raises(InputError, match="tokenizer is Character"):
         train(base, job_document(data__tokenizer={"type": "Byte"}), run="bytes", parent=parent)
     assert not [path for path in base.glob("runs/*/**/*") if path.is_file() and "tiny" not in path.parts]
@@ -292,6 +294,13 @@ def test_a_dry_run_leaves_no_file(base: Path) -> None:
     result = train(base, dry_run=True)
     assert (result.state, result.exit_code, result.steps) == ("DryRun", 0, 20)
     assert not [path for path in base.rglob("runs/**/*") if path.is_file()]
+
+
+def test_a_dry_run_finds_what_only_the_model_and_its_data_together_show(image_base: Path) -> None:
+    table = pq.read_table(image_base / "images.parquet").drop_columns(["label"])
+    pq.write_table(table, image_base / "images.parquet")
+    with pytest.raises(InputError, match="conditional, and the images have no labels"):
+        train(image_base, image_job_document("GAN", model__gan__conditional=True), dry_run=True)
 
 
 def test_epochs_and_tokens_become_steps(base: Path) -> None:
