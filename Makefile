@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt
 VENV_PACKAGE := $(notdir $(PYTHON))-venv
-EVERYTHING := train,ray,dev
+EVERYTHING := train,ray,s3,dev
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo quick test check bench constraints generate clean

@@ -23,15 +23,35 @@ def test_opening_creates_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize("uri", ["s3://bucket/key", "gs://b", "S3://b", "http://host/x"])
+@pytest.mark.parametrize("uri", ["gs://b", "GS://b", "http://host/x"])
 def test_other_schemes_say_which_there_are(uri: str) -> None:
-    with pytest.raises(InputError, match=r"no storage for (s3|gs|http)://") as caught:
+    with pytest.raises(InputError, match=r"no storage for (gs|http)://") as caught:
         open_storage(uri)
     assert "file://" in caught.value.remedy
+    assert "s3://" in caught.value.remedy
 
 
 @pytest.mark.parametrize(
-    "uri", ["", "a\0b", "file://host/x", "file://x", "file:///a?b", "file:///a%20b", "file:///a#b"]
+    "uri",
+    [
+        "",
+        "a\0b",
+        "file://host/x",
+        "file://x",
+        "file:///a?b",
+        "file:///a%20b",
+        "file:///a#b",
+        "s3://",
+        "s3:///key",
+        "s3://b",
+        "s3://Bucket/x",
+        "s3://bucket/a//b",
+        "s3://bucket/../b",
+        "s3://bucket/a?x=1",
+        "s3://bucket/a%2e",
+        "s3://bucket/#x",
+        "s3://bucket/a\\b",
+    ],
 )
 def test_malformed_uris_are_refused(uri: str) -> None:
     with pytest.raises(InputError):
