@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from raygen.data.sources import find_files, local_path
+from raygen.data.arrow import input_file, reason
+from raygen.data.files import AnyFile, contents, find_files
 from raygen.errors import DataError
 from raygen.spec import Images, Source
 
@@ -60,7 +61,7 @@ class Labelled:
 @dataclass(frozen=True)
 class _Item:
     name: str
-    encoded: bytes | Path
+    encoded: bytes | AnyFile
     label: Label | None
 
 
@@ -107,8 +108,8 @@ def _shape(pixels: Pixels) -> str:
 def _decoded(source: Source, base: Path, spec: Images) -> Labelled:
     items = _folder_items(source, base) if source.format == "ImageFolder" else _parquet_items(source, base)
     pixels: Pixels | None = None
-    for number, item in enumerate(items):
-        image = _fitted(_opened(item, spec), spec)
+    for number, (item, encoded) in enumerate(zip(items, _encoded(items), strict=True)):
+        image = _fitted(_opened(item, encoded, spec), spec)
         if pixels is None:
             first, shape = item.name, image.shape
             _check_memory(len(items), image.nbytes, source.uri)
@@ -137,13 +138,18 @@ def _check_memory(count: int, size: int, where: str) -> None:
         )
 
 
-def _opened(item: _Item, spec: Images) -> Image.Image:
+def _encoded(items: Sequence[_Item]) -> Iterator[bytes]:
+    """The encoded images; those in files are read in passing."""
+    files = contents([item.encoded for item in items if not isinstance(item.encoded, bytes)])
+    return (item.encoded if isinstance(item.encoded, bytes) else next(files) for item in items)
+
+
+def _opened(item: _Item, encoded: bytes, spec: Images) -> Image.Image:
     """The image, upright, in the mode L or RGB."""
     try:
-        file = item.encoded if isinstance(item.encoded, Path) else io.BytesIO(item.encoded)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(file, formats=("PNG", "JPEG", "WEBP", "BMP")) as opened:
+            with Image.open(io.BytesIO(encoded), formats=("PNG", "JPEG", "WEBP", "BMP")) as opened:
                 _check_kind(opened, item, spec)
                 opened.load()
                 upright = ImageOps.exif_transpose(opened)
@@ -204,18 +210,15 @@ def _fitted(image: Image.Image, spec: Images) -> Pixels:
 
 
 def _folder_items(source: Source, base: Path) -> list[_Item]:
-    top = local_path(source.uri, base)
-    paths = [path for path in find_files(source, base) if path.suffix.lower() in SUFFIXES]
-    if not paths:
+    files = [file for file in find_files(source, base) if file.suffix in SUFFIXES]
+    if not files:
         raise DataError(
-            "there are no images", where=str(top), remedy=f"Put files there: {', '.join(sorted(SUFFIXES))}."
+            "there are no images",
+            where=source.uri,
+            remedy=f"Put files there: {', '.join(sorted(SUFFIXES))}.",
         )
-    inner = [path.relative_to(top).parts if path.is_relative_to(top) else (path.name,) for path in paths]
-    classes = all(len(parts) > 1 for parts in inner)
-    return [
-        _Item(str(path), path, parts[0] if classes else None)
-        for path, parts in zip(paths, inner, strict=True)
-    ]
+    classes = all(len(file.inner) > 1 for file in files)
+    return [_Item(str(file), file, file.inner[0] if classes else None) for file in files]
 
 
 def _parquet_items(source: Source, base: Path) -> list[_Item]:
@@ -236,10 +239,10 @@ def _parquet_items(source: Source, base: Path) -> list[_Item]:
     return items
 
 
-def _parquet_table(path: Path, source: Source) -> Any:
+def _parquet_table(path: AnyFile, source: Source) -> Any:
     wanted = source.field or "image"
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(input_file(path))
         if wanted not in file.schema_arrow.names:
             raise DataError(
                 f"there is no column {wanted!r}; there are {', '.join(file.schema_arrow.names)}",
@@ -257,13 +260,13 @@ def _parquet_table(path: Path, source: Source) -> Any:
         return file.read(columns=columns)
     except (pa.ArrowException, OSError) as error:
         raise DataError(
-            f"the Parquet file cannot be read: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
+            f"the Parquet file cannot be read: {reason(error)}",
             where=str(path),
             remedy="Restore the file, or leave it out.",
         ) from error
 
 
-def _parquet_labels(table: Any, source: Source, path: Path) -> Iterable[Label | None]:
+def _parquet_labels(table: Any, source: Source, path: AnyFile) -> Iterable[Label | None]:
     name = source.label_field or "label"
     if name not in table.column_names:
         return [None] * table.num_rows
@@ -311,10 +314,10 @@ def _converted(pixels: Pixels, spec: Images) -> Pixels:
     return np.stack([_fitted(Image.fromarray(image[0]).convert(mode), spec) for image in pixels])
 
 
-def _idx_array(path: Path, magic: int, dimensions: int) -> Pixels:
+def _idx_array(path: AnyFile, magic: int, dimensions: int) -> Pixels:
     """An array of unsigned bytes: magic number, sizes as big-endian 32-bit numbers, then the values."""
     try:
-        content = path.read_bytes()
+        content = path.read()
         data = _unpacked(content, path) if content[:2] == b"\x1f\x8b" else content
         found, *shape = struct.unpack(f">{1 + dimensions}I", data[: 4 * (1 + dimensions)])
     except _READ_ERRORS as error:
@@ -327,7 +330,7 @@ def _idx_array(path: Path, magic: int, dimensions: int) -> Pixels:
     return np.frombuffer(data, dtype=np.uint8, offset=4 * (1 + dimensions)).reshape(shape)
 
 
-def _unpacked(content: bytes, path: Path) -> bytes:
+def _unpacked(content: bytes, path: AnyFile) -> bytes:
     """Unpacked in pieces, so that a small file that holds a huge one cannot fill the memory."""
     limit = psutil.virtual_memory().available // 2
     pieces: list[bytes] = []
@@ -347,7 +350,7 @@ def _pieces(content: bytes) -> Iterator[bytes]:
             yield piece
 
 
-def _damaged_idx(path: Path, why: str) -> DataError:
+def _damaged_idx(path: AnyFile, why: str) -> DataError:
     return DataError(
         f"is no idx file: {why}",
         where=str(path),

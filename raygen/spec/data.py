@@ -17,7 +17,8 @@ class Source(Tagged):
     """A place that holds documents or images; all sources of a job hold the same kind."""
 
     uri: Uri
-    """Local file, folder or glob (`*`, `**`), as a path or file:// URI; relative to the job file."""
+    """File, folder or glob (`*`, `**`), as a path, file:// URI or s3://bucket/key; a path is relative to the
+    job file. S3 needs the extra `s3`; endpoint, region and credentials come from AWS's own variables and files."""
     format: Literal["Text", "JsonLines", "ImageFolder", "Idx", "Parquet"] = "Text"
     """Text: every file is one document, UTF-8. JsonLines: every line is an object that holds one.
     ImageFolder: PNG, JPEG, WebP or BMP files; where all are in subfolders, these are the classes. Idx: the
@@ -28,7 +29,7 @@ class Source(Tagged):
     label_field: _FieldName | None = None
     """Column of the label in Parquet, a whole number from 0 or a text. Default: label, where there is one."""
     labels: Uri | None = None
-    """File with the labels of an Idx file. Default: no labels."""
+    """File with the labels of an Idx file, as in `uri`. Default: no labels."""
 
     tag: ClassVar[str] = "format"
     belongs: ClassVar[dict[str, tuple[str, ...]]] = {

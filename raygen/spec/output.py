@@ -33,7 +33,8 @@ class Output(Spec):
     """Where the run directory is."""
 
     uri: Uri = "runs/"
-    """Folder of all runs, as a path or file:// URI; relative to the working directory."""
+    """Folder of all runs, as a path, file:// URI or s3://bucket/folder; a path is relative to the working
+    directory. S3 needs the extra `s3`; endpoint, region and credentials come from AWS's own variables and files."""
     run: RunName | None = None
     """The run's name: the folder inside `uri`. The same name continues the run. Default: the job's name."""
 

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from raygen.data.sources import local_path
+from raygen.data.files import local_path
 from raygen.errors import InputError
 from raygen.spec import TrainingJob
 from raygen.train.janitor import scratch_of_process

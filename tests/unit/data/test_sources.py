@@ -201,7 +201,7 @@ def test_what_is_missing_or_empty_is_refused(tree: Path, uri: str, shown: str) -
     assert isinstance(refused(lambda: read(tree, uri), shown), DataError)
 
 
-@pytest.mark.parametrize("uri", ["s3://bucket/x", "hf://data", "https://host/x.txt", "s3://[", "gs://"])
+@pytest.mark.parametrize("uri", ["hf://data", "https://host/x.txt", "gs://bucket/["])
 def test_other_places_are_refused(tmp_path: Path, uri: str) -> None:
     error = refused(lambda: read(tmp_path, uri), f"cannot read {uri.partition(':')[0]}:// sources")
 

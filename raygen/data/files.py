@@ -1,0 +1,236 @@
+"""Finds the files of a source, and reads them alike wherever they are: on this machine, or in an object store."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, cast
+
+from raygen.errors import DataError, InputError, OutputError
+from raygen.spec import Source
+from raygen.storage import NotFoundError, open_storage
+
+if TYPE_CHECKING:
+    from raygen.storage.s3 import S3Storage
+
+GLOB_CHARACTERS = frozenset("*[")
+READ_AHEAD = 16
+"""Small files of an object store that are fetched at a time."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file on this machine.
+
+    Attributes:
+        path: Where it is.
+        inner: Its path below the source, by segments; of a single file its name.
+    """
+
+    path: Path
+    inner: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def suffix(self) -> str:
+        """The end of the name from its last dot on, in lower case."""
+        return self.path.suffix.lower()
+
+    def read(self) -> bytes:
+        """The whole content; DataError if it cannot be read."""
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise DataError(
+                f"cannot be read: {error.strerror}",
+                where=str(self.path),
+                remedy="Check that the file exists and is readable.",
+            ) from error
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file in an object store; used as `File` is."""
+
+    storage: S3Storage
+    key: str
+    inner: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.storage.uri}/{self.key}"
+
+    @property
+    def suffix(self) -> str:
+        """The end of the name from its last dot on, in lower case."""
+        return PurePosixPath(self.key).suffix.lower()
+
+    def read(self) -> bytes:
+        """The whole content; DataError if it cannot be read."""
+        try:
+            return self.storage.read(self.key)
+        except (NotFoundError, OutputError) as error:
+            raise _as_data(error) from error
+
+
+AnyFile = File | StoredFile
+
+
+def find_files(source: Source, base: Path) -> Sequence[AnyFile]:
+    """The files of a source in the order of their paths; hidden ones inside a folder are left out.
+
+    Raises:
+        DataError: there are none, or a folder cannot be read.
+        InputError: the URI has a scheme that this build cannot read.
+    """
+    if source.uri.lower().startswith("s3://"):
+        found: Sequence[AnyFile] = _in_store(source.uri)
+        where = source.uri
+    else:
+        found = _on_machine(source.uri, base)
+        where = str(local_path(source.uri, base))
+    if not found:
+        raise DataError("there are no files", where=where, remedy="Put files there, or correct the uri.")
+    return found
+
+
+def contents(files: Sequence[AnyFile]) -> Iterator[bytes]:
+    """The content of each file, in order; of an object store several are fetched ahead."""
+    if all(isinstance(file, File) for file in files):
+        yield from (file.read() for file in files)
+        return
+    threads = ThreadPoolExecutor(READ_AHEAD, thread_name_prefix="data")
+    try:
+        left = iter(files)
+        waiting = deque(threads.submit(file.read) for file in islice(left, READ_AHEAD))
+        while waiting:
+            content = waiting.popleft().result()
+            waiting.extend(threads.submit(file.read) for file in islice(left, 1))
+            yield content
+    finally:
+        threads.shutdown(cancel_futures=True)
+
+
+def local_path(uri: str, base: Path) -> Path:
+    """The local path behind a plain path or file:// URI.
+
+    Raises:
+        InputError: the URI has another scheme.
+    """
+    scheme = uri.partition("://")[0] if "://" in uri else ""
+    if scheme not in ("", "file"):
+        raise InputError(
+            f"cannot read {scheme}:// sources",
+            where=uri,
+            remedy="Give a local path, a file:// URI, or for data s3://bucket/key.",
+        )
+    # Path.expanduser raises where there is no such user; this leaves the path as it is.
+    return base / os.path.expanduser(uri.removeprefix("file://"))  # noqa: PTH111
+
+
+def _on_machine(uri: str, base: Path) -> list[File]:
+    path = local_path(uri, base)
+    try:
+        if path.is_dir():
+            found = [File(one, one.relative_to(path).parts) for one in _in_folder(path)]
+        elif path.exists():
+            found = [File(path, (path.name,))]
+        elif GLOB_CHARACTERS & set(uri):
+            found = [File(one, (one.name,)) for one in _matches(uri, base)]
+        else:
+            raise _missing(str(path))
+    except OSError as error:
+        raise DataError(
+            f"cannot be read: {error.strerror}",
+            where=str(error.filename or path),
+            remedy="Correct the uri, or make every folder on its way readable.",
+        ) from error
+    return sorted(found, key=lambda file: file.path)
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    def refuse(error: OSError) -> None:
+        raise error
+
+    found = []
+    for top, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not _is_hidden(name)]
+        found += [Path(top, name) for name in names if not _is_hidden(name)]
+    return [path for path in found if path.is_file()]
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith((".", "_"))
+
+
+def _matches(uri: str, base: Path) -> list[Path]:
+    # Relative to the base, so that brackets in the base's own name are no pattern.
+    pattern = str(local_path(uri, Path()))
+    found = (base / match for match in glob.glob(pattern, root_dir=base, recursive=True))  # noqa: PTH207 (absolute patterns)
+    return [path for path in found if path.is_file()]
+
+
+def _in_store(uri: str) -> list[StoredFile]:
+    """As `_on_machine`: the object of that key, else all below it, else those that match."""
+    bucket, _, key = uri[len("s3://") :].partition("/")
+    storage = cast("S3Storage", open_storage(f"s3://{bucket}"))
+    folder = tuple(key.rstrip("/").split("/")) if key else ()
+    try:
+        if key and not key.endswith("/") and storage.exists(key):
+            return [StoredFile(storage, key, folder[-1:])]
+        inside = _below(storage, folder)
+        if inside:
+            found = [parts for parts in inside if not any(map(_is_hidden, parts[len(folder) :]))]
+            files = [StoredFile(storage, "/".join(parts), parts[len(folder) :]) for parts in found]
+        elif GLOB_CHARACTERS & set(key):
+            plain = next(at for at, part in enumerate(folder) if GLOB_CHARACTERS & set(part))
+            found = [parts for parts in _below(storage, folder[:plain]) if _fits(parts, folder)]
+            files = [StoredFile(storage, "/".join(parts), parts[-1:]) for parts in found]
+        else:
+            raise _missing(uri)
+    except (NotFoundError, OutputError) as error:
+        raise _as_data(error) from error
+    return sorted(files, key=lambda file: file.key.split("/"))
+
+
+def _below(storage: S3Storage, folder: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The keys below a folder, by segments."""
+    prefix = "/".join((*folder, ""))
+    return [tuple(entry.key.split("/")) for entry in storage.list(prefix)]
+
+
+def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether a path matches a pattern, as `glob.glob` has it: ** is any number of folders, none hidden."""
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        if _fits(parts, pattern[1:]):
+            return True
+        if len(parts) == 1 and len(pattern) == 1:
+            return not parts[0].startswith(".")
+        return bool(parts) and not parts[0].startswith(".") and _fits(parts[1:], pattern)
+    if not parts or (parts[0].startswith(".") and not pattern[0].startswith(".")):
+        return False
+    return fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
+
+
+def _missing(where: str) -> DataError:
+    return DataError(
+        "no such file or folder",
+        where=where,
+        remedy="Correct the uri; a relative one starts from the folder of the job file.",
+    )
+
+
+def _as_data(error: InputError) -> DataError:
+    """What a storage says, as a fault of the data."""
+    remedy = error.remedy.replace("choose another output", "correct the uri")
+    return DataError(error.what, where=error.where, remedy=remedy or "Correct the uri.")
