@@ -7,12 +7,19 @@ from pathlib import Path
 
 from raygen.cli.jobs import needs_training
 from raygen.cli.output import print_result
+from raygen.errors import InputError
 
 
 def run(args: argparse.Namespace) -> int:
     """Writes a Hugging Face folder."""
     with needs_training():
         from raygen.train.runs import Run
+    if "://" in args.target:
+        raise InputError(
+            "a model is exported to a folder of this machine",
+            where=args.target,
+            remedy="Name a local folder, and copy it from there.",
+        )
     files = Run.open(args.run).export_huggingface(Path(args.target), step=args.step)
     document = {"format": args.format, "folder": args.target, "files": [str(path) for path in files]}
     print_result(args, document, "\n".join(map(str, files)))

@@ -92,10 +92,12 @@ def prepare(
     storage = open_storage(output.uri)
     directory = RunDirectory(storage, output.run or job.metadata.name)
     existing = directory.read_job()
-    if existing is not None:
-        _refuse_other_job(existing, resolved, directory.uri)
     rollbacks = []
-    if existing is not None:
+    if existing is None:
+        # Before the data, which may take minutes to read.
+        directory.probe()
+    else:
+        _refuse_other_job(existing, resolved, directory.uri)
         rollbacks = directory.read_rollbacks()
         discard(directory)
     found = latest(directory.checkpoints) if existing is not None else None
@@ -109,8 +111,6 @@ def prepare(
             where=directory.uri,
             remedy="Restore the data, or choose another --run.",
         )
-    if existing is None:
-        directory.probe()
     told += [f"checkpoint of step {s.step} passed over: {s.reason}" for s in found.skipped] if found else []
     start = None
     if ancestor is not None and found is None:

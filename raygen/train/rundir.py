@@ -20,6 +20,7 @@ import json
 import math
 import os
 import re
+import secrets
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -59,6 +60,7 @@ class RunDirectory:
         if "/" in run:
             raise InputError(f"the run name {run!r} has a '/' in it", remedy="Choose a name without one.")
         self.name = run
+        self._runs = storage
         self.storage = storage.within(run)
         self.checkpoints = self.storage.within("checkpoints")
 
@@ -68,14 +70,14 @@ class RunDirectory:
         return self.storage.uri
 
     def probe(self) -> None:
-        """Writes and deletes a small object, to find out before training whether the output takes any.
+        """Creates and deletes a small object beside the run, to find out before training whether the output takes any.
 
         Raises:
-            OutputError: If it does not.
+            OutputError: If it does not, or does not hold to conditional creates, which attempts rely on.
         """
-        key = f"probe-{socket.gethostname()}-{os.getpid()}"
-        self.storage.write(key, bytes(_PROBE_BYTES))
-        self.storage.delete(key)
+        key = f"probe-{self.name}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._runs.create(key, bytes(_PROBE_BYTES))
+        self._runs.delete(key)
 
     def create_job(self, document: Mapping[str, Any]) -> None:
         """Writes job.json, which must not exist; AlreadyExistsError if another process was first."""

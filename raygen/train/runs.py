@@ -163,8 +163,14 @@ class Run:
 
 
 def run_directory(uri: str | Path) -> RunDirectory:
-    """The run directory at a URI, whether there is a run in it or not."""
+    """The run directory at a URI, whether there is a run in it or not; InputError if it can be none."""
     parent, _, name = str(uri).rstrip("/").rpartition("/")
+    if parent.endswith((":", ":/")):
+        raise InputError(
+            "this is a whole bucket, and a run is a folder in one",
+            where=str(uri),
+            remedy="Give the folder that `raygen train` named, for example s3://bucket/runs/gpt-tiny.",
+        )
     return RunDirectory(open_storage(parent or "."), name)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import struct
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -20,17 +19,16 @@ from pathlib import Path
 from queue import Full, Queue
 from threading import Thread
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from raygen.errors import InputError, MissingExtraError
+from raygen.train.tensorboard import Status, StoredTensorBoardTracker, TensorBoardTracker
 
 if TYPE_CHECKING:
     from raygen.spec import TrainingJob
     from raygen.train.rundir import RunDirectory
 
 logger = logging.getLogger(__name__)
-
-Status = Literal["Succeeded", "Stopped", "Failed"]
 
 RUN_TAG = "raygen.run"
 """Tag of an MLflow run by which later attempts find it."""
@@ -40,7 +38,6 @@ PATIENCE_SECONDS: dict[Status, float] = {"Succeeded": 30.0, "Stopped": 4.0, "Fai
 """How long closing waits for a service. A run that is asked to stop has ten seconds in all."""
 
 _MLFLOW_STATUS: dict[Status, str] = {"Succeeded": "FINISHED", "Stopped": "KILLED", "Failed": "FAILED"}
-_PNG_SIZE = struct.Struct(">16xII")
 _T = TypeVar("_T")
 
 
@@ -58,48 +55,6 @@ class Tracker(Protocol):
 
     def close(self, status: Status = "Failed") -> None:
         """Sends what is left and says how the attempt ended; a second call does nothing."""
-
-
-class TensorBoardTracker:
-    """Event files that TensorBoard reads.
-
-    Args:
-        folder: Where to write them; made if it is missing.
-        step: Steps done; TensorBoard hides what earlier attempts wrote after it.
-    """
-
-    def __init__(self, folder: Path, step: int = 0) -> None:
-        from tensorboardX import SummaryWriter
-
-        self._writer = SummaryWriter(
-            str(folder),
-            purge_step=step + 1 if step else None,
-            flush_secs=10,
-            # The name holds only the second; an attempt that resumes at once would overwrite the file before.
-            filename_suffix=f".{step:010}",
-        )
-
-    def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Writes one scalar for each value."""
-        for name, value in values.items():
-            self._writer.add_scalar(name, value, step)
-
-    def text(self, step: int, name: str, text: str) -> None:
-        """Writes the text as a Markdown code block, so that its lines stay and nothing in it is markup."""
-        self._writer.add_text(name, "    " + text.replace("\n", "\n    "), step)
-
-    def image(self, step: int, name: str, png: bytes) -> None:
-        """Writes the picture as it is; the writer's own method would decode and encode it again."""
-        from tensorboardX.proto.summary_pb2 import Summary
-
-        width, height = _PNG_SIZE.unpack_from(png)
-        image = Summary.Image(width=width, height=height, colorspace=3, encoded_image_string=png)
-        summary = Summary(value=[Summary.Value(tag=name, image=image)])
-        self._writer.file_writer.add_summary(summary, step)
-
-    def close(self, status: Status = "Failed") -> None:  # noqa: ARG002 (event files know no status)
-        """Writes out what is left."""
-        self._writer.close()
 
 
 class WandbTracker:
@@ -310,7 +265,7 @@ class Guarded:
 def open_trackers(
     job: TrainingJob, directory: RunDirectory, step: int, notice: Callable[[str], None]
 ) -> list[Tracker]:
-    """The trackers of a job: TensorBoard's files where the output is a folder, and what `tracking` asks for.
+    """The trackers of a job: TensorBoard's files, and what `tracking` asks for.
 
     Args:
         job: A resolved job.
@@ -326,8 +281,11 @@ def open_trackers(
     identity = run_identity(directory.name, first.host, first.process, first.started)
     makers: dict[str, Callable[[], Tracker]] = {}
     events = directory.storage.local_path("tensorboard")
-    if events is not None:
-        makers["TensorBoard"] = partial(TensorBoardTracker, events, step)
+    makers["TensorBoard"] = (
+        partial(StoredTensorBoardTracker, directory.storage.within("tensorboard"), step)
+        if events is None
+        else partial(TensorBoardTracker, events, step)
+    )
     tracking = job.spec.tracking
     if tracking is not None and tracking.wandb is not None:
         _check_extra("wandb")

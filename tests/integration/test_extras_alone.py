@@ -83,7 +83,7 @@ class Environment:
         return done
 
 
-@pytest.fixture(scope="module", params=["", "wandb", "mlflow"], ids=["base", "wandb", "mlflow"])
+@pytest.fixture(scope="module", params=["", "s3", "wandb", "mlflow"], ids=["base", "s3", "wandb", "mlflow"])
 def without_training(
     request: pytest.FixtureRequest, uv: Path, wheel: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Environment:
@@ -147,6 +147,8 @@ def test_training_needs_the_extra_train_and_nothing_else(uv: Path, wheel: Path, 
     done = environment.raygen("train", EXAMPLE, "--output", tmp_path / "runs", "--json", *options)
     assert json.loads(done.stdout)["state"] == "Succeeded"
     assert (tmp_path / "runs" / "gpt-tiny" / "report.html").stat().st_size > 0
+    refused = environment.raygen("train", EXAMPLE, "--output", "s3://bucket/runs", code=2)
+    assert "pip install 'raygen[s3]'" in refused.stderr
     used = environment.python("import raygen; print(raygen.__file__)").strip()
     assert Path(used).is_relative_to(environment.folder)
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from raygen.errors import DataError, OutputError, RaygenError, ValidationError
+from raygen.errors import DataError, InputError, OutputError, RaygenError, ValidationError
+from raygen.train.runs import Run
 from tests.jobs import job_document, write_text
 from tests.unit.train.runs import losses, train
 
@@ -74,3 +75,17 @@ def test_faults_come_before_everything_else(base: Path) -> None:
         "spec.model.transformer.hiddenSize",
         "spec.training.globalBatchSize",
     }
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket", "s3://bucket/"])
+def test_a_whole_bucket_is_no_run(uri: str) -> None:
+    with pytest.raises(InputError, match="a whole bucket, and a run is a folder") as caught:
+        Run.open(uri)
+    assert caught.value.where == uri
+
+
+def test_the_output_is_probed_before_the_data_is_read(base: Path) -> None:
+    (base / "text.txt").unlink()
+    (base / "runs").write_text("a file in the way")
+    with pytest.raises(OutputError, match="a file stands"):
+        train(base)
