@@ -15,7 +15,15 @@ import image_peers
 import nanogpt
 from harness import FOLDER, ROOT
 
-PLAIN = ("startup", "checkpoint_cost", "kill_resume", "ray_overhead", "vae_quality", "gan_quality")
+PLAIN = (
+    "startup",
+    "checkpoint_cost",
+    "s3_upload",
+    "kill_resume",
+    "ray_overhead",
+    "vae_quality",
+    "gan_quality",
+)
 BESIDE_NANOGPT = ("text_speed", "text_quality")
 BESIDE_EXAMPLES = ("vae_speed", "dcgan_speed")
 

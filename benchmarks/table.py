@@ -39,7 +39,7 @@ def page() -> str:
         image_table.gan_quality(heading, row),
         image_table.speed(heading, row, middle),
     ]
-    sections = [startup(), speed(), quality(), *images, ray(), checkpoints(), kills()]
+    sections = [startup(), speed(), quality(), *images, ray(), checkpoints(), s3(), kills()]
     head = "# Results\n\nWritten by `python benchmarks/table.py` from the files beside it; do not edit.\n"
     return "\n".join([head, *filter(None, map("\n".join, sections))])
 
@@ -120,6 +120,29 @@ def checkpoints() -> Iterator[str]:
         share = result["share_of_loop_waiting"], result["limit_of_share"]
         yield from row("% of the loop in the call", *middle(share[0], 3, 100), f"<= {share[1] * 100:g}")
         yield from row("% slower in all", *middle(result["slowdown"], 2, 100), "reported")
+        yield ""
+
+
+def s3() -> Iterator[str]:
+    result = read_result("s3_upload")
+    if result:
+        best, size = result["boto3_best"], result["bytes"] / 2**20
+        yield from heading(f"{size:,.0f} MiB into an S3 server on the same machine", result)
+        yield from row("figure", "median", "least to most", "must")
+        yield from row(*["---"] * 4)
+        yield from row("s, raygen", *middle(result["seconds"]["raygen"], 2), "")
+        label = f"s, boto3 with {best['threads']} threads and parts of {best['part_mib']} MiB"
+        yield from row(label, *middle(result["seconds"]["boto3"], 2), "")
+        must = result["must"]
+        yield from row(
+            "boto3's time / raygen's",
+            *middle(result["raygen_to_boto3"], 3),
+            f">= {must['raygen_to_boto3']:g}",
+        )
+        share = f"<= {must['share_of_loop_waiting'] * 100:g}"
+        yield from row(
+            "% of the loop in the call that saves", *middle(result["share_of_loop_waiting"], 3, 100), share
+        )
         yield ""
 
 
