@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from types import FrameType
@@ -74,7 +74,27 @@ def build_parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--dry-run", action="store_true", help="check job, data and output, but do not train")
 
-    sample = verb("sample", "generate from a run")
+    _add_sample_options(verb("sample", "generate from a run"), device_options)
+
+    report = verb("report", "write a run's report.html")
+    report.add_argument("run", metavar="RUN", help="run directory")
+
+    export = verb("export", "write a run's model in another format")
+    export.add_argument("run", metavar="RUN", help="run directory")
+    export.add_argument("target", metavar="FOLDER", help="folder to write; must be empty or new")
+    export.add_argument("--format", choices=("huggingface",), default="huggingface", help="format to write")
+    export.add_argument("--step", type=int, help="checkpoint to use (default: the best, else the newest)")
+
+    verb("version", "versions of raygen and of what it uses")
+
+    completion = verb("completion", "print a shell's completion script")
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+    return parser
+
+
+def _add_sample_options(
+    sample: argparse.ArgumentParser, device_options: Callable[[argparse.ArgumentParser], None]
+) -> None:
     sample.add_argument("run", metavar="RUN", help="run directory")
     device_options(sample)
     sample.add_argument(
@@ -95,21 +115,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     sample.add_argument("--to", metavar="FOLDER", help="where pictures go (default: generated/ in the run)")
     sample.add_argument("--step", type=int, help="checkpoint to use (default: the best, else the newest)")
-
-    report = verb("report", "write a run's report.html")
-    report.add_argument("run", metavar="RUN", help="run directory")
-
-    export = verb("export", "write a run's model in another format")
-    export.add_argument("run", metavar="RUN", help="run directory")
-    export.add_argument("target", metavar="FOLDER", help="folder to write; must be empty or new")
-    export.add_argument("--format", choices=("huggingface",), default="huggingface", help="format to write")
-    export.add_argument("--step", type=int, help="checkpoint to use (default: the best, else the newest)")
-
-    verb("version", "versions of raygen and of what it uses")
-
-    completion = verb("completion", "print a shell's completion script")
-    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
-    return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -33,6 +33,10 @@ class Axis:
         return (value - self.low) / (self.high - self.low)
 
 
+LEAST = 1e-290
+"""Numbers below it are as good as zero, since their fractions lose digits."""
+
+
 def linear_axis(low: float, high: float, *, whole: bool = False, widen: bool = False) -> Axis:
     """An axis over low to high, whose marks are 1, 2, 2.5 or 5 times a power of ten apart.
 
@@ -42,8 +46,8 @@ def linear_axis(low: float, high: float, *, whole: bool = False, widen: bool = F
         whole: Marks are whole numbers.
         widen: The axis ends at marks, not at the values.
     """
-    if high - low <= 1e-9 * max(abs(low), abs(high)):
-        margin = 1.0 if whole else abs(high) * 0.05 or 1.0
+    if high - low <= max(1e-9 * max(abs(low), abs(high)), LEAST):
+        margin = 1.0 if whole or abs(high) <= LEAST else abs(high) * 0.05
         low, high = (low, high + margin) if whole else (low - margin, high + margin)
     step = _interval((high - low) / INTERVALS, whole=whole)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)

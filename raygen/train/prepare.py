@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,11 +81,7 @@ def prepare(
     if distributed is None:
         distributed = on_cluster or fitted.spec.scale.workers > 1
     if strict and told:
-        raise InputError(
-            "the job's scale does not fit this machine: " + "; ".join(told),
-            where="spec.scale",
-            remedy="Change spec.scale, or leave out --strict.",
-        )
+        raise _unfitting(told)
     # Of the job as it was meant: another number of workers here changes these too.
     told = [*told, *notices(resolved)]
     output = resolved.spec.output
@@ -138,6 +134,14 @@ def prepare(
         storage.uri,
         distributed,
         cores,
+    )
+
+
+def _unfitting(told: Sequence[str]) -> InputError:
+    return InputError(
+        "the job's scale does not fit this machine: " + "; ".join(told),
+        where="spec.scale",
+        remedy="Change spec.scale, or leave out --strict.",
     )
 
 

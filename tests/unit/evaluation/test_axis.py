@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from raygen.evaluation.axis import linear_axis, logarithmic_axis
@@ -58,6 +58,7 @@ def test_an_axis_spans_its_values_with_few_marks(a: float, b: float, widen: bool
     assert all(-1e-6 <= axis.share(value) <= 1 + 1e-6 for value, _ in axis.ticks)
 
 
+@example(0.0, 5e-324)
 @given(FINITE, FINITE)
 def test_marks_of_an_axis_have_different_labels(a: float, b: float) -> None:
     assume(abs(a - b) > 1e-3 * max(abs(a), abs(b)))
