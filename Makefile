@@ -6,9 +6,11 @@ BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt
 VENV_PACKAGE := $(notdir $(PYTHON))-venv
 EVERYTHING := train,ray,s3,dev
+CLUSTER := PYTHONPATH=tests/cluster $(BIN)/python -m testcluster
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo quick test check bench constraints generate clean
+.PHONY: help setup demo quick test test-cluster check bench constraints generate images clean \
+  cluster-up cluster-down cluster-status
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -26,6 +28,21 @@ quick: $(VENV)/installed-dev ## unit and property tests; no network
 
 test: quick ## all tests that need no cluster
 	$(BIN)/python -m pytest tests/integration
+
+test-cluster: $(VENV)/installed-dev ## tests on a real Kubernetes that this makes; Linux and root
+	$(BIN)/python -m pytest tests/cluster
+
+cluster-up: $(VENV)/installed-dev ## start that Kubernetes, or bring it the project's image as it is now
+	@$(CLUSTER) up
+
+cluster-down: $(VENV)/installed-dev ## end it, and leave nothing but what was built
+	@$(CLUSTER) down
+
+cluster-status: $(VENV)/installed-dev ## its machines, nodes and pods
+	@$(CLUSTER) status
+
+images: $(VENV)/installed-dev ## build the images `train` and `operator` with buildah or docker
+	$(BIN)/python tools/images.py $(if $(BASE),--base $(BASE))
 
 check: $(VENV)/installed-dev ## lint, format, types, import contracts, generated files
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """Bytes per second into an S3 server: raygen's storage beside boto3's `upload_file` at its best setting.
 
-    RAYGEN_S3_SERVER=BINARY python benchmarks/s3_upload.py
+    python benchmarks/s3_upload.py
 
 The server is versitygw over a folder of this machine. boto3's settings are tried first, and the fastest one is
 the peer; then both upload the same gibibyte in turns. raygen sends it as its checkpoints come: in chunks,
@@ -30,6 +30,7 @@ import raygen
 from raygen.storage import open_storage
 
 sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT / "tests" / "cluster"))
 from tests.integration.s3.server import BUCKET, Server, environment, serving
 
 SIZE = 1 << 30

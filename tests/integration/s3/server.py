@@ -13,20 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
-import pytest
+from testcluster.tools import binary
 
 ACCESS_KEY = "CANARYKEYID00000"
 SECRET_KEY = "canary-secret-that-must-not-be-seen"  # noqa: S105 (of the server in the tests)
 BUCKET = "runs"
 READY_SECONDS = 30
-
-
-def s3_server_binary() -> Path:
-    """The server's binary."""
-    found = os.environ.get("RAYGEN_S3_SERVER")
-    if found is None:
-        pytest.skip("needs an S3 server: RAYGEN_S3_SERVER names the binary of versitygw")
-    return Path(found)
 
 
 @dataclass(frozen=True)
@@ -72,7 +64,7 @@ def serving(folder: Path, *options: str) -> Iterator[Server]:
     (objects / BUCKET).mkdir(parents=True, exist_ok=True)
     described.mkdir(exist_ok=True)
     port = free_port()
-    command = [s3_server_binary(), "--port", f"127.0.0.1:{port}", "--health", "/health", "--keep-alive"]
+    command = [binary("versitygw"), "--port", f"127.0.0.1:{port}", "--health", "/health", "--keep-alive"]
     with (
         tempfile.TemporaryFile() as log,
         subprocess.Popen(

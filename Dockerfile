@@ -1,0 +1,76 @@
+# Two images: `train` runs jobs on Ray; `operator` has neither PyTorch nor Ray.
+#
+#     make images                                                   with buildah or docker, whichever is there
+#     docker build --target train --tag raygen-train .
+#
+# BASE is any Debian with python3 (3.11 or newer), its venv module and ca-certificates.
+ARG BASE=docker.io/library/python:3.12-slim-bookworm
+
+FROM ${BASE} AS base
+ENV PATH=/opt/raygen/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+RUN groupadd --gid 1000 raygen && useradd --uid 1000 --gid 1000 --no-create-home --home-dir /tmp raygen
+
+# uv, and the requirements of each image; nothing of this stage reaches an image.
+FROM base AS tools
+# The system's certificates, which those of a company's own proxy may have joined.
+ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt \
+    UV_SYSTEM_CERTS=1
+COPY constraints.txt pyproject.toml /src/
+COPY tools/requirements.py /src/tools/
+WORKDIR /src
+RUN python3 -m venv /opt/tools && /opt/tools/bin/pip install --quiet --no-cache-dir --constraint constraints.txt uv
+RUN for image in train operator; do python3 tools/requirements.py "$image" > "/src/$image.txt"; done
+RUN python3 -m venv --without-pip /opt/raygen
+
+FROM tools AS wheel
+COPY README.md LICENSE CHANGELOG.md /src/
+COPY raygen /src/raygen
+RUN /opt/tools/bin/uv build --quiet --wheel --build-constraints constraints.txt --out-dir /wheels . \
+    && /opt/tools/bin/uv pip install --quiet --no-deps --compile-bytecode --python /opt/raygen/bin/python \
+        --prefix /project/opt/raygen /wheels/*.whl
+
+FROM base AS train
+# KubeRay's probes of a pod's health run wget.
+RUN apt-get update -qq && apt-get install -qq --no-install-recommends wget >/dev/null && rm -rf /var/lib/apt/lists/*
+# All dependencies as one layer, which stays where it is when the project changes.
+COPY --from=tools /src/constraints.txt /src/train.txt /opt/requirements/
+RUN --mount=type=bind,from=tools,source=/opt,target=/mnt/opt \
+    cp -a /mnt/opt/raygen /opt/raygen \
+    && UV_SYSTEM_CERTS=1 /mnt/opt/tools/bin/uv pip install --quiet --no-cache --compile-bytecode --link-mode=copy \
+        --python /opt/raygen/bin/python --constraint /opt/requirements/constraints.txt \
+        --requirement /opt/requirements/train.txt
+COPY --from=wheel /project/ /
+ARG VERSION=0.0.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="raygen-train" \
+      org.opencontainers.image.description="Trains generative models on Ray" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+# A pod whose root is read-only has /tmp as a volume; what programs write at home goes there.
+ENV HOME=/tmp RAYGEN_COMMIT="${REVISION}"
+USER 1000:1000
+WORKDIR /tmp
+CMD ["raygen", "--help"]
+
+FROM base AS operator
+COPY --from=tools /src/constraints.txt /src/operator.txt /opt/requirements/
+RUN --mount=type=bind,from=tools,source=/opt,target=/mnt/opt \
+    cp -a /mnt/opt/raygen /opt/raygen \
+    && UV_SYSTEM_CERTS=1 /mnt/opt/tools/bin/uv pip install --quiet --no-cache --compile-bytecode --link-mode=copy \
+        --python /opt/raygen/bin/python --constraint /opt/requirements/constraints.txt \
+        --requirement /opt/requirements/operator.txt
+COPY --from=wheel /project/ /
+ARG VERSION=0.0.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="raygen-operator" \
+      org.opencontainers.image.description="Runs raygen's jobs on Kubernetes" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+ENV HOME=/tmp
+USER 1000:1000
+WORKDIR /tmp
+CMD ["raygen", "--help"]

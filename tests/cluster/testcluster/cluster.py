@@ -1,0 +1,182 @@
+"""The whole cluster: up, down and what it looks like; stopping, cutting off and draining a node."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from testcluster import control, host, images, machine, network, node, tools
+from testcluster.console import ClusterError, step, wait_until
+from testcluster.machine import run
+from testcluster.network import CONTROL, NODES
+from testcluster.paths import CACHE, KUBECONFIG, MANIFESTS, STATE
+
+CRDS = "config/crd/bases"
+VERSIONS = STATE / "versions"
+"""The programs that the running cluster was started from."""
+KUBERAY_MODULE = "github.com/ray-project/kuberay/ray-operator"
+
+
+def up() -> None:
+    """Starts the cluster, building what is missing; one that runs gets the project's image as it is now."""
+    host.check()
+    with _locked():
+        versions = "\n".join(str(tools.build(tool)) for tool in tools.ALL)
+        images.ensure_built()
+        rebuilt = images.ensure_train()
+        if healthy() and VERSIONS.read_text() == versions:
+            if rebuilt:
+                images.load_into_nodes([images.TRAIN])
+            return
+        _remove()
+        (STATE / "logs").mkdir(parents=True)
+        images.fill_store()
+        with step("start the control plane"):
+            control.start()
+            wait_until(
+                lambda: "ok" in kubectl("get", "--raw", "/readyz", quiet=True),
+                "the API server",
+                60,
+                hint=_logs(CONTROL),
+            )
+        for name in NODES:
+            with step(f"start {name}"):
+                images.give(name)
+                node.start(name)
+        with step("install KubeRay and the S3 server's name"):
+            _install()
+        with step("wait for nodes and KubeRay"):
+            wait_for_nodes()
+            _wait_for_kuberay()
+        VERSIONS.write_text(versions)
+
+
+def down() -> None:
+    """Ends the cluster and removes all it left, except what is built."""
+    with _locked(), step("remove the cluster"):
+        _remove()
+
+
+def healthy() -> bool:
+    """Whether the cluster was started to the end, every machine runs, and every node is ready."""
+    runs = all(machine.find(name) for name in (CONTROL, *NODES)) and VERSIONS.exists()
+    return runs and set(ready_nodes()) == set(NODES)
+
+
+def ready_nodes() -> list[str]:
+    """Names of the nodes that Kubernetes finds ready."""
+    ready = '{.status.conditions[?(@.type=="Ready")].status}'
+    lines = kubectl(
+        "get",
+        "nodes",
+        "-o",
+        f'jsonpath={{range .items[*]}}{{.metadata.name}} {ready}{{"\\n"}}{{end}}',
+        quiet=True,
+    )
+    return [line.split()[0] for line in lines.splitlines() if line.endswith(" True")]
+
+
+def wait_for_nodes() -> None:
+    """Returns once all nodes are ready."""
+    wait_until(lambda: set(ready_nodes()) == set(NODES), "all nodes ready", 90, hint=_logs("node-1"))
+
+
+def status() -> str:
+    """Machines, nodes, pods and addresses, for a person."""
+    machines = [f"{name:<10} {'runs' if machine.find(name) else 'stopped'}" for name in (CONTROL, *NODES)]
+    if not machine.find(CONTROL):
+        return "\n".join([*machines, "Start it: make cluster-up"])
+    return "\n".join(
+        [
+            *machines,
+            "",
+            kubectl("get", "nodes", "-o", "wide", quiet=True),
+            kubectl("get", "pods", "--all-namespaces", "-o", "wide", quiet=True),
+            f"export KUBECONFIG={KUBECONFIG}",
+            f"logs {STATE / 'logs'}",
+        ]
+    )
+
+
+def kubectl(*arguments: str, quiet: bool = False, input_text: str | None = None) -> str:
+    """Runs the cluster's own kubectl as its administrator."""
+    command = [str(tools.binary("kubectl")), f"--kubeconfig={KUBECONFIG}", *arguments]
+    return run(*command, quiet=quiet, input_text=input_text)
+
+
+def stop_node(name: str) -> None:
+    """Ends a node as a power cut would."""
+    machine.stop(_known(name))
+
+
+def start_node(name: str) -> None:
+    """Starts a node that was stopped, with the disk it had."""
+    if machine.find(_known(name)) is None:
+        node.start(name)
+
+
+def cut_node(name: str, *, storage: bool) -> None:
+    """Cuts a node off.
+
+    Args:
+        name: The node.
+        storage: Whether it can still reach the S3 server and other nodes: only the API server is gone then.
+    """
+    if storage:
+        run(*machine.inside(_known(name), "ip", "route", "add", "blackhole", network.API_ADDRESS))
+    else:
+        network.unplug(_known(name))
+
+
+def heal_node(name: str) -> None:
+    """Undoes `cut_node`."""
+    network.plug(_known(name))
+
+
+def _install() -> None:
+    module = tools.module("kuberay", KUBERAY_MODULE)
+    # Client-side apply would store these in an annotation, for which they are too long.
+    kubectl("apply", "--server-side", "-f", str(module / CRDS), "-f", str(module / "config/rbac/role.yaml"))
+    for path in sorted(MANIFESTS.glob("*.yaml")):
+        kubectl("apply", "--server-side", "-f", str(path))
+
+
+def _wait_for_kuberay() -> None:
+    kubectl("--namespace=kuberay-system", "rollout", "status", "deployment/kuberay-operator", "--timeout=90s")
+
+
+def _known(name: str) -> str:
+    if name not in NODES:
+        raise ClusterError(f"there is no node {name}\nIts nodes are {' and '.join(NODES)}.")
+    return name
+
+
+def _remove() -> None:
+    for name in (*NODES, CONTROL, "store"):
+        machine.stop(name)
+    for name in machine.names():
+        machine.stop(name)
+    node.remove_cgroups()
+    if STATE.exists():
+        shutil.rmtree(STATE)
+
+
+def _logs(name: str) -> str:
+    return f"Its logs: {STATE / 'logs' / name}"
+
+
+@contextmanager
+def _locked() -> Iterator[None]:
+    """One tool at a time."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ClusterError("another cluster-up or cluster-down is running\nWait for it to end.") from None
+        # A machine must not inherit the lock.
+        os.set_inheritable(lock.fileno(), False)
+        yield

@@ -1,0 +1,40 @@
+"""What the host must have, checked before anything is made."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+from testcluster.console import ClusterError
+from testcluster.node import CNI_PLUGINS
+
+PROGRAMS = {
+    "buildah": "buildah",
+    "runc": "runc",
+    "iptables": "iptables",
+    "conntrack": "conntrack",
+    "debootstrap": "debootstrap",
+    "ip": "iproute2",
+    "nsenter": "util-linux",
+    "cc": "gcc libc6-dev",
+}
+"""Programs by the Debian package that has them."""
+
+
+def check() -> None:
+    """Raises ClusterError with everything that is missing."""
+    if sys.platform != "linux":
+        raise ClusterError(
+            "the test cluster needs Linux\n"
+            "Elsewhere, make a cluster with kind and name it by KUBECONFIG: make cluster-up then adds KubeRay."
+        )
+    if os.geteuid():
+        raise ClusterError("the test cluster needs root, for network namespaces\nRun: sudo make cluster-up")
+    path = os.environ["PATH"] + ":/usr/sbin:/sbin"
+    missing = [package for name, package in PROGRAMS.items() if shutil.which(name, path=path) is None]
+    if not (CNI_PLUGINS / "bridge").exists():
+        missing.append("containernetworking-plugins")
+    if missing:
+        packages = " ".join(missing)
+        raise ClusterError(f"missing: {', '.join(missing)}\nOn Debian and Ubuntu: apt-get install {packages}")

@@ -1,0 +1,240 @@
+"""Images: built with buildah into one OCI layout, unpacked once, and shared by the nodes.
+
+A node's containerd has databases of its own and links to the layers of the store, so that a node with 6 GB of
+images is there in milliseconds. To a running node travels only what it lacks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from testcluster import node as nodes
+from testcluster.console import ClusterError, step, wait_until
+from testcluster.machine import Machine, Service, find, inside, run, stop
+from testcluster.network import NODES
+from testcluster.paths import BINARIES, CHECKOUT, IMAGES, LAYOUT, STAMPS, STATE, STORE
+from testcluster.tools import binary
+
+PAUSE, KUBERAY = nodes.PAUSE, "raygen.test/kuberay:1"
+BASE, TRAIN = "raygen.test/base:bookworm", "raygen.test/train:dev"
+DEBIAN = "bookworm"
+NAMESPACE = "k8s.io"
+"""Where Kubernetes looks for images in containerd."""
+_SNAPSHOTS = Path("io.containerd.snapshotter.v1.overlayfs")
+_BLOBS = Path("io.containerd.content.v1.content/blobs/sha256")
+_DATABASES = (Path("io.containerd.metadata.v1.bolt/meta.db"), _SNAPSHOTS / "metadata.db")
+
+
+def ensure_built() -> None:
+    """Builds the images that the cluster itself needs, unless they are there."""
+    recipes = {PAUSE: ("pause", IMAGES / "pause" / "pause.c"), KUBERAY: ("kuberay", binary("ray-operator"))}
+    known = named()
+    for name, (folder, source) in recipes.items():
+        # The folder of a binary is named by a key of all that went into it.
+        key = source.parent.name if BINARIES in source.parents else source.read_text()
+        stamp = STAMPS / folder
+        if name in known and stamp.exists() and stamp.read_text() == key:
+            continue
+        with step(f"build image {name}"), tempfile.TemporaryDirectory() as context:
+            if folder == "pause":
+                run("cc", "-O2", "-static", "-o", f"{context}/pause", str(source))
+            else:
+                shutil.copy(source, context)
+            build(name, IMAGES / folder / "Dockerfile", Path(context))
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        stamp.write_text(key)
+
+
+def ensure_train() -> bool:
+    """Builds the project's own image from the checkout, unless this very state of it was built; says whether it did."""
+    stamp, key = STAMPS / "train", _train_key()
+    if TRAIN in named() and stamp.exists() and stamp.read_text() == key:
+        return False
+    if not run("buildah", "images", "--quiet", BASE, quiet=True).strip():
+        with step(f"build image {BASE}"), tempfile.TemporaryDirectory() as folder:
+            run(
+                "debootstrap",
+                "--variant=minbase",
+                "--include=python3,python3-venv,ca-certificates",
+                DEBIAN,
+                folder,
+            )
+            container = run("buildah", "from", "scratch").strip()
+            run("buildah", "copy", "--quiet", container, folder, "/")
+            run("buildah", "commit", "--quiet", "--rm", container, BASE)
+    with step(f"build image {TRAIN}"):
+        prefix, _, tag = TRAIN.partition("train:")
+        options = ["--target=train", f"--prefix={prefix}", f"--tag={tag}", f"--base={BASE}"]
+        run(sys.executable, str(CHECKOUT / "tools" / "images.py"), *options)
+    with step(f"publish {TRAIN}"):
+        publish(TRAIN)
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(key)
+    return True
+
+
+def _train_key() -> str:
+    """A digest of every file that goes into the image."""
+    named = [
+        CHECKOUT / name
+        for name in ("Dockerfile", "constraints.txt", "pyproject.toml", "README.md", "CHANGELOG.md")
+    ]
+    code = sorted(
+        path for path in (CHECKOUT / "raygen").rglob("*") if path.is_file() and path.suffix != ".pyc"
+    )
+    digest = hashlib.sha256()
+    for path in [*named, CHECKOUT / "tools" / "requirements.py", *code]:
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(CHECKOUT)} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+def build(name: str, dockerfile: Path, context: Path, *options: str) -> None:
+    """Builds an image with buildah and puts it into the layout."""
+    arguments = ["--isolation=chroot", "--layers", f"--file={dockerfile}", f"--tag={name}", *options]
+    run("buildah", "build", *arguments, str(context))
+    publish(name)
+
+
+def publish(name: str) -> None:
+    """Puts an image of buildah's into the layout; layers that are there stay as they are."""
+    LAYOUT.mkdir(parents=True, exist_ok=True)
+    run("buildah", "push", "--compression-format=zstd", "--compression-level=1", name, f"oci:{LAYOUT}:{name}")
+
+
+def named() -> dict[str, dict[str, Any]]:
+    """Descriptors of the layout's images by name."""
+    index = LAYOUT / "index.json"
+    if not index.exists():
+        return {}
+    found = json.loads(index.read_text())["manifests"]
+    return {
+        entry["annotations"]["org.opencontainers.image.ref.name"]: entry
+        for entry in found
+        if "annotations" in entry
+    }
+
+
+def fill_store() -> None:
+    """Unpacks what the store lacks of the layout's images."""
+    marker = STORE / "images.json"
+    wanted = {name: entry["digest"] for name, entry in named().items()}
+    known = json.loads(marker.read_text()) if marker.exists() else {}
+    lacking = [name for name, digest in wanted.items() if known.get(name) != digest]
+    if not lacking:
+        return
+    with step(f"unpack {', '.join(name.split('/')[-1] for name in lacking)}"):
+        STORE.mkdir(parents=True, exist_ok=True)
+        (STORE / "containerd.toml").write_text(nodes.containerd_config(STORE / "containerd"))
+        command = [str(binary("containerd")), f"--config={STORE / 'containerd.toml'}"]
+        Machine("store", [Service("containerd", command)], mounts=[["-t", "tmpfs", "tmpfs", "/run"]]).start(
+            []
+        )
+        try:
+            load("store", lacking)
+        finally:
+            stop("store")
+        marker.write_text(json.dumps(wanted))
+
+
+def give(node: str) -> None:
+    """Gives a new node everything that the store has."""
+    root, store = nodes.folder(node) / "containerd", STORE / "containerd"
+    for database in _DATABASES:
+        (root / database).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(store / database, root / database)
+    for folder in (_SNAPSHOTS / "snapshots", _BLOBS):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        for path in (store / folder).iterdir():
+            (root / folder / path.name).symlink_to(path)
+
+
+def load_into_nodes(images: Iterable[str]) -> None:
+    """Brings images to the nodes that run; only layers they lack travel."""
+    images = list(images)
+    for node in NODES:
+        if find(node):
+            with step(f"{node}: load {', '.join(name.split('/')[-1] for name in images)}"):
+                load(node, images)
+
+
+def load(machine: str, images: Iterable[str]) -> None:
+    """Imports images of the layout into a machine's containerd."""
+    wait_until(
+        lambda: run(*_ctr(machine, "version"), quiet=True).count("Version") > 1,
+        f"containerd of {machine}",
+        20,
+    )
+    there = set(run(*_ctr(machine, "content", "ls", "--quiet")).split())
+    with (STATE / "logs" / f"import-{machine}.log").open("w") as log:
+        process = subprocess.Popen(
+            _ctr(machine, "images", "import", "--snapshotter=overlayfs", "-"),
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+        )
+        assert process.stdin is not None
+        try:
+            with tarfile.open(fileobj=process.stdin, mode="w|", format=tarfile.GNU_FORMAT) as archive:
+                _archive(archive, images, there)
+            process.stdin.close()
+        except BrokenPipeError:
+            pass
+        if process.wait():
+            raise ClusterError(f"{machine} could not import its images: see {log.name}")
+
+
+def _archive(archive: tarfile.TarFile, images: Iterable[str], there: set[str]) -> None:
+    """Writes an OCI archive of `images` without the layers that are `there`."""
+    known = named()
+    entries = [
+        {key: value for key, value in known[name].items() if key != "annotations"}
+        | {"annotations": {"io.containerd.image.name": name}}
+        for name in images
+    ]
+    for path, content in {
+        "oci-layout": {"imageLayoutVersion": "1.0.0"},
+        "index.json": {"schemaVersion": 2, "manifests": entries},
+    }.items():
+        encoded = json.dumps(content).encode()
+        member = tarfile.TarInfo(path)
+        member.size = len(encoded)
+        archive.addfile(member, io.BytesIO(encoded))
+    written = set()
+    for entry in entries:
+        for digest in _blobs(entry["digest"]):
+            if digest not in written and (digest not in there or digest == entry["digest"]):
+                written.add(digest)
+                archive.add(_blob(digest), f"blobs/sha256/{digest.removeprefix('sha256:')}")
+
+
+def _blobs(manifest: str) -> Iterator[str]:
+    content = json.loads(_blob(manifest).read_text())
+    yield manifest
+    yield content["config"]["digest"]
+    for layer in content["layers"]:
+        yield layer["digest"]
+
+
+def _blob(digest: str) -> Path:
+    return LAYOUT / "blobs" / "sha256" / digest.removeprefix("sha256:")
+
+
+def _ctr(machine: str, *command: str) -> list[str]:
+    return inside(
+        machine,
+        str(binary("ctr")),
+        f"--address={nodes.CONTAINERD_SOCKET}",
+        f"--namespace={NAMESPACE}",
+        *command,
+    )

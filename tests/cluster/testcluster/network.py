@@ -1,0 +1,81 @@
+"""Addresses, and how machines are wired: a bridge on the control machine, a cable to each node, nothing on the host."""
+
+from __future__ import annotations
+
+from testcluster.machine import find, inside, run
+
+CONTROL = "control"
+NODES = ("node-1", "node-2")
+
+API_ADDRESS = "10.250.0.1"
+API_PORT = 6443
+S3_ADDRESS = "10.250.0.2"
+"""An address of its own, so that a node can be cut off from the API and still reach storage."""
+S3_PORT = 7070
+BRIDGE = "cluster"
+SERVICES = "10.96.0.0/16"
+API_SERVICE = "10.96.0.1"
+PODS = "10.244.0.0/16"
+
+
+def node_address(node: str) -> str:
+    """The node's address on the bridge."""
+    return f"10.250.0.{10 + _number(node)}"
+
+
+def pod_range(node: str) -> str:
+    """The addresses of a node's pods."""
+    return f"10.244.{_number(node)}.0/24"
+
+
+def pod_gateway(node: str) -> str:
+    """The node's own address among its pods."""
+    return f"10.244.{_number(node)}.1"
+
+
+def connect_control() -> list[list[str]]:
+    """Commands that make the control machine's bridge and its routes to pods."""
+    return [
+        _ip("PID", "link", "add", BRIDGE, "type", "bridge"),
+        _ip("PID", "addr", "add", f"{API_ADDRESS}/24", "dev", BRIDGE),
+        _ip("PID", "addr", "add", f"{S3_ADDRESS}/24", "dev", BRIDGE),
+        _ip("PID", "link", "set", BRIDGE, "up"),
+        *(_ip("PID", "route", "add", pod_range(node), "via", node_address(node)) for node in NODES),
+    ]
+
+
+def connect_node(node: str) -> list[list[str]]:
+    """Commands that lay the cable from the control machine to a node, and the node's routes."""
+    control = str(find(CONTROL))
+    return [
+        _ip(control, "link", "add", node, "type", "veth", "peer", "name", "eth0", "netns", "PID"),
+        _ip(control, "link", "set", node, "master", BRIDGE, "up"),
+        _ip("PID", "addr", "add", f"{node_address(node)}/24", "dev", "eth0"),
+        _ip("PID", "link", "set", "eth0", "up"),
+        _ip("PID", "route", "add", "default", "via", API_ADDRESS),
+        *(
+            _ip("PID", "route", "add", pod_range(other), "via", node_address(other))
+            for other in NODES
+            if other != node
+        ),
+    ]
+
+
+def unplug(node: str) -> None:
+    """Pulls the node's cable: neither the API nor storage nor another node can be reached."""
+    run(*inside(CONTROL, "ip", "link", "set", node, "down"))
+
+
+def plug(node: str) -> None:
+    """Puts the cable back, and every other way to the API."""
+    run(*inside(CONTROL, "ip", "link", "set", node, "up"))
+    run(*inside(node, "ip", "route", "del", "blackhole", API_ADDRESS), quiet=True)
+    run(*inside(node, "ip", "route", "del", "unreachable", API_ADDRESS), quiet=True)
+
+
+def _ip(pid: str, *command: str) -> list[str]:
+    return ["nsenter", f"--net=/proc/{pid}/ns/net", "ip", *command]
+
+
+def _number(node: str) -> int:
+    return NODES.index(node) + 1

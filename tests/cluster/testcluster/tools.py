@@ -1,0 +1,149 @@
+"""Builds the cluster's programs from Go modules, each pinned by a go.mod and go.sum of its own.
+
+What was built is kept outside the checkout under a key of everything that goes into it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from testcluster.console import ClusterError, step
+from testcluster.paths import BINARIES, TOOLS
+
+GO = Path(sys.executable).with_name("go")
+"""The compiler that the extra `dev` installs."""
+KUBERNETES = "1.36.3"
+_VERSION = "k8s.io/component-base/version"
+_KUBERNETES_FLAGS = " ".join(
+    f"-X {_VERSION}.{name}={value}"
+    for name, value in {"gitVersion": f"v{KUBERNETES}", "gitMajor": "1", "gitMinor": "36"}.items()
+)
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A folder under tools/ and what is built from it.
+
+    Attributes:
+        folder: Its name; the go.mod's `tool` lines say which programs, unless there is a main.go.
+        binaries: Names of the programs.
+        link: Flags of the linker.
+        tags: Build tags.
+        rename: The built name of a program whose package is named otherwise.
+    """
+
+    folder: str
+    binaries: tuple[str, ...]
+    link: str = ""
+    tags: str = ""
+    rename: tuple[str, str] | None = None
+
+
+ALL = (
+    Tool(
+        "kubernetes",
+        ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl"),
+        link=_KUBERNETES_FLAGS,
+    ),
+    Tool("etcd", ("etcd",), rename=("server", "etcd")),
+    Tool(
+        "containerd",
+        ("containerd", "containerd-shim-runc-v2", "ctr"),
+        link="-X github.com/containerd/containerd/v2/version.Version=2.2.0",
+        tags="no_btrfs,no_zfs,no_devmapper,no_aufs",
+    ),
+    Tool("coredns", ("coredns",)),
+    Tool("kuberay", ("ray-operator",)),
+    Tool("s3", ("versitygw",)),
+)
+
+
+def binary(name: str) -> Path:
+    """The path of a program, built first if it is not there."""
+    tool = next(tool for tool in ALL if name in tool.binaries)
+    return build(tool) / name
+
+
+def build(tool: Tool) -> Path:
+    """The folder of a tool's programs; builds them if this very version was not built before."""
+    folder = BINARIES / f"{tool.folder}-{_key(tool)}"
+    if folder.is_dir():
+        return folder
+    go = str(GO)
+    if not GO.exists():
+        raise ClusterError("Go is not installed\nRun: make setup")
+    BINARIES.mkdir(parents=True, exist_ok=True)
+    with (BINARIES / f"{tool.folder}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.is_dir():
+            with step(f"build {tool.folder}"), tempfile.TemporaryDirectory(dir=BINARIES) as temporary:
+                _compile(go, tool, Path(temporary))
+                for old in BINARIES.glob(f"{tool.folder}-*"):
+                    shutil.rmtree(old)
+                Path(temporary, "bin").rename(folder)
+    return folder
+
+
+def _compile(go: str, tool: Tool, temporary: Path) -> None:
+    out = temporary / "bin"
+    out.mkdir()
+    source = TOOLS / tool.folder
+    command = [
+        go,
+        "build",
+        "-trimpath",
+        "-buildvcs=false",
+        "-tags",
+        tool.tags,
+        "-ldflags",
+        f"-s -w {tool.link}",
+    ]
+    target = "." if (source / "main.go").exists() else "tool"
+    done = subprocess.run(
+        [*command, "-o", f"{out}/", target],
+        cwd=source,
+        env=os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOWORK": "off"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ClusterError(
+            f"{tool.folder} could not be built:\n{done.stderr.strip()[-2000:]}\n"
+            "Check that the Go module proxy can be reached and that the disk has 10 GB left, then run this again."
+        )
+    if tool.rename:
+        (out / tool.rename[0]).rename(out / tool.rename[1])
+    missing = [name for name in tool.binaries if not (out / name).is_file()]
+    assert not missing, missing
+
+
+def module(tool: str, name: str) -> Path:
+    """The folder of a Go module that a tool requires, in the module cache; holds what is no code, as CRDs."""
+    command = [str(GO), "list", "-m", "-f", "{{.Dir}}", name]
+    done = subprocess.run(
+        command,
+        cwd=TOOLS / tool,
+        env=os.environ | {"GOFLAGS": "-mod=mod"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode or not done.stdout.strip():
+        raise ClusterError(f"{' '.join(command)}\nfailed: {done.stderr.strip()[-1000:]}")
+    return Path(done.stdout.strip())
+
+
+def _key(tool: Tool) -> str:
+    digest = hashlib.sha256(repr(tool).encode())
+    for path in sorted((TOOLS / tool.folder).iterdir()):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
