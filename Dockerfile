@@ -21,7 +21,12 @@ COPY constraints.txt pyproject.toml /src/
 COPY tools/requirements.py /src/tools/
 WORKDIR /src
 RUN python3 -m venv /opt/tools && /opt/tools/bin/pip install --quiet --no-cache-dir --constraint constraints.txt uv
-RUN for image in train operator; do python3 tools/requirements.py "$image" > "/src/$image.txt"; done
+# The versions that an image holds, and no others: a change of other ones leaves its layers as they are.
+RUN for image in train operator; do \
+      python3 tools/requirements.py "$image" > "$image.in" \
+      && /opt/tools/bin/uv pip compile --quiet --no-header --no-annotate --constraint constraints.txt \
+        --output-file "$image.txt" "$image.in" || exit 1; \
+    done
 RUN python3 -m venv --without-pip /opt/raygen
 
 FROM tools AS wheel
@@ -35,12 +40,11 @@ FROM base AS train
 # KubeRay's probes of a pod's health run wget.
 RUN apt-get update -qq && apt-get install -qq --no-install-recommends wget >/dev/null && rm -rf /var/lib/apt/lists/*
 # All dependencies as one layer, which stays where it is when the project changes.
-COPY --from=tools /src/constraints.txt /src/train.txt /opt/requirements/
+COPY --from=tools /src/train.txt /opt/requirements/
 RUN --mount=type=bind,from=tools,source=/opt,target=/mnt/opt \
     cp -a /mnt/opt/raygen /opt/raygen \
     && UV_SYSTEM_CERTS=1 /mnt/opt/tools/bin/uv pip install --quiet --no-cache --compile-bytecode --link-mode=copy \
-        --python /opt/raygen/bin/python --constraint /opt/requirements/constraints.txt \
-        --requirement /opt/requirements/train.txt
+        --no-deps --python /opt/raygen/bin/python --requirement /opt/requirements/train.txt
 COPY --from=wheel /project/ /
 ARG VERSION=0.0.0
 ARG REVISION=unknown
@@ -56,12 +60,11 @@ WORKDIR /tmp
 CMD ["raygen", "--help"]
 
 FROM base AS operator
-COPY --from=tools /src/constraints.txt /src/operator.txt /opt/requirements/
+COPY --from=tools /src/operator.txt /opt/requirements/
 RUN --mount=type=bind,from=tools,source=/opt,target=/mnt/opt \
     cp -a /mnt/opt/raygen /opt/raygen \
     && UV_SYSTEM_CERTS=1 /mnt/opt/tools/bin/uv pip install --quiet --no-cache --compile-bytecode --link-mode=copy \
-        --python /opt/raygen/bin/python --constraint /opt/requirements/constraints.txt \
-        --requirement /opt/requirements/operator.txt
+        --no-deps --python /opt/raygen/bin/python --requirement /opt/requirements/operator.txt
 COPY --from=wheel /project/ /
 ARG VERSION=0.0.0
 ARG REVISION=unknown

@@ -96,6 +96,7 @@ def status() -> str:
             kubectl("get", "nodes", "-o", "wide", quiet=True),
             kubectl("get", "pods", "--all-namespaces", "-o", "wide", quiet=True),
             f"export KUBECONFIG={KUBECONFIG}",
+            f"S3 {control.s3_endpoint()} here, {control.S3_NAME} in pods; its keys: {control.CREDENTIALS}",
             f"logs {STATE / 'logs'}",
         ]
     )

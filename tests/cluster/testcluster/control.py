@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import socket
 import sys
@@ -16,12 +17,14 @@ from testcluster.tools import binary
 ETCD = "http://127.0.0.1:2379"
 BUCKETS = STATE / "s3"
 BUCKETS_SIZE = "12g"
+PORTS = STATE / "ports.json"
+S3_NAME = "http://s3.storage.svc.cluster.local"
 CREDENTIALS = STATE / "s3-credentials"
 FORWARD = Path(__file__).with_name("forward.py")
 
 
-def start() -> dict[str, int]:
-    """Starts the control machine; returns the ports on the host's loopback of `api` and `s3`."""
+def start() -> None:
+    """Starts the control machine; the host reaches the API and S3 through ports of its loopback."""
     listening = {name: _listening() for name in ("api", "s3")}
     ports = {name: int(listener.getsockname()[1]) for name, listener in listening.items()}
     pki.create(ports["api"])
@@ -49,7 +52,12 @@ def start() -> dict[str, int]:
     machine.start(network.connect_control(), [listener.fileno() for listener in listening.values()])
     for listener in listening.values():
         listener.close()
-    return ports
+    PORTS.write_text(json.dumps(ports))
+
+
+def s3_endpoint() -> str:
+    """The S3 server's address for this host; pods know it as S3_NAME."""
+    return f"http://127.0.0.1:{json.loads(PORTS.read_text())['s3']}"
 
 
 def s3_credentials() -> tuple[str, str]:

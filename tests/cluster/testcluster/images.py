@@ -110,6 +110,12 @@ def publish(name: str) -> None:
     """Puts an image of buildah's into the layout; layers that are there stay as they are."""
     LAYOUT.mkdir(parents=True, exist_ok=True)
     run("buildah", "push", "--compression-format=zstd", "--compression-level=1", name, f"oci:{LAYOUT}:{name}")
+    # What was replaced: images of 6 GB each.
+    run("buildah", "rmi", "--prune", "--force")
+    wanted = {digest for entry in named().values() for digest in _blobs(entry["digest"])}
+    for path in (LAYOUT / "blobs" / "sha256").iterdir():
+        if f"sha256:{path.name}" not in wanted:
+            path.unlink()
 
 
 def named() -> dict[str, dict[str, Any]]:
@@ -142,6 +148,7 @@ def fill_store() -> None:
         )
         try:
             load("store", lacking)
+            _forget_replaced("store")
         finally:
             stop("store")
         marker.write_text(json.dumps(wanted))
@@ -192,6 +199,12 @@ def load(machine: str, images: Iterable[str]) -> None:
             pass
         if process.wait():
             raise ClusterError(f"{machine} could not import its images: see {log.name}")
+
+
+def _forget_replaced(machine: str) -> None:
+    """Deletes layers that no image needs any longer; removing a name is what makes containerd look."""
+    run(*_ctr(machine, "images", "tag", "--force", PAUSE, "raygen.test/nothing:1"))
+    run(*_ctr(machine, "images", "rm", "--sync", "raygen.test/nothing:1"))
 
 
 def _archive(archive: tarfile.TarFile, images: Iterable[str], there: set[str]) -> None:

@@ -19,7 +19,8 @@ from testcluster.console import ClusterError, wait_until
 from testcluster.paths import STATE
 
 INIT = Path(__file__).with_name("init.py")
-UNSHARE = ("unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc")
+# Detached from this process, which may end before the machine.
+UNSHARE = ("setsid", "--fork", "unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc")
 
 
 @dataclass(frozen=True)
@@ -71,14 +72,13 @@ class Machine:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,
                 pass_fds=descriptors,
             )
+        process.wait()
         assert process.stdin is not None
-        wait_until(lambda: find(self.name) or process.poll() is not None, f"machine {self.name}", 10)
+        wait_until(lambda: find(self.name), f"machine {self.name}", 10, hint=f"See {self.logs / 'init.log'}")
         pid = find(self.name)
-        if pid is None:
-            raise ClusterError(f"{self.name} did not start: see {self.logs / 'init.log'}")
+        assert pid is not None
         for command in connect:
             run(*(str(pid) if word == "PID" else word.replace("/PID/", f"/{pid}/") for word in command))
         process.stdin.write(b"connected\n")

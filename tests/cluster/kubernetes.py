@@ -1,0 +1,86 @@
+"""What the tests do with the cluster: objects as JSON, conditions to wait for, and buckets."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import boto3
+from botocore.config import Config
+from testcluster import cluster as real
+from testcluster import control
+
+T = TypeVar("T")
+POLL_SECONDS = 0.5
+
+
+class Cluster:
+    """The running cluster, as its administrator sees it."""
+
+    def kubectl(self, *arguments: str, input_text: str | None = None) -> str:
+        """What kubectl prints; ClusterError if it fails."""
+        return real.kubectl(*arguments, input_text=input_text)
+
+    def get(self, kind: str, name: str = "", *, namespace: str = "", selector: str = "") -> Any:
+        """An object, or the items of a list; None for an object that is not there."""
+        options = [
+            *([f"--namespace={namespace}"] if namespace else []),
+            *([f"--selector={selector}"] if selector else []),
+        ]
+        text = real.kubectl(
+            "get", kind, *([name] if name else []), *options, "-o", "json", "--ignore-not-found"
+        )
+        found = json.loads(text) if text.strip() else None
+        return found if name else (found or {}).get("items", [])
+
+    def apply(self, *objects: dict[str, Any]) -> None:
+        """Creates or changes objects."""
+        self.kubectl(
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "-f",
+            "-",
+            input_text=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}),
+        )
+
+    def remove_namespace(self, name: str) -> None:
+        """Deletes a namespace and waits until it is gone."""
+        self.kubectl("delete", "namespace", name, "--ignore-not-found", "--wait=true", "--timeout=180s")
+
+    def s3(self) -> Any:
+        """A client of the S3 server."""
+        key, secret = control.s3_credentials()
+        return boto3.client(
+            "s3",
+            endpoint_url=control.s3_endpoint(),
+            region_name="us-east-1",
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
+            config=Config(s3={"addressing_style": "path"}),
+        )
+
+    def storage_secret(self, namespace: str, **changes: str) -> dict[str, Any]:
+        """The Secret `storage`, by which pods reach the S3 server."""
+        key, secret = control.s3_credentials()
+        values = {
+            "AWS_ACCESS_KEY_ID": key,
+            "AWS_SECRET_ACCESS_KEY": secret,
+            "AWS_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": control.S3_NAME,
+        } | changes
+        metadata = {"name": "storage", "namespace": namespace}
+        return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": values}
+
+
+def until(what: str, seconds: float, look: Callable[[], T]) -> T:
+    """The first true value of `look`."""
+    deadline = time.monotonic() + seconds
+    pause = threading.Event()
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
+        pause.wait(POLL_SECONDS)
+    return found
