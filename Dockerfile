@@ -4,7 +4,7 @@
 #     docker build --target train --tag raygen-train .
 #
 # BASE is any Debian with python3 (3.11 or newer), its venv module and ca-certificates.
-ARG BASE=docker.io/library/python:3.12-slim-bookworm
+ARG BASE=python:3.12-slim-bookworm
 
 FROM ${BASE} AS base
 ENV PATH=/opt/raygen/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
