@@ -85,6 +85,9 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_argument("--format", choices=("huggingface",), default="huggingface", help="format to write")
     export.add_argument("--step", type=int, help="checkpoint to use (default: the best, else the newest)")
 
+    leave = verb("leave", "in a pod that is about to go: ask for a checkpoint and wait for it (preStop hook)")
+    leave.add_argument("--seconds", type=float, default=25.0, help="longest wait (default: 25)")
+
     verb("version", "versions of raygen and of what it uses")
 
     completion = verb("completion", "print a shell's completion script")

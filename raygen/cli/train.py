@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ def run(args: argparse.Namespace) -> int:
     loaded = load_job(args)
     with needs_training():
         from raygen.cli.display import Display
+        from raygen.train.leaving import REASON, hold
         from raygen.train.run import train
     with Display() as display:
         result = train(
@@ -34,6 +36,9 @@ def run(args: argparse.Namespace) -> int:
             observer=display,
         )
     print_result(args, asdict(result), _text(result))
+    if result.reason == REASON:
+        sys.stdout.flush()
+        hold()
     return result.exit_code
 
 

@@ -17,12 +17,15 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
 
+from raygen.train import leaving
 from raygen.train.stop import Stop
 
 STOP = "stop"
 """Set by the driver: why it asks to stop."""
 STOPPING = "stopping"
 """Set by workers that have heard it, and go to leave a checkpoint."""
+LEAVING = "leaving"
+"""Set by a worker whose pod is about to go."""
 AGREE_SECONDS = 0.5
 LONGEST_STRIDE = 1000
 """Most steps between two agreements."""
@@ -92,9 +95,12 @@ class Group:
         if step < self._next:
             return False
         key = f"decision-{step}"
+        if leaving.asked():
+            self._driver.set(LEAVING, "")
         if self.rank == 0:
-            asked = self._driver.check([STOP])
-            reason = self._driver.get(STOP).decode() if asked else None
+            reason = self._driver.get(STOP).decode() if self._driver.check([STOP]) else None
+            if reason is None and self._driver.check([LEAVING]):
+                reason = leaving.REASON
             decision = {"stop": reason, "overdue": overdue, "next": step + self._stride(step)}
             self._store.set(key, json.dumps(decision))
             # All have read the decision before the last one: since then they have trained together.

@@ -26,6 +26,7 @@ import torch
 
 from raygen.errors import InputError, MissingExtraError, RunError
 from raygen.spec import Scale
+from raygen.train import leaving
 from raygen.train.events import Observer
 from raygen.train.group import STOP, STOPPING, TCPStore
 from raygen.train.janitor import scratch
@@ -150,6 +151,8 @@ def _attend(
         if START_WORKERS not in startup.seconds and store.check([STARTS]):
             startup.done(START_WORKERS)
         inbox.deliver()
+        if leaving.asked():
+            stop.request(leaving.REASON)
         if stop.requested and not told:
             store.set(STOP, stop.reason or "")
             told = time.monotonic()

@@ -18,9 +18,10 @@ from raygen.errors import DataError, RaygenError, RunError
 from raygen.models.registry import build_family
 from raygen.spec import TrainingJob, parse
 from raygen.storage import open_storage
+from raygen.train import leaving
 from raygen.train.code import install_code
 from raygen.train.events import Observer, Silent
-from raygen.train.group import Group, Store, connect
+from raygen.train.group import LEAVING, STOP, Group, Store, connect
 from raygen.train.guards import Guards
 from raygen.train.loop import State, run_loop
 from raygen.train.remote import RESULT, STARTS, TRANSPORTS, RemoteObserver, error_document
@@ -78,8 +79,13 @@ def work(config: dict[str, Any]) -> None:
     """
     startup = Startup()
     task = Task(**config)
+    if leaving.asked():
+        # Ray cannot know that this pod takes no more work.
+        leaving.hold()
     torch.set_num_threads(task.threads)
     store = connect(task.host, task.port, timeout_s=STORE_TIMEOUT_S)
+    if dist.get_rank() == 0:
+        store.delete_key(LEAVING)
     number = torch.tensor([store.add(STARTS, 1) if dist.get_rank() == 0 else 0])
     device = _device()
     number = number.to(device)
@@ -95,6 +101,12 @@ def work(config: dict[str, Any]) -> None:
             raise
         traceback.print_exc()
         result = error_document(_unexpected(error, group.rank), ())
+    if result.get("reason") == leaving.REASON and not store.check([STOP]):
+        if leaving.asked():
+            leaving.hold()
+        raise RuntimeError(
+            "another worker's pod is about to go: all start anew from the checkpoint just left"
+        )
     if group.rank == 0 or "error" in result:
         store.set(RESULT, json.dumps(result))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from testcluster import cluster as real
+from testcluster.network import NODES
 
 from raygen.jobfile import dumps, load
 from tests.cluster.kubernetes import Cluster, until
@@ -151,11 +152,25 @@ def test_the_example_trains_across_nodes_and_answers_nobody_without_the_token(
 SHORT = ("training.duration.steps=600", "evaluation.everySteps=600", "checkpoint.everySteps=50")
 
 
+def assert_same_course(job: Job) -> None:
+    """The run has the losses of the one that nothing happened to."""
+    broken = job.losses()
+    assert sorted(broken) == list(range(1, 601))
+    job.run = "whole"
+    whole = {step: loss for step, loss in job.losses().items() if step <= 600}
+    assert broken == pytest.approx(whole, rel=1e-4)
+
+
+def trains(job: Job) -> None:
+    """Waits until a run has come to its second checkpoint."""
+    until("a checkpoint", 180, lambda: any("step-00000100/manifest" in key for key in job.objects()))
+
+
 @pytest.mark.parametrize("lost", [HEAD, WORKERS], ids=["head", "worker"])
 def test_a_lost_pod_costs_steps_and_no_difference(cluster: Cluster, job: Job, lost: str) -> None:
     name = "lost-" + lost.rpartition("=")[2]
     job.submit(name, *SHORT)
-    until("a checkpoint", 180, lambda: any("step-00000100/manifest" in key for key in job.objects()))
+    trains(job)
     victim = job.pods(lost)[0]["metadata"]["name"]
     cluster.kubectl("--namespace", NAMESPACE, "delete", "pod", victim, "--grace-period=0", "--force")
     assert job.ends(420) == "Complete", job.status
@@ -169,6 +184,43 @@ def test_a_lost_pod_costs_steps_and_no_difference(cluster: Cluster, job: Job, lo
     assert broken == pytest.approx(
         {step: loss for step, loss in job.losses().items() if step <= 600}, rel=1e-4
     )
+
+
+def test_a_drained_node_leaves_a_checkpoint_first(cluster: Cluster, job: Job) -> None:
+    job.submit("drained", *SHORT)
+    trains(job)
+    (head,) = job.pods(HEAD)
+    node = next(name for name in NODES if name != head["spec"]["nodeName"])
+    try:
+        options = ["--force", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=120s"]
+        cluster.kubectl("drain", node, *options)
+        assert job.ends(420) == "Complete", job.status
+    finally:
+        cluster.kubectl("uncordon", node)
+    outcome = job.outcome()
+    assert (outcome["state"], outcome["step"], outcome["attempt"]) == ("Succeeded", 600, 1)
+    assert_same_course(job)
+
+
+def test_a_suspended_job_loses_no_step_and_goes_on(cluster: Cluster, job: Job) -> None:
+    def suspend(value: bool) -> None:
+        change = json.dumps({"spec": {"suspend": value}})
+        cluster.kubectl(
+            "--namespace", NAMESPACE, "patch", "rayjob", "gpt-tiny", "--type=merge", f"--patch={change}"
+        )
+
+    job.submit("suspended", *SHORT)
+    trains(job)
+    suspend(True)
+    until("the job to be suspended", 180, lambda: job.status.get("jobDeploymentStatus") == "Suspended")
+    until("its pods to be gone", 120, lambda: not cluster.get("pod", namespace=NAMESPACE))
+    manifests = [key for key in job.objects() if key.endswith("/manifest.json")]
+    newest = max(int(key.split("/")[1].removeprefix("step-")) for key in manifests)
+    assert newest == max(job.losses())
+    suspend(False)
+    assert job.ends(420) == "Complete", job.status
+    assert job.outcome()["attempt"] == 2
+    assert_same_course(job)
 
 
 def test_refused_credentials_end_the_job_within_a_minute(job: Job) -> None:

@@ -1,0 +1,76 @@
+"""How a pod that is about to go gets a checkpoint first.
+
+`raygen leave`, the preStop hook of a pod, leaves a file there and waits. The driver and the workers in that pod
+look for it: they stop with a checkpoint and answer by another file. Then they hold on until the pod ends, since a
+driver that exits would end its job for Kubernetes too, and a worker would be started again where it was.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+REASON = "PodLeaving"
+"""Why a run was stopped by its pod."""
+POLL_S = 0.2
+HOLD_S = 600.0
+"""A pod that was asked to go and still runs after this long will not go."""
+
+
+def _folder() -> Path:
+    return Path(tempfile.gettempdir(), f"raygen-leaving-{os.getuid()}")
+
+
+def asked() -> bool:
+    """Whether this pod is about to go."""
+    return (_folder() / "asked").exists()
+
+
+def hold() -> None:
+    """Says that this process has left its checkpoint, and waits for the end of the pod."""
+    (_folder() / f"left-{os.getpid()}").touch()
+    time.sleep(HOLD_S)
+
+
+def leave(seconds: float) -> bool:
+    """Asks the processes that train in this pod for a checkpoint; then ends a worker's raylet, so that the pod ends.
+
+    Args:
+        seconds: Longest wait.
+
+    Returns:
+        Whether all have answered.
+    """
+    folder = _folder()
+    folder.mkdir(mode=0o700, exist_ok=True)
+    (folder / "asked").touch()
+    deadline = time.monotonic() + seconds
+    while (waiting := _waiting(folder)) and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+    processes = list(psutil.process_iter(["name"]))
+    # On a head, whose driver holds on, the job would count as failed.
+    if not any(process.info["name"] == "gcs_server" for process in processes):
+        for process in processes:
+            if process.info["name"] == "raylet":
+                process.send_signal(signal.SIGTERM)
+    return not waiting
+
+
+def _waiting(folder: Path) -> list[int]:
+    """Processes that train here and have not answered."""
+    return [
+        process.pid
+        for process in psutil.process_iter(["cmdline"])
+        if _trains(process.info["cmdline"] or []) and not (folder / f"left-{process.pid}").exists()
+    ]
+
+
+def _trains(command: list[str]) -> bool:
+    """Whether a command line is a worker's of Ray Train, or a driver's."""
+    driver = "train" in command and any(Path(word).name == "raygen" for word in command)
+    return driver or any(word.startswith("ray::RayTrainWorker") for word in command)

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from raygen.train import leaving
+
+
+class Pod:
+    """This process's children, as if they had a namespace of their own."""
+
+    def process_iter(self, attributes: list[str]) -> Iterator[psutil.Process]:
+        for process in psutil.Process().children():
+            process.info = process.as_dict(attributes)  # type: ignore[attr-defined]
+            yield process
+
+
+@pytest.fixture(autouse=True)
+def _pod_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("raygen.train.leaving.psutil", Pod())
+
+
+@pytest.fixture
+def trainer(tmp_path: Path) -> Iterator[int]:
+    """A process with a driver's command line."""
+    program = tmp_path / "raygen"
+    program.write_text("import sys; sys.stdin.read()")
+    with subprocess.Popen(
+        [sys.executable, str(program), "train", "job.yaml"], stdin=subprocess.PIPE
+    ) as process:
+        yield process.pid
+        process.kill()
+
+
+def test_a_pod_in_which_nobody_trains_leaves_at_once() -> None:
+    assert not leaving.asked()
+    assert leaving.leave(0.0)
+    assert leaving.asked()
+
+
+def test_a_pod_waits_for_those_that_train_there(trainer: int) -> None:
+    assert not leaving.leave(0.0)
+    answer = Path(leaving._folder(), f"left-{trainer}")
+    threading.Timer(0.3, answer.touch).start()
+    assert leaving.leave(30.0)
+
+
+def test_holding_on_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[float] = []
+    monkeypatch.setattr("time.sleep", held.append)
+    leaving.leave(0.0)
+    leaving.hold()
+    assert (leaving._folder() / f"left-{os.getpid()}").exists()
+    assert held == [leaving.HOLD_S]
