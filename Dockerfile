@@ -54,7 +54,7 @@ LABEL org.opencontainers.image.title="raygen-train" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 # A pod whose root is read-only has /tmp as a volume; what programs write at home goes there.
-ENV HOME=/tmp RAYGEN_COMMIT="${REVISION}"
+ENV HOME=/tmp
 USER 1000:1000
 WORKDIR /tmp
 CMD ["raygen", "--help"]

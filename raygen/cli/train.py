@@ -19,7 +19,7 @@ def run(args: argparse.Namespace) -> int:
     loaded = load_job(args)
     with needs_training():
         from raygen.cli.display import Display
-        from raygen.train.leaving import REASON, hold
+        from raygen.train.leaving import asked, hold
         from raygen.train.run import train
     with Display() as display:
         result = train(
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
             observer=display,
         )
     print_result(args, asdict(result), _text(result))
-    if result.reason == REASON:
+    if result.state == "Stopped" and asked():
         sys.stdout.flush()
         hold()
     return result.exit_code
