@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from datetime import timedelta
 from functools import cache
@@ -31,6 +31,7 @@ from raygen.train.events import Observer
 from raygen.train.group import STOP, STOPPING, TCPStore
 from raygen.train.janitor import scratch
 from raygen.train.remote import RESULT, STARTS, TRANSPORTS, Inbox
+from raygen.train.room import find_room, joining_seconds
 from raygen.train.startup import IMPORT_RAY, START_RAY, START_WORKERS, Startup
 from raygen.train.stop import Stop
 from raygen.train.worker import STORE_TIMEOUT_S, Task, work
@@ -93,7 +94,8 @@ def launch(
     try:
         # Ray takes SIGTERM for itself when it starts, so ours is set once more.
         with _ray(scale.workers * cpus, cores, startup) as (ray, folder, host), stop.on_signals():
-            _check_fits(ray.nodes(), scale, cpus)
+            if not find_room(ray.nodes, scale, cpus, stop, observer.notice, seconds=joining_seconds()):
+                return None
             store = TCPStore(
                 host, 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=STORE_TIMEOUT_S)
             )
@@ -194,21 +196,6 @@ def reason_of(failures: Sequence[BaseException]) -> str:
         return f"the processes of these workers ended: {', '.join(lost)}"
     lines = [line for one in failures for line in str(one).splitlines() if line.strip()]
     return lines[-1].strip() if lines else "Ray gives no reason"
-
-
-def _check_fits(nodes: Sequence[Mapping[str, Any]], scale: Scale, cpus: int) -> None:
-    """Raises InputError if Ray's nodes (`ray.nodes()`), with nothing else on them, have no room for all workers."""
-    each = {"CPU": cpus} | ({"GPU": scale.gpus_per_worker} if scale.gpus_per_worker else {})
-    there = [node["Resources"] for node in nodes if node["Alive"]]
-    room = sum(min(int(node.get(name, 0) // amount) for name, amount in each.items()) for node in there)
-    if room < scale.workers:
-        wanted = " and ".join(f"{amount} {name}s" for name, amount in each.items())
-        found = "; ".join(", ".join(f"{node.get(name, 0):g} {name}s" for name in each) for node in there)
-        raise InputError(
-            f"{scale.workers} workers need {wanted} each, and Ray's {len(there)} nodes have room for {room}: {found}",
-            where="spec.scale",
-            remedy="Lower scale.workers or what each worker gets, or add machines.",
-        )
 
 
 @contextmanager

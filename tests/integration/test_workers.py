@@ -185,7 +185,8 @@ def test_one_two_and_three_workers_train_alike(tmp_path: Path, cluster: dict[str
         )
     assert placement_groups(cluster) == {"REMOVED"}
     scale = {"workers": 2, "cpusPerWorker": 2}
-    refused = trained(tmp_path, "w4", 3, code=2, environment=cluster, scale=scale)
+    soon = cluster | {"RAYGEN_JOIN_SECONDS": "1"}
+    refused = trained(tmp_path, "w4", 3, code=2, environment=soon, scale=scale)
     assert "have room for 1: 3 CPUs" in refused["error"]["what"]
     assert "Lower scale.workers" in refused["error"]["remedy"]
 
