@@ -45,6 +45,8 @@ ANSWER_S = 30.0
 """How long workers have to say that they stop; those that are still starting, or lost, say nothing."""
 LEAVE_S = 10.0
 """How long Ray has to end after the result is known."""
+GIVE_UP_S = 1.0
+"""The same after an error."""
 
 SETTINGS = {
     "RAY_TRAIN_V2_ENABLED": "1",
@@ -110,10 +112,12 @@ def launch(
 
 def _trainer(scale: Scale, cpus: int, task: Task, folder: Path) -> Any:
     from ray.train import FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.train.torch import TorchConfig
+
+    from raygen.train.trainer import Trainer
 
     gpu = scale.gpus_per_worker > 0
-    return TorchTrainer(
+    return Trainer(
         work,
         train_loop_config=vars(task),
         scaling_config=ScalingConfig(
@@ -148,7 +152,8 @@ def _attend(
     inbox = Inbox(store, observer, startup.worker_ready)
     thread.start()
     told = 0.0
-    while thread.is_alive():
+    in_vain = False
+    while thread.is_alive() and not in_vain:
         thread.join(POLL_S)
         if START_WORKERS not in startup.seconds and store.check([STARTS]):
             startup.done(START_WORKERS)
@@ -158,21 +163,23 @@ def _attend(
         if stop.requested and not told:
             store.set(STOP, stop.reason or "")
             told = time.monotonic()
-        if told and not store.check([STOPPING]) and _is_in_vain(store, time.monotonic() - told):
-            return None
+        in_vain = bool(told) and not store.check([STOPPING]) and _is_in_vain(store, time.monotonic() - told)
         if store.check([RESULT]):
-            # Those that wait for a worker that has given up would wait in vain.
-            thread.join(LEAVE_S)
             break
     inbox.deliver()
-    if not store.check([RESULT]):
+    result: dict[str, Any] | None = json.loads(store.get(RESULT)) if store.check([RESULT]) else None
+    # Workers that wait for one that has given up would wait in vain.
+    thread.join(LEAVE_S if result and "error" not in result else GIVE_UP_S)
+    if thread.is_alive():
+        trainer.kill()
+        thread.join(LEAVE_S)
+    if result is None and not in_vain:
         raise RunError(
             f"the workers were lost: {reason_of(failures)}",
             where="Ray Train",
             remedy="Look for a worker that was killed, by lack of memory for example; the same command goes on"
             " from the newest checkpoint.",
         )
-    result: dict[str, Any] = json.loads(store.get(RESULT))
     return result
 
 
