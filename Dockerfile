@@ -38,7 +38,7 @@ RUN /opt/tools/bin/uv build --quiet --wheel --build-constraints constraints.txt 
 
 FROM base AS train
 # KubeRay's probes of a pod's health run wget.
-RUN apt-get update -qq && apt-get install -qq --no-install-recommends wget >/dev/null && rm -rf /var/lib/apt/lists/*
+RUN apt-get update -qq && apt-get install -qq --no-install-recommends wget >/dev/null && apt-get clean && rm -rf /var/lib/apt/lists/*
 # All dependencies as one layer, which stays where it is when the project changes.
 COPY --from=tools /src/train.txt /opt/requirements/
 RUN --mount=type=bind,from=tools,source=/opt,target=/mnt/opt \

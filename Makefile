@@ -32,8 +32,8 @@ test: quick ## all tests that need no cluster
 test-cluster: $(VENV)/installed-dev ## tests on a real Kubernetes that this makes; Linux and root
 	$(BIN)/python -m pytest tests/cluster
 
-cluster-up: $(VENV)/installed-dev ## start that Kubernetes, or bring it the project's image as it is now
-	@$(CLUSTER) up
+cluster-up: $(VENV)/installed-dev ## start that Kubernetes, or bring it the project's image as it is now; WITH=kueue: and a part
+	@$(CLUSTER) up $(addprefix --with ,$(WITH))
 
 cluster-down: $(VENV)/installed-dev ## end it, and leave nothing but what was built
 	@$(CLUSTER) down

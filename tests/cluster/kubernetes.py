@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import boto3
 from botocore.config import Config
 from testcluster import cluster as real
-from testcluster import control
+from testcluster import control, images
 
 T = TypeVar("T")
 POLL_SECONDS = 0.5
@@ -35,6 +35,11 @@ class Cluster:
         )
         found = json.loads(text) if text.strip() else None
         return found if name else (found or {}).get("items", [])
+
+    def phase(self, pod: str, namespace: str) -> str | None:
+        """A pod's phase, None while there is no such pod."""
+        found = self.get("pod", pod, namespace=namespace)
+        return found["status"].get("phase") if found else None
 
     def apply(self, *objects: dict[str, Any]) -> None:
         """Creates or changes objects."""
@@ -74,6 +79,37 @@ class Cluster:
         } | changes
         metadata = {"name": "storage", "namespace": namespace}
         return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": values}
+
+
+SECURITY = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": True,
+    "runAsNonRoot": True,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+def pod(
+    name: str, node: str, program: str, namespace: str, *, image: str = images.TRAIN, **changes: Any
+) -> dict[str, Any]:
+    """A pod that runs a Python program, and nothing that Pod Security `restricted` would refuse."""
+    container = {
+        "name": "main",
+        "image": image,
+        "imagePullPolicy": "Never",
+        "command": ["python", "-c", program],
+        "securityContext": SECURITY,
+    }
+    spec = {
+        "nodeSelector": {"kubernetes.io/hostname": node},
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": 1,
+        "containers": [container],
+    }
+    metadata = {"name": name, "namespace": namespace, "labels": {"app": name}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec | changes}
 
 
 def until(what: str, seconds: float, look: Callable[[], T]) -> T:

@@ -10,62 +10,18 @@ from typing import Any
 
 import pytest
 from testcluster import cluster as real
-from testcluster import images, machine
+from testcluster import machine
 from testcluster.console import ClusterError
 from testcluster.network import CONTROL, NODES
 from testcluster.node import CGROUP, CGROUPS
 
-from tests.cluster.kubernetes import Cluster, until
-
-NAMESPACE = "harness"
-SECURITY = {
-    "allowPrivilegeEscalation": False,
-    "capabilities": {"drop": ["ALL"]},
-    "readOnlyRootFilesystem": True,
-    "runAsNonRoot": True,
-    "seccompProfile": {"type": "RuntimeDefault"},
-}
-
-
-def pod(name: str, node: str, program: str, **changes: Any) -> dict[str, Any]:
-    """A pod that runs a Python program, and nothing that Pod Security `restricted` would refuse."""
-    container = {
-        "name": "main",
-        "image": images.TRAIN,
-        "imagePullPolicy": "Never",
-        "command": ["python", "-c", program],
-        "securityContext": SECURITY,
-    }
-    spec = {
-        "nodeSelector": {"kubernetes.io/hostname": node},
-        "restartPolicy": "Never",
-        "automountServiceAccountToken": False,
-        "terminationGracePeriodSeconds": 1,
-        "containers": [container | changes],
-    }
-    metadata = {"name": name, "namespace": NAMESPACE, "labels": {"app": name}}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
-
-
-@pytest.fixture
-def namespace(cluster: Cluster) -> Any:
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    cluster.apply(
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
-    )
-    yield NAMESPACE
-    cluster.remove_namespace(NAMESPACE)
-
-
-def phase(cluster: Cluster, name: str) -> str | None:
-    found = cluster.get("pod", name, namespace=NAMESPACE)
-    return found["status"].get("phase") if found else None
+from tests.cluster.kubernetes import Cluster, pod, until
 
 
 def test_a_pod_reaches_pods_of_the_other_node_services_and_storage(cluster: Cluster, namespace: str) -> None:
     serve = "import http.server as h; h.ThreadingHTTPServer(('', 8000), h.SimpleHTTPRequestHandler).serve_forever()"
     cluster.apply(
-        pod("server", "node-1", serve),
+        pod("server", "node-1", serve, namespace),
         {
             "apiVersion": "v1",
             "kind": "Service",
@@ -73,7 +29,7 @@ def test_a_pod_reaches_pods_of_the_other_node_services_and_storage(cluster: Clus
             "spec": {"selector": {"app": "server"}, "ports": [{"port": 80, "targetPort": 8000}]},
         },
     )
-    until("the server to run", 60, lambda: phase(cluster, "server") == "Running")
+    until("the server to run", 60, lambda: cluster.phase("server", namespace) == "Running")
     until(
         "its endpoint",
         30,
@@ -94,8 +50,8 @@ def test_a_pod_reaches_pods_of_the_other_node_services_and_storage(cluster: Clus
         "        except OSError: time.sleep(0.1)\n"
         "print(ask('http://server/'), ask('http://s3.storage.svc.cluster.local/'))\n"
     )
-    cluster.apply(pod("client", "node-2", ask))
-    until("the client to end", 60, lambda: phase(cluster, "client") in ("Succeeded", "Failed"))
+    cluster.apply(pod("client", "node-2", ask, namespace))
+    until("the client to end", 60, lambda: cluster.phase("client", namespace) in ("Succeeded", "Failed"))
     # The S3 server answers without credentials that it refuses.
     assert cluster.kubectl("--namespace", namespace, "logs", "client").split() == ["200", "403"]
 

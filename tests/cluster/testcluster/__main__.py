@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from testcluster import cluster
+from testcluster import cluster, own, parts
 from testcluster.console import ClusterError
 from testcluster.network import NODES
 from testcluster.paths import CACHE, KUBECONFIG
@@ -37,7 +37,20 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    verb("up", "start the cluster, building what is missing", lambda _: _up())
+    up = verb(
+        "up",
+        "start the cluster, building what is missing; a cluster of kind's that KUBECONFIG names gets images and KubeRay",
+        lambda a: _up(a.parts),
+    )
+    up.add_argument(
+        "--with",
+        dest="parts",
+        metavar="PART",
+        choices=parts.NAMES,
+        action="append",
+        default=[],
+        help=f"add a part to the cluster: {', '.join(parts.NAMES)}; may be given several times",
+    )
     verb("down", "end the cluster; what was built stays", lambda _: cluster.down())
     verb("status", "machines, nodes, pods", lambda _: print(cluster.status()))
     for name, text, run in (
@@ -47,15 +60,23 @@ def _parser() -> argparse.ArgumentParser:
     ):
         verb(name, text, run).add_argument("node", choices=NODES)
     cut = verb(
-        "cut-node", "cut a node off the network", lambda a: cluster.cut_node(a.node, storage=a.api_only)
+        "cut-node", "cut a node off the network", lambda a: cluster.cut_node(a.node, storage=a.except_storage)
     )
     cut.add_argument("node", choices=NODES)
-    cut.add_argument("--api-only", action="store_true", help="only from the API server, not from storage")
+    cut.add_argument("--except-storage", action="store_true", help="from everything but the S3 server")
     return parser
 
 
-def _up() -> None:
+def _up(names: list[str]) -> None:
+    if own.configured():
+        if names:
+            raise ClusterError(
+                "--with is for the cluster that this makes\nUnset KUBECONFIG, and this makes it."
+            )
+        own.up()
+        return
     cluster.up()
+    parts.add(names)
     print(f"export KUBECONFIG={KUBECONFIG}")
 
 

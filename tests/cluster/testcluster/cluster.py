@@ -8,28 +8,26 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from testcluster import control, host, images, machine, network, node, tools
+from testcluster import control, host, images, kuberay, machine, network, node, tools
 from testcluster.console import ClusterError, step, wait_until
 from testcluster.machine import run
 from testcluster.network import CONTROL, NODES
 from testcluster.paths import CACHE, KUBECONFIG, MANIFESTS, STATE
 
-CRDS = "config/crd/bases"
 VERSIONS = STATE / "versions"
 """The programs that the running cluster was started from."""
-KUBERAY_MODULE = "github.com/ray-project/kuberay/ray-operator"
 
 
 def up() -> None:
     """Starts the cluster, building what is missing; one that runs gets the project's image as it is now."""
     host.check()
-    with _locked():
+    with locked():
         versions = "\n".join(str(tools.build(tool)) for tool in tools.ALL)
         images.ensure_built()
-        rebuilt = images.ensure_train()
+        rebuilt = images.ensure_project()
         if healthy() and VERSIONS.read_text() == versions:
             if rebuilt:
-                images.load_into_nodes([images.TRAIN])
+                images.load_into_nodes(images.PROJECT)
             return
         _remove()
         (STATE / "logs").mkdir(parents=True)
@@ -47,16 +45,17 @@ def up() -> None:
                 images.give(name)
                 node.start(name)
         with step("install KubeRay and the S3 server's name"):
-            _install()
+            kuberay.install(kubectl)
+            kubectl("apply", "--server-side", "-f", str(MANIFESTS / "storage.yaml"))
         with step("wait for nodes and KubeRay"):
             wait_for_nodes()
-            _wait_for_kuberay()
+            kuberay.wait(kubectl)
         VERSIONS.write_text(versions)
 
 
 def down() -> None:
     """Ends the cluster and removes all it left, except what is built."""
-    with _locked(), step("remove the cluster"):
+    with locked(), step("remove the cluster"):
         _remove()
 
 
@@ -124,10 +123,10 @@ def cut_node(name: str, *, storage: bool) -> None:
 
     Args:
         name: The node.
-        storage: Whether it can still reach the S3 server and other nodes: only the API server is gone then.
+        storage: Whether its pods can still reach the S3 server, and nothing else.
     """
     if storage:
-        run(*machine.inside(_known(name), "ip", "route", "add", "blackhole", network.API_ADDRESS))
+        network.bar(_known(name))
     else:
         network.unplug(_known(name))
 
@@ -137,16 +136,13 @@ def heal_node(name: str) -> None:
     network.plug(_known(name))
 
 
-def _install() -> None:
-    module = tools.module("kuberay", KUBERAY_MODULE)
-    # Client-side apply would store these in an annotation, for which they are too long.
-    kubectl("apply", "--server-side", "-f", str(module / CRDS), "-f", str(module / "config/rbac/role.yaml"))
-    for path in sorted(MANIFESTS.glob("*.yaml")):
-        kubectl("apply", "--server-side", "-f", str(path))
-
-
-def _wait_for_kuberay() -> None:
-    kubectl("--namespace=kuberay-system", "rollout", "status", "deployment/kuberay-operator", "--timeout=90s")
+def limit_storage(spare: int | None) -> None:
+    """Lets the S3 server take only `spare` more bytes, in all buckets together; None: as much as at first."""
+    size = control.BUCKETS_SIZE
+    if spare is not None:
+        used = run(*machine.inside(CONTROL, "df", "--block-size=1", "--output=used", str(control.BUCKETS)))
+        size = str(int(used.split()[-1]) + spare)
+    run(*machine.inside(CONTROL, "mount", "-o", f"remount,size={size}", str(control.BUCKETS)))
 
 
 def _known(name: str) -> str:
@@ -170,7 +166,7 @@ def _logs(name: str) -> str:
 
 
 @contextmanager
-def _locked() -> Iterator[None]:
+def locked() -> Iterator[None]:
     """One tool at a time."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock:

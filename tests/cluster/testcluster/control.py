@@ -21,6 +21,8 @@ PORTS = STATE / "ports.json"
 S3_NAME = "http://s3.storage.svc.cluster.local"
 CREDENTIALS = STATE / "s3-credentials"
 FORWARD = Path(__file__).with_name("forward.py")
+REACHES_PODS = "--enable-aggregator-routing"
+"""Has the API server call webhooks at their pods' addresses: those of services mean nothing here, without kube-proxy."""
 
 
 def start() -> None:
@@ -87,6 +89,7 @@ def _kubernetes() -> list[Service]:
         f"--kubelet-client-key={folder / 'admin.key'}",
         f"--kubelet-certificate-authority={pki.CA}",
         "--kubelet-preferred-address-types=InternalIP",
+        REACHES_PODS,
     ]
     manager = [
         *_as("controller-manager"),

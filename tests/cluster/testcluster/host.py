@@ -11,6 +11,7 @@ from testcluster.node import CNI_PLUGINS
 
 PROGRAMS = {
     "buildah": "buildah",
+    "skopeo": "skopeo",
     "runc": "runc",
     "iptables": "iptables",
     "conntrack": "conntrack",

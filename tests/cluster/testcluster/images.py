@@ -26,7 +26,8 @@ from testcluster.paths import BINARIES, CHECKOUT, IMAGES, LAYOUT, STAMPS, STATE,
 from testcluster.tools import binary
 
 PAUSE, KUBERAY = nodes.PAUSE, "raygen.test/kuberay:1"
-BASE, TRAIN = "raygen.test/base:bookworm", "raygen.test/train:dev"
+BASE, TRAIN, OPERATOR = "raygen.test/base:bookworm", "raygen.test/train:dev", "raygen.test/operator:dev"
+PROJECT = (TRAIN, OPERATOR)
 DEBIAN = "bookworm"
 NAMESPACE = "k8s.io"
 """Where Kubernetes looks for images in containerd."""
@@ -37,28 +38,31 @@ _DATABASES = (Path("io.containerd.metadata.v1.bolt/meta.db"), _SNAPSHOTS / "meta
 
 def ensure_built() -> None:
     """Builds the images that the cluster itself needs, unless they are there."""
-    recipes = {PAUSE: ("pause", IMAGES / "pause" / "pause.c"), KUBERAY: ("kuberay", binary("ray-operator"))}
-    known = named()
-    for name, (folder, source) in recipes.items():
-        # The folder of a binary is named by a key of all that went into it.
-        key = source.parent.name if BINARIES in source.parents else source.read_text()
-        stamp = STAMPS / folder
-        if name in known and stamp.exists() and stamp.read_text() == key:
-            continue
-        with step(f"build image {name}"), tempfile.TemporaryDirectory() as context:
-            if folder == "pause":
-                run("cc", "-O2", "-static", "-o", f"{context}/pause", str(source))
-            else:
-                shutil.copy(source, context)
-            build(name, IMAGES / folder / "Dockerfile", Path(context))
-        stamp.parent.mkdir(parents=True, exist_ok=True)
-        stamp.write_text(key)
+    ensure(PAUSE, "pause", IMAGES / "pause" / "pause.c")
+    ensure(KUBERAY, "kuberay", binary("ray-operator"))
 
 
-def ensure_train() -> bool:
-    """Builds the project's own image from the checkout, unless this very state of it was built; says whether it did."""
-    stamp, key = STAMPS / "train", _train_key()
-    if TRAIN in named() and stamp.exists() and stamp.read_text() == key:
+def ensure(name: str, folder: str, source: Path) -> None:
+    """Builds an image of a folder of images/ and a program, or C of one, unless it was built from this very source."""
+    # The folder of a binary is named by a key of all that went into it.
+    key = source.parent.name if BINARIES in source.parents else source.read_text()
+    stamp = STAMPS / folder
+    if name in named() and stamp.exists() and stamp.read_text() == key:
+        return
+    with step(f"build image {name}"), tempfile.TemporaryDirectory() as context:
+        if folder == "pause":
+            run("cc", "-O2", "-static", "-o", f"{context}/pause", str(source))
+        else:
+            shutil.copy(source, context)
+        build(name, IMAGES / folder / "Dockerfile", Path(context))
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(key)
+
+
+def ensure_project() -> bool:
+    """Builds the project's own images from the checkout, unless this very state of it was built; says whether it did."""
+    stamp, key = STAMPS / "project", _project_key()
+    if set(PROJECT) <= set(named()) and stamp.exists() and stamp.read_text() == key:
         return False
     if not run("buildah", "images", "--quiet", BASE, quiet=True).strip():
         with step(f"build image {BASE}"), tempfile.TemporaryDirectory() as folder:
@@ -72,19 +76,21 @@ def ensure_train() -> bool:
             container = run("buildah", "from", "scratch").strip()
             run("buildah", "copy", "--quiet", container, folder, "/")
             run("buildah", "commit", "--quiet", "--rm", container, BASE)
-    with step(f"build image {TRAIN}"):
-        prefix, _, tag = TRAIN.partition("train:")
-        options = ["--target=train", f"--prefix={prefix}", f"--tag={tag}", f"--base={BASE}"]
-        run(sys.executable, str(CHECKOUT / "tools" / "images.py"), *options)
-    with step(f"publish {TRAIN}"):
-        publish(TRAIN)
+    for name in PROJECT:
+        target = name.rpartition("/")[2].partition(":")[0]
+        prefix, _, tag = name.partition(f"{target}:")
+        options = [f"--target={target}", f"--prefix={prefix}", f"--tag={tag}", f"--base={BASE}"]
+        with step(f"build image {name}"):
+            run(sys.executable, str(CHECKOUT / "tools" / "images.py"), *options)
+        with step(f"publish {name}"):
+            publish(name)
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text(key)
     return True
 
 
-def _train_key() -> str:
-    """A digest of every file that goes into the image."""
+def _project_key() -> str:
+    """A digest of every file that goes into the images."""
     named = [
         CHECKOUT / name
         for name in ("Dockerfile", "constraints.txt", "pyproject.toml", "README.md", "CHANGELOG.md")
@@ -109,7 +115,9 @@ def build(name: str, dockerfile: Path, context: Path, *options: str) -> None:
 def publish(name: str) -> None:
     """Puts an image of buildah's into the layout; layers that are there stay as they are."""
     LAYOUT.mkdir(parents=True, exist_ok=True)
-    run("buildah", "push", "--compression-format=zstd", "--compression-level=1", name, f"oci:{LAYOUT}:{name}")
+    # Not compressed: 6 GB that stay on this machine; and so that layers which are there are known by their digests.
+    options = ["--quiet", "--dest-oci-accept-uncompressed-layers"]
+    run("skopeo", "copy", *options, f"containers-storage:{name}", f"oci:{LAYOUT}:{name}")
     # What was replaced: images of 6 GB each.
     run("buildah", "rmi", "--prune", "--force")
     wanted = {digest for entry in named().values() for digest in _blobs(entry["digest"])}
@@ -151,7 +159,18 @@ def fill_store() -> None:
             _forget_replaced("store")
         finally:
             stop("store")
+        _share_blobs()
         marker.write_text(json.dumps(wanted))
+
+
+def _share_blobs() -> None:
+    """Keeps what both the layout and the store have once."""
+    for path in (STORE / "containerd" / _BLOBS).iterdir():
+        twin = LAYOUT / "blobs" / "sha256" / path.name
+        if twin.exists() and not twin.samefile(path):
+            link = path.with_name(f"{path.name}.link")
+            link.hardlink_to(twin)
+            link.replace(path)
 
 
 def give(node: str) -> None:

@@ -16,6 +16,8 @@ BRIDGE = "cluster"
 SERVICES = "10.96.0.0/16"
 API_SERVICE = "10.96.0.1"
 PODS = "10.244.0.0/16"
+_BARRED = "BARRED"
+_TO_BARRED = ("POSTROUTING", "--out-interface", "eth0", "--jump", _BARRED)
 
 
 def node_address(node: str) -> str:
@@ -66,11 +68,26 @@ def unplug(node: str) -> None:
     run(*inside(CONTROL, "ip", "link", "set", node, "down"))
 
 
+def bar(node: str) -> None:
+    """Drops all that the node and its pods send, except to storage and to the server of names."""
+    run(*_mangle(node, "--new-chain", _BARRED))
+    names = ["--destination", API_ADDRESS, "--protocol", "udp", "--dport", "53"]
+    for what in (["--destination", S3_ADDRESS], names):
+        run(*_mangle(node, "--append", _BARRED, *what, "--jump", "RETURN"))
+    run(*_mangle(node, "--append", _BARRED, "--jump", "DROP"))
+    # Where addresses of services have been replaced by those of servers.
+    run(*_mangle(node, "--append", *_TO_BARRED))
+
+
 def plug(node: str) -> None:
-    """Puts the cable back, and every other way to the API."""
+    """Undoes `unplug` and `bar`."""
     run(*inside(CONTROL, "ip", "link", "set", node, "up"))
-    run(*inside(node, "ip", "route", "del", "blackhole", API_ADDRESS), quiet=True)
-    run(*inside(node, "ip", "route", "del", "unreachable", API_ADDRESS), quiet=True)
+    for command in (["--delete", *_TO_BARRED], ["--flush", _BARRED], ["--delete-chain", _BARRED]):
+        run(*_mangle(node, *command), quiet=True)
+
+
+def _mangle(node: str, *command: str) -> list[str]:
+    return inside(node, "iptables", "--wait", "--table", "mangle", *command)
 
 
 def _ip(pid: str, *command: str) -> list[str]:
