@@ -1,0 +1,116 @@
+"""What happens to pods and nodes while manifests/rayjob trains: each time the run goes on, with the same losses."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from testcluster import cluster as real
+from testcluster.network import NODES
+
+from tests.cluster.conftest import prepared
+from tests.cluster.kubernetes import Cluster, until
+from tests.cluster.rayjob import HEAD, NAMESPACE, SHORT, STEPS, WORKERS, Job
+
+LONG = 1000
+"""Steps of a run that is still training when a node was missed and its pods were replaced."""
+
+
+@pytest.fixture(scope="module")
+def calm(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[int, float]:
+    """Losses by step of a run that nothing happens to."""
+    with prepared(cluster, tmp_path_factory.mktemp("calm")) as job:
+        job.submit("calm", *SHORT, f"training.duration.steps={LONG}")
+        assert job.ends(420) == "Complete", json.dumps(job.status, indent=1)
+        return dict(job.logged())
+
+
+def assert_done(
+    job: Job, calm: dict[int, float], *, attempt: int, steps: int = STEPS, lost: bool = True
+) -> None:
+    """The run was finished by this attempt, has the losses of the calm one, and lost no step unless it may have."""
+    outcome = job.outcome()
+    assert (outcome["state"], outcome["step"], outcome["attempt"]) == ("Succeeded", steps, attempt)
+    logged = job.logged()
+    assert dict(logged) == pytest.approx({step: calm[step] for step in range(1, steps + 1)}, rel=1e-6)
+    assert lost or len(logged) == steps
+
+
+@pytest.mark.parametrize("lost", [HEAD, WORKERS], ids=["head", "worker"])
+def test_a_lost_pod_costs_steps_and_no_difference(
+    cluster: Cluster, job: Job, calm: dict[int, float], lost: str
+) -> None:
+    name = "lost-" + lost.rpartition("=")[2]
+    job.submit(name, *SHORT)
+    job.trains()
+    victim = job.pods(lost)[0]["metadata"]["name"]
+    cluster.kubectl("--namespace", NAMESPACE, "delete", "pod", victim, "--grace-period=0", "--force")
+    assert job.ends(420) == "Complete", json.dumps(job.status, indent=1)
+    # A lost worker is replaced within the attempt; a lost driver is a new one.
+    assert_done(job, calm, attempt=2 if lost == HEAD else 1)
+
+
+def test_a_drained_node_leaves_a_checkpoint_first(cluster: Cluster, job: Job, calm: dict[int, float]) -> None:
+    job.submit("drained", *SHORT)
+    job.trains()
+    (head,) = job.pods(HEAD)
+    node = next(name for name in NODES if name != head["spec"]["nodeName"])
+    try:
+        options = ["--force", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=120s"]
+        cluster.kubectl("drain", node, *options)
+        assert job.ends(420) == "Complete", json.dumps(job.status, indent=1)
+    finally:
+        cluster.kubectl("uncordon", node)
+    assert_done(job, calm, attempt=1, lost=False)
+
+
+def test_a_suspended_job_loses_no_step_and_goes_on(
+    cluster: Cluster, job: Job, calm: dict[int, float]
+) -> None:
+    def suspend(value: bool) -> None:
+        change = json.dumps({"spec": {"suspend": value}})
+        cluster.kubectl(
+            "--namespace", NAMESPACE, "patch", "rayjob", "gpt-tiny", "--type=merge", f"--patch={change}"
+        )
+
+    job.submit("suspended", *SHORT)
+    job.trains()
+    suspend(True)
+    until("the job to be suspended", 180, lambda: job.status.get("jobDeploymentStatus") == "Suspended")
+    until("its pods to be gone", 120, lambda: not cluster.get("pod", namespace=NAMESPACE))
+    manifests = [key for key in job.objects() if key.endswith("/manifest.json")]
+    newest = max(int(key.split("/")[1].removeprefix("step-")) for key in manifests)
+    assert newest == max(dict(job.logged()))
+    suspend(False)
+    assert job.ends(420) == "Complete", json.dumps(job.status, indent=1)
+    assert_done(job, calm, attempt=2, lost=False)
+
+
+def test_a_node_cut_off_writes_until_a_newer_attempt_claims_the_run(
+    cluster: Cluster, job: Job, calm: dict[int, float]
+) -> None:
+    lost, other = NODES
+    cluster.kubectl("cordon", other)
+    try:
+        job.submit("cut-off", *SHORT, f"training.duration.steps={LONG}")
+        job.trains()
+        # Its pods train on and reach storage; Kubernetes, KubeRay and the other node see nothing of them.
+        real.cut_node(lost, storage=True)
+        cluster.kubectl("uncordon", other)
+        until(f"{lost} to be missed", 60, lambda: lost not in real.ready_nodes())
+        pods = [pod["metadata"]["name"] for pod in job.pods("ray.io/cluster")]
+        assert len(pods) == 3
+        cluster.kubectl(
+            "--namespace", NAMESPACE, "delete", "pod", *pods, "--grace-period=0", "--force", "--wait=false"
+        )
+        until("the newer attempt's claim", 180, lambda: "attempts/002.json" in job.objects())
+        until("the older attempt to end", 90, lambda: json.loads(job.read("attempts/001.json"))["ended"])
+        assert job.ends(420) == "Complete", json.dumps(job.status, indent=1)
+        assert {pod["spec"]["nodeName"] for pod in job.pods("ray.io/cluster")} <= {other}
+    finally:
+        cluster.kubectl("uncordon", other)
+        real.heal_node(lost)
+        real.wait_for_nodes()
+    first = json.loads(job.read("attempts/001.json"))
+    assert first["cause"].startswith("Fenced"), first
+    assert_done(job, calm, attempt=2, steps=LONG)

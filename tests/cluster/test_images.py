@@ -1,0 +1,70 @@
+"""The project's images: what is in them, who they run as, and that they need no writable root."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from testcluster import images
+
+from tests.cluster.kubernetes import Cluster, pod, until
+
+MEGABYTE = 1_000_000
+TITLE = "org.opencontainers.image.title"
+
+
+def manifest(name: str) -> dict[str, Any]:
+    """The image's manifest in the layout, whose layers are not compressed."""
+    return read(images.named()[name]["digest"])
+
+
+def read(digest: str) -> dict[str, Any]:
+    path = images.LAYOUT / "blobs" / "sha256" / digest.removeprefix("sha256:")
+    document: dict[str, Any] = json.loads(path.read_text())
+    return document
+
+
+@pytest.mark.parametrize(
+    ("name", "title"), [(images.TRAIN, "raygen-train"), (images.OPERATOR, "raygen-operator")]
+)
+def test_an_image_says_what_it_is_and_is_nobodys_root(cluster: Cluster, name: str, title: str) -> None:
+    config = read(manifest(name)["config"]["digest"])["config"]
+    assert config["User"] == "1000:1000"
+    labels = config["Labels"]
+    assert labels[TITLE] == title
+    assert {"description", "licenses", "version", "revision"} <= {
+        key.removeprefix("org.opencontainers.image.") for key in labels
+    }
+
+
+def test_dependencies_are_layers_apart_and_the_operator_is_small(cluster: Cluster) -> None:
+    layers = {name: manifest(name)["layers"] for name in images.PROJECT}
+    train, operator = layers[images.TRAIN], layers[images.OPERATOR]
+    # The base, and that layer of the project's which is the same in both.
+    assert train[0] == operator[0]
+    sizes = {name: [layer["size"] for layer in found] for name, found in layers.items()}
+    print({name: [f"{size / MEGABYTE:.1f} MB" for size in found] for name, found in sizes.items()})
+    assert sizes[images.TRAIN][-1] < 5 * MEGABYTE
+    assert sizes[images.OPERATOR][-1] < 5 * MEGABYTE
+    assert sum(sizes[images.OPERATOR][1:]) < 150 * MEGABYTE
+
+
+ABSENT = {images.TRAIN: ["kubernetes"], images.OPERATOR: ["torch", "ray", "numpy"]}
+PRESENT = {images.TRAIN: ["torch", "ray", "boto3", "raygen"], images.OPERATOR: ["pydantic", "raygen"]}
+
+
+@pytest.mark.parametrize("name", images.PROJECT)
+def test_an_image_runs_with_a_read_only_root_and_has_its_parts_alone(
+    cluster: Cluster, namespace: str, name: str
+) -> None:
+    program = (
+        "import importlib.util as u, os, subprocess as s\n"
+        f"print([one for one in {PRESENT[name] + ABSENT[name]} if u.find_spec(one)])\n"
+        "print(os.getuid(), os.access('/', os.W_OK), os.access('/opt/raygen', os.W_OK))\n"
+        "print(s.run(['raygen', '--version'], capture_output=True, text=True, check=True).stdout)\n"
+    )
+    cluster.apply(pod("runs", "node-1", program, namespace, image=name))
+    until("the pod to end", 90, lambda: cluster.phase("runs", namespace) in ("Succeeded", "Failed"))
+    said = cluster.kubectl("--namespace", namespace, "logs", "runs")
+    assert said.splitlines()[:3] == [str(PRESENT[name]), "1000 False False", "raygen 0.1.0"], said
