@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import cluster_table
 import image_table
 from harness import RESULTS, ROOT, read_result
 
@@ -39,7 +40,8 @@ def page() -> str:
         image_table.gan_quality(heading, row),
         image_table.speed(heading, row, middle),
     ]
-    sections = [startup(), speed(), quality(), *images, ray(), checkpoints(), s3(), kills()]
+    on_cluster = [cluster_table.start(heading, row, middle), cluster_table.up(heading, row, middle)]
+    sections = [startup(), speed(), quality(), *images, ray(), checkpoints(), s3(), kills(), *on_cluster]
     head = "# Results\n\nWritten by `python benchmarks/table.py` from the files beside it; do not edit.\n"
     return "\n".join([head, *filter(None, map("\n".join, sections))])
 

@@ -1,0 +1,67 @@
+"""The test cluster's part of results/README.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import image_table
+from harness import read_result
+
+Heading = Callable[[str, dict[str, Any]], Iterator[str]]
+Row = Callable[..., Iterator[str]]
+Middle = Callable[..., tuple[str, str]]
+
+
+def start(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
+    """From `kubectl apply` to the first step, by phase."""
+    result = read_result("cluster_start")
+    if result:
+        yield from heading(
+            "On the test cluster: `kubectl apply` to the end of the first step, two workers", result
+        )
+        yield from row(
+            "s until", "raygen, median", "least to most", "plain Ray Train, median", "least to most"
+        )
+        yield from row(*["---"] * 5)
+        sides = result["seconds"]
+        for phase, seconds in sides["raygen"].items():
+            label = "all" if phase == "all" else phase
+            yield from row(label, *middle(seconds, 1), *middle(sides["plain"][phase], 1))
+        median, spread = middle(result["ratio"], 3)
+        bound = image_table.limit(result["must"]["start_to_plain"])
+        yield f"\nRatio within each pair: {median} ({spread}); must be {bound}.\n"
+
+
+def up(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
+    """How long the test cluster takes to be there."""
+    result = read_result("cluster_up")
+    if result:
+        yield from heading("`make cluster-up`", result)
+        yield from row("figure", "median", "least to most", "must")
+        yield from row(*["---"] * 4)
+        must = result["must"]
+        for name, label in (
+            ("warm", "s, with nothing to build"),
+            ("change", "s, from a change of the code to pods of it"),
+        ):
+            if name in result:
+                yield from row(label, *middle(result[name], 1), image_table.limit(must[f"{name}_seconds"]))
+        if "fresh" in result:
+            fresh = result["fresh"]
+            yield from row(
+                "s, with everything to build",
+                f"{fresh['seconds']:,.0f}",
+                "once",
+                image_table.limit(must["fresh_seconds"]),
+            )
+            disk = f"{fresh['disk_gb']:.1f}"
+            yield from row(
+                "GB on the disk, with all caches", disk, "once", image_table.limit(must["disk_gb"])
+            )
+            steps = ", ".join(
+                f"{name} {seconds:.0f}" for name, seconds in fresh["steps"].items() if seconds >= 1
+            )
+            yield f"\nOf that: {steps}.\n"
+        else:
+            yield ""
