@@ -102,17 +102,15 @@ def rayjob(side: str) -> dict[str, Any]:
             if volume["name"] == "job":
                 volume["configMap"]["name"] = side
         if side == "plain":
-            del container["lifecycle"]
+            container.pop("lifecycle", None)
     return document
 
 
 def measured(cluster: Cluster, side: str) -> dict[str, float]:
     """Seconds of each phase of one job, and of all."""
     s3 = cluster.s3()
-    pages = s3.list_objects_v2(Bucket="runs")
-    for key in [
-        one["Key"] for one in pages.get("Contents", ()) if one["Key"].startswith(("start/", "plain/"))
-    ]:
+    pages = [s3.list_objects_v2(Bucket="runs", Prefix=prefix) for prefix in ("start/", "plain/")]
+    for key in [one["Key"] for page in pages for one in page.get("Contents", ())]:
         s3.delete_object(Bucket="runs", Key=key)
     began = time.time()
     cluster.apply(rayjob(side))

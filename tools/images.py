@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TARGETS = ("train", "operator")
 CERTIFICATES = Path("/etc/ssl/certs")
+"""Of this machine, where they lie as in Debian: a proxy's own may be among them."""
 
 
 def main() -> int:
@@ -41,7 +42,7 @@ def _command(engine: str, target: str, name: str, base: str | None) -> list[str]
     if Path(engine).name == "buildah":
         # Without user namespaces of its own, as in many containers, buildah can isolate by chroot alone.
         command += ["--layers", "--isolation", os.environ.get("BUILDAH_ISOLATION", "chroot")]
-        if CERTIFICATES.is_dir():
+        if (CERTIFICATES / "ca-certificates.crt").exists():
             command += ["--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro"]
     return [*command, str(ROOT)]
 

@@ -27,8 +27,16 @@ def _folder() -> Path:
 
 
 def asked() -> bool:
-    """Whether this pod is about to go."""
-    return (_folder() / "asked").exists()
+    """Whether this pod is about to go.
+
+    A mark that is older than the first process here is one of a container that was started anew in its pod, and one
+    that has outlived `HOLD_S` was not followed by an end.
+    """
+    try:
+        marked = (_folder() / "asked").stat().st_mtime
+    except OSError:
+        return False
+    return max(psutil.Process(1).create_time(), time.time() - HOLD_S) <= marked
 
 
 def hold() -> None:
@@ -48,6 +56,8 @@ def leave(seconds: float) -> bool:
     """
     folder = _folder()
     folder.mkdir(mode=0o700, exist_ok=True)
+    for answer in folder.glob("left-*"):
+        answer.unlink(missing_ok=True)
     (folder / "asked").touch()
     deadline = time.monotonic() + seconds
     while (waiting := _waiting(folder)) and time.monotonic() < deadline:

@@ -73,7 +73,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     here = [item for item in items if "tests/cluster/" in item.nodeid]
     optional = [item for item in here if item.path.name == "test_parts.py"]
     for item in here:
-        item.add_marker(pytest.mark.timeout(3600 if item in optional else 900))
+        # Of the test alone: what makes the cluster, and may have to build it, is a fixture.
+        item.add_marker(pytest.mark.timeout(3600 if item in optional else 1500, func_only=True))
     if os.environ.get("RAYGEN_CLUSTER_PARTS") != "1":
         config.hook.pytest_deselected(items=optional)
         items[:] = [item for item in items if item not in optional]

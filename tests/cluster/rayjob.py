@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,13 @@ class Job:
             return state if state in ("Complete", "Failed") else None
 
         return str(until(f"{self.run} to end", seconds, ended))
+
+    @property
+    def seconds(self) -> float:
+        """How long the job that has ended ran on Ray."""
+        times = (self.status["rayJobInfo"][name] for name in ("startTime", "endTime"))
+        started, ended = (datetime.fromisoformat(time) for time in times)
+        return (ended - started).total_seconds()
 
     def objects(self) -> list[str]:
         pages = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -24,13 +25,15 @@ def up() -> None:
     with locked():
         versions = "\n".join(str(tools.build(tool)) for tool in tools.ALL)
         images.ensure_built()
-        rebuilt = images.ensure_project()
-        if healthy() and VERSIONS.read_text() == versions:
-            if rebuilt:
-                images.load_into_nodes(images.PROJECT)
+        images.ensure_project()
+        if _is_started(versions):
+            _mend()
+            images.update_nodes()
             return
         _remove()
-        (STATE / "logs").mkdir(parents=True)
+        # The keys of the cluster lie here, and those of the S3 server.
+        STATE.mkdir(mode=0o700, parents=True)
+        (STATE / "logs").mkdir()
         images.fill_store()
         with step("start the control plane"):
             control.start()
@@ -50,6 +53,7 @@ def up() -> None:
         with step("wait for nodes and KubeRay"):
             wait_for_nodes()
             kuberay.wait(kubectl)
+        images.LOADED.write_text(json.dumps(images.digests()))
         VERSIONS.write_text(versions)
 
 
@@ -63,6 +67,22 @@ def healthy() -> bool:
     """Whether the cluster was started to the end, every machine runs, and every node is ready."""
     runs = all(machine.find(name) for name in (CONTROL, *NODES)) and VERSIONS.exists()
     return runs and set(ready_nodes()) == set(NODES)
+
+
+def _is_started(versions: str) -> bool:
+    """Whether a cluster of these programs was started to its end, and its control machine runs."""
+    return VERSIONS.exists() and VERSIONS.read_text() == versions and machine.find(CONTROL) is not None
+
+
+def _mend() -> None:
+    """Starts nodes that were stopped, and waits for those that are not ready."""
+    for name in NODES:
+        if machine.find(name) is None:
+            with step(f"start {name}"):
+                node.start(name)
+    if set(ready_nodes()) != set(NODES):
+        with step("wait for nodes"):
+            wait_for_nodes()
 
 
 def ready_nodes() -> list[str]:
@@ -80,7 +100,8 @@ def ready_nodes() -> list[str]:
 
 def wait_for_nodes() -> None:
     """Returns once all nodes are ready."""
-    wait_until(lambda: set(ready_nodes()) == set(NODES), "all nodes ready", 90, hint=_logs("node-1"))
+    hint = f"Heal one that was cut off (heal-node), or begin anew: make cluster-down cluster-up\n{_logs('node-1')}"
+    wait_until(lambda: set(ready_nodes()) == set(NODES), "all nodes ready", 90, hint=hint)
 
 
 def status() -> str:

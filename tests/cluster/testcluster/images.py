@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -22,12 +23,14 @@ from testcluster import node as nodes
 from testcluster.console import ClusterError, step, wait_until
 from testcluster.machine import Machine, Service, find, inside, run, stop
 from testcluster.network import NODES
-from testcluster.paths import BINARIES, CHECKOUT, IMAGES, LAYOUT, STAMPS, STATE, STORE
+from testcluster.paths import BINARIES, CACHE, CHECKOUT, IMAGES, LAYOUT, STAMPS, STATE, STORE
 from testcluster.tools import binary
 
 PAUSE, KUBERAY = nodes.PAUSE, "raygen.test/kuberay:1"
 BASE, TRAIN, OPERATOR = "raygen.test/base:bookworm", "raygen.test/train:dev", "raygen.test/operator:dev"
 PROJECT = (TRAIN, OPERATOR)
+LOADED = STATE / "images.json"
+"""What the running nodes were given."""
 DEBIAN = "bookworm"
 NAMESPACE = "k8s.io"
 """Where Kubernetes looks for images in containerd."""
@@ -38,8 +41,19 @@ _DATABASES = (Path("io.containerd.metadata.v1.bolt/meta.db"), _SNAPSHOTS / "meta
 
 def ensure_built() -> None:
     """Builds the images that the cluster itself needs, unless they are there."""
+    use_own_storage()
     ensure(PAUSE, "pause", IMAGES / "pause" / "pause.c")
     ensure(KUBERAY, "kuberay", binary("ray-operator"))
+
+
+def use_own_storage() -> None:
+    """Has buildah and skopeo keep their images in the cache, apart from those that the user has."""
+    settings = CACHE / "storage.conf"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text(
+        f'[storage]\ndriver = "overlay"\ngraphroot = "{CACHE / "buildah"}"\nrunroot = "{CACHE / "buildah-run"}"\n'
+    )
+    os.environ["CONTAINERS_STORAGE_CONF"] = str(settings)
 
 
 def ensure(name: str, folder: str, source: Path) -> None:
@@ -59,11 +73,11 @@ def ensure(name: str, folder: str, source: Path) -> None:
     stamp.write_text(key)
 
 
-def ensure_project() -> bool:
-    """Builds the project's own images from the checkout, unless this very state of it was built; says whether it did."""
+def ensure_project() -> None:
+    """Builds the project's own images from the checkout, unless this very state of it was built."""
     stamp, key = STAMPS / "project", _project_key()
     if set(PROJECT) <= set(named()) and stamp.exists() and stamp.read_text() == key:
-        return False
+        return
     if not run("buildah", "images", "--quiet", BASE, quiet=True).strip():
         with step(f"build image {BASE}"), tempfile.TemporaryDirectory() as folder:
             run(
@@ -86,14 +100,20 @@ def ensure_project() -> bool:
             publish(name)
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text(key)
-    return True
 
 
 def _project_key() -> str:
     """A digest of every file that goes into the images."""
     named = [
         CHECKOUT / name
-        for name in ("Dockerfile", "constraints.txt", "pyproject.toml", "README.md", "CHANGELOG.md")
+        for name in (
+            "Dockerfile",
+            "constraints.txt",
+            "pyproject.toml",
+            "README.md",
+            "CHANGELOG.md",
+            "LICENSE",
+        )
     ]
     code = sorted(
         path for path in (CHECKOUT / "raygen").rglob("*") if path.is_file() and path.suffix != ".pyc"
@@ -142,7 +162,7 @@ def named() -> dict[str, dict[str, Any]]:
 def fill_store() -> None:
     """Unpacks what the store lacks of the layout's images."""
     marker = STORE / "images.json"
-    wanted = {name: entry["digest"] for name, entry in named().items()}
+    wanted = digests()
     known = json.loads(marker.read_text()) if marker.exists() else {}
     lacking = [name for name, digest in wanted.items() if known.get(name) != digest]
     if not lacking:
@@ -169,6 +189,7 @@ def _share_blobs() -> None:
         twin = LAYOUT / "blobs" / "sha256" / path.name
         if twin.exists() and not twin.samefile(path):
             link = path.with_name(f"{path.name}.link")
+            link.unlink(missing_ok=True)
             link.hardlink_to(twin)
             link.replace(path)
 
@@ -183,6 +204,21 @@ def give(node: str) -> None:
         (root / folder).mkdir(parents=True, exist_ok=True)
         for path in (store / folder).iterdir():
             (root / folder / path.name).symlink_to(path)
+
+
+def digests() -> dict[str, str]:
+    """The images of the layout, each with its digest."""
+    return {name: entry["digest"] for name, entry in named().items()}
+
+
+def update_nodes() -> None:
+    """Brings the running nodes the images of which they have none or older ones."""
+    known = json.loads(LOADED.read_text()) if LOADED.exists() else {}
+    wanted = digests()
+    lacking = [name for name in (PAUSE, KUBERAY, *PROJECT) if known.get(name) != wanted[name]]
+    if lacking:
+        load_into_nodes(lacking)
+        LOADED.write_text(json.dumps(known | {name: wanted[name] for name in lacking}))
 
 
 def load_into_nodes(images: Iterable[str]) -> None:

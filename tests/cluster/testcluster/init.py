@@ -27,6 +27,7 @@ PAUSE_SECONDS = 0.3
 
 def main() -> None:
     state, name = Path(sys.argv[2]), sys.argv[3]
+    ready = state / "machines" / f"{name}.ready"
     machine = json.loads((state / "machines" / f"{name}.json").read_text())
     # Mounts of this machine reach its containers, but never the host.
     run("mount", "--make-rshared", "/")
@@ -37,6 +38,8 @@ def main() -> None:
     run("ip", "link", "set", "lo", "up")
     for key, value in machine["sysctls"].items():
         Path("/proc/sys", *key.split(".")).write_text(str(value))
+    # From here on, what enters this machine sees its mounts and not the host's.
+    ready.touch()
     if not sys.stdin.readline():
         raise SystemExit("the network was never made")
     supervise(machine["services"], Path(machine["logs"]))

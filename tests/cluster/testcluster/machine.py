@@ -65,6 +65,8 @@ class Machine:
         self.logs.mkdir(parents=True, exist_ok=True)
         description = STATE / "machines" / f"{self.name}.json"
         description.parent.mkdir(parents=True, exist_ok=True)
+        ready = description.with_suffix(".ready")
+        ready.unlink(missing_ok=True)
         description.write_text(json.dumps(asdict(self) | {"logs": str(self.logs)}))
         with (self.logs / "init.log").open("ab") as log:
             process = subprocess.Popen(
@@ -76,7 +78,8 @@ class Machine:
             )
         process.wait()
         assert process.stdin is not None
-        wait_until(lambda: find(self.name), f"machine {self.name}", 10, hint=f"See {self.logs / 'init.log'}")
+        hint = f"See {self.logs / 'init.log'}"
+        wait_until(lambda: find(self.name) and ready.exists(), f"machine {self.name}", 20, hint=hint)
         pid = find(self.name)
         assert pid is not None
         for command in connect:

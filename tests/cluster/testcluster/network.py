@@ -63,6 +63,11 @@ def connect_node(node: str) -> list[list[str]]:
     ]
 
 
+def forget_node(node: str) -> None:
+    """Takes away what is left of a node's cable: the kernel removes it only a moment after the node."""
+    run(*inside(CONTROL, "ip", "link", "delete", node), quiet=True)
+
+
 def unplug(node: str) -> None:
     """Pulls the node's cable: neither the API nor storage nor another node can be reached."""
     run(*inside(CONTROL, "ip", "link", "set", node, "down"))
@@ -70,6 +75,7 @@ def unplug(node: str) -> None:
 
 def bar(node: str) -> None:
     """Drops all that the node and its pods send, except to storage and to the server of names."""
+    plug(node)
     run(*_mangle(node, "--new-chain", _BARRED))
     names = ["--destination", API_ADDRESS, "--protocol", "udp", "--dport", "53"]
     for what in (["--destination", S3_ADDRESS], names):

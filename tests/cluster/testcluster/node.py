@@ -41,6 +41,7 @@ def start(node: str) -> None:
     for name in ("var-lib", "var-lib-work", "kubelet"):
         (home / name).mkdir(exist_ok=True)
     _make_cgroups(node)
+    network.forget_node(node)
     _machine(node).start(network.connect_node(node))
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -38,6 +39,7 @@ class Tool:
         link: Flags of the linker.
         tags: Build tags.
         rename: The built name of a program whose package is named otherwise.
+    system: Go's name of the system that it runs on, by default the host's; in containers it is Linux everywhere.
     """
 
     folder: str
@@ -45,6 +47,7 @@ class Tool:
     link: str = ""
     tags: str = ""
     rename: tuple[str, str] | None = None
+    system: str = ""
 
 
 ALL = (
@@ -61,9 +64,15 @@ ALL = (
         tags="no_btrfs,no_zfs,no_devmapper,no_aufs",
     ),
     Tool("coredns", ("coredns",)),
-    Tool("kuberay", ("ray-operator",)),
+    Tool("kuberay", ("ray-operator",), system="linux"),
     Tool("s3", ("versitygw",)),
 )
+
+
+def is_built(name: str) -> bool:
+    """Whether a program is there."""
+    tool = next(tool for tool in ALL if name in tool.binaries)
+    return (BINARIES / f"{tool.folder}-{_key(tool)}").is_dir()
 
 
 def binary(name: str) -> Path:
@@ -110,7 +119,9 @@ def _compile(go: str, tool: Tool, temporary: Path) -> None:
     done = subprocess.run(
         [*command, "-o", f"{out}/", target],
         cwd=source,
-        env=os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOWORK": "off"},
+        env=os.environ
+        | {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOWORK": "off"}
+        | ({"GOOS": tool.system} if tool.system else {}),
         capture_output=True,
         text=True,
         check=False,
@@ -127,19 +138,28 @@ def _compile(go: str, tool: Tool, temporary: Path) -> None:
 
 
 def module(tool: str, name: str) -> Path:
-    """The folder of a Go module that a tool requires, in the module cache; holds what is no code, as CRDs."""
-    command = [str(GO), "list", "-m", "-f", "{{.Dir}}", name]
+    """The folder of a Go module that a tool requires, downloaded if need be; holds what is no code, as CRDs.
+
+    Raises:
+        ClusterError: It cannot be had.
+    """
+    if not GO.exists():
+        raise ClusterError("Go is not installed\nRun: make setup")
     done = subprocess.run(
-        command,
+        [str(GO), "mod", "download", "-json", name],
         cwd=TOOLS / tool,
-        env=os.environ | {"GOFLAGS": "-mod=mod"},
+        env=os.environ | {"GOWORK": "off"},
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode or not done.stdout.strip():
-        raise ClusterError(f"{' '.join(command)}\nfailed: {done.stderr.strip()[-1000:]}")
-    return Path(done.stdout.strip())
+    try:
+        return Path(json.loads(done.stdout)["Dir"])
+    except (ValueError, KeyError):
+        raise ClusterError(
+            f"the Go module {name} could not be downloaded:\n{(done.stderr + done.stdout).strip()[-1000:]}\n"
+            "Check that the Go module proxy can be reached, then run this again."
+        ) from None
 
 
 def _key(tool: Tool) -> str:

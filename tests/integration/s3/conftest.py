@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from testcluster.tools import is_built
 
 from raygen.storage import LocalStorage, Storage
 from raygen.storage.s3 import S3Storage
@@ -19,6 +20,15 @@ PATIENT = Patience(first_attempts=8, seconds=20.0, base=0.002, throttled_base=0.
 HASTY = Patience(first_attempts=2, seconds=0.2, base=0.002, throttled_base=0.004, longest=0.01)
 
 _numbers = itertools.count()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/integration/s3/" in item.nodeid:
+            # Of the test alone: the first one's fixture may have to build the server.
+            item.add_marker(pytest.mark.timeout(300, func_only=True))
+            if not is_built("versitygw"):
+                item.add_marker("network")
 
 
 @pytest.fixture(scope="session")

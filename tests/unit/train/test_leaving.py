@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,11 @@ from raygen.train import leaving
 
 
 class Pod:
-    """This process's children, as if they had a namespace of their own."""
+    """This process's children, as if they had a namespace of their own, and this process were the first in it."""
+
+    def Process(self, number: int) -> psutil.Process:  # noqa: N802
+        assert number == 1
+        return psutil.Process()
 
     def process_iter(self, attributes: list[str]) -> Iterator[psutil.Process]:
         for process in psutil.Process().children():
@@ -44,6 +49,25 @@ def test_a_pod_in_which_nobody_trains_leaves_at_once() -> None:
     assert not leaving.asked()
     assert leaving.leave(0.0)
     assert leaving.asked()
+
+
+@pytest.mark.parametrize(
+    "age", [leaving.HOLD_S + 5, None], ids=["nobody ended it", "of a container before this"]
+)
+def test_a_mark_of_former_times_says_nothing(age: float | None) -> None:
+    leaving.leave(0.0)
+    mark = leaving._folder() / "asked"
+    before = time.time() - age if age else psutil.Process().create_time() - 5
+    os.utime(mark, (before, before))
+    assert not leaving.asked()
+    leaving.leave(0.0)
+    assert leaving.asked()
+
+
+def test_answers_of_former_times_do_not_count(trainer: int) -> None:
+    leaving.leave(0.0)
+    Path(leaving._folder(), f"left-{trainer}").touch()
+    assert not leaving.leave(0.0)
 
 
 def test_a_pod_waits_for_those_that_train_there(trainer: int) -> None:
