@@ -257,9 +257,12 @@ def load(machine: str, images: Iterable[str]) -> None:
 
 
 def _forget_replaced(machine: str) -> None:
-    """Deletes layers that no image needs any longer; removing a name is what makes containerd look."""
-    run(*_ctr(machine, "images", "tag", "--force", PAUSE, "raygen.test/nothing:1"))
-    run(*_ctr(machine, "images", "rm", "--sync", "raygen.test/nothing:1"))
+    """Deletes images that were replaced, and their layers; Kubernetes' part of containerd names each by its digest too."""
+    wanted = {json.loads(_blob(digest).read_text())["config"]["digest"] for digest in digests().values()}
+    there = run(*_ctr(machine, "images", "ls", "--quiet")).split()
+    replaced = [name for name in there if name.startswith("sha256:") and name not in wanted]
+    if replaced:
+        run(*_ctr(machine, "images", "rm", "--sync", *replaced))
 
 
 def _archive(archive: tarfile.TarFile, images: Iterable[str], there: set[str]) -> None:
