@@ -139,6 +139,8 @@ def add(names: Iterable[str]) -> None:
     """Adds parts, and what they need, to the running cluster; one that is there as it would be now stays as it is."""
     asked = set(names)
     asked |= {need for part in ALL if part.name in asked for need in part.needs}
+    if not asked:
+        return
     with cluster.locked():
         _check()
         wanted = [(part, tools.build(part.tool)) for part in ALL if part.name in asked]
