@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from testcluster import cluster, own, parts
+from testcluster import cluster, host, own, parts
 from testcluster.console import ClusterError
 from testcluster.network import NODES
 from testcluster.paths import CACHE, KUBECONFIG
@@ -15,6 +15,8 @@ def main() -> int:
     """Runs one verb; the exit code is 0, or 1 with a message."""
     arguments = _parser().parse_args()
     try:
+        if arguments.verb not in ("up", "status"):
+            host.check_privileges()
         return int(arguments.run(arguments) or 0)
     except ClusterError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -34,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def verb(name: str, text: str, run: object) -> argparse.ArgumentParser:
         added = verbs.add_parser(name, help=text, description=text)
-        added.set_defaults(run=run)
+        added.set_defaults(run=run, verb=name)
         return added
 
     up = verb(
