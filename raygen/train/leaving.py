@@ -46,7 +46,9 @@ def hold() -> None:
 
 
 def leave(seconds: float) -> bool:
-    """Asks the processes that train in this pod for a checkpoint; then ends a worker's raylet, so that the pod ends.
+    """Asks the processes that train in this pod for a checkpoint; then ends Ray here, and with it the pod.
+
+    A driver that is here holds on until the pod ends, and Ray stays for it: without Ray its job would count as failed.
 
     Args:
         seconds: Longest wait.
@@ -62,9 +64,8 @@ def leave(seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while (waiting := _waiting(folder)) and time.monotonic() < deadline:
         time.sleep(POLL_S)
-    processes = list(psutil.process_iter(["name"]))
-    # On a head, whose driver holds on, the job would count as failed.
-    if not any(process.info["name"] == "gcs_server" for process in processes):
+    processes = list(psutil.process_iter(["name", "cmdline"]))
+    if not any(_drives(process.info["cmdline"] or []) for process in processes):
         for process in processes:
             if process.info["name"] == "raylet":
                 process.send_signal(signal.SIGTERM)
@@ -82,5 +83,8 @@ def _waiting(folder: Path) -> list[int]:
 
 def _trains(command: list[str]) -> bool:
     """Whether a command line is a worker's of Ray Train, or a driver's."""
-    driver = "train" in command and any(Path(word).name == "raygen" for word in command)
-    return driver or any(word.startswith("ray::RayTrainWorker") for word in command)
+    return _drives(command) or any(word.startswith("ray::RayTrainWorker") for word in command)
+
+
+def _drives(command: list[str]) -> bool:
+    return "train" in command and any(Path(word).name == "raygen" for word in command)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -75,6 +77,26 @@ def test_a_pod_waits_for_those_that_train_there(trainer: int) -> None:
     answer = Path(leaving._folder(), f"left-{trainer}")
     threading.Timer(0.3, answer.touch).start()
     assert leaving.leave(30.0)
+
+
+@pytest.fixture
+def raylet(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of that name, which ends by SIGTERM as Ray's does."""
+    program = tmp_path / "raylet"
+    shutil.copy("/bin/sleep", program)
+    with subprocess.Popen([str(program), "60"]) as process:
+        yield process
+        process.kill()
+
+
+def test_ray_ends_with_a_pod_that_has_no_driver(raylet: subprocess.Popen[bytes]) -> None:
+    assert leaving.leave(0.0)
+    assert raylet.wait(timeout=30) == -signal.SIGTERM
+
+
+def test_ray_stays_for_a_driver_that_holds_on(raylet: subprocess.Popen[bytes], trainer: int) -> None:
+    assert not leaving.leave(0.0)
+    assert raylet.poll() is None
 
 
 def test_holding_on_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
