@@ -17,7 +17,11 @@ SERVICES = "10.96.0.0/16"
 API_SERVICE = "10.96.0.1"
 PODS = "10.244.0.0/16"
 _BARRED = "BARRED"
-_TO_BARRED = ("POSTROUTING", "--out-interface", "eth0", "--jump", _BARRED)
+# Out, where addresses of services have been replaced by those of servers, and in.
+_BARRED_WAYS = (
+    ("POSTROUTING", "--out-interface", "eth0", "--jump", _BARRED),
+    ("PREROUTING", "--in-interface", "eth0", "--jump", _BARRED),
+)
 
 
 def node_address(node: str) -> str:
@@ -74,21 +78,24 @@ def unplug(node: str) -> None:
 
 
 def bar(node: str) -> None:
-    """Drops all that the node and its pods send, except to storage and to the server of names."""
+    """Drops all between the node with its pods and the rest, except storage and the server of names."""
     plug(node)
     run(*_mangle(node, "--new-chain", _BARRED))
-    names = ["--destination", API_ADDRESS, "--protocol", "udp", "--dport", "53"]
-    for what in (["--destination", S3_ADDRESS], names):
-        run(*_mangle(node, "--append", _BARRED, *what, "--jump", "RETURN"))
+    for end, port in (("--destination", "--dport"), ("--source", "--sport")):
+        run(*_mangle(node, "--append", _BARRED, end, S3_ADDRESS, "--jump", "RETURN"))
+        names = [end, API_ADDRESS, "--protocol", "udp", port, "53"]
+        run(*_mangle(node, "--append", _BARRED, *names, "--jump", "RETURN"))
     run(*_mangle(node, "--append", _BARRED, "--jump", "DROP"))
-    # Where addresses of services have been replaced by those of servers.
-    run(*_mangle(node, "--append", *_TO_BARRED))
+    for way in _BARRED_WAYS:
+        run(*_mangle(node, "--append", *way))
 
 
 def plug(node: str) -> None:
     """Undoes `unplug` and `bar`."""
     run(*inside(CONTROL, "ip", "link", "set", node, "up"))
-    for command in (["--delete", *_TO_BARRED], ["--flush", _BARRED], ["--delete-chain", _BARRED]):
+    for way in _BARRED_WAYS:
+        run(*_mangle(node, "--delete", *way), quiet=True)
+    for command in (["--flush", _BARRED], ["--delete-chain", _BARRED]):
         run(*_mangle(node, *command), quiet=True)
 
 
