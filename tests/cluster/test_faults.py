@@ -107,7 +107,7 @@ def test_a_node_cut_off_writes_until_a_newer_attempt_claims_the_run(
             "--namespace", NAMESPACE, "delete", "pod", *pods, "--grace-period=0", "--force", "--wait=false"
         )
         until("the newer attempt's claim", 180, lambda: "attempts/002.json" in job.objects())
-        assert lost not in real.ready_nodes()
+        until(f"{lost} to be missed", 60, lambda: lost not in real.ready_nodes())
         until("the older attempt to end", 90, lambda: json.loads(job.read("attempts/001.json"))["ended"])
         assert job.ends(420) == "Complete", json.dumps(job.status, indent=1)
         assert {pod["spec"]["nodeName"] for pod in job.pods("ray.io/cluster")} <= {other}
