@@ -10,6 +10,7 @@ from typing import Any
 
 from raygen.errors import InputError
 from raygen.spec import Scale
+from raygen.train import leaving
 from raygen.train.stop import Stop
 
 JOIN_S = 120.0
@@ -76,6 +77,8 @@ def find_room(
         if not told:
             notice(f"{lack}; waiting up to {seconds:.0f} s for more to join")
             told = True
+        if leaving.asked():
+            stop.request(leaving.REASON)
         if stop.requested:
             return False
         time.sleep(POLL_S)

@@ -79,6 +79,14 @@ def test_a_stop_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not found
 
 
+def test_a_pod_that_goes_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("raygen.train.leaving.asked", lambda: True)
+    stop = Stop()
+    found, _ = waits(monkeypatch, Time(joining={}), Scale(workers=2, cpus_per_worker=2), stop)
+    assert not found
+    assert stop.reason == "PodLeaving"
+
+
 @pytest.mark.parametrize(("text", "seconds"), [(None, 120.0), ("0", 0.0), ("600.5", 600.5)])
 def test_how_long_to_wait(monkeypatch: pytest.MonkeyPatch, text: str | None, seconds: float) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
