@@ -25,8 +25,6 @@ MAX_PARTS = 10_000
 OWNER = "raygen-writer"
 """Metadata of an object: what a writer that lost an answer knows its own object by."""
 
-Part = bytes | bytearray
-
 _MAY_NOT_LOOK = frozenset({"AccessDenied", "NotImplemented", "MethodNotAllowed"})
 
 
@@ -40,20 +38,25 @@ def crc32(data: Buffer) -> str:
     return base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode()
 
 
-def in_parts(chunks: Iterable[Buffer], size: int = PART_BYTES) -> Iterator[bytearray]:
-    """The chunks' bytes in buffers of `size`, the last one shorter; nothing for no bytes."""
-    part = bytearray()
+def in_parts(chunks: Iterable[Buffer], size: int = PART_BYTES) -> Iterator[bytes]:
+    """The chunks' bytes in parts of `size`, the last one shorter; nothing for no bytes.
+
+    A chunk must not change until its part is there: each byte is copied once, when a part is full.
+    """
+    views: list[memoryview] = []
+    length = 0
     for chunk in chunks:
-        view = memoryview(chunk)
+        view = memoryview(chunk).cast("B")
         while view:
-            taken = view[: size - len(part)]
-            part += taken
+            taken = view[: size - length]
+            views.append(taken)
+            length += len(taken)
             view = view[len(taken) :]
-            if len(part) == size:
-                yield part
-                part = bytearray()
-    if part:
-        yield part
+            if length == size:
+                yield b"".join(views)
+                views, length = [], 0
+    if views:
+        yield b"".join(views)
 
 
 def holds(connection: Connection, bucket: str, key: str, token: str) -> bool:
@@ -94,7 +97,7 @@ def abort_stale(connection: Connection, bucket: str, prefix: str) -> int:
     return len(uploads)
 
 
-def upload(connection: Connection, bucket: str, key: str, parts: Iterable[Part], where: str) -> None:
+def upload(connection: Connection, bucket: str, key: str, parts: Iterable[bytes], where: str) -> None:
     """Writes or replaces an object from parts.
 
     Whatever fails, `parts` included, the upload is aborted after its last request, so that the server keeps
@@ -121,12 +124,12 @@ def upload(connection: Connection, bucket: str, key: str, parts: Iterable[Part],
 
 
 def _send(
-    connection: Connection, target: dict[str, str], parts: Iterable[Part], where: str
+    connection: Connection, target: dict[str, str], parts: Iterable[bytes], where: str
 ) -> tuple[list[dict[str, Any]], int]:
     """Sends all parts; gives what completing needs, and the bytes in all. Returns with no request under way."""
     room, failed = threading.BoundedSemaphore(CONCURRENCY), threading.Event()
 
-    def send(number: int, part: Part) -> dict[str, Any]:
+    def send(number: int, part: bytes) -> dict[str, Any]:
         try:
             checksum = crc32(part)
             answer = connection.run(
@@ -158,7 +161,7 @@ def _send(
             raise
 
 
-def _numbered(parts: Iterable[Part], where: str) -> Iterator[tuple[int, Part]]:
+def _numbered(parts: Iterable[bytes], where: str) -> Iterator[tuple[int, bytes]]:
     for number, part in enumerate(parts, start=1):
         if number > MAX_PARTS:
             raise OutputError(

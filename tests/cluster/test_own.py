@@ -71,6 +71,22 @@ def test_a_cluster_of_kinds_gets_the_images_and_keeps_its_kuberay(
     assert json.loads(manifest)[0]["RepoTags"] == [images.OPERATOR]
 
 
+def test_a_cluster_of_kinds_without_kuberay_gets_it(
+    cluster: Cluster, tmp_path: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    definitions = [f"{kind}.ray.io" for kind in ("rayjobs", "rayclusters", "rayservices", "raycronjobs")]
+    cluster.remove_namespace("kuberay-system")
+    cluster.kubectl("delete", "crd", "--ignore-not-found", *definitions)
+    monkeypatch.setenv("KUBECONFIG", kubeconfig(tmp_path, "kind-mine"))
+    own.up()
+    found = cluster.get("deployment", "kuberay-operator", namespace="kuberay-system")
+    assert found["status"]["readyReplicas"] == 1
+    assert cluster.get("crd", "rayjobs.ray.io")
+    manifests = [line for line in (tmp_path / "calls").read_text().splitlines() if line.startswith("[")]
+    tags = [json.loads(line)[0]["RepoTags"] for line in manifests]
+    assert tags == [[images.OPERATOR], [images.KUBERAY]]
+
+
 def test_what_is_missing_is_named(
     cluster: Cluster, tmp_path: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

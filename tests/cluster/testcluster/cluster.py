@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from testcluster import control, host, images, kuberay, machine, network, node, tools
+from testcluster import control, host, images, init, kuberay, machine, network, node, pki, tools
 from testcluster.console import ClusterError, step, wait_until
 from testcluster.machine import run
 from testcluster.network import CONTROL, NODES
 from testcluster.paths import CACHE, KUBECONFIG, MANIFESTS, STATE
 
 VERSIONS = STATE / "versions"
-"""The programs that the running cluster was started from."""
+"""The programs that the running cluster was started from, and a digest of how it is put together."""
 
 
 def up() -> None:
     """Starts the cluster, building what is missing; one that runs gets the project's image as it is now."""
     host.check()
     with locked():
-        versions = "\n".join(str(tools.build(tool)) for tool in tools.ALL)
+        versions = "\n".join([*(str(tools.build(tool)) for tool in tools.ALL), _shape()])
         images.ensure_built()
         images.ensure_project()
         if _is_started(versions):
@@ -55,6 +57,15 @@ def up() -> None:
             kuberay.wait(kubectl)
         images.LOADED.write_text(json.dumps(images.digests()))
         VERSIONS.write_text(versions)
+
+
+def _shape() -> str:
+    """A digest of what decides how the machines are put together and what their programs are told."""
+    code = [Path(str(module.__file__)) for module in (control, init, kuberay, machine, network, node, pki)]
+    digest = hashlib.sha256()
+    for path in [*code, *sorted(MANIFESTS.glob("*.yaml"))]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def down() -> None:

@@ -14,8 +14,8 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from testcluster import node as nodes
 from testcluster.console import ClusterError, step, wait_until
 from testcluster.machine import Machine, Service, find, inside, run, stop
 from testcluster.network import NODES
-from testcluster.paths import BINARIES, CACHE, CHECKOUT, IMAGES, LAYOUT, STAMPS, STATE, STORE
+from testcluster.paths import BINARIES, CACHE, CHECKOUT, IMAGES, LAYOUT, SCRATCH, STAMPS, STATE, STORE
 from testcluster.tools import binary
 
 PAUSE, KUBERAY = nodes.PAUSE, "raygen.test/kuberay:1"
@@ -42,8 +42,18 @@ _DATABASES = (Path("io.containerd.metadata.v1.bolt/meta.db"), _SNAPSHOTS / "meta
 def ensure_built() -> None:
     """Builds the images that the cluster itself needs, unless they are there."""
     use_own_storage()
+    # Of a build that was killed.
+    shutil.rmtree(SCRATCH, ignore_errors=True)
     ensure(PAUSE, "pause", IMAGES / "pause" / "pause.c")
     ensure(KUBERAY, "kuberay", binary("ray-operator"))
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """An empty folder for what goes into an image."""
+    SCRATCH.mkdir(parents=True)
+    yield SCRATCH
+    shutil.rmtree(SCRATCH)
 
 
 def use_own_storage() -> None:
@@ -63,12 +73,12 @@ def ensure(name: str, folder: str, source: Path) -> None:
     stamp = STAMPS / folder
     if name in named() and stamp.exists() and stamp.read_text() == key:
         return
-    with step(f"build image {name}"), tempfile.TemporaryDirectory() as context:
+    with step(f"build image {name}"), _scratch() as context:
         if folder == "pause":
-            run("cc", "-O2", "-static", "-o", f"{context}/pause", str(source))
+            run("cc", "-O2", "-static", "-o", str(context / "pause"), str(source))
         else:
             shutil.copy(source, context)
-        build(name, IMAGES / folder / "Dockerfile", Path(context))
+        build(name, IMAGES / folder / "Dockerfile", context)
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text(key)
 
@@ -79,16 +89,21 @@ def ensure_project() -> None:
     if set(PROJECT) <= set(named()) and stamp.exists() and stamp.read_text() == key:
         return
     if not run("buildah", "images", "--quiet", BASE, quiet=True).strip():
-        with step(f"build image {BASE}"), tempfile.TemporaryDirectory() as folder:
+        # Containers of a build that was killed.
+        run("buildah", "rm", "--all")
+        with step(f"build image {BASE}"), _scratch() as folder:
             run(
+                # What it mounts ends with it, even if it is killed.
+                "unshare",
+                "--mount",
                 "debootstrap",
                 "--variant=minbase",
                 "--include=python3,python3-venv,ca-certificates",
                 DEBIAN,
-                folder,
+                str(folder),
             )
             container = run("buildah", "from", "scratch").strip()
-            run("buildah", "copy", "--quiet", container, folder, "/")
+            run("buildah", "copy", "--quiet", container, str(folder), "/")
             run("buildah", "commit", "--quiet", "--rm", container, BASE)
     for name in PROJECT:
         target = name.rpartition("/")[2].partition(":")[0]

@@ -20,8 +20,6 @@ USERS = {
     "controller-manager": ("system:kube-controller-manager", None),
     "scheduler": ("system:kube-scheduler", None),
     "proxy": ("system:kube-proxy", None),
-    # Reads services and endpoints, as CoreDNS does by its own role where it runs in pods.
-    "dns": ("system:kube-proxy", None),
     **{node: (f"system:node:{node}", "system:nodes") for node in NODES},
 }
 """Common name and organisation of each client, by the name of its files."""

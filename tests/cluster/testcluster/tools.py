@@ -12,7 +12,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,11 +92,16 @@ def build(tool: Tool) -> Path:
     with (BINARIES / f"{tool.folder}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.is_dir():
-            with step(f"build {tool.folder}"), tempfile.TemporaryDirectory(dir=BINARIES) as temporary:
-                _compile(go, tool, Path(temporary))
+            temporary = BINARIES / f".{tool.folder}"
+            # Of a build that was killed.
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir()
+            with step(f"build {tool.folder}"):
+                _compile(go, tool, temporary)
                 for old in BINARIES.glob(f"{tool.folder}-*"):
                     shutil.rmtree(old)
-                Path(temporary, "bin").rename(folder)
+                (temporary / "bin").rename(folder)
+            shutil.rmtree(temporary)
     return folder
 
 
@@ -120,7 +124,7 @@ def _compile(go: str, tool: Tool, temporary: Path) -> None:
         [*command, "-o", f"{out}/", target],
         cwd=source,
         env=os.environ
-        | {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOWORK": "off"}
+        | {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOTMPDIR": str(temporary), "GOWORK": "off"}
         | ({"GOOS": tool.system} if tool.system else {}),
         capture_output=True,
         text=True,
