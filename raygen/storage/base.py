@@ -68,8 +68,7 @@ class Storage(Protocol):
         ...
 
     def stream(self, key: str, chunks: Iterable[Buffer]) -> None:
-        """As `write`, from chunks, which must not change once they are given. If `chunks` raises, the key stays as
-        it was."""
+        """As `write`, from chunks, which must not change once given. If `chunks` raises, the key stays as it was."""
         ...
 
     def create(self, key: str, data: Buffer) -> None:

@@ -74,6 +74,14 @@ def assert_a_neighbour_learns_nothing(cluster: Cluster, head: str) -> None:
         f"secrets = 'https://kubernetes.default.svc.cluster.local/api/v1/namespaces/{NAMESPACE}/secrets'\n"
         f"print(ask(secrets, Authorization=bearer), ask(secrets + '/{secret}', Authorization=bearer))\n"
         f"print(ask('http://{head}:8265/api/jobs/'), ask('http://{head}:8265/api/version', Authorization=bearer))\n"
+        # Ray's own port, by which a driver joins.
+        "import os, subprocess, sys\n"
+        "joins = 'import sys; from ray._raylet import GcsClient\\ntry: GcsClient(address=sys.argv[1]); print(0)'\n"
+        "joins += '\\nexcept Exception as error: print(type(error).__name__)'\n"
+        "for settings in ({'RAY_AUTH_MODE': 'disabled'}, {'RAY_AUTH_MODE': 'token', 'RAY_AUTH_TOKEN': 'x' * 32}):\n"
+        f"    command = [sys.executable, '-c', joins, '{head}:6379']\n"
+        "    done = subprocess.run(command, env={**os.environ, **settings}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)\n"
+        "    print(done.stdout.decode().strip())\n"
     )
     metadata = {"name": "neighbour"}
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
@@ -87,7 +95,7 @@ def assert_a_neighbour_learns_nothing(cluster: Cluster, head: str) -> None:
         until("the neighbour to end", 90, lambda: cluster.phase("asking", "neighbour") in ended)
         said = cluster.kubectl("--namespace=neighbour", "logs", "asking").split()
         # Ray says 403 of a token that is not its own.
-        assert said == ["403", "403", "401", "403"]
+        assert said == ["403", "403", "401", "403", "AuthenticationError", "AuthenticationError"]
     finally:
         cluster.remove_namespace("neighbour")
 
