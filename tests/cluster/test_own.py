@@ -18,6 +18,7 @@ from tests.cluster.kubernetes import Cluster
 KIND = """#!/bin/sh
 echo "$@" >> "$KIND_CALLS"
 tar -xOf "$3" manifest.json >> "$KIND_CALLS"
+echo >> "$KIND_CALLS"
 """
 
 
