@@ -25,7 +25,7 @@ from image_data import verdict
 from testcluster.cluster import kubectl
 
 from raygen.jobfile import dumps, load
-from tests.cluster.kubernetes import Cluster, until
+from tests.cluster.api import Cluster, until
 
 MANIFESTS = ROOT / "manifests" / "rayjob"
 NAMESPACE = "start"

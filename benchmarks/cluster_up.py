@@ -103,7 +103,7 @@ def timed(verb: str) -> tuple[float, dict[str, float]]:
 def changed(number: int) -> float:
     """Seconds from a change of the code until a pod on each node has read it."""
     sys.path[:0] = [str(ROOT), str(FOLDER)]
-    from tests.cluster.kubernetes import Cluster, pod, until
+    from tests.cluster.api import Cluster, pod, until
 
     cluster = Cluster()
     namespace = f"change-{number}"

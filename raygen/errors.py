@@ -13,6 +13,7 @@ RaygenError                 what, where, and what to do about it
 │   ├── GuardError          a guard stopped the run
 │   ├── RollBackError       a guard sends the run back to a checkpoint; never seen by a user
 │   └── ModelError          a custom model raised an error, or broke the protocol
+├── ApiError                the Kubernetes API refuses, or does not answer (raygen.kube): exit code 1
 ├── StoppedError            asked to stop; resumable: exit code 3
 └── FencedError             a newer attempt has taken over this run: exit code 1
 """

@@ -12,8 +12,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import yaml
+
 from raygen.spec import TrainingJob
 from raygen.spec.base import Spec
+from raygen.spec.crd import definitions
 from raygen.spec.fields import FieldShape, fields_of
 from raygen.spec.schema import json_schema
 
@@ -46,7 +49,21 @@ def generated() -> dict[str, str]:
     return {
         "schemas/trainingjob.json": json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
         "docs/reference/trainingjob.md": reference(),
+        **{f"manifests/crd/{name}.yaml": _yaml(body) for name, body in definitions().items()},
     }
+
+
+def _yaml(document: dict[str, object]) -> str:
+    """One document; long texts stay on one line, and nothing is an alias."""
+
+    class Plain(yaml.SafeDumper):
+        def ignore_aliases(self, data: object) -> bool:
+            del data
+            return True
+
+    head = "# Made from raygen/spec by `make generate`; edit that.\n"
+    text: str = yaml.dump(document, Dumper=Plain, sort_keys=False, width=1_000_000, allow_unicode=True)
+    return head + text
 
 
 def reference() -> str:

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
-from raygen.errors import MissingExtraError
-from raygen.jobfile import LoadedJob, load
+from raygen.errors import JobFileError, MissingExtraError
+from raygen.jobfile import LoadedJob, load, loads
 
 
 def load_job(args: argparse.Namespace) -> LoadedJob:
-    """The job file with the changes of --set.
+    """The job file with the changes of --set; env:NAME is the environment variable of that name, as JSON.
 
     Raises:
         JobFileError: the file cannot be read.
         ValidationError: the job has faults.
     """
-    return load(args.job, overrides=args.overrides)
+    scheme, _, name = args.job.partition(":")
+    if scheme != "env":
+        return load(args.job, overrides=args.overrides)
+    content = os.environ.get(name)
+    if content is None:
+        raise JobFileError(
+            "there is no such environment variable", where=args.job, remedy="Set it to a job as JSON."
+        )
+    loaded = loads(content, f"{args.job}.json", overrides=args.overrides)
+    return replace(loaded, path=Path.cwd() / "job.json")
 
 
 @contextmanager

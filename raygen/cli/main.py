@@ -75,7 +75,18 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--dry-run", action="store_true", help="check job, data and output, but do not train")
 
     _add_sample_options(verb("sample", "generate from a run"), device_options)
+    _add_run_verbs(verb)
+    _add_operator_options(verb("operator", "look after the TrainingJobs of a cluster"))
 
+    verb("version", "versions of raygen and of what it uses")
+
+    completion = verb("completion", "print a shell's completion script")
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+    return parser
+
+
+def _add_run_verbs(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    """Verbs of a run that is there, and of a pod in which one is."""
     report = verb("report", "write a run's report.html")
     report.add_argument("run", metavar="RUN", help="run directory")
 
@@ -88,11 +99,24 @@ def build_parser() -> argparse.ArgumentParser:
     leave = verb("leave", "in a pod that is about to go: ask for a checkpoint and wait for it (preStop hook)")
     leave.add_argument("--seconds", type=float, default=25.0, help="longest wait (default: 25)")
 
-    verb("version", "versions of raygen and of what it uses")
 
-    completion = verb("completion", "print a shell's completion script")
-    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
-    return parser
+def _add_operator_options(operator: argparse.ArgumentParser) -> None:
+    operator.add_argument(
+        "--kubeconfig", metavar="FILE", help="default: KUBECONFIG, ~/.kube/config, or the pod's own"
+    )
+    operator.add_argument("--context", help="context of the kubeconfig (default: the current one)")
+    operator.add_argument("--namespace", help="only the jobs of this namespace (default: all)")
+    operator.add_argument(
+        "--workers", type=int, default=4, help="jobs worked on at the same time (default: 4)"
+    )
+    operator.add_argument(
+        "--lease-namespace",
+        metavar="NAME",
+        help="elect one of several operators by a Lease there (default: alone)",
+    )
+    operator.add_argument(
+        "--health-port", type=int, default=8081, help="port of /livez and /readyz (default: 8081)"
+    )
 
 
 def _add_sample_options(

@@ -19,22 +19,33 @@ def run(args: argparse.Namespace) -> int:
     loaded = load_job(args)
     with needs_training():
         from raygen.cli.display import Display
+        from raygen.train.events import Several
         from raygen.train.leaving import asked, hold
         from raygen.train.run import train
+        from raygen.train.status import reporter
     with Display() as display:
-        result = train(
-            loaded.job,
-            base=loaded.path.parent,
-            output=args.output,
-            run=args.run,
-            parent=args.parent,
-            device=args.device,
-            strict=args.strict,
-            dry_run=args.dry_run,
-            distributed=True if args.distributed else None,
-            cores=args.cores,
-            observer=display,
-        )
+        status = reporter(display.notice)
+        observer = display if status is None else Several(display, status)
+        try:
+            result = train(
+                loaded.job,
+                base=loaded.path.parent,
+                output=args.output,
+                run=args.run,
+                parent=args.parent,
+                device=args.device,
+                strict=args.strict,
+                dry_run=args.dry_run,
+                distributed=True if args.distributed else None,
+                cores=args.cores,
+                observer=observer,
+            )
+        except BaseException as error:
+            if status is not None:
+                status.failed(error)
+            raise
+        if status is not None:
+            status.ended(result)
     print_result(args, asdict(result), _text(result))
     if result.state == "Stopped" and asked():
         sys.stdout.flush()

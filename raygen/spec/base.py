@@ -171,6 +171,14 @@ _ENTRYPOINT = r"^[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-
 _DIGEST = r"^[0-9a-f]{64}$"
 _IDENTIFIER = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _LABEL_KEY = r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?$"
+_CPU = r"^[0-9]+(\.[0-9]{1,3})?m?$"
+_IMAGE = r"^[a-z0-9]([-a-z0-9._:]*[a-z0-9])?(/[a-z0-9]([-a-z0-9._]*[a-z0-9])?)+@sha256:[0-9a-f]{64}$"
+_VERSION = r"^[0-9]+\.[0-9]+\.[0-9]+$"
+_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+_PREFIX = r"^(s3|file)://[^?#%@]+$"
+_ANY_OR_NAME = r"^([*]|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$"
+_REASON = r"^[A-Za-z][A-Za-z0-9]*$"
+_TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?Z$"
 
 PATTERNS: dict[str, str] = {
     _NAME: "lower-case letters, digits and '-', with a letter or digit first and last",
@@ -182,6 +190,14 @@ PATTERNS: dict[str, str] = {
     _DIGEST: "64 hexadecimal digits in lower case, as sha256sum prints",
     _IDENTIFIER: "letters, digits and '_', with no digit first",
     _LABEL_KEY: "a Kubernetes label key: name or domain/name",
+    _CPU: "a number of cores such as 2 or 500m",
+    _IMAGE: "registry/name@sha256: and 64 hexadecimal digits",
+    _VERSION: "three numbers with dots between",
+    _SUBDOMAIN: "lower-case letters, digits, '-' and '.', with a letter or digit first and last",
+    _PREFIX: "an s3:// or file:// URI without query, fragment, user and percent escape",
+    _ANY_OR_NAME: "'*', or a name of lower-case letters, digits and '-'",
+    _REASON: "letters and digits, with a letter first",
+    _TIME: "a time in UTC such as 2026-01-31T12:00:00Z",
 }
 """Every pattern of the job file in words."""
 
@@ -207,3 +223,15 @@ Entrypoint = Annotated[str, Field(min_length=3, max_length=200, pattern=_ENTRYPO
 Digest = Annotated[str, Field(min_length=64, max_length=64, pattern=_DIGEST)]
 Parameter = Annotated[str, Field(min_length=1, max_length=63, pattern=_IDENTIFIER)]
 """A name that Python code can have."""
+Variable = Annotated[str, Field(min_length=1, max_length=256, pattern=_IDENTIFIER)]
+"""Name of an environment variable."""
+Cpu = Annotated[str, Field(min_length=1, max_length=16, pattern=_CPU)]
+Image = Annotated[str, Field(min_length=1, max_length=512, pattern=_IMAGE)]
+Version = Annotated[str, Field(min_length=5, max_length=32, pattern=_VERSION)]
+ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=_SUBDOMAIN)]
+"""Name of a Kubernetes object."""
+AllowedNamespace = Annotated[str, Field(min_length=1, max_length=63, pattern=_ANY_OR_NAME)]
+UriPrefix = Annotated[str, Field(min_length=1, max_length=1024, pattern=_PREFIX)]
+Reason = Annotated[str, Field(min_length=1, max_length=64, pattern=_REASON)]
+"""One CamelCase word that says why."""
+Time = Annotated[str, Field(min_length=20, max_length=30, pattern=_TIME)]

@@ -41,7 +41,7 @@ class Source(Tagged):
 
 Source.rules = (*Source.foreign_rules(), plain_uri("uri"), plain_uri("labels"))
 
-Sources = Annotated[tuple[Source, ...], Field(min_length=1, max_length=1000)]
+Sources = Annotated[tuple[Source, ...], Field(min_length=1, max_length=500)]
 
 
 class TrainSplit(Spec):

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from raygen.spec.base import LabelKey, LabelValue, Name, Namespace, Quantity, Rule, Spec, Text
+from raygen.spec.cluster import Attempts, RuntimeRef, Scheduling, Seconds
 from raygen.spec.data import Data
 from raygen.spec.evaluation import METRIC_FAMILIES, Evaluation
 from raygen.spec.guards import GUARD_FAMILIES
@@ -43,6 +44,8 @@ class Scale(Spec):
     memory_per_worker: Quantity | None = None
     """Memory of each worker, as a Kubernetes quantity (16Gi), in bytes. One machine does not enforce it.
     Default: no limit."""
+    accelerator_type: Annotated[LabelValue, Field(min_length=1)] | None = None
+    """Kind of GPU, as the nodes of a cluster are labelled (`NVIDIA-H100-80GB-HBM3`). Default: any."""
 
 
 CONTENT = {"GAN": "images", "Transformer": "text", "VAE": "images"}
@@ -95,6 +98,20 @@ class TrainingJobSpec(Spec):
     """Services that show metrics while they come in. Default: none."""
     scale: Scale = Scale()
     """Workers and what each of them gets."""
+    scheduling: Scheduling | None = None
+    """How the job waits for its turn on a cluster. Default: it does not."""
+    runtime_ref: RuntimeRef = RuntimeRef()
+    """What the job runs with on a cluster: image, nodes, storage, limits."""
+    attempts: Attempts = Attempts()
+    """How often the job is started on a cluster."""
+    suspend: bool = False
+    """Stop on a cluster, with a checkpoint, and do not start until this is false again."""
+    active_deadline_seconds: Seconds | None = None
+    """Longest time that a job may be active on a cluster, suspended time not counted, in seconds; then it ends as
+    failed, with a checkpoint. Default: what the runtime allows."""
+    ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    """Time after which a finished job is deleted from the cluster, in seconds; its run directory stays. Default:
+    never."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

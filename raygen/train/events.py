@@ -42,6 +42,7 @@ class Progress:
         unit: What throughput counts, tokens for text.
         seconds_left: Estimated time to the last step.
         checkpoint: Step of the newest checkpoint, or None.
+        trained: Time in training steps so far, in seconds.
     """
 
     step: int
@@ -51,6 +52,7 @@ class Progress:
     unit: str
     seconds_left: float
     checkpoint: int | None
+    trained: float = 0.0
 
 
 class Observer(Protocol):
@@ -101,3 +103,45 @@ class Silent:
 
     def saved(self, step: int) -> None:
         """Does nothing."""
+
+
+class Several:
+    """Passes every event on to several observers, in order."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
+
+    def notice(self, message: str) -> None:
+        """Passes it on."""
+        for observer in self._observers:
+            observer.notice(message)
+
+    def started(self, plan: Plan) -> None:
+        """Passes it on."""
+        for observer in self._observers:
+            observer.started(plan)
+
+    def ready(self, seconds: Mapping[str, float]) -> None:
+        """Passes it on."""
+        for observer in self._observers:
+            observer.ready(seconds)
+
+    def progressed(self, progress: Progress) -> None:
+        """Passes it on."""
+        for observer in self._observers:
+            observer.progressed(progress)
+
+    def evaluated(self, step: int, values: Mapping[str, float]) -> None:
+        """Passes it on."""
+        for observer in self._observers:
+            observer.evaluated(step, values)
+
+    def sampled(self, step: int, samples: Sequence[Sample]) -> None:
+        """Passes it on."""
+        for observer in self._observers:
+            observer.sampled(step, samples)
+
+    def saved(self, step: int) -> None:
+        """Passes it on."""
+        for observer in self._observers:
+            observer.saved(step)

@@ -127,6 +127,7 @@ class Recorder:
                 unit=self._unit,
                 seconds_left=(self._steps - pending[-1][0]) * self._units / throughput,
                 checkpoint=self.saved,
+                trained=self.seconds,
             )
         )
         if now - self._segment >= SEGMENT_SECONDS:

@@ -12,7 +12,7 @@ from testcluster import cluster as real
 from testcluster import host, own
 from testcluster.console import ClusterError
 
-from tests.cluster.kubernetes import Cluster, until
+from tests.cluster.api import Cluster, until
 from tests.cluster.rayjob import NAMESPACE, ROOT, Job
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from raygen.jobfile import dumps, load
-from tests.cluster.kubernetes import Cluster, until
+from tests.cluster.api import Cluster, until
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "manifests" / "rayjob"

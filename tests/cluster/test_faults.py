@@ -8,8 +8,8 @@ import pytest
 from testcluster import cluster as real
 from testcluster.network import NODES
 
+from tests.cluster.api import Cluster, until
 from tests.cluster.conftest import prepared
-from tests.cluster.kubernetes import Cluster, until
 from tests.cluster.rayjob import HEAD, NAMESPACE, SHORT, STEPS, WORKERS, Job
 
 LONG = 1000

@@ -16,7 +16,7 @@ from testcluster.console import ClusterError
 from testcluster.network import CONTROL, NODES
 from testcluster.node import CGROUP, CGROUPS
 
-from tests.cluster.kubernetes import Cluster, pod, until
+from tests.cluster.api import Cluster, pod, until
 
 
 def test_a_pod_reaches_pods_of_the_other_node_services_and_storage(cluster: Cluster, namespace: str) -> None:

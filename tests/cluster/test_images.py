@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from testcluster import images
 
-from tests.cluster.kubernetes import Cluster, pod, until
+from tests.cluster.api import Cluster, pod, until
 
 MEGABYTE = 1_000_000
 TITLE = "org.opencontainers.image.title"
@@ -51,7 +51,10 @@ def test_dependencies_are_layers_apart_and_the_operator_is_small(cluster: Cluste
 
 
 ABSENT = {images.TRAIN: ["kubernetes"], images.OPERATOR: ["torch", "ray", "numpy"]}
-PRESENT = {images.TRAIN: ["torch", "ray", "boto3", "raygen"], images.OPERATOR: ["pydantic", "raygen"]}
+PRESENT = {
+    images.TRAIN: ["torch", "ray", "boto3", "raygen"],
+    images.OPERATOR: ["kubernetes", "pydantic", "raygen"],
+}
 
 
 @pytest.mark.parametrize("name", images.PROJECT)

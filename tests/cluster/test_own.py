@@ -13,7 +13,7 @@ from testcluster import images, own, tools
 from testcluster.console import ClusterError
 from testcluster.paths import KUBECONFIG
 
-from tests.cluster.kubernetes import Cluster
+from tests.cluster.api import Cluster
 
 KIND = """#!/bin/sh
 echo "$@" >> "$KIND_CALLS"

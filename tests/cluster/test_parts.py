@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from testcluster import images, parts
 
-from tests.cluster.kubernetes import Cluster, pod, until
+from tests.cluster.api import Cluster, pod, until
 
 QUEUE = "tests"
 QUEUED = {"kueue.x-k8s.io/queue-name": QUEUE}

@@ -9,7 +9,7 @@ import pytest
 from testcluster import cluster as real
 
 from raygen.jobfile import load
-from tests.cluster.kubernetes import Cluster, pod, until
+from tests.cluster.api import Cluster, pod, until
 from tests.cluster.rayjob import HEAD, MANIFESTS, NAMESPACE, ROOT, SHORT, WORKERS, Job
 
 

@@ -118,6 +118,24 @@ def test_help_version_and_validate_run(without_training: Environment) -> None:
     assert "gpt-tiny" in without_training.raygen("validate", EXAMPLE).stdout
 
 
+def test_the_operator_needs_the_extra_operator(uv: Path, wheel: Path, tmp_path: Path) -> None:
+    environment = Environment(uv, tmp_path / "venv")
+    environment.install(f"{wheel}[operator]")
+    nowhere = ["--kubeconfig", tmp_path / "none"]
+    done = environment.raygen("operator", *nowhere, code=1)
+    assert "there is no cluster to talk to" in done.stderr
+    assert "Set KUBECONFIG" in done.stderr
+    program = (
+        "import sys; from importlib.util import find_spec; import raygen.operator.process;"
+        f" print([name for name in {TRAINING} if find_spec(name)], 'numpy' in sys.modules)"
+    )
+    assert environment.python(program).splitlines()[-1] == "['kubernetes'] False"
+
+
+def test_without_the_extra_operator_it_says_what_to_install(without_training: Environment) -> None:
+    assert "pip install 'raygen[operator]'" in without_training.raygen("operator", code=2).stderr
+
+
 @pytest.mark.parametrize("verb", ["train", "plan"])
 def test_what_needs_training_says_what_to_install(
     without_training: Environment, verb: str, tmp_path: Path

@@ -12,11 +12,14 @@ from raygen.spec import TrainingJob, Transformer, parse
 from raygen.spec.base import PATTERNS, Rule, Spec
 from raygen.spec.faults import Location, spelled
 from raygen.spec.fields import fields_of
+from raygen.spec.runtime import RaygenRuntime
 from raygen.spec.schema import objects
+from raygen.spec.status import TrainingJobStatus
 from tests.unit.spec.cel import evaluate
 from tests.unit.spec.documents import job_documents
 
-MODELS = list(dict.fromkeys([TrainingJob, *objects(TrainingJob)]))
+KINDS = (TrainingJob, RaygenRuntime, TrainingJobStatus)
+MODELS = list(dict.fromkeys(model for kind in KINDS for model in (kind, *objects(kind))))
 RULES = [(model, rule) for model in MODELS for rule in model.rules]
 
 

@@ -61,7 +61,7 @@ def test_null_is_the_same_as_leaving_out_what_has_no_value() -> None:
         ("training__optimizer__betas", 0.9, "spec.training.optimizer.betas", "a list of 2 items", "brackets"),
         ("training__optimizer__nesterov", "yes", "spec.training.optimizer.nesterov", "true or false", "Write true"),
         ("training__optimizer", "AdamW", "spec.training.optimizer", "a group of keys", "type, learningRate"),
-        ("data__train__sources", [], "spec.data.train.sources", "a list of 1 to 1000 items", "until there are 1"),
+        ("data__train__sources", [], "spec.data.train.sources", "a list of 1 to 500 items", "until there are 1"),
         ("data__train__sources", [{"uri": 5}], "spec.data.train.sources[0].uri", "text of 1 to 1024", "in quotes"),
         ("data__train__sources", [{"uri": ""}], "spec.data.train.sources[0].uri", "text of 1 to 1024", "Give it a value"),
         ("data__train__sources", [{"uri": "x" * 2000}], "spec.data.train.sources[0].uri", "text of 1 to 1024", "Shorten"),

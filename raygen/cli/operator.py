@@ -1,0 +1,40 @@
+"""`raygen operator`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+from types import FrameType
+
+from raygen.cli.cluster import needs_cluster
+from raygen.cli.output import print_result
+
+
+def run(args: argparse.Namespace) -> int:
+    """Works until SIGTERM or SIGINT; 1 if it lost its Lease or cannot see the cluster."""
+    with needs_cluster():
+        from raygen.kube import connect
+        from raygen.operator.process import Operator, Settings
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+
+    def connection() -> object:
+        return connect(args.kubeconfig, args.context, pool=args.workers + 8)
+
+    settings = Settings(
+        namespace=args.namespace or "",
+        lease_namespace=args.lease_namespace or "",
+        workers=args.workers,
+        health_port=args.health_port,
+    )
+    operator = Operator(connection(), settings, connection)  # type: ignore[arg-type]
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        operator.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    code = operator.run()
+    print_result(args, {"exitCode": code}, "the operator has ended")
+    return code

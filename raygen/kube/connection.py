@@ -1,0 +1,237 @@
+"""Requests to an API server, with the credentials of a kubeconfig or of the pod that this runs in.
+
+The `kubernetes` package finds and renews credentials. Objects stay JSON: its typed models take twelve times as long
+to read, and forget fields that they do not know.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import urllib3
+from kubernetes.client import ApiClient, Configuration
+from kubernetes.config import list_kube_config_contexts, load_incluster_config, load_kube_config
+from kubernetes.config.config_exception import ConfigException
+
+from raygen import __version__
+from raygen.kube.errors import ApiError, error_of
+from raygen.kube.resources import Resource
+
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+PAGE = 500
+"""Objects of one answer to a list."""
+SECONDS = 30.0
+"""In which an answer must begin."""
+
+Object = dict[str, Any]
+
+
+class Connection:
+    """The API server. May be used by many threads at once.
+
+    Attributes:
+        namespace: The one that the kubeconfig or the pod names.
+    """
+
+    def __init__(self, configuration: Configuration, namespace: str = "default", *, pool: int = 16) -> None:
+        configuration.connection_pool_maxsize = pool
+        # What is tried again, and when, is decided here and not below.
+        configuration.retries = False
+        self.namespace = namespace
+        self._configuration = configuration
+        self._pool: urllib3.PoolManager = ApiClient(configuration).rest_client.pool_manager
+
+    def get(self, resource: Resource, namespace: str, name: str) -> Object:
+        """An object."""
+        return self.request("GET", resource.path(namespace, name))
+
+    def create(self, resource: Resource, namespace: str, body: Object, **query: str) -> Object:
+        """Makes an object."""
+        return self.request("POST", resource.path(namespace), query=query, body=body)
+
+    def apply(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        body: Object,
+        *,
+        manager: str,
+        subresource: str = "",
+        dry_run: bool = False,
+    ) -> Object:
+        """Server-side apply: `body` is all that `manager` wants of the object; conflicts are won."""
+        query = {"fieldManager": manager, "force": "true", "fieldValidation": "Strict"}
+        if dry_run:
+            query["dryRun"] = "All"
+        path = resource.path(namespace, name, subresource)
+        return self.request("PATCH", path, query=query, body=body, content_type=APPLY)
+
+    def delete(self, resource: Resource, namespace: str, name: str, *, uid: str) -> None:
+        """Deletes an object if it is still this one; one that is gone is no error."""
+        body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        try:
+            self.request("DELETE", resource.path(namespace, name), body=body)
+        except ApiError as error:
+            if not (error.is_missing or error.is_conflict):
+                raise
+
+    def list(self, resource: Resource, namespace: str = "", **query: str) -> tuple[list[Object], str]:
+        """All objects, by pages, and the version of the list."""
+        found: list[Object] = []
+        parameters = {"limit": str(PAGE), **query}
+        while True:
+            page = self.request("GET", resource.path(namespace), query=parameters)
+            found.extend(page["items"])
+            metadata = page["metadata"]
+            if not metadata.get("continue"):
+                return found, metadata["resourceVersion"]
+            parameters["continue"] = metadata["continue"]
+
+    def watch(
+        self,
+        resource: Resource,
+        namespace: str,
+        version: str,
+        *,
+        seconds: float,
+        silence: float,
+        **query: str,
+    ) -> Iterator[Object]:
+        """Changes since a version, as the server sends them, bookmarks included.
+
+        Ends after `seconds`, and with an error when nothing was heard for `silence` seconds.
+        """
+        parameters = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(int(seconds)),
+            **query,
+        }
+        with self._answer("GET", resource.path(namespace), query=parameters, read=silence) as answer:
+            for line in _lines(answer):
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    status = event["object"]
+                    body = json.dumps(status).encode()
+                    raise error_of(int(status.get("code", 500)), body, {}, f"watch of {resource.plural}")
+                yield event
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Object | None = None,
+        content_type: str = "application/json",
+    ) -> Object:
+        """One request and its JSON answer.
+
+        Raises:
+            ApiError: The server refuses, or does not answer.
+        """
+        with self._answer(method, path, query=query, body=body, content_type=content_type) as answer:
+            document: Object = json.loads(answer.data)
+            return document
+
+    @contextmanager
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Object | None = None,
+        content_type: str = "application/json",
+        read: float = SECONDS,
+    ) -> Iterator[urllib3.BaseHTTPResponse]:
+        where = f"{method} {path}"
+        headers = {"Accept": "application/json", "User-Agent": f"raygen/{__version__}"}
+        token = self._configuration.get_api_key_with_prefix("authorization", alias="BearerToken")
+        if token:
+            headers["Authorization"] = token
+        encoded = None
+        if body is not None:
+            encoded = json.dumps(body, separators=(",", ":")).encode()
+            headers["Content-Type"] = content_type
+        try:
+            answer = self._pool.request(
+                method,
+                self._configuration.host + path + (f"?{urlencode(query)}" if query else ""),
+                body=encoded,
+                headers=headers,
+                timeout=urllib3.Timeout(connect=10.0, read=read),
+                preload_content=False,
+                redirect=False,
+            )
+            try:
+                if answer.status >= 300:
+                    raise error_of(answer.status, answer.data, answer.headers, where)
+                yield answer
+            finally:
+                # Whoever stops reading in the middle of an answer must not give the connection to the next.
+                if not answer.closed:
+                    answer.close()
+                answer.release_conn()
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise ApiError(
+                f"the API server does not answer: {_words(error)}",
+                where=where,
+                remedy="Check the address in the kubeconfig, and that the cluster runs.",
+            ) from error
+
+
+def connect(kubeconfig: str | None = None, context: str | None = None, *, pool: int = 16) -> Connection:
+    """The cluster of a kubeconfig, or else of the pod that this runs in.
+
+    Args:
+        kubeconfig: Path. Default: KUBECONFIG, or ~/.kube/config, or the pod's service account.
+        context: Name of a context in it. Default: the current one.
+        pool: Requests at the same time.
+
+    Raises:
+        ApiError: There are no credentials.
+    """
+    configuration = Configuration()
+    try:
+        if (
+            kubeconfig is None
+            and not os.environ.get("KUBECONFIG")
+            and os.environ.get("KUBERNETES_SERVICE_HOST")
+        ):
+            load_incluster_config(configuration)  # type: ignore[no-untyped-call]
+            own = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace").read_text(encoding="utf-8")
+            return Connection(configuration, own.strip(), pool=pool)
+        load_kube_config(kubeconfig, context, configuration, persist_config=False)  # type: ignore[no-untyped-call]
+        return Connection(configuration, _namespace(kubeconfig, context), pool=pool)
+    except (ConfigException, OSError, TypeError, ValueError) as error:
+        raise ApiError(
+            f"there is no cluster to talk to: {_words(error)}",
+            remedy="Set KUBECONFIG to the file of your cluster, or name it with --kubeconfig.",
+        ) from error
+
+
+def _namespace(kubeconfig: str | None, context: str | None) -> str:
+    contexts, active = list_kube_config_contexts(kubeconfig)  # type: ignore[no-untyped-call]
+    chosen = next((one for one in contexts if one["name"] == context), active)
+    return str(chosen["context"].get("namespace") or "default")
+
+
+def _lines(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    rest = b""
+    for chunk in answer.stream(65_536):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

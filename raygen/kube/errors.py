@@ -1,0 +1,88 @@
+"""What the API server answers when it does not do as it is asked."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from raygen.errors import RaygenError
+
+MAX_TEXT = 2000
+"""Of a message that is shown, in characters; the server repeats what it was sent."""
+
+
+class ApiError(RaygenError):
+    """A request failed.
+
+    Args:
+        what: What the server says, or how it could not be reached.
+        where: Method and path.
+        status: HTTP status; 0 if there was no answer, and then the request may have been done.
+        reason: The server's word for it, as AlreadyExists.
+        retry_after: How long the server asks to wait, in seconds.
+        causes: Faults of single fields: (path, message).
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str = "",
+        remedy: str = "",
+        status: int = 0,
+        reason: str = "",
+        retry_after: float | None = None,
+        causes: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        super().__init__(what[:MAX_TEXT], where=where, remedy=remedy)
+        self.status = status
+        self.reason = reason
+        self.retry_after = retry_after
+        self.causes = causes
+
+    @property
+    def is_missing(self) -> bool:
+        """There is no such object."""
+        return self.status == 404
+
+    @property
+    def already_exists(self) -> bool:
+        """An object of this name is there."""
+        return self.status == 409 and self.reason == "AlreadyExists"
+
+    @property
+    def is_conflict(self) -> bool:
+        """The object has changed, or a precondition does not hold."""
+        return self.status == 409 and not self.already_exists
+
+    @property
+    def is_gone(self) -> bool:
+        """What was asked for is too old: list again."""
+        return self.status == 410
+
+    @property
+    def is_refused(self) -> bool:
+        """The same request will be refused again: the object is wrong, or it is not allowed."""
+        return self.status in (400, 403, 413, 422)
+
+
+def error_of(status: int, body: bytes, headers: Any, where: str) -> ApiError:
+    """The error that an answer means."""
+    try:
+        document = json.loads(body)
+        message, reason = str(document["message"]), str(document.get("reason", ""))
+        details = document.get("details") or {}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        message, reason, details = body[:MAX_TEXT].decode(errors="replace").strip(), "", {}
+    after = headers.get("Retry-After") or details.get("retryAfterSeconds")
+    causes = tuple(
+        (str(cause.get("field", "")), str(cause.get("message", ""))) for cause in details.get("causes") or ()
+    )
+    return ApiError(
+        message or f"the API server answers {status}",
+        where=where,
+        status=status,
+        reason=reason,
+        retry_after=float(str(after)) if str(after or "").isdigit() else None,
+        causes=causes,
+    )

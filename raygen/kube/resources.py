@@ -1,0 +1,47 @@
+"""The kinds that raygen reads or writes, and their paths in the API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from raygen.spec.crd import GROUP, VERSION
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A kind of the API.
+
+    Attributes:
+        group: Its group, "" for the core.
+        version: Its version.
+        plural: Its name in paths.
+        kind: Its name in objects.
+        namespaced: Whether its objects are in namespaces.
+    """
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        """As objects have it."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """The path of a list, an object or its subresource; without a namespace, of all of them."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        place = f"/namespaces/{namespace}" if namespace and self.namespaced else ""
+        return "/".join(part for part in (root + place, self.plural, name, subresource) if part)
+
+
+TRAINING_JOBS = Resource(GROUP, VERSION, "trainingjobs", "TrainingJob")
+RUNTIMES = Resource(GROUP, VERSION, "raygenruntimes", "RaygenRuntime", namespaced=False)
+RAY_JOBS = Resource("ray.io", "v1", "rayjobs", "RayJob")
+PODS = Resource("", "v1", "pods", "Pod")
+EVENTS = Resource("", "v1", "events", "Event")
+EVENTS_WRITE = Resource("events.k8s.io", "v1", "events", "Event")
+"""The same objects; through this group they are written, so that a role can allow to read them through the core alone."""
+LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")

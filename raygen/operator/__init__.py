@@ -1,0 +1,1 @@
+"""Looks after TrainingJobs: watches, plans, applies; one file for each policy."""

@@ -1,0 +1,186 @@
+"""Reconciles: reads what is known of a job, plans, and does what the plan says."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from raygen.kube import RAY_JOBS, TRAINING_JOBS, ApiError, Connection
+from raygen.operator import trim
+from raygen.operator.events import Recorder
+from raygen.operator.explain import Trouble
+from raygen.operator.model import Observed, Plan
+from raygen.operator.plan import plan
+from raygen.operator.queue import Key, WorkQueue
+from raygen.operator.store import Object, Store, key_of
+from raygen.spec.names import OPERATOR_MANAGER
+
+log = logging.getLogger(__name__)
+
+
+class Stores:
+    """Everything that the operator knows, by kind."""
+
+    def __init__(self) -> None:
+        self.jobs = Store({"runtime": lambda item: [item["runtime"]]})
+        self.runtimes = Store()
+        self.ray_jobs = Store({"job": lambda item: ["/".join(trim.job_of(item))]})
+        self.pods = Store({"job": lambda item: ["/".join(trim.job_of(item))]})
+
+
+class Controller:
+    """Brings jobs to where they should be.
+
+    Args:
+        connection: The API server.
+        stores: What is known; takes what is written at once, so that the next plan knows of it.
+        queue: Is asked to look again.
+        recorder: Writes Events.
+        clock: The time.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        stores: Stores,
+        queue: WorkQueue,
+        recorder: Recorder,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._connection, self._stores, self._queue = connection, stores, queue
+        self._recorder, self._clock = recorder, clock
+
+    def listeners(self) -> dict[str, Callable[[Object | None, Object | None], None]]:
+        """For each kind what takes its changes."""
+        return {
+            "jobs": self._on_job,
+            "runtimes": self._on_runtime,
+            "ray_jobs": self._on_child,
+            "pods": self._on_child,
+        }
+
+    def reconcile(self, key: Key) -> None:
+        """One look at one job.
+
+        Raises:
+            ApiError: Something could not be written; to be tried again.
+        """
+        known = self._stores.jobs.get(key)
+        if known is None:
+            return
+        observed = self._observe(known)
+        made = plan(observed)
+        if made.needs_outcome:
+            fresh = self._read(key)
+            if fresh is None or fresh["metadata"]["uid"] != known["metadata"]["uid"]:
+                return
+            observed = self._observe(fresh)
+            made = plan(observed, is_fresh=True)
+        self._do(key, observed, made)
+
+    def _observe(self, known: Object) -> Observed:
+        namespace, name = key_of(known)
+        owned = {
+            one["metadata"]["name"]: one
+            for one in self._stores.ray_jobs.by("job", f"{namespace}/{name}")
+            if _is_owned(one, known["metadata"]["uid"])
+        }
+        clusters = {one["status"].get("rayClusterName") for one in owned.values()}
+        pods = [
+            one
+            for one in self._stores.pods.by("job", f"{namespace}/{name}")
+            if any(owner["name"] in clusters for owner in one["metadata"]["ownerReferences"])
+        ]
+        return Observed(
+            job=trim.opened(known, TRAINING_JOBS.api_version, TRAINING_JOBS.kind),
+            runtime=self._stores.runtimes.get(("", known["runtime"])),
+            ray_jobs=list(owned.values()),
+            pods=pods,
+            now=self._clock().replace(microsecond=0),
+        )
+
+    def _read(self, key: Key) -> Object | None:
+        try:
+            item = trim.training_job(self._connection.get(TRAINING_JOBS, *key))
+        except ApiError as error:
+            if error.is_missing:
+                return None
+            raise
+        self._stores.jobs.put(item)
+        return item
+
+    def _do(self, key: Key, observed: Observed, made: Plan) -> None:
+        if made.create is not None:
+            obstacle = self._create(observed, made.create)
+            if obstacle is not None:
+                made = plan(observed, obstacle=obstacle)
+        if made.status is not None:
+            self._write_status(observed.job, made.status)
+        for one in made.delete:
+            self._connection.delete(one.resource, one.namespace, one.name, uid=one.uid)
+        for note in made.notes:
+            self._recorder.record(observed.job, note)
+        if made.again is not None:
+            self._queue.add_after(key, max(made.again, 1.0))
+
+    def _create(self, observed: Observed, body: Object) -> Trouble | None:
+        """Makes a RayJob; why not, if the plan has to change for it."""
+        namespace, name = key_of(body)
+        uid = observed.job["metadata"]["uid"]
+        try:
+            made = self._connection.create(RAY_JOBS, namespace, body, fieldManager=OPERATOR_MANAGER)
+        except ApiError as error:
+            if error.already_exists:
+                # Made by an earlier life or by another leader, and not seen yet.
+                made = self._connection.get(RAY_JOBS, namespace, name)
+                if not _is_owned(made, uid):
+                    said = f"A RayJob {name} is there that is not this job's. Delete or rename it."
+                    return Trouble("NameTaken", said)
+            elif error.is_refused:
+                return Trouble("CreateRefused", f"The RayJob {name} is refused: {error.what}")
+            else:
+                raise
+        self._stores.ray_jobs.put(trim.ray_job(made))
+        return None
+
+    def _write_status(self, job: Object, status: Object) -> None:
+        metadata = job["metadata"]
+        body = {
+            "apiVersion": TRAINING_JOBS.api_version,
+            "kind": TRAINING_JOBS.kind,
+            # With its UID it is not applied to another job of the same name.
+            "metadata": {key: metadata[key] for key in ("name", "namespace", "uid")},
+            "status": status,
+        }
+        try:
+            written = self._connection.apply(
+                TRAINING_JOBS, *key_of(job), body, manager=OPERATOR_MANAGER, subresource="status"
+            )
+        except ApiError as error:
+            if error.is_missing:
+                return
+            raise
+        self._stores.jobs.put(trim.training_job(written))
+
+    def _on_job(self, before: Object | None, after: Object | None) -> None:
+        item = after or before
+        if item is not None and trim.says_more(before, after):
+            self._queue.add(key_of(item))
+
+    def _on_runtime(self, before: Object | None, after: Object | None) -> None:
+        item = after or before
+        if item is not None:
+            for job in self._stores.jobs.by("runtime", item["metadata"]["name"]):
+                self._queue.add(key_of(job), urgent=False)
+
+    def _on_child(self, before: Object | None, after: Object | None) -> None:
+        item = after or before
+        if item is not None:
+            self._queue.add(trim.job_of(item))
+
+
+def _is_owned(item: dict[str, Any], uid: str) -> bool:
+    owners = item["metadata"].get("ownerReferences") or ()
+    return any(owner["uid"] == uid and owner.get("controller") for owner in owners)

@@ -1,0 +1,150 @@
+"""A plan while it is made: what is seen, the status as it is to be, and what is to be done."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from raygen.kube.resources import RAY_JOBS
+from raygen.operator import conditions
+from raygen.operator.attempts import Ending
+from raygen.operator.conditions import RUNNING, SUCCEEDED, stamp
+from raygen.operator.explain import Trouble
+from raygen.operator.model import Deletion, Note, Observed, Plan
+from raygen.operator.render import ray_job_name
+from raygen.spec.names import RAY_JOB_LABEL
+from raygen.spec.status import MAX_ATTEMPTS
+
+Object = dict[str, Any]
+
+OWN = (
+    "conditions",
+    "observedGeneration",
+    "startTime",
+    "completionTime",
+    "attempts",
+    "attemptCount",
+    "failedAttempts",
+    "driver",
+    "run",
+    "dashboardUrl",
+)
+"""The part of the status that the operator applies."""
+
+
+def own_part(status: Object) -> Object:
+    """What of a status the operator says."""
+    return {key: status[key] for key in OWN if key in status}
+
+
+class Draft:
+    """A plan in the making; `status` is changed in place until it is what it should be.
+
+    Attributes:
+        seen: The cluster's state around the job.
+        obstacle: Why the RayJob that was to be made could not be.
+        is_fresh: Whether the job was read just now.
+        result: The plan.
+    """
+
+    def __init__(self, observed: Observed, obstacle: Trouble | None, is_fresh: bool) -> None:
+        self.seen, self.obstacle, self.is_fresh = observed, obstacle, is_fresh
+        self.metadata, self.spec = observed.job["metadata"], observed.job["spec"]
+        told = observed.job.get("status") or {}
+        self.status = copy.deepcopy(own_part(told))
+        self.progress, self.outcome = told.get("progress") or {}, told.get("outcome")
+        self.conditions: list[Object] = self.status.setdefault("conditions", [])
+        self.attempts: list[Object] = self.status.setdefault("attempts", [])
+        self.result = Plan()
+
+    def is_finished(self) -> bool:
+        """Whether the job has ended for good."""
+        summary = conditions.find(self.conditions, SUCCEEDED)
+        return summary is not None and summary["status"] != "Unknown"
+
+    def current(self) -> Object | None:
+        """The attempt that has not ended."""
+        last = self.attempts[-1] if self.attempts else None
+        return last if last is not None and "ended" not in last else None
+
+    def pods(self, ray_job: str) -> list[Object]:
+        """The pods of a RayJob."""
+        return [pod for pod in self.seen.pods if pod["metadata"]["labels"].get(RAY_JOB_LABEL) == ray_job]
+
+    def add_attempt(self, number: int, started: str) -> None:
+        """Takes note of an attempt that has begun."""
+        self.attempts.append(
+            {"number": number, "rayJob": ray_job_name(self.metadata["name"], number), "started": started}
+        )
+        del self.attempts[:-MAX_ATTEMPTS]
+        self.status["attemptCount"] = max(number, self.status.get("attemptCount", 0))
+        self.status.setdefault("startTime", started)
+        said = f"Attempt {number} was started as RayJob {self.attempts[-1]['rayJob']}."
+        self.result.notes.append(Note("AttemptStarted", said))
+
+    def end(self, attempt: Object, ending: Ending) -> None:
+        """Takes note of how an attempt ended, and of what follows for the job."""
+        number = attempt["number"]
+        attempt |= {
+            "ended": stamp(self.seen.now),
+            "cause": ending.cause,
+            "message": ending.message[:1024],
+        }
+        attempt.pop("trouble", None)
+        if self.progress.get("rayJob") == attempt["rayJob"]:
+            attempt["lastStep"] = self.progress["step"]
+        for name in ("driver", "dashboardUrl"):
+            self.status.pop(name, None)
+        if ending.succeeded:
+            self.finish(True, ending.cause, ending.message)
+            return
+        said = f"Attempt {number} ended: {ending.message}"
+        self.result.notes.append(Note(ending.cause, said, warning=ending.cause != "Suspended"))
+        failures = self.status.get("failedAttempts", 0) + ending.counts
+        self.status["failedAttempts"] = failures
+        limit = (self.spec.get("attempts") or {}).get("limit") or 3
+        if ending.final:
+            self.finish(False, ending.cause, ending.message)
+        elif ending.counts and failures >= limit:
+            more = f" {failures} attempts failed, and attempts.limit is {limit}."
+            self.finish(False, ending.cause, ending.message + more)
+
+    def finish(self, succeeded: bool, reason: str, message: str) -> None:
+        """Ends the job for good."""
+        self.put(SUCCEEDED, succeeded, reason, message)
+        self.put(RUNNING, False, "Finished", "")
+        self.status["completionTime"] = stamp(self.seen.now)
+        if succeeded:
+            self.result.notes.append(Note(reason, message))
+
+    def tell(self, status: bool | None, reason: str, message: str) -> None:
+        """Sets the summary condition."""
+        self.put(SUCCEEDED, status, reason, message)
+
+    def put(self, kind: str, status: bool | None, reason: str, message: str) -> None:
+        """Sets a condition."""
+        conditions.put(
+            self.conditions,
+            kind,
+            status,
+            reason,
+            message,
+            now=self.seen.now,
+            generation=self.metadata.get("generation", 0),
+        )
+
+    def delete(self, ray_job: Object) -> None:
+        """Has a RayJob deleted."""
+        self.result.delete.append(self.deletion(RAY_JOBS, ray_job["metadata"]))
+
+    def deletion(self, resource: Any, metadata: Object) -> Deletion:
+        """The order to delete an object."""
+        return Deletion(resource, metadata["namespace"], metadata["name"], metadata["uid"])
+
+    def settle(self) -> None:
+        """Puts the status into the plan, if it is another one now."""
+        self.status["observedGeneration"] = self.metadata.get("generation", 0)
+        if not self.attempts:
+            del self.status["attempts"]
+        if self.status != own_part(self.seen.job.get("status") or {}):
+            self.result.status = self.status

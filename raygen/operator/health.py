@@ -1,0 +1,59 @@
+"""Answers probes: alive is an operator whose watches hear the server and whose queue moves, not one that merely runs."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Check = Callable[[], str]
+"""What is wrong, "" if nothing is."""
+
+
+class Health:
+    """A server of /livez and /readyz.
+
+    Args:
+        port: 0 for a free one.
+        live: Checks by name; one that fails has the kubelet start this process again.
+        ready: Checks by name.
+    """
+
+    def __init__(self, port: int, live: Mapping[str, Check], ready: Mapping[str, Check]) -> None:
+        checks = {"/livez": live, "/readyz": {**live, **ready}}
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                found = checks.get(self.path)
+                if found is None:
+                    self.send_error(404)
+                    return
+                said = {name: check() or "ok" for name, check in found.items()}
+                body = json.dumps(said).encode()
+                self.send_response(200 if set(said.values()) <= {"ok"} else 503)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+                """Probes come every few seconds."""
+
+        self._server = ThreadingHTTPServer(("", port), Handler)
+        self._server.daemon_threads = True
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._server.server_address[1])
+
+    def start(self) -> None:
+        """Begins to answer."""
+        threading.Thread(target=self._server.serve_forever, name="health", daemon=True).start()
+
+    def stop(self) -> None:
+        """Ends."""
+        self._server.shutdown()
+        self._server.server_close()

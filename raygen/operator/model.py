@@ -1,0 +1,78 @@
+"""What a plan is made from and what it consists of. Plans are pure: nothing here reads or writes the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from raygen.kube.resources import Resource
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The cluster's state around one job.
+
+    Attributes:
+        job: The TrainingJob.
+        runtime: The RaygenRuntime that it names, if it is there.
+        ray_jobs: The RayJobs that it owns.
+        pods: Their pods.
+        now: The time, in whole seconds.
+    """
+
+    job: Object
+    runtime: Object | None
+    ray_jobs: Sequence[Object]
+    pods: Sequence[Object]
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Note:
+    """An Event to be written once what it tells of is in the status."""
+
+    reason: str
+    message: str
+    warning: bool = False
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """An object to be deleted, if it is still this one."""
+
+    resource: Resource
+    namespace: str
+    name: str
+    uid: str
+
+
+@dataclass
+class Plan:
+    """What to do, in this order: create, write the status, delete, tell.
+
+    A RayJob is made before the status speaks of it, so that a crash in between does not look like a RayJob that
+    somebody deleted; and is deleted after the status says why, so that a crash does not lose the reason.
+
+    Attributes:
+        create: A RayJob.
+        status: All that the operator says of the job; None: as it is.
+        delete: Objects to delete.
+        notes: Events.
+        again: When to look again without a change, in seconds.
+        needs_outcome: The driver's last words are missing: read the job itself once more before believing that.
+    """
+
+    create: Object | None = None
+    status: Object | None = None
+    delete: list[Deletion] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    again: float | None = None
+    needs_outcome: bool = False
+
+    def look_again(self, seconds: float) -> None:
+        """In at most this many seconds."""
+        self.again = seconds if self.again is None else min(self.again, seconds)

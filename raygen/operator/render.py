@@ -1,0 +1,281 @@
+"""Makes of a job and its runtime the RayJob that KubeRay runs. Pure: the same input gives the same object."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from raygen.spec import TrainingJob
+from raygen.spec.names import (
+    ATTEMPT_LABEL,
+    HASH_ANNOTATION,
+    JOB_LABEL,
+    JOB_VARIABLE,
+    QUEUE_LABEL,
+    RAY_JOB_LABEL,
+    STATUS_VARIABLE,
+    TOKEN_FOLDER,
+)
+from raygen.spec.runtime import RaygenRuntime, RaygenRuntimeSpec
+
+Object = dict[str, Any]
+
+MAX_JOB_BYTES = 64 * 1024
+"""Largest job file that travels in an environment variable."""
+PREPARE_SECONDS = 10
+"""Of the time that a pod has to stop: what Kubernetes and Ray need for themselves."""
+USER = 1000
+"""The image's user."""
+OBJECT_STORE_BYTES = 100_000_000
+GROUP_NAME = "trainers"
+
+SECURITY = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": True,
+}
+
+_OF_THE_OPERATOR = {
+    "activeDeadlineSeconds",
+    "attempts",
+    "runtimeRef",
+    "scheduling",
+    "suspend",
+    "ttlSecondsAfterFinished",
+}
+"""Fields that the operator alone acts upon; a change of them needs no new attempt."""
+
+
+def ray_job_name(job: str, attempt: int) -> str:
+    """Name of an attempt's RayJob: at most 45 characters, and KubeRay takes 47."""
+    return f"{job}-r{attempt}"
+
+
+def job_hash(document: Object) -> str:
+    """A digest of what an attempt is started with; another one means that the attempt is out of date."""
+    spec = {key: value for key, value in document["spec"].items() if key not in _OF_THE_OPERATOR}
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def travelling(document: Object) -> str:
+    """The job file as the driver gets it."""
+    metadata = {key: document["metadata"][key] for key in ("name", "namespace")}
+    spec = {key: value for key, value in document["spec"].items() if key not in _OF_THE_OPERATOR}
+    job = {
+        "apiVersion": document["apiVersion"],
+        "kind": document["kind"],
+        "metadata": metadata,
+        "spec": spec,
+    }
+    return json.dumps(job, separators=(",", ":"), sort_keys=True)
+
+
+def render(document: Object, job: TrainingJob, runtime: RaygenRuntime, attempt: int) -> Object:
+    """The RayJob of an attempt.
+
+    Args:
+        document: The TrainingJob as the cluster has it, with its UID.
+        job: The same, read.
+        runtime: What it runs with.
+        attempt: From 1.
+    """
+    metadata = document["metadata"]
+    name = ray_job_name(metadata["name"], attempt)
+    labels = {JOB_LABEL: metadata["name"], ATTEMPT_LABEL: str(attempt)}
+    queue = {QUEUE_LABEL: job.spec.scheduling.queue_name} if job.spec.scheduling is not None else {}
+    return {
+        "apiVersion": "ray.io/v1",
+        "kind": "RayJob",
+        "metadata": {
+            "name": name,
+            "namespace": metadata["namespace"],
+            "labels": labels | queue,
+            "annotations": {HASH_ANNOTATION: job_hash(document)},
+            "ownerReferences": [
+                {
+                    "apiVersion": document["apiVersion"],
+                    "kind": document["kind"],
+                    "name": metadata["name"],
+                    "uid": metadata["uid"],
+                    "controller": True,
+                    "blockOwnerDeletion": True,
+                }
+            ],
+        },
+        "spec": {
+            "submissionMode": "HTTPMode",
+            # Ray runs it in a shell, so nothing of the job is in it.
+            "entrypoint": f"raygen train env:{JOB_VARIABLE}",
+            "backoffLimit": 0,
+            "shutdownAfterJobFinishes": True,
+            "ttlSecondsAfterFinished": 0,
+            "rayClusterSpec": _cluster(document, job, runtime.spec, labels | {RAY_JOB_LABEL: name}),
+        },
+    }
+
+
+def _cluster(
+    document: Object, job: TrainingJob, runtime: RaygenRuntimeSpec, labels: dict[str, str]
+) -> Object:
+    scale = job.spec.scale
+    cpus = scale.cpus_per_worker or runtime.defaults.cpus_per_worker
+    start = {"num-cpus": str(cpus), "object-store-memory": str(OBJECT_STORE_BYTES)}
+    if scale.gpus_per_worker:
+        start["num-gpus"] = str(scale.gpus_per_worker)
+    return {
+        "rayVersion": runtime.ray_version,
+        "authOptions": {"mode": "token"},
+        "headGroupSpec": {
+            "rayStartParams": {
+                "dashboard-host": "0.0.0.0",  # noqa: S104 (other pods ask it, with the token)
+                # The driver and Ray's own processes live here, no training.
+                "num-cpus": "0",
+                "object-store-memory": str(OBJECT_STORE_BYTES),
+            },
+            "template": _head(document, runtime, labels),
+        },
+        "workerGroupSpecs": [
+            {
+                "groupName": GROUP_NAME,
+                "replicas": scale.workers,
+                "minReplicas": scale.workers,
+                "maxReplicas": scale.workers,
+                "rayStartParams": start,
+                "template": _worker(job, runtime, cpus, labels),
+            }
+        ],
+    }
+
+
+def _head(document: Object, runtime: RaygenRuntimeSpec, labels: dict[str, str]) -> Object:
+    metadata = document["metadata"]
+    status = {
+        "name": metadata["name"],
+        "namespace": metadata["namespace"],
+        "uid": metadata["uid"],
+        "rayJob": labels[RAY_JOB_LABEL],
+    }
+    own = [
+        {"name": JOB_VARIABLE, "value": _literal(travelling(document))},
+        {"name": STATUS_VARIABLE, "value": json.dumps(status, separators=(",", ":"))},
+        # How long the driver has after SIGTERM when its job is stopped.
+        {"name": "RAY_JOB_STOP_WAIT_TIME_S", "value": str(runtime.stop_seconds - PREPARE_SECONDS // 2)},
+    ]
+    resources = {
+        "requests": {"cpu": runtime.head.cpu, "memory": runtime.head.memory},
+        "limits": {"memory": runtime.head.memory},
+    }
+    token = {
+        "name": "runner",
+        "projected": {
+            "defaultMode": 0o440,
+            "sources": [
+                {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}},
+                {
+                    "configMap": {
+                        "name": "kube-root-ca.crt",
+                        "items": [{"key": "ca.crt", "path": "ca.crt"}],
+                    }
+                },
+            ],
+        },
+    }
+    template = _pod(runtime, own, resources, labels)
+    spec = template["spec"]
+    spec["serviceAccountName"] = runtime.service_account_name
+    spec["volumes"].append(token)
+    spec["containers"][0]["volumeMounts"].append(
+        {"name": "runner", "mountPath": TOKEN_FOLDER, "readOnly": True}
+    )
+    return template
+
+
+def _worker(job: TrainingJob, runtime: RaygenRuntimeSpec, cpus: int, labels: dict[str, str]) -> Object:
+    scale = job.spec.scale
+    memory = scale.memory_per_worker or runtime.defaults.memory_per_worker
+    counted = dict(runtime.extended_resources)
+    if scale.gpus_per_worker:
+        counted[runtime.gpus.resource] = str(scale.gpus_per_worker)
+    resources = {
+        "requests": {"cpu": str(cpus), "memory": memory, **counted},
+        "limits": {"memory": memory, **counted},
+    }
+    template = _pod(runtime, [], resources, labels)
+    spec = template["spec"]
+    if scale.accelerator_type is not None:
+        spec["nodeSelector"] = spec.get("nodeSelector", {}) | {runtime.gpus.label: scale.accelerator_type}
+    # Workers on different nodes where there are several.
+    spec["topologySpreadConstraints"] = [
+        {
+            "maxSkew": 1,
+            "topologyKey": "kubernetes.io/hostname",
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {
+                "matchLabels": {RAY_JOB_LABEL: labels[RAY_JOB_LABEL], "ray.io/group": GROUP_NAME}
+            },
+        }
+    ]
+    return template
+
+
+def _pod(runtime: RaygenRuntimeSpec, own: list[Object], resources: Object, labels: dict[str, str]) -> Object:
+    storage = {"AWS_ENDPOINT_URL": runtime.storage.endpoint, "AWS_REGION": runtime.storage.region}
+    variables = {
+        # By default workers are processes of niceness 15, and starve beside Ray's own.
+        "RAY_worker_niceness": "0",
+        **{name: value for name, value in storage.items() if value is not None},
+        **runtime.environment,
+    }
+    ours = {one["name"] for one in own}
+    environment = [
+        {"name": name, "value": _literal(value)} for name, value in variables.items() if name not in ours
+    ]
+    leave = ["raygen", "leave", "--seconds", str(runtime.stop_seconds - PREPARE_SECONDS)]
+    container = {
+        "name": "ray",
+        "image": runtime.image,
+        "env": environment + own,
+        # A pod that is drained, preempted, suspended or deleted leaves a checkpoint first.
+        "lifecycle": {"preStop": {"exec": {"command": leave}}},
+        "securityContext": SECURITY,
+        "resources": resources,
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, {"name": "shm", "mountPath": "/dev/shm"}],  # noqa: S108
+    }
+    if runtime.environment_secrets:
+        container["envFrom"] = [{"secretRef": {"name": name}} for name in runtime.environment_secrets]
+    spec: Object = {
+        # Ray's own processes need no API server; the driver has a token of its own.
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": runtime.stop_seconds,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "volumes": [
+            {"name": "tmp", "emptyDir": {}},
+            {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": runtime.shared_memory}},
+        ],
+        "containers": [container],
+    }
+    if runtime.image_pull_secrets:
+        spec["imagePullSecrets"] = [{"name": name} for name in runtime.image_pull_secrets]
+    if runtime.node_selector:
+        spec["nodeSelector"] = dict(runtime.node_selector)
+    if runtime.tolerations:
+        spec["tolerations"] = [
+            {"key": one.key, "operator": "Exists" if one.value is None else "Equal"}
+            | ({} if one.value is None else {"value": one.value})
+            | ({} if one.effect is None else {"effect": one.effect})
+            for one in runtime.tolerations
+        ]
+    return {"metadata": {"labels": labels}, "spec": spec}
+
+
+def _literal(value: str) -> str:
+    """A value that Kubernetes leaves as it is: it would put other variables, secret ones too, in place of $(NAME)."""
+    return value.replace("$", "$$")

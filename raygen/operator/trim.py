@@ -1,0 +1,115 @@
+"""What the operator keeps of each object: enough to plan with, and little enough for thousands of them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from raygen.operator.queue import Key
+from raygen.spec.names import JOB_LABEL
+
+Object = dict[str, Any]
+
+_METADATA = (
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "labels",
+)
+_RAY_CLUSTER = ("conditions", "state", "reason")
+
+
+def training_job(item: Object) -> Object:
+    """A TrainingJob, whose spec stays JSON text until it is needed."""
+    metadata = _metadata(item)
+    metadata.pop("labels", None)
+    spec = item.get("spec") or {}
+    return {
+        "metadata": metadata,
+        "runtime": (spec.get("runtimeRef") or {}).get("name") or "default",
+        "spec": json.dumps(spec, separators=(",", ":")).encode(),
+        "status": item.get("status") or {},
+    }
+
+
+def opened(item: Object, api_version: str, kind: str) -> Object:
+    """A TrainingJob that was trimmed, with its spec."""
+    return {**item, "apiVersion": api_version, "kind": kind, "spec": json.loads(item["spec"])}
+
+
+def ray_job(item: Object) -> Object:
+    """A RayJob without its pod templates."""
+    status = dict(item.get("status") or {})
+    cluster = status.get("rayClusterStatus") or {}
+    status["rayClusterStatus"] = {key: cluster[key] for key in _RAY_CLUSTER if key in cluster}
+    metadata = _metadata(item)
+    for name in ("annotations", "ownerReferences"):
+        metadata[name] = item["metadata"].get(name) or ({} if name == "annotations" else [])
+    return {
+        "metadata": metadata,
+        "spec": {"suspend": bool((item.get("spec") or {}).get("suspend"))},
+        "status": status,
+    }
+
+
+def pod(item: Object) -> Object:
+    """A pod's place, state and limits."""
+    spec, status = item.get("spec") or {}, item.get("status") or {}
+    metadata = _metadata(item) | {"ownerReferences": item["metadata"].get("ownerReferences") or []}
+    return {
+        "metadata": metadata,
+        "spec": {
+            "nodeName": spec.get("nodeName"),
+            "containers": [
+                {"resources": {"limits": (one.get("resources") or {}).get("limits") or {}}}
+                for one in spec.get("containers", ())
+            ],
+        },
+        "status": {
+            key: status[key]
+            for key in ("phase", "reason", "message", "conditions", "containerStatuses")
+            if key in status
+        },
+    }
+
+
+def runtime(item: Object) -> Object:
+    """A RaygenRuntime without its bookkeeping."""
+    metadata = {
+        key: value
+        for key, value in item["metadata"].items()
+        if key in ("name", "uid", "resourceVersion", "generation")
+    }
+    return {"metadata": metadata, "spec": item.get("spec") or {}}
+
+
+def job_of(item: Object) -> Key:
+    """The TrainingJob that a RayJob or a pod says it belongs to."""
+    metadata = item["metadata"]
+    return metadata["namespace"], (metadata.get("labels") or {}).get(JOB_LABEL, "")
+
+
+def says_more(before: Object | None, after: Object | None) -> bool:
+    """Whether a TrainingJob has changed in something that a plan depends on: progress alone does not, until it begins."""
+    if before is None or after is None:
+        return True
+    return _essence(before) != _essence(after)
+
+
+def _essence(item: Object) -> Object:
+    metadata, status = item["metadata"], dict(item["status"])
+    progress = status.pop("progress", None) or {}
+    begun = progress.get("step", 0) >= progress.get("firstStep", 1)
+    return {
+        "metadata": [metadata.get(key) for key in ("uid", "generation", "deletionTimestamp")],
+        "status": status,
+        "progress": [progress.get("rayJob"), progress.get("attempt"), progress.get("firstStep"), begun],
+    }
+
+
+def _metadata(item: Object) -> Object:
+    return {key: item["metadata"][key] for key in _METADATA if key in item["metadata"]}

@@ -1,0 +1,32 @@
+"""Strings that cross processes: each is written once, with who writes and who reads it."""
+
+from __future__ import annotations
+
+from raygen.spec.crd import GROUP
+
+JOB_LABEL = f"{GROUP}/job"
+"""On RayJobs and pods: the name of their TrainingJob. The operator writes and reads it."""
+ATTEMPT_LABEL = f"{GROUP}/attempt"
+"""On RayJobs and pods: the number of the attempt. The operator writes and reads it."""
+RAY_JOB_LABEL = f"{GROUP}/rayjob"
+"""On pods: the name of their RayJob. The operator writes and reads it."""
+HASH_ANNOTATION = f"{GROUP}/job-hash"
+"""On RayJobs: a digest of what of the job the attempt began with. The operator writes and reads it."""
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+"""On RayJobs: the queue. The operator writes it, Kueue reads it."""
+
+RAY_NODE_TYPE = "ray.io/node-type"
+"""On pods: head or worker. KubeRay writes it."""
+
+JOB_VARIABLE = "RAYGEN_JOB"
+"""In the head pod: the job file as JSON. The operator writes it, `raygen train` reads it."""
+STATUS_VARIABLE = "RAYGEN_STATUS"
+"""In the head pod: where the driver tells its progress, as JSON {name, namespace, uid, rayJob}. The operator writes it,
+the driver reads it."""
+TOKEN_FOLDER = "/var/run/secrets/raygen"  # noqa: S105
+"""In the head pod: token and ca.crt for the API server. The operator mounts it, the driver reads it."""
+
+OPERATOR_MANAGER = "raygen-operator"
+"""Owner of the fields of the status that the operator applies."""
+DRIVER_MANAGER = "raygen-driver"
+"""Owner of the fields of the status that the driver applies."""

@@ -1,0 +1,170 @@
+"""RaygenRuntime: what an administrator grants to the jobs that name it."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from raygen.spec.base import (
+    AllowedNamespace,
+    Cpu,
+    Image,
+    LabelKey,
+    LabelValue,
+    Name,
+    ObjectName,
+    Quantity,
+    Rule,
+    Spec,
+    Text,
+    Uri,
+    UriPrefix,
+    Variable,
+    Version,
+    plain_uri,
+)
+from raygen.spec.cluster import Seconds
+
+
+class RuntimeMetadata(Spec):
+    """Standard metadata of a Kubernetes object."""
+
+    name: Name
+    """The runtime's name: lower-case letters, digits and '-', at most 40 characters."""
+    labels: dict[LabelKey, LabelValue] = Field(default={}, max_length=64)
+    """Labels, for people and tools."""
+    annotations: dict[LabelKey, Text] = Field(default={}, max_length=64)
+    """Notes for people and tools."""
+
+
+class Toleration(Spec):
+    """A taint of nodes that the pods put up with."""
+
+    key: LabelKey
+    """Key of the taint."""
+    value: LabelValue | None = None
+    """Value of the taint. Default: any."""
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    """Effect of the taint. Default: any."""
+
+
+class Storage(Spec):
+    """The object storage that the jobs use. Credentials are in the Secrets that `environmentSecrets` names."""
+
+    endpoint: Uri | None = None
+    """Address of the S3 server. Default: AWS's own."""
+    region: ObjectName | None = None
+    """Region. Default: what the credentials' own settings say."""
+    allowed_uri_prefixes: Annotated[tuple[UriPrefix, ...], Field(min_length=1, max_length=32)]
+    """Where data, code and output of a job may be: whole segments of a URI, in which {namespace} stands for the job's
+    namespace (s3://runs/{namespace}/)."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (plain_uri("endpoint"),)
+
+
+class Gpus(Spec):
+    """How GPUs are asked for."""
+
+    resource: LabelKey = "nvidia.com/gpu"
+    """Name of the resource."""
+    label: LabelKey = "nvidia.com/gpu.product"
+    """Label of nodes whose value `scale.acceleratorType` chooses."""
+
+
+class Ceilings(Spec):
+    """The most that one job may take."""
+
+    workers: Annotated[int, Field(ge=1, le=4096)] = 64
+    """Number of workers."""
+    gpus: Annotated[int, Field(ge=0, le=262_144)] = 64
+    """Number of GPUs of all workers together."""
+    hours: Annotated[int, Field(ge=1, le=100_000)] = 720
+    """Longest active time, in hours."""
+
+
+class Defaults(Spec):
+    """What a worker gets where the job does not say."""
+
+    cpus_per_worker: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Number of CPU cores."""
+    memory_per_worker: Quantity = "4Gi"
+    """Memory, as a Kubernetes quantity, in bytes."""
+
+
+class Head(Spec):
+    """What the head pod gets, in which the driver and Ray's own processes live and nothing is trained."""
+
+    cpu: Cpu = "500m"
+    """CPU cores that are reserved."""
+    memory: Quantity = "4Gi"
+    """Memory, reserved and at most, in bytes."""
+
+
+class RaygenRuntimeSpec(Spec):
+    """What the pods of a job are made of, and what a job may ask for."""
+
+    image: Image
+    """Image of all pods, by digest; the target `train` of the Dockerfile, or made from it."""
+    ray_version: Version = "2.60.0"
+    """Version of Ray in the image."""
+    image_pull_secrets: Annotated[tuple[ObjectName, ...], Field(max_length=8)] = ()
+    """Names of Secrets in the job's namespace that the image is pulled with."""
+    service_account_name: ObjectName = "raygen-runner"
+    """Service account of the head pod in the job's namespace; it may patch the status of jobs, and nothing else.
+    Workers get no token."""
+    allowed_namespaces: Annotated[tuple[AllowedNamespace, ...], Field(max_length=256)] = ()
+    """Namespaces whose jobs may name this runtime; * stands for all. Default: none."""
+    allow_custom_code: bool = False
+    """Whether jobs may bring model code of their own, which then runs with all that this runtime grants."""
+    node_selector: dict[LabelKey, LabelValue] = Field(default={}, max_length=32)
+    """Labels of the nodes that pods go to."""
+    tolerations: Annotated[tuple[Toleration, ...], Field(max_length=32)] = ()
+    """Taints that pods put up with."""
+    environment: dict[Variable, Text] = Field(default={}, max_length=64)
+    """Environment variables of all pods, such as NCCL's; no secrets, which everybody could read here."""
+    environment_secrets: Annotated[tuple[ObjectName, ...], Field(max_length=8)] = ()
+    """Names of Secrets in the job's namespace whose values become environment variables."""
+    extended_resources: dict[LabelKey, Quantity] = Field(default={}, max_length=8)
+    """Further resources of each worker, such as RDMA devices (rdma/ib: 1)."""
+    storage: Storage
+    """The object storage that the jobs use."""
+    gpus: Gpus = Gpus()
+    """How GPUs are asked for."""
+    ceilings: Ceilings = Ceilings()
+    """The most that one job may take."""
+    defaults: Defaults = Defaults()
+    """What a worker gets where the job does not say."""
+    head: Head = Head()
+    """What the head pod gets."""
+    shared_memory: Quantity = "2Gi"
+    """Size of /dev/shm, which counts as memory of its pod, in bytes."""
+    head_lost_seconds: Seconds = 300
+    """Time after which an attempt ends whose head is not ready, in seconds."""
+    stop_seconds: Annotated[int, Field(ge=15, le=3600)] = 60
+    """Time that pods have to leave a checkpoint when they are asked to go, in seconds."""
+
+    def allows_namespace(self, namespace: str) -> bool:
+        """Whether jobs of this namespace may name this runtime."""
+        return "*" in self.allowed_namespaces or namespace in self.allowed_namespaces
+
+    def allows_uri(self, uri: str, namespace: str) -> bool:
+        """Whether a URI lies below one of the allowed prefixes, by whole segments."""
+        prefixes = (
+            prefix.replace("{namespace}", namespace).rstrip("/")
+            for prefix in self.storage.allowed_uri_prefixes
+        )
+        return any(uri == prefix or uri.startswith(prefix + "/") for prefix in prefixes)
+
+
+class RaygenRuntime(Spec):
+    """What an administrator grants to jobs: image, nodes, storage, limits. Cluster-scoped."""
+
+    api_version: Literal["raygen.io/v1alpha1"] = "raygen.io/v1alpha1"
+    """Version of this format."""
+    kind: Literal["RaygenRuntime"] = "RaygenRuntime"
+    """Kind of this object."""
+    metadata: RuntimeMetadata
+    """Name and labels."""
+    spec: RaygenRuntimeSpec
+    """What the pods of a job are made of, and what a job may ask for."""

@@ -1,0 +1,179 @@
+"""The status of a TrainingJob: what the operator and the driver say of it, each its own part."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from raygen.spec.base import Index, MetricName, ObjectName, Reason, Spec, Time, Uri
+
+Message = Annotated[str, Field(max_length=4096)]
+Number = Annotated[float, Field(ge=-1e300, le=1e300)]
+
+MAX_ATTEMPTS = 20
+"""Attempts that the status shows: the newest."""
+
+
+class Condition(Spec):
+    """One statement about the job, as the API conventions have it."""
+
+    type: Reason
+    """What it is about: Succeeded (the summary), Validated, Running, Suspended."""
+    status: Literal["True", "False", "Unknown"]
+    """Whether it is so."""
+    observed_generation: Index | None = None
+    """Generation of the job that this was said of."""
+    last_transition_time: Time
+    """When `status` changed last."""
+    reason: Reason
+    """Why, in one CamelCase word."""
+    message: Message
+    """Why, and what to do about it."""
+
+
+class Trouble(Spec):
+    """Something that befell the pods of an attempt, and may have ended it."""
+
+    reason: Reason
+    """One CamelCase word."""
+    message: Annotated[str, Field(max_length=1024)]
+    """What happened and what to do."""
+
+
+class Attempt(Spec):
+    """One start of the job: one RayJob."""
+
+    number: Annotated[int, Field(ge=1, le=1_000_000)]
+    """Counts from 1."""
+    ray_job: ObjectName
+    """Name of its RayJob."""
+    started: Time
+    """When the RayJob was made."""
+    ended: Time | None = None
+    """When it had ended. Default: it has not."""
+    cause: Reason | None = None
+    """Why it ended."""
+    message: Annotated[str, Field(max_length=1024)] | None = None
+    """The same in a sentence."""
+    trouble: Trouble | None = None
+    """What befell its pods while it ran."""
+    first_step: Index | None = None
+    """First step that it trained."""
+    last_step: Index | None = None
+    """Last step that it reported."""
+    lost_steps: Index | None = None
+    """Steps that the next attempt had to train again."""
+
+
+class Driver(Spec):
+    """The head pod, in which the driver runs; it alone may write `progress` and `outcome`."""
+
+    pod_name: ObjectName
+    """Its name."""
+    pod_uid: Annotated[str, Field(min_length=1, max_length=64)]
+    """Its UID."""
+    node_name: ObjectName | None = None
+    """Where it runs."""
+    not_ready_since: Time | None = None
+    """Since when it has not been ready. Default: it is."""
+
+
+class Measurement(Spec):
+    """A metric's newest value."""
+
+    name: MetricName
+    """Its name in `evaluation.metrics`."""
+    value: Number
+    """Its newest value."""
+    step: Index
+    """The step that it was measured at."""
+    best: Number | None = None
+    """Its best value so far."""
+
+
+class Progress(Spec):
+    """How far the driver is; written by the driver, at most every ten seconds."""
+
+    time: Time
+    """When this was written."""
+    attempt: Annotated[int, Field(ge=1, le=1_000_000)]
+    """Attempt in the run directory; a head that came back begins one."""
+    ray_job: ObjectName
+    """The RayJob that the driver belongs to."""
+    first_step: Index
+    """First step of this attempt."""
+    step: Index
+    """Steps done."""
+    steps: Index
+    """Steps asked for."""
+    loss: Number | None = None
+    """Training loss of the newest step that was logged."""
+    throughput: Number | None = None
+    """Samples per second, over the newest steps."""
+    goodput: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Share of the attempt's time that was spent in training steps."""
+    remaining_seconds: Index | None = None
+    """Time that the rest will take, in seconds."""
+    eta: Annotated[str, Field(max_length=32)] | None = None
+    """The same for people: 1h12m."""
+    checkpoint: Index | None = None
+    """Step of the newest checkpoint."""
+    metrics: Annotated[tuple[Measurement, ...], Field(max_length=32)] = ()
+    """Newest values of the metrics."""
+    samples: Uri | None = None
+    """Where the newest samples are."""
+    phase: Annotated[str, Field(max_length=64)] | None = None
+    """What the driver does before the first step."""
+
+
+class Outcome(Spec):
+    """How the driver ended; written by the driver before it exits."""
+
+    time: Time
+    """When this was written."""
+    ray_job: ObjectName
+    """The RayJob that the driver belongs to."""
+    state: Literal["Succeeded", "Stopped", "Failed"]
+    """How it ended; Stopped can go on."""
+    reason: Reason
+    """Why: Completed, EarlyStopped, a signal, the class of an error, or the guard that stopped it."""
+    message: Message
+    """Why, in words."""
+    remedy: Message | None = None
+    """What to do about it."""
+    exit_code: Annotated[int, Field(ge=0, le=255)]
+    """Exit code of the driver: 0 done, 1 the run failed, 2 the input is wrong, 3 stopped and resumable."""
+    step: Index | None = None
+    """Steps done."""
+    run: Uri | None = None
+    """The run directory."""
+
+
+class TrainingJobStatus(Spec):
+    """What the cluster knows of a job. The operator writes all of it but `progress` and `outcome`."""
+
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=16)] = ()
+    """Statements about the job, by type."""
+    observed_generation: Index | None = None
+    """Generation of the job that the operator has seen."""
+    start_time: Time | None = None
+    """When the job became active, anew after each time that it was suspended."""
+    completion_time: Time | None = None
+    """When the job ended for good."""
+    attempts: Annotated[tuple[Attempt, ...], Field(max_length=MAX_ATTEMPTS)] = ()
+    """The newest attempts."""
+    attempt_count: Index | None = None
+    """Number of attempts begun."""
+    failed_attempts: Index | None = None
+    """Number of attempts that count against `attempts.limit`."""
+    driver: Driver | None = None
+    """The head pod of the running attempt."""
+    run: Uri | None = None
+    """The run directory."""
+    dashboard_url: Uri | None = None
+    """Address of Ray's dashboard inside the cluster."""
+    progress: Progress | None = None
+    """How far the driver is."""
+    outcome: Outcome | None = None
+    """How the driver ended."""
