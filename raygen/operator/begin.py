@@ -48,9 +48,6 @@ def begin(draft: Draft) -> None:
         return
     draft.result.create = render(draft.seen.job, *read, number)
     draft.add_attempt(number, stamp(draft.seen.now))
-    job = read[0]
-    run = job.spec.output.run or draft.metadata["name"]
-    draft.status["run"] = f"{job.spec.output.uri.rstrip('/')}/{run}"
     draft.tell(None, "Starting", f"Attempt {number} starts its pods and its driver.")
     draft.put(RUNNING, False, "NotTraining", "")
 
@@ -105,7 +102,6 @@ def _read(draft: Draft) -> tuple[TrainingJob, RaygenRuntime] | None:
     if found:
         _refuse(draft, "NotAllowed", " ".join(str(fault) for fault in found))
         return None
-    draft.put(VALIDATED, True, "Valid", "")
     return job, runtime
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from raygen.kube.resources import RAY_JOBS
 from raygen.operator import conditions
 from raygen.operator.attempts import Ending
-from raygen.operator.conditions import RUNNING, SUCCEEDED, stamp
+from raygen.operator.conditions import RUNNING, SUCCEEDED, VALIDATED, stamp
 from raygen.operator.explain import Trouble
 from raygen.operator.model import Deletion, Note, Observed, Plan
 from raygen.operator.render import ray_job_name
@@ -79,6 +79,10 @@ class Draft:
         del self.attempts[:-MAX_ATTEMPTS]
         self.status["attemptCount"] = max(number, self.status.get("attemptCount", 0))
         self.status.setdefault("startTime", started)
+        output = self.spec.get("output") or {}
+        run = output.get("run") or self.metadata["name"]
+        self.status["run"] = f"{(output.get('uri') or '').rstrip('/')}/{run}"
+        self.put(VALIDATED, True, "Valid", "")
         said = f"Attempt {number} was started as RayJob {self.attempts[-1]['rayJob']}."
         self.result.notes.append(Note("AttemptStarted", said))
 

@@ -36,12 +36,14 @@ def plan(observed: Observed, *, obstacle: Trouble | None = None, is_fresh: bool 
         return Plan()
     if draft.is_finished():
         return _clean_up(draft)
-    _take_note_of_attempts(draft)
-    current = draft.current()
-    if current is not None:
+    # One after the other: what an attempt came to counts before the next one is looked at, which a crash may have
+    # left made but not told of.
+    while (current := draft.current() or _take_note(draft)) is not None:
         follow(draft, current)
-    if draft.result.needs_outcome:
-        return draft.result
+        if draft.result.needs_outcome:
+            return draft.result
+        if draft.current() is not None or draft.is_finished():
+            break
     if draft.current() is None and not draft.is_finished():
         begin(draft)
     draft.settle()
@@ -60,10 +62,12 @@ def _clean_up(draft: Draft) -> Plan:
     return draft.result
 
 
-def _take_note_of_attempts(draft: Draft) -> None:
-    known = {attempt["number"] for attempt in draft.attempts}
-    for ray_job in draft.seen.ray_jobs:
-        number = int(ray_job["metadata"]["labels"][ATTEMPT_LABEL])
-        if number not in known and number > draft.status.get("attemptCount", 0):
-            draft.add_attempt(number, ray_job["metadata"]["creationTimestamp"])
-    draft.attempts.sort(key=lambda attempt: int(attempt["number"]))
+def _take_note(draft: Draft) -> Object | None:
+    """The first attempt whose RayJob is there and of which the status does not know yet."""
+    known = draft.status.get("attemptCount", 0)
+    there = {int(one["metadata"]["labels"][ATTEMPT_LABEL]): one for one in draft.seen.ray_jobs}
+    number = min((number for number in there if number > known), default=None)
+    if number is None:
+        return None
+    draft.add_attempt(number, there[number]["metadata"]["creationTimestamp"])
+    return draft.current()
