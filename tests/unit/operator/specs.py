@@ -1,0 +1,95 @@
+"""Jobs and runtimes drawn at random from a seed, for tests over many of them; some have to be refused."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from tests.unit.operator.world import DIGEST, Object, job, runtime
+
+SHELL = (
+    "$(id)",
+    "`id`",
+    "; rm -rf x",
+    "$HOME",
+    "$(AWS_SECRET_ACCESS_KEY)",
+    "'\"\\",
+    "a\nb",
+    "$$(X)",
+    "%s{}",
+    "é漢😀",
+)
+"""Texts that a shell, Kubernetes or a format would not leave as they are."""
+
+
+def drawn(seed: int) -> tuple[Object, Object]:
+    """A TrainingJob and its RaygenRuntime."""
+    draw = random.Random(seed)
+    return _job(draw, seed), _runtime(draw)
+
+
+def _job(draw: random.Random, seed: int) -> Object:
+    changes: dict[str, Any] = {}
+    scale: Object = {"workers": draw.choice([1, 2, 3, 4, 4, 65])}
+    _maybe(draw, scale, "gpusPerWorker", [0, 1, 8, 64])
+    _maybe(draw, scale, "cpusPerWorker", [1, 4, 1024])
+    _maybe(draw, scale, "memoryPerWorker", ["4Gi", "0.5G", "123456789", "1.5Ti"])
+    _maybe(draw, scale, "acceleratorType", ["NVIDIA-H100-80GB-HBM3", "a"])
+    changes["scale"] = scale
+    changes["training__globalBatchSize"] = 128
+    changes["evaluation__samples__prompts"] = draw.sample(SHELL, draw.randint(0, 3))
+    changes["output"] = {
+        "uri": draw.choice(
+            ["s3://runs/team/", "s3://runs/team", "s3://runs/team/$(X)", "s3://runs/other/", "runs"]
+        )
+    }
+    _maybe(draw, changes["output"], "run", ["r", "a.B_c-9"])
+    changes["data__train"] = {
+        "sources": [
+            {"uri": f"s3://datasets/{number}.txt"}
+            for number in range(500 if draw.random() < 0.03 else draw.choice([1, 2]))
+        ]
+    }
+    if draw.random() < 0.3:
+        changes["scheduling"] = {"queueName": draw.choice(["research", "Q.1"])}
+    for key, choices in {
+        "suspend": [True, False],
+        "activeDeadlineSeconds": [1, 3600, 2**31 - 1],
+        "ttlSecondsAfterFinished": [0, 2**31 - 1],
+        "attempts": [{}, {"limit": 1}, {"limit": 100}],
+        "runtimeRef": [{}, {"name": "default"}],
+    }.items():
+        _maybe(draw, changes, key, choices)
+    name = "".join(draw.choice("abcdefghij0123456789") for _ in range(draw.choice([1, 8, 40])))
+    return job(f"a{name}"[:40], **changes) | {"seed": seed}
+
+
+def _runtime(draw: random.Random) -> Object:
+    changes: Object = {
+        "image": draw.choice([f"a.b:5000/x@{DIGEST}", f"raygen.test/train@{DIGEST}"]),
+    }
+    for key, choices in {
+        "imagePullSecrets": [[], ["pull"]],
+        "serviceAccountName": ["runner", "a.b"],
+        "nodeSelector": [{}, {"pool": "gpu", "a.b/c": ""}],
+        "tolerations": [[], [{"key": "gpu"}], [{"key": "a/b", "value": "c", "effect": "NoSchedule"}]],
+        "environment": [{}, {"NCCL_DEBUG": "INFO", "X": "$(AWS_SECRET_ACCESS_KEY)"}, {"RAYGEN_JOB": "mine"}],
+        "environmentSecrets": [[], ["storage", "more.of-it"]],
+        "extendedResources": [{}, {"rdma/ib": "1"}],
+        "gpus": [{}, {"resource": "amd.com/gpu", "label": "amd.com/gpu.product"}],
+        "head": [{}, {"cpu": "2", "memory": "8Gi"}],
+        "sharedMemory": ["2Gi", "100M"],
+        "stopSeconds": [15, 60, 3600],
+        "ceilings": [{}, {"workers": 4096, "gpus": 262144}, {"workers": 2}],
+        "allowedNamespaces": [["team"], ["*"], ["team", "other"], ["other"]],
+    }.items():
+        _maybe(draw, changes, key, choices)
+    storage = {"allowedUriPrefixes": ["s3://datasets", "s3://runs/{namespace}/"]}
+    _maybe(draw, storage, "endpoint", ["http://s3.storage.svc.cluster.local", "https://s3.example.org:9000"])
+    _maybe(draw, storage, "region", ["us-east-1"])
+    return runtime(**changes, storage=storage)
+
+
+def _maybe(draw: random.Random, target: Object, key: str, choices: list[Any]) -> None:
+    if draw.random() < 0.6:
+        target[key] = draw.choice(choices)

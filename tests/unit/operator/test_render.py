@@ -1,0 +1,191 @@
+"""What is rendered, over thousands of jobs and runtimes, and one of them to the letter."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from raygen.jobfile import loads
+from raygen.operator.conditions import find
+from raygen.operator.render import MAX_JOB_BYTES, job_hash, render
+from raygen.spec import parse
+from raygen.spec.runtime import RaygenRuntime
+from tests.unit.operator.specs import drawn
+from tests.unit.operator.world import World, job, runtime
+
+SEED = 20260131
+GOLDEN = Path(__file__).parent / "golden"
+REFUSED = {"NotAllowed", "Invalid", "RuntimeInvalid"}
+
+
+def test_jobs_are_rendered_well_or_refused_with_a_path() -> None:
+    render_many(range(SEED, SEED + 500))
+
+
+def render_many(seeds: range) -> None:
+    """Every job is rendered so that all that `check` says holds, or was refused with a path."""
+    print(f"seeds {seeds.start} to {seeds.stop}")
+    made, refused = 0, 0
+    for seed in seeds:
+        document, grants = drawn(seed)
+        world = World(document, grants)
+        document["spec"].pop("suspend", None)
+        plan = world.look()
+        if plan.create is None:
+            refused += 1
+            condition = find(world.status["conditions"], "Validated")
+            assert condition is not None
+            assert condition["reason"] in REFUSED, seed
+            assert re.search(r"spec[.\w]*", condition["message"]), seed
+        else:
+            made += 1
+            check(document, grants, plan.create)
+    assert min(made, refused) > len(seeds) / 5
+
+
+def check(document: dict[str, Any], grants: dict[str, Any], made: dict[str, Any]) -> None:
+    """What holds for every RayJob."""
+    spec = made["spec"]
+    assert len(made["metadata"]["name"]) <= 47
+    assert (spec["submissionMode"], spec["backoffLimit"], spec["shutdownAfterJobFinishes"]) == (
+        "HTTPMode",
+        0,
+        True,
+    )
+    assert spec["entrypoint"] == "raygen train env:RAYGEN_JOB"
+    assert "suspend" not in spec
+    cluster = spec["rayClusterSpec"]
+    assert cluster["authOptions"] == {"mode": "token"}
+    (group,) = cluster["workerGroupSpecs"]
+    scale = document["spec"].get("scale", {})
+    assert group["replicas"] == group["minReplicas"] == group["maxReplicas"] == scale.get("workers", 1)
+    head, worker = cluster["headGroupSpec"]["template"]["spec"], group["template"]["spec"]
+    for pod in (head, worker):
+        restricted(pod)
+        (container,) = pod["containers"]
+        assert container["image"] == grants["spec"]["image"]
+        names = [one["name"] for one in container["env"]]
+        assert len(names) == len(set(names))
+        requests, limits = container["resources"]["requests"], container["resources"]["limits"]
+        assert requests["memory"] == limits["memory"]
+        assert container["lifecycle"]["preStop"]["exec"]["command"][0] == "raygen"
+    # The token of the runner is the head's alone.
+    assert [one for one in worker["volumes"] if "projected" in one] == []
+    assert "serviceAccountName" not in worker
+    assert len([one for one in head["volumes"] if "projected" in one]) == 1
+    consistent(group, worker, scale, grants["spec"])
+    same_job(document, head)
+
+
+def restricted(pod: dict[str, Any]) -> None:
+    """Pod Security `restricted`, and more."""
+    assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers"} & set(pod)
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    kinds = {kind for volume in pod["volumes"] for kind in volume if kind != "name"}
+    assert kinds <= {"emptyDir", "projected"}
+    for container in pod["containers"]:
+        security = container["securityContext"]
+        assert security["allowPrivilegeEscalation"] is False
+        assert security["readOnlyRootFilesystem"] is True
+        assert security["capabilities"] == {"drop": ["ALL"]}
+        assert "privileged" not in security
+
+
+def consistent(
+    group: dict[str, Any], worker: dict[str, Any], scale: dict[str, Any], grants: dict[str, Any]
+) -> None:
+    """Ray books what Kubernetes gives."""
+    start, resources = group["rayStartParams"], worker["containers"][0]["resources"]
+    assert start["num-cpus"] == resources["requests"]["cpu"]
+    name = grants.get("gpus", {}).get("resource", "nvidia.com/gpu")
+    gpus = scale.get("gpusPerWorker", 0)
+    assert start.get("num-gpus", "0") == resources["limits"].get(name, "0") == str(gpus)
+
+
+def same_job(document: dict[str, Any], head: dict[str, Any]) -> None:
+    """The driver reads the very job, after Kubernetes has put variables in place."""
+    (text,) = (one["value"] for one in head["containers"][0]["env"] if one["name"] == "RAYGEN_JOB")
+    arrived = expanded(text)
+    assert len(arrived.encode()) <= MAX_JOB_BYTES
+    got = loads(arrived, "job.json").job.spec
+    sent = parse(
+        {key: document[key] for key in ("apiVersion", "kind", "metadata", "spec")} | _named(document)
+    ).spec
+    for name in ("model", "data", "training", "evaluation", "checkpoint", "output", "scale"):
+        assert getattr(got, name) == getattr(sent, name), name
+
+
+def _named(document: dict[str, Any]) -> dict[str, Any]:
+    return {"metadata": {"name": document["metadata"]["name"]}}
+
+
+def expanded(value: str) -> str:
+    """As Kubernetes expands a variable's value, with no other variables (third_party/forked/golang/expansion)."""
+    found, at = [], 0
+    while at < len(value):
+        if value[at] != "$" or at + 1 == len(value):
+            found.append(value[at])
+            at += 1
+        elif value[at + 1] == "$":
+            found.append("$")
+            at += 2
+        elif value[at + 1] == "(" and ")" in value[at:]:
+            raise AssertionError(f"another variable would be put in place: {value[at : at + 40]}")
+        else:
+            found.append(value[at : at + 2])
+            at += 2
+    return "".join(found)
+
+
+@pytest.mark.parametrize("name", ["small", "large"])
+def test_rendered_to_the_letter(name: str) -> None:
+    changes: dict[str, Any] = {}
+    grants = runtime()
+    if name == "large":
+        changes["scale"] = {
+            "workers": 2,
+            "gpusPerWorker": 8,
+            "cpusPerWorker": 64,
+            "memoryPerWorker": "512Gi",
+            "acceleratorType": "NVIDIA-H100-80GB-HBM3",
+        }
+        changes["scheduling"] = {"queueName": "research"}
+        grants = runtime(
+            environment={"NCCL_IB_HCA": "mlx5"},
+            environmentSecrets=["storage"],
+            extendedResources={"rdma/ib": "8"},
+            imagePullSecrets=["registry"],
+            nodeSelector={"pool": "gpu"},
+            tolerations=[{"key": "nvidia.com/gpu"}],
+            storage={
+                "endpoint": "https://s3.example.org",
+                "region": "eu-1",
+                "allowedUriPrefixes": ["s3://datasets/", "s3://runs/{namespace}/"],
+            },
+        )
+    document = job(**changes)
+    typed = parse({**document, "metadata": {"name": "tiny"}})
+    made = render(document, typed, RaygenRuntime.model_validate_json(json.dumps(grants)), 3)
+    # What is the same object twice would be an alias.
+    text = yaml.safe_dump(json.loads(json.dumps(made)), sort_keys=False, width=1000)
+    path = GOLDEN / f"{name}.yaml"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        pytest.fail(f"{path.name} was not there; look at it, and commit it")
+    assert path.read_text() == text
+
+
+def test_the_hash_tells_what_an_attempt_depends_on() -> None:
+    one = job_hash(job())
+    assert job_hash(job("other")) == one
+    assert job_hash(job(attempts={"limit": 5}, suspend=True, scheduling={"queueName": "q"})) == one
+    assert job_hash(job(training__seed=9)) != one
+    assert job_hash(job(scale={"workers": 2})) != one
