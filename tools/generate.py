@@ -9,7 +9,7 @@ import argparse
 import difflib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import yaml
@@ -49,8 +49,16 @@ def generated() -> dict[str, str]:
     return {
         "schemas/trainingjob.json": json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
         "docs/reference/trainingjob.md": reference(),
-        **{f"manifests/crd/{name}.yaml": _yaml(body) for name, body in definitions().items()},
+        **(kinds := {f"manifests/crd/{name}.yaml": _yaml(body) for name, body in definitions().items()}),
+        "manifests/install/install.yaml": _install(kinds.values()),
     }
+
+
+def _install(kinds: Iterable[str]) -> str:
+    """Everything that a cluster with KubeRay needs, in the order in which it can be applied."""
+    written = ("manifests/admission/policies.yaml", "manifests/install/operator.yaml")
+    head = "# Made by `make generate`: kubectl apply --server-side -f manifests/install/install.yaml\n"
+    return head + "---\n".join([*kinds, *((ROOT / name).read_text(encoding="utf-8") for name in written)])
 
 
 def _yaml(document: dict[str, object]) -> str:

@@ -76,7 +76,11 @@ def build_parser() -> argparse.ArgumentParser:
 
     _add_sample_options(verb("sample", "generate from a run"), device_options)
     _add_run_verbs(verb)
-    _add_operator_options(verb("operator", "look after the TrainingJobs of a cluster"))
+    submit = verb("submit", "make or change a job on a cluster; one that was stopped goes on")
+    job_options(submit)
+    _add_cluster_options(submit)
+    submit.add_argument("--dry-run", action="store_true", help="have the cluster check it, and make nothing")
+    _add_cluster_verbs(verb)
 
     verb("version", "versions of raygen and of what it uses")
 
@@ -100,12 +104,38 @@ def _add_run_verbs(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:
     leave.add_argument("--seconds", type=float, default=25.0, help="longest wait (default: 25)")
 
 
-def _add_operator_options(operator: argparse.ArgumentParser) -> None:
-    operator.add_argument(
-        "--kubeconfig", metavar="FILE", help="default: KUBECONFIG, ~/.kube/config, or the pod's own"
+def _add_cluster_verbs(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    """Verbs that talk to a cluster."""
+
+    def of_a_job(name: str, text: str) -> argparse.ArgumentParser:
+        added = verb(name, text)
+        added.add_argument("name", metavar="NAME", help="the job's name")
+        _add_cluster_options(added)
+        return added
+
+    listing = verb("list", "list the jobs of a cluster")
+    _add_cluster_options(listing)
+    listing.add_argument("-A", "--all-namespaces", action="store_true", help="of all namespaces")
+    of_a_job("get", "how a job on a cluster is, and why")
+    wait = of_a_job("wait", "wait for the end of a job on a cluster")
+    wait.add_argument(
+        "--for",
+        dest="until",
+        metavar="REASON",
+        action="append",
+        default=[],
+        help="or until its status is this, such as Training; may be repeated",
     )
-    operator.add_argument("--context", help="context of the kubeconfig (default: the current one)")
-    operator.add_argument("--namespace", help="only the jobs of this namespace (default: all)")
+    wait.add_argument("--timeout", type=float, metavar="SECONDS", help="longest wait (default: none)")
+    of_a_job("stop", "suspend a job on a cluster, with a checkpoint")
+    of_a_job("delete", "delete a job from a cluster; its run directory stays")
+    logs = of_a_job("logs", "what the driver of a job on a cluster prints")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on until it ends")
+    dashboard = of_a_job("dashboard", "open the way to the Ray dashboard of a job on a cluster")
+    dashboard.add_argument("--port", type=int, default=0, help="port of this machine (default: a free one)")
+
+    operator = verb("operator", "look after the jobs of a cluster")
+    _add_cluster_options(operator)
     operator.add_argument(
         "--workers", type=int, default=4, help="jobs worked on at the same time (default: 4)"
     )
@@ -117,6 +147,14 @@ def _add_operator_options(operator: argparse.ArgumentParser) -> None:
     operator.add_argument(
         "--health-port", type=int, default=8081, help="port of /livez and /readyz (default: 8081)"
     )
+
+
+def _add_cluster_options(added: argparse.ArgumentParser) -> None:
+    added.add_argument(
+        "--kubeconfig", metavar="FILE", help="default: KUBECONFIG, ~/.kube/config, or the pod's own"
+    )
+    added.add_argument("--context", help="context of the kubeconfig (default: the current one)")
+    added.add_argument("-n", "--namespace", help="namespace (default: the context's; for the operator all)")
 
 
 def _add_sample_options(

@@ -38,6 +38,7 @@ class Connection:
 
     Attributes:
         namespace: The one that the kubeconfig or the pod names.
+        configuration: Address and credentials.
     """
 
     def __init__(self, configuration: Configuration, namespace: str = "default", *, pool: int = 16) -> None:
@@ -45,7 +46,7 @@ class Connection:
         # What is tried again, and when, is decided here and not below.
         configuration.retries = False
         self.namespace = namespace
-        self._configuration = configuration
+        self.configuration = configuration
         self._pool: urllib3.PoolManager = ApiClient(configuration).rest_client.pool_manager
 
     def get(self, resource: Resource, namespace: str, name: str) -> Object:
@@ -156,7 +157,7 @@ class Connection:
     ) -> Iterator[urllib3.BaseHTTPResponse]:
         where = f"{method} {path}"
         headers = {"Accept": "application/json", "User-Agent": f"raygen/{__version__}"}
-        token = self._configuration.get_api_key_with_prefix("authorization", alias="BearerToken")
+        token = self.configuration.get_api_key_with_prefix("authorization", alias="BearerToken")
         if token:
             headers["Authorization"] = token
         encoded = None
@@ -166,7 +167,7 @@ class Connection:
         try:
             answer = self._pool.request(
                 method,
-                self._configuration.host + path + (f"?{urlencode(query)}" if query else ""),
+                self.configuration.host + path + (f"?{urlencode(query)}" if query else ""),
                 body=encoded,
                 headers=headers,
                 timeout=urllib3.Timeout(connect=10.0, read=read),

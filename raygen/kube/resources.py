@@ -44,4 +44,6 @@ PODS = Resource("", "v1", "pods", "Pod")
 EVENTS = Resource("", "v1", "events", "Event")
 EVENTS_WRITE = Resource("events.k8s.io", "v1", "events", "Event")
 """The same objects; through this group they are written, so that a role can allow to read them through the core alone."""
+SECRETS = Resource("", "v1", "secrets", "Secret")
+"""Read by people for the dashboard's token; the operator may not."""
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")

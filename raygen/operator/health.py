@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from raygen.errors import InputError
+
 Check = Callable[[], str]
 """What is wrong, "" if nothing is."""
 
@@ -19,6 +21,9 @@ class Health:
         port: 0 for a free one.
         live: Checks by name; one that fails has the kubelet start this process again.
         ready: Checks by name.
+
+    Raises:
+        InputError: The port is taken.
     """
 
     def __init__(self, port: int, live: Mapping[str, Check], ready: Mapping[str, Check]) -> None:
@@ -41,7 +46,13 @@ class Health:
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
                 """Probes come every few seconds."""
 
-        self._server = ThreadingHTTPServer(("", port), Handler)
+        try:
+            self._server = ThreadingHTTPServer(("", port), Handler)
+        except OSError as error:
+            raise InputError(
+                f"port {port} for probes cannot be had: {error.strerror}",
+                remedy="Give another with --health-port; 0 takes a free one.",
+            ) from error
         self._server.daemon_threads = True
 
     @property

@@ -49,6 +49,7 @@ THIRD_PARTY = {
     "evaluation": {"jinja2", "markupsafe", "numpy", "torch"},
     "train": {"PIL", "mlflow", "numpy", "psutil", "ray", "safetensors", "tensorboardX", "torch", "wandb"},
     "kube": {"kubernetes", "urllib3"},
+    "client": {"kubernetes"},
     "operator": set(),
     "cli": {"rich", "shtab"},
     "__init__": set(),

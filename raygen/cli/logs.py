@@ -1,0 +1,42 @@
+"""`raygen logs`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from raygen.cli.cluster import connection
+from raygen.cli.output import print_result
+from raygen.errors import InputError
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints what the driver of a job says."""
+    cluster, namespace = connection(args)
+    from raygen.client.dashboard import Forward, logs
+    from raygen.client.jobs import get
+    from raygen.kube import RAY_JOBS
+
+    job = get(cluster, namespace, args.name)
+    forward = Forward(cluster, job)
+    try:
+        attempt = job["status"]["attempts"][-1]["rayJob"]
+        job_id = (cluster.get(RAY_JOBS, namespace, attempt).get("status") or {}).get("jobId")
+        if not job_id:
+            raise InputError(
+                "the driver has not started", where=attempt, remedy="Wait: raygen wait --for Training"
+            )
+        found: list[str] = []
+
+        def write(text: str) -> None:
+            found.append(text)
+            if not args.json:
+                sys.stdout.write(text)
+                sys.stdout.flush()
+
+        logs(forward.url, job_id, write, follow=args.follow)
+    finally:
+        forward.close()
+    if args.json:
+        print_result(args, {"name": args.name, "rayJob": attempt, "logs": "".join(found)}, "")
+    return 0
