@@ -8,7 +8,7 @@ from typing import Any
 from raygen.kube.resources import RAY_JOBS
 from raygen.operator import conditions
 from raygen.operator.attempts import Ending
-from raygen.operator.conditions import RUNNING, SUCCEEDED, VALIDATED, stamp
+from raygen.operator.conditions import RUNNING, SUCCEEDED, SUSPENDED, VALIDATED, stamp
 from raygen.operator.explain import Trouble
 from raygen.operator.model import Deletion, Note, Observed, Plan
 from raygen.operator.render import ray_job_name
@@ -83,6 +83,8 @@ class Draft:
         run = output.get("run") or self.metadata["name"]
         self.status["run"] = f"{(output.get('uri') or '').rstrip('/')}/{run}"
         self.put(VALIDATED, True, "Valid", "")
+        if conditions.find(self.conditions, SUSPENDED) is not None:
+            self.put(SUSPENDED, False, "Resumed", "")
         said = f"Attempt {number} was started as RayJob {self.attempts[-1]['rayJob']}."
         self.result.notes.append(Note("AttemptStarted", said))
 
