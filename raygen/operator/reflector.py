@@ -90,7 +90,7 @@ class Reflector:
                 failures = 0
             except ApiError as error:
                 self._failure = error
-                if error.is_gone:
+                if error.is_gone and version:
                     version = ""
                     continue
                 pause = min(FIRST_SECONDS * 2.0**failures, LONGEST_SECONDS) * (0.5 + 0.5 * random.random())

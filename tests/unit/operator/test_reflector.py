@@ -1,0 +1,176 @@
+"""Watches that end, lie still, repeat and reorder: what a real server cannot be made to do is said by a script."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from raygen.kube import RAY_JOBS, ApiError
+from raygen.operator import reflector as module
+from raygen.operator.reflector import Reflector
+from raygen.operator.store import Store
+
+Object = dict[str, Any]
+
+
+def item(name: str, version: int, uid: str = "u") -> Object:
+    return {"metadata": {"namespace": "n", "name": name, "uid": uid, "resourceVersion": str(version)}}
+
+
+def event(kind: str, name: str, version: int, uid: str = "u") -> Object:
+    return {"type": kind, "object": item(name, version, uid)}
+
+
+class Script:
+    """A server that gives one answer after another; after the last one its watch waits for the end."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.asked: list[str] = []
+        self.exhausted = threading.Event()
+        self.over = threading.Event()
+
+    def list(self, resource: Any, namespace: str = "", **query: str) -> tuple[list[Object], str]:
+        self.asked.append("list")
+        answer = self._next()
+        if isinstance(answer, ApiError):
+            raise answer
+        items, version = answer
+        return items, str(version)
+
+    def watch(
+        self, resource: Any, namespace: str, version: str, *, seconds: float, silence: float, **query: str
+    ) -> Iterator[Object]:
+        self.asked.append(f"watch {version}")
+        answer = self._next()
+        if isinstance(answer, ApiError):
+            raise answer
+        for one in answer:
+            if isinstance(one, ApiError):
+                raise one
+            yield one
+
+    def _next(self) -> Any:
+        if self.answers:
+            return self.answers.pop(0)
+        self.exhausted.set()
+        self.over.wait(10)
+        return []
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FIRST_SECONDS", 0.0)
+    monkeypatch.setattr(module, "LONGEST_SECONDS", 0.0)
+
+
+Run = Callable[..., tuple[Store, list[tuple[str, str]], Script]]
+
+
+@pytest.fixture
+def play() -> Iterator[Run]:
+    """Plays a script to its end; gives the store, the changes that were told of, and the script."""
+    running: list[tuple[Script, Reflector]] = []
+
+    def run(*answers: Any) -> tuple[Store, list[tuple[str, str]], Script]:
+        script, store = Script(*answers), Store()
+        told: list[tuple[str, str]] = []
+
+        def listen(before: Object | None, after: Object | None) -> None:
+            one = after or before or {}
+            kind = "gone" if after is None else "new" if before is None else "changed"
+            told.append((kind, one["metadata"]["name"]))
+
+        reflector = Reflector(script, RAY_JOBS, store, listen)  # type: ignore[arg-type]
+        running.append((script, reflector))
+        reflector.start()
+        assert script.exhausted.wait(10)
+        assert reflector.wait(0)
+        return store, told, script
+
+    yield run
+    for script, reflector in running:
+        reflector.stop()
+        script.over.set()
+
+
+def names(store: Store) -> list[str]:
+    return sorted(name for _, name in store.keys())  # noqa: SIM118 (no dictionary)
+
+
+def test_a_list_and_then_a_watch_from_there(play: Run) -> None:
+    store, told, script = play(
+        ([item("a", 1)], 5), [event("ADDED", "b", 6), event("MODIFIED", "a", 7), event("DELETED", "b", 8)]
+    )
+    assert names(store) == ["a"]
+    assert told == [("new", "a"), ("new", "b"), ("changed", "a"), ("gone", "b")]
+    assert script.asked == ["list", "watch 5", "watch 8"]
+
+
+def test_bookmarks_move_the_place_from_which_the_next_watch_goes_on(play: Run) -> None:
+    _, told, script = play(([], 5), [event("BOOKMARK", "", 90)])
+    assert told == []
+    assert script.asked == ["list", "watch 5", "watch 90"]
+
+
+@pytest.mark.parametrize("where", ["at once", "in the stream"])
+def test_a_place_that_is_too_old_leads_to_a_new_list(play: Run, where: str) -> None:
+    gone = ApiError("too old", status=410, reason="Expired")
+    watch = gone if where == "at once" else [event("ADDED", "b", 6), gone]
+    store, told, script = play(([item("a", 1)], 5), watch, ([item("c", 9)], 9))
+    assert names(store) == ["c"]
+    assert ("gone", "a") in told
+    assert script.asked[-2:] == ["list", "watch 9"]
+
+
+@pytest.mark.parametrize("status", [0, 429, 500])
+def test_a_watch_that_breaks_or_lies_still_is_taken_up_again(play: Run, status: int) -> None:
+    # What happened in between came without events, as when the server was another one.
+    broken = ApiError("nothing was heard", status=status)
+    later = [([item("a", 1), item("b", 7)], 8)] if status else [[event("ADDED", "b", 7)]]
+    store, told, _ = play(([item("a", 1)], 5), broken, *later)
+    assert names(store) == ["a", "b"]
+    assert told == [("new", "a"), ("new", "b")]
+
+
+def test_a_list_that_fails_is_tried_again(play: Run) -> None:
+    missing = ApiError("the server could not find the requested resource", status=404)
+    store, _, script = play(missing, missing, ([item("a", 1)], 5))
+    assert names(store) == ["a"]
+    assert script.asked[:3] == ["list", "list", "list"]
+
+
+def test_events_that_come_twice_late_or_in_another_order_leave_the_newest_state(play: Run) -> None:
+    store, told, _ = play(
+        ([], 5),
+        [
+            event("MODIFIED", "a", 9),
+            event("ADDED", "a", 6),
+            event("MODIFIED", "a", 9),
+            event("DELETED", "b", 8),
+            event("ADDED", "b", 7),
+        ],
+    )
+    assert names(store) == ["a"]
+    assert told == [("new", "a")]
+
+
+def test_a_pair_of_events_that_was_dropped_is_found_by_the_next_list(play: Run) -> None:
+    expired = ApiError("too old", status=410)
+    # Deleted and made again under the same name while nobody watched.
+    store, told, _ = play(([item("a", 1, "u")], 5), expired, ([item("a", 8, "v")], 9))
+    found = store.get(("n", "a"))
+    assert found is not None
+    assert found["metadata"]["uid"] == "v"
+    assert told == [("new", "a"), ("changed", "a")]
+
+
+def test_a_list_that_lags_behind_does_not_undo_what_is_known(play: Run) -> None:
+    expired = ApiError("too old", status=410)
+    store, _, _ = play(([], 5), [event("ADDED", "a", 9), expired], ([item("a", 7)], 8))
+    found = store.get(("n", "a"))
+    assert found is not None
+    assert found["metadata"]["resourceVersion"] == "9"
