@@ -61,7 +61,9 @@ def up() -> None:
 
 def _shape() -> str:
     """A digest of what decides how the machines are put together and what their programs are told."""
-    code = [Path(str(module.__file__)) for module in (control, init, kuberay, machine, network, node, pki)]
+    code = [
+        Path(str(module.__file__)) for module in (control, images, init, kuberay, machine, network, node, pki)
+    ]
     digest = hashlib.sha256()
     for path in [*code, *sorted(MANIFESTS.glob("*.yaml"))]:
         digest.update(path.read_bytes())

@@ -176,7 +176,7 @@ def named() -> dict[str, dict[str, Any]]:
 
 def fill_store() -> None:
     """Unpacks what the store lacks of the layout's images."""
-    marker = STORE / "images.json"
+    marker = STORE / "loaded.json"
     wanted = digests()
     known = json.loads(marker.read_text()) if marker.exists() else {}
     lacking = [name for name, digest in wanted.items() if known.get(name) != digest]
@@ -269,13 +269,26 @@ def load(machine: str, images: Iterable[str]) -> None:
             pass
         if process.wait():
             raise ClusterError(f"{machine} could not import its images: see {log.name}")
+    # Runtimes name images by digest.
+    for name in images:
+        run(*_ctr(machine, "images", "tag", "--force", name, by_digest(name)), quiet=True)
+
+
+def by_digest(name: str) -> str:
+    """An image's name with its digest in place of its tag."""
+    return f"{name.rpartition(':')[0]}@{digests()[name]}"
 
 
 def _forget_replaced(machine: str) -> None:
     """Deletes images that were replaced, and their layers; Kubernetes' part of containerd names each by its digest too."""
     wanted = {json.loads(_blob(digest).read_text())["config"]["digest"] for digest in digests().values()}
     there = run(*_ctr(machine, "images", "ls", "--quiet")).split()
-    replaced = [name for name in there if name.startswith("sha256:") and name not in wanted]
+    names = {by_digest(name) for name in digests()}
+    replaced = [
+        name
+        for name in there
+        if (name.startswith("sha256:") and name not in wanted) or ("@sha256:" in name and name not in names)
+    ]
     if replaced:
         run(*_ctr(machine, "images", "rm", "--sync", *replaced))
 

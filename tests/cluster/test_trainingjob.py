@@ -1,0 +1,146 @@
+"""A TrainingJob on real Kubernetes: `kubectl apply`, and what befalls operator, API server and head meanwhile."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from testcluster import cluster as real
+
+from tests.cluster.api import Cluster, until
+from tests.cluster.rayjob import ROOT
+from tests.cluster.trainingjob import NAMESPACE, SHORT, STEPS, SYSTEM, Raygen
+
+PATCH = {"op": "replace"}
+
+
+@pytest.fixture(scope="module")
+def installed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Raygen]:
+    """raygen on the cluster, and a namespace with data."""
+    s3 = cluster.s3()
+    for bucket in {"datasets", "runs"} - {one["Name"] for one in s3.list_buckets()["Buckets"]}:
+        s3.create_bucket(Bucket=bucket)
+    s3.upload_file(str(ROOT / "examples" / "data" / "tinyshakespeare.txt"), "datasets", "tinyshakespeare.txt")
+    raygen = Raygen(cluster, tmp_path_factory.mktemp("raygen"))
+    raygen.install()
+    raygen.namespace()
+    try:
+        yield raygen
+    finally:
+        raygen.remove()
+
+
+@pytest.fixture
+def alone(installed: Raygen) -> Iterator[Raygen]:
+    """The namespace without a job."""
+    yield installed
+    installed.cluster.kubectl(
+        "--namespace", NAMESPACE, "delete", "trainingjobs", "--all", "--wait=true", "--timeout=120s"
+    )
+    until(
+        "the pods to go",
+        120,
+        lambda: not installed.cluster.get("pod", namespace=NAMESPACE, selector="raygen.io/job"),
+    )
+
+
+def test_a_job_from_apply_to_succeeded_and_its_operator_killed_on_the_way(
+    alone: Raygen, tmp_path: Path
+) -> None:
+    alone.apply(*SHORT)
+    said = alone.raygen(
+        "wait", "gpt-tiny", "-n", NAMESPACE, "--for", "Training", "--timeout", "240", "--json"
+    )
+    assert json.loads(said)["reason"] == "Training"
+    alone.kill_operator()
+    alone.reaches(30)
+    status = alone.job()["status"]
+    assert status["driver"]["podName"].startswith("gpt-tiny-r1")
+    listed = alone.cluster.kubectl("--namespace", NAMESPACE, "get", "rtj")
+    assert listed.split()[:8] == ["NAME", "STATUS", "STEP", "LOSS", "THROUGHPUT", "ETA", "ATTEMPTS", "AGE"]
+    assert "gpt-tiny" in alone.raygen("list", "-n", NAMESPACE)
+    logs = alone.raygen("logs", "gpt-tiny", "-n", NAMESPACE)
+    assert "attempt 1" in logs
+    end = alone.ends(300)
+    assert (end["status"], end["reason"]) == ("True", "Completed"), end
+    status = alone.job()["status"]
+    assert (status["outcome"]["state"], status["outcome"]["step"]) == ("Succeeded", STEPS)
+    assert status["outcome"]["run"] == f"s3://runs/{NAMESPACE}/gpt-tiny"
+    assert [metric["name"] for metric in status["progress"]["metrics"]] == ["bpb", "loss"]
+    (attempt,) = status["attempts"]
+    assert attempt["cause"] == "Completed"
+    assert [step for step, _ in alone.losses("gpt-tiny")] == list(range(1, STEPS + 1))
+    assert "report.html" in alone.objects("gpt-tiny")
+    described = alone.raygen("get", "gpt-tiny", "-n", NAMESPACE)
+    assert "Completed" in described
+    events = alone.cluster.kubectl("--namespace", NAMESPACE, "get", "events.events.k8s.io")
+    assert "AttemptStarted" in events
+    assert alone.raygen("wait", "gpt-tiny", "-n", NAMESPACE, "--json")
+    alone.cluster.kubectl(
+        "--namespace", NAMESPACE, "wait", "--for=condition=Succeeded", "--timeout=5s", "trainingjob/gpt-tiny"
+    )
+
+
+def test_a_head_that_is_lost_and_an_api_server_that_starts_anew(alone: Raygen) -> None:
+    alone.apply(*SHORT, "output.run=lost")
+    alone.reaches(60)
+    for process in psutil.process_iter(["name", "cmdline"]):
+        if process.info["name"] == "kube-apiserver" and str(real.STATE) in " ".join(process.info["cmdline"]):
+            process.kill()
+    head = until("the API server", 60, lambda: _answers(alone))
+    alone.cluster.kubectl(
+        "--namespace", NAMESPACE, "delete", "pod", head, "--force", "--grace-period=0", "--wait=false"
+    )
+    end = alone.ends(400)
+    assert (end["status"], end["reason"]) == ("True", "Completed"), end
+    logged = alone.losses("lost")
+    assert {step for step, _ in logged} == set(range(1, STEPS + 1))
+    by_step: dict[int, set[float]] = {}
+    for step, loss in logged:
+        by_step.setdefault(step, set()).add(loss)
+    assert {step: found for step, found in by_step.items() if len(found) > 1} == {}
+
+
+def _answers(raygen: Raygen) -> str:
+    try:
+        return str(raygen.job()["status"]["driver"]["podName"])
+    except Exception:  # noqa: BLE001 (kubectl, while the server is away)
+        return ""
+
+
+def test_the_dashboard_is_reached_without_a_token_of_ones_own(alone: Raygen) -> None:
+    from raygen.client.dashboard import Forward
+    from raygen.kube import TRAINING_JOBS, connect
+
+    alone.apply(*SHORT, "output.run=seen")
+    alone.reaches(10)
+    connection = connect(str(real.KUBECONFIG))
+    forward = Forward(connection, connection.get(TRAINING_JOBS, NAMESPACE, "gpt-tiny"))
+    try:
+        with urllib.request.urlopen(f"{forward.url}/api/jobs/", timeout=30) as answer:  # noqa: S310 (our own)
+            (job,) = json.load(answer)
+        assert job["entrypoint"] == "raygen train env:RAYGEN_JOB"
+    finally:
+        forward.close()
+    # Suspended and resumed: no step is lost.
+    alone.raygen("stop", "gpt-tiny", "-n", NAMESPACE)
+    alone.raygen("wait", "gpt-tiny", "-n", NAMESPACE, "--timeout", "120", code=3)
+    alone.raygen("submit", str(alone.job_file(*SHORT, "output.run=seen")))
+    end = alone.ends(300)
+    assert (end["status"], end["reason"]) == ("True", "Completed"), end
+    first, second = alone.job()["status"]["attempts"]
+    assert (first["cause"], second["cause"]) == ("Suspended", "Completed")
+    assert [step for step, _ in alone.losses("seen")] == list(range(1, STEPS + 1))
+
+
+def test_what_is_wrong_is_said_within_seconds(alone: Raygen) -> None:
+    refused = ["training.duration.steps=10", 'data.train.sources=[{"uri": "s3://datasets/nowhere.txt"}]']
+    alone.apply(*refused, "output.run=missing")
+    end = alone.ends(200)
+    assert (end["status"], end["reason"]) == ("False", "DataError"), end
+    assert "no such file" in end["message"]
+    assert SYSTEM not in end["message"]

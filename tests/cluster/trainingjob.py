@@ -1,0 +1,149 @@
+"""raygen on the test cluster: its operator, a namespace with jobs, and what a user does there."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+from testcluster import images
+from testcluster.paths import KUBECONFIG
+
+from raygen.jobfile import dumps, load
+from tests.cluster.api import Cluster, until
+
+ROOT = Path(__file__).resolve().parents[2]
+SYSTEM, NAMESPACE = "raygen-system", "research"
+INSTALL = ROOT / "manifests" / "install"
+STEPS = 400
+SHORT = (
+    f"training.duration.steps={STEPS}",
+    "training.schedule.type=Constant",
+    f"evaluation.everySteps={STEPS}",
+    "evaluation.samples=null",
+    "checkpoint.everySteps=50",
+)
+
+Object = dict[str, Any]
+
+
+class Raygen:
+    """raygen, installed."""
+
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
+        self.cluster, self._folder = cluster, folder
+
+    def install(self) -> None:
+        """As README says, with the images that the nodes have."""
+        documents = list(yaml.safe_load_all((INSTALL / "install.yaml").read_text()))
+        for document in documents:
+            if document["kind"] == "Deployment":
+                (container,) = document["spec"]["template"]["spec"]["containers"]
+                container["image"] = images.by_digest(images.OPERATOR)
+        self.cluster.apply(*documents)
+        self.cluster.kubectl(
+            "wait", "--for=condition=Established", "--timeout=30s", "crd", "trainingjobs.raygen.io"
+        )
+        self.cluster.kubectl(
+            "--namespace", SYSTEM, "rollout", "status", "deployment/raygen-operator", "--timeout=90s"
+        )
+        runtime = yaml.safe_load((ROOT / "manifests/samples/runtime.yaml").read_text())
+        runtime["spec"]["image"] = images.by_digest(images.TRAIN)
+        runtime["spec"]["head"] = {"cpu": "300m", "memory": "4Gi"}
+        runtime["spec"]["defaults"] = {"cpusPerWorker": 1, "memoryPerWorker": "4Gi"}
+        runtime["spec"]["sharedMemory"] = "512Mi"
+        runtime["spec"]["headLostSeconds"] = 60
+        self.cluster.apply(runtime)
+
+    def namespace(self) -> None:
+        """A namespace under Pod Security `restricted`, with a runner and access to storage."""
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+        metadata = {"name": NAMESPACE, "labels": labels}
+        self.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        self.cluster.kubectl("--namespace", NAMESPACE, "apply", "-f", str(INSTALL / "runner.yaml"))
+        self.cluster.apply(self.cluster.storage_secret(NAMESPACE))
+
+    def remove(self) -> None:
+        """Everything but the definitions."""
+        self.cluster.remove_namespace(NAMESPACE)
+        self.cluster.remove_namespace(SYSTEM)
+
+    def raygen(self, *arguments: str, code: int = 0) -> str:
+        """The command line, as a user has it; gives its stdout."""
+        command = [str(Path(sys.executable).with_name("raygen")), *arguments]
+        environment = os.environ | {"KUBECONFIG": str(KUBECONFIG)}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
+        said = done.stdout + done.stderr
+        assert done.returncode == code, said
+        assert "Traceback" not in said
+        return done.stdout
+
+    def job_file(self, *overrides: str) -> Path:
+        """manifests/samples/gpt.yaml with changes."""
+        path = self._folder / "job.yaml"
+        path.write_text(dumps(load(ROOT / "manifests/samples/gpt.yaml", overrides=overrides).job))
+        return path
+
+    def apply(self, *overrides: str) -> None:
+        """What a user does; what earlier runs left is gone."""
+        job = load(ROOT / "manifests/samples/gpt.yaml", overrides=overrides).job
+        run = job.spec.output.run or job.metadata.name
+        s3 = self.cluster.s3()
+        for key in self.objects(run):
+            s3.delete_object(Bucket="runs", Key=f"{NAMESPACE}/{run}/{key}")
+        self.cluster.kubectl("apply", "-f", str(self.job_file(*overrides)))
+
+    def objects(self, run: str) -> list[str]:
+        prefix = f"{NAMESPACE}/{run}/"
+        pages = self.cluster.s3().get_paginator("list_objects_v2").paginate(Bucket="runs", Prefix=prefix)
+        return [one["Key"].removeprefix(prefix) for page in pages for one in page.get("Contents", ())]
+
+    def losses(self, run: str) -> list[tuple[int, float]]:
+        """Steps and training losses as they were logged, attempt after attempt."""
+        s3 = self.cluster.s3()
+        keys = sorted(key for key in self.objects(run) if key.startswith("metrics/"))
+        texts = [s3.get_object(Bucket="runs", Key=f"{NAMESPACE}/{run}/{key}")["Body"].read() for key in keys]
+        lines = [json.loads(line) for text in texts for line in text.splitlines()]
+        return [(line["step"], line["values"]["loss"]) for line in lines if line["kind"] == "train"]
+
+    def job(self, name: str = "gpt-tiny") -> Object:
+        found: Object = self.cluster.get("trainingjob", name, namespace=NAMESPACE)
+        return found
+
+    def summary(self, name: str = "gpt-tiny") -> Object:
+        conditions = (self.job(name).get("status") or {}).get("conditions") or ()
+        return next((one for one in conditions if one["type"] == "Succeeded"), {"status": "Unknown"})
+
+    def reaches(self, step: int, name: str = "gpt-tiny") -> None:
+        """Waits until the status says that this step is done."""
+
+        def done() -> bool:
+            progress = (self.job(name).get("status") or {}).get("progress") or {}
+            assert self.summary(name)["status"] != "False", self.summary(name)
+            return bool(progress.get("step", 0) >= step)
+
+        until(f"step {step}", 240, done)
+
+    def ends(self, seconds: float, name: str = "gpt-tiny") -> Object:
+        """Waits for the end; gives the summary condition."""
+        found: Object = until(
+            f"{name} to end",
+            seconds,
+            lambda: (one := self.summary(name))["status"] != "Unknown" and one,
+        )
+        return found
+
+    def kill_operator(self) -> None:
+        """SIGKILL to the operator's process."""
+        for process in psutil.process_iter(["cmdline"]):
+            command = process.info["cmdline"] or []
+            if "operator" in command and "--lease-namespace" in command:
+                process.send_signal(signal.SIGKILL)
+                return
+        raise AssertionError("no operator runs")
