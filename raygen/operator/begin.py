@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from raygen.errors import ValidationError
-from raygen.operator import attempts, conditions
+from raygen.operator import attempts, conditions, suspend
 from raygen.operator.attempts import Ending
 from raygen.operator.conditions import RUNNING, SUSPENDED, VALIDATED, moment, stamp
 from raygen.operator.draft import Draft
@@ -23,7 +23,7 @@ OBSTACLE_SECONDS, WAITING_SECONDS = 15.0, 15.0
 def begin(draft: Draft) -> None:
     """Begins the next attempt, or says what it waits for."""
     if draft.spec.get("suspend"):
-        _rest(draft)
+        suspend.rest(draft)
         return
     if conditions.find(draft.conditions, SUSPENDED) is not None:
         draft.put(SUSPENDED, False, "Resumed", "")
@@ -50,16 +50,6 @@ def begin(draft: Draft) -> None:
     draft.add_attempt(number, stamp(draft.seen.now))
     draft.tell(None, "Starting", f"Attempt {number} starts its pods and its driver.")
     draft.put(RUNNING, False, "NotTraining", "")
-
-
-def _rest(draft: Draft) -> None:
-    draft.status.pop("startTime", None)
-    is_quiet = not draft.seen.pods and all(attempts.is_over(one) for one in draft.seen.ray_jobs)
-    draft.put(SUSPENDED, is_quiet, "Suspended" if is_quiet else "Suspending", "spec.suspend is true.")
-    draft.tell(
-        None, "Suspended", "Set spec.suspend to false, and the job goes on from its newest checkpoint."
-    )
-    draft.put(RUNNING, False, "Suspended", "")
 
 
 def _pause(draft: Draft) -> float:

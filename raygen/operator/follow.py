@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from raygen.operator import attempts, deadline, head
+from raygen.operator import attempts, deadline, head, suspend
 from raygen.operator.attempts import Ending
 from raygen.operator.conditions import RUNNING
 from raygen.operator.draft import Draft
@@ -95,8 +95,9 @@ def _note_driver(draft: Draft, ray_job: Object) -> None:
 
 
 def _reason_to_stop(draft: Draft, ray_job: Object) -> Ending | None:
-    if draft.spec.get("suspend"):
-        return Ending("Suspended", "spec.suspend is true.")
+    wanted = suspend.reason_to_stop(draft)
+    if wanted is not None:
+        return wanted
     left = deadline.seconds_left(
         draft.spec, draft.seen.runtime, draft.status.get("startTime"), draft.seen.now
     )

@@ -15,30 +15,37 @@ Check = Callable[[], str]
 
 
 class Health:
-    """A server of /livez and /readyz.
+    """A server of /livez, /readyz and /metrics.
 
     Args:
         port: 0 for a free one.
         live: Checks by name; one that fails has the kubelet start this process again.
         ready: Checks by name.
+        metrics: Gives the operator's own figures as text.
 
     Raises:
         InputError: The port is taken.
     """
 
-    def __init__(self, port: int, live: Mapping[str, Check], ready: Mapping[str, Check]) -> None:
+    def __init__(
+        self, port: int, live: Mapping[str, Check], ready: Mapping[str, Check], metrics: Callable[[], bytes]
+    ) -> None:
         checks = {"/livez": live, "/readyz": {**live, **ready}}
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                found = checks.get(self.path)
-                if found is None:
+                if self.path == "/metrics":
+                    self._answer(200, "text/plain; version=0.0.4", metrics())
+                elif self.path in checks:
+                    said = {name: check() or "ok" for name, check in checks[self.path].items()}
+                    status = 200 if set(said.values()) <= {"ok"} else 503
+                    self._answer(status, "application/json", json.dumps(said).encode())
+                else:
                     self.send_error(404)
-                    return
-                said = {name: check() or "ok" for name, check in found.items()}
-                body = json.dumps(said).encode()
-                self.send_response(200 if set(said.values()) <= {"ok"} else 503)
-                self.send_header("Content-Type", "application/json")
+
+            def _answer(self, status: int, kind: str, body: bytes) -> None:
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)

@@ -16,6 +16,7 @@ from raygen.operator.controller import Controller, Stores
 from raygen.operator.election import Election
 from raygen.operator.events import Recorder
 from raygen.operator.health import Health
+from raygen.operator.metrics import Metrics
 from raygen.operator.queue import Key, WorkQueue
 from raygen.operator.reflector import SILENT_SECONDS, WATCH_SECONDS, Listener, Reflector
 from raygen.operator.store import Object, Store
@@ -95,10 +96,22 @@ class Operator:
             if settings.lease_namespace
             else None
         )
+        self.metrics = Metrics()
+        self.metrics.gauge("raygen_queue_depth", "Jobs that are due.", lambda: self.queue.depth)
+        self.metrics.gauge(
+            "raygen_queue_age_seconds", "How long the oldest of them has waited.", lambda: self.queue.age
+        )
+        self.metrics.gauge("raygen_jobs", "Jobs that are known.", lambda: len(self.stores.jobs))
+        self.metrics.gauge(
+            "raygen_watch_silence_seconds",
+            "How long ago the most silent watch heard the server.",
+            lambda: max(one.silence for one in self.reflectors),
+        )
         self.health = Health(
             settings.health_port,
             {"watches": self._deaf, "queue": self._stuck},
             {"synced": self._unsynced},
+            self.metrics.text,
         )
         self._leads = threading.Event()
         self._ended = threading.Event()
@@ -155,12 +168,15 @@ class Operator:
 
     def _reconcile(self, key: Key) -> None:
         try:
-            self.controller.reconcile(key)
+            with self.metrics.reconciles.time():
+                self.controller.reconcile(key)
         except ApiError as error:
+            self.metrics.errors.labels(error.reason or str(error.status)).inc()
             pause = self.queue.retry(key, at_least=error.retry_after or 0.0)
             log.warning("%s/%s: %s; again in %.1f s", *key, error, pause)
         except Exception:
             # One job that nobody foresaw must not keep the others from being looked after.
+            self.metrics.errors.labels("fault").inc()
             pause = self.queue.retry(key)
             log.exception("%s/%s: a fault of the operator's; again in %.1f s", *key, pause)
         else:
