@@ -7,10 +7,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from raygen.kube import RAY_JOBS, TRAINING_JOBS, ApiError, Connection
+from raygen.kube import EVENTS, RAY_JOBS, TRAINING_JOBS, ApiError, Connection
 from raygen.operator import trim
 from raygen.operator.events import Recorder
-from raygen.operator.explain import Trouble
+from raygen.operator.explain import Trouble, waits_long
 from raygen.operator.model import Observed, Plan
 from raygen.operator.plan import plan
 from raygen.operator.queue import Key, WorkQueue
@@ -18,6 +18,9 @@ from raygen.operator.store import Object, Store, key_of
 from raygen.spec.names import OPERATOR_MANAGER
 
 log = logging.getLogger(__name__)
+
+ASKED_PODS = 3
+"""Of the pods of a job that do not start, so many are asked about."""
 
 
 class Stores:
@@ -93,13 +96,31 @@ class Controller:
             for one in self._stores.pods.by("job", f"{namespace}/{name}")
             if any(owner["name"] in clusters for owner in one["metadata"]["ownerReferences"])
         ]
+        now = self._clock().replace(microsecond=0)
         return Observed(
             job=trim.opened(known, TRAINING_JOBS.api_version, TRAINING_JOBS.kind),
             runtime=self._stores.runtimes.get(("", known["runtime"])),
             ray_jobs=list(owned.values()),
             pods=pods,
-            now=self._clock().replace(microsecond=0),
+            now=now,
+            warnings=self._warnings(pods, now),
         )
+
+    def _warnings(self, pods: list[Object], now: datetime) -> dict[str, str]:
+        """What Events say of pods that do not start, of a few of them; nothing if they cannot be read."""
+        found: dict[str, str] = {}
+        for pod in [pod for pod in pods if waits_long(pod, now)][:ASKED_PODS]:
+            metadata = pod["metadata"]
+            query = {"fieldSelector": f"involvedObject.uid={metadata['uid']},type=Warning"}
+            try:
+                events, _ = self._connection.list(EVENTS, metadata["namespace"], **query)
+            except ApiError as error:
+                log.info("events of %s cannot be read: %s", metadata["name"], error.what)
+                return found
+            if events:
+                newest = max(events, key=lambda event: int(event["metadata"]["resourceVersion"]))
+                found[metadata["name"]] = f"{newest.get('reason', '')}: {newest.get('message', '')}"
+        return found
 
     def _read(self, key: Key) -> Object | None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,8 @@ from raygen.spec.names import RAY_NODE_TYPE
 
 Object = dict[str, Any]
 
+LONG_SECONDS = 20
+"""After which a pod that has not started is asked about."""
 PATIENCE_SECONDS = 5
 """For which a pod may be without a node before that is worth telling: it always is, for a moment."""
 MAX_TEXT = 600
@@ -46,11 +48,26 @@ class Trouble:
     message: str
 
 
-def troubles(pods: Sequence[Object], ray_job: Object | None, now: datetime) -> list[Trouble]:
-    """All that is wrong, the worst first."""
+def troubles(
+    pods: Sequence[Object], ray_job: Object | None, now: datetime, warnings: Mapping[str, str]
+) -> list[Trouble]:
+    """All that is wrong, the worst first.
+
+    Args:
+        pods: Of one RayJob.
+        ray_job: The RayJob.
+        now: The time.
+        warnings: What Events say of pods, by their names; they count where a pod's own status says nothing.
+    """
     order = [*_ORDER]
     found = [one for pod in pods for one in _pod(pod, now)]
     found += _refused(ray_job or {})
+    if not found:
+        found = [
+            Trouble("PodWaits", _sentence(f"pod {name} waits: {text}"))
+            for name, text in sorted(warnings.items())
+            if any(pod["metadata"]["name"] == name for pod in pods)
+        ]
     return sorted(dict.fromkeys(found), key=lambda one: order.index(one.reason))
 
 
@@ -65,9 +82,16 @@ _ORDER = (
     "QuotaExceeded",
     "PodsRefused",
     "Unschedulable",
+    "PodWaits",
 )
 DISRUPTIONS = frozenset({"NodeLost", "Preempted", "Drained", "Evicted"})
 """What befalls a job without its fault."""
+
+
+def waits_long(pod: Object, now: datetime) -> bool:
+    """Whether a pod has not started for longer than usual."""
+    created = moment(pod["metadata"]["creationTimestamp"])
+    return pod.get("status", {}).get("phase") == "Pending" and (now - created).total_seconds() > LONG_SECONDS
 
 
 def _pod(pod: Object, now: datetime) -> Iterator[Trouble]:

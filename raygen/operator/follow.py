@@ -27,7 +27,7 @@ def follow(draft: Draft, attempt: Object) -> None:
     if ray_job is None:
         draft.end(attempt, _decided(attempt) or _DELETED)
         return
-    found = troubles(draft.pods(name), ray_job, draft.seen.now)
+    found = troubles(draft.pods(name), ray_job, draft.seen.now, draft.seen.warnings)
     _remember(attempt, found)
     if attempts.is_over(ray_job):
         _conclude(draft, attempt, ray_job, found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -22,6 +22,7 @@ class Observed:
         ray_jobs: The RayJobs that it owns.
         pods: Their pods.
         now: The time, in whole seconds.
+        warnings: Events about pods that have waited for long, by the pod's name: what keeps them.
     """
 
     job: Object
@@ -29,6 +30,7 @@ class Observed:
     ray_jobs: Sequence[Object]
     pods: Sequence[Object]
     now: datetime
+    warnings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

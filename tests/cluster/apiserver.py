@@ -18,7 +18,7 @@ import yaml
 from kubernetes.client import Configuration
 from testcluster import kuberay, tools
 
-from raygen.kube import Connection, connect
+from raygen.kube import RAY_JOBS, RUNTIMES, TRAINING_JOBS, ApiError, Connection, connect
 from raygen.kube.resources import Resource
 from tests.cluster.api import until
 
@@ -186,7 +186,15 @@ def apply(connection: Connection, document: dict[str, object]) -> None:
 def _established(connection: Connection) -> bool:
     found, _ = connection.list(CRDS)
     said = [(crd.get("status") or {}).get("conditions") or () for crd in found]
-    return all(any(one["type"] == "Established" and one["status"] == "True" for one in some) for some in said)
+    if not all(any(one["type"] == "Established" and one["status"] == "True" for one in some) for some in said):
+        return False
+    try:
+        # Established and ready to answer are two things.
+        for resource in (TRAINING_JOBS, RUNTIMES, RAY_JOBS):
+            connection.list(resource)
+    except ApiError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

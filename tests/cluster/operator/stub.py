@@ -169,7 +169,7 @@ class Surroundings:
             dashboardURL=f"{cluster}-head-svc.{self.namespace}.svc.cluster.local:8265",
         )
 
-    def pod(self, name: str, attempt: int, kind: str, cluster: str) -> None:
+    def pod(self, name: str, attempt: int, kind: str, cluster: str, phase: str = "Running") -> None:
         labels = {
             JOB_LABEL: self.name,
             ATTEMPT_LABEL: str(attempt),
@@ -182,7 +182,7 @@ class Surroundings:
         self.admin.create(
             PODS, self.namespace, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
         )
-        ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+        ready = {"phase": phase, "conditions": [{"type": "Ready", "status": str(phase == "Running")}]}
         path = PODS.path(self.namespace, name, "status")
         self.admin.request("PATCH", path, body={"status": ready}, content_type=MERGE)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from raygen.kube import RAY_JOBS, TRAINING_JOBS, Connection
+from raygen.kube import EVENTS, PODS, RAY_JOBS, TRAINING_JOBS, Connection
 from raygen.operator.conditions import find
 from tests.cluster.apiserver import NAMESPACES
 from tests.cluster.operator.stub import CrashError, Fault, Harmed, Process, Surroundings
@@ -213,6 +214,34 @@ def test_a_plan_from_a_stale_past_does_no_harm(admin: Connection, team: str) -> 
     assert [one["metadata"]["name"] for one in world.ray_jobs()] == ["tiny-r1", "tiny-r2"]
     fresh.work()
     assert [one["number"] for one in world.job()["status"]["attempts"]] == [1, 2]
+
+
+def test_what_keeps_a_pod_is_read_from_its_events(admin: Connection, team: str) -> None:
+    world = Surroundings(admin, team)
+    world.runtime()
+    world.submit()
+    process = Process(Harmed(admin), team)
+    process.work()
+    world.status(1, jobDeploymentStatus="Initializing", rayClusterName="tiny-r1-c")
+    world.pod("tiny-r1-head", 1, "head", "tiny-r1-c", phase="Pending")
+    pod = admin.get(PODS, team, "tiny-r1-head")["metadata"]
+    about = {"apiVersion": "v1", "kind": "Pod", "name": pod["name"], "namespace": team, "uid": pod["uid"]}
+    for number, (kind, text) in enumerate([("Warning", "volume x is not there"), ("Normal", "pulled")]):
+        event = {"metadata": {"name": f"e{number}", "namespace": team}, "type": kind, "reason": "FailedMount"}
+        admin.create(EVENTS, team, event | {"message": text, "involvedObject": about})
+    process.work()
+    assert summary(world)["reason"] == "Starting", "for a while every pod waits"
+    later = datetime.now(UTC) + timedelta(seconds=60)
+    process.controller._clock = lambda: later
+    process.work()
+    assert summary(world)["reason"] == "PodWaits"
+    assert "pod tiny-r1-head waits: FailedMount: volume x is not there." in summary(world)["message"]
+
+
+def summary(world: Surroundings) -> Object:
+    found = find(world.job()["status"]["conditions"], "Succeeded")
+    assert found is not None
+    return found
 
 
 def test_one_job_that_nobody_foresaw_stalls_nobody(

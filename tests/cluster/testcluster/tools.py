@@ -67,16 +67,19 @@ ALL = (
     Tool("s3", ("versitygw",)),
 )
 
+CHECK = Tool("rayjob-check", ("rayjob-check",))
+"""KubeRay's own validation of RayJobs; for tests, and no part of a cluster."""
+
 
 def is_built(name: str) -> bool:
     """Whether a program is there."""
-    tool = next(tool for tool in ALL if name in tool.binaries)
+    tool = next(tool for tool in (*ALL, CHECK) if name in tool.binaries)
     return (BINARIES / f"{tool.folder}-{_key(tool)}").is_dir()
 
 
 def binary(name: str) -> Path:
     """The path of a program, built first if it is not there."""
-    tool = next(tool for tool in ALL if name in tool.binaries)
+    tool = next(tool for tool in (*ALL, CHECK) if name in tool.binaries)
     return build(tool) / name
 
 
