@@ -65,3 +65,32 @@ def up(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
             yield f"\nOf that: {steps}.\n"
         else:
             yield ""
+
+
+def operator(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
+    """The operator with thousands of jobs."""
+    result = read_result("operator_scale")
+    if not result:
+        return
+    del middle
+    yield from heading(
+        "The operator with thousands of jobs, a real API server, RayJobs ended by a stub", result
+    )
+    counts = list(result["jobs"])
+    yield from row("figure", *(f"{int(count):,} jobs" for count in counts), "must")
+    yield from row(*["---"] * (len(counts) + 2))
+    must = result["must"]
+    for name, label, digits, bound in (
+        ("ray_jobs_after_s", "s until all have their RayJob", 1, ""),
+        ("ray_jobs_per_second", "RayJobs a second", 0, ""),
+        ("succeeded_after_s", "s until all have succeeded", 1, ""),
+        ("p50", "s from a job to its RayJob, median", 2, ""),
+        ("p99", "the same, 99 of 100", 2, ""),
+        ("writes_per_job", "writes of the operator for each job, Events included", 2, "writes_per_job"),
+        ("reconciles_per_second", "looks a second without a write", 0, "reconciles_per_second"),
+        ("rss_mb", "MB of memory", 0, "rss_mb"),
+        ("ready_seconds", "s from its start to ready", 1, "ready_seconds"),
+    ):
+        values = [f"{(found['latency'] | found)[name]:,.{digits}f}" for found in result["jobs"].values()]
+        yield from row(label, *values, image_table.limit(must[bound]) if bound else "")
+    yield ""

@@ -40,7 +40,8 @@ def page() -> str:
         image_table.gan_quality(heading, row),
         image_table.speed(heading, row, middle),
     ]
-    on_cluster = [cluster_table.start(heading, row, middle), cluster_table.up(heading, row, middle)]
+    parts = (cluster_table.start, cluster_table.up, cluster_table.operator)
+    on_cluster = [part(heading, row, middle) for part in parts]
     sections = [startup(), speed(), quality(), *images, ray(), checkpoints(), s3(), kills(), *on_cluster]
     head = "# Results\n\nWritten by `python benchmarks/table.py` from the files beside it; do not edit.\n"
     return "\n".join([head, *filter(None, map("\n".join, sections))])
