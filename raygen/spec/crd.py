@@ -157,7 +157,8 @@ def _value(shape: Shape, path: str) -> dict[str, Any]:
     }
     if shape.kind not in makers:
         raise SchemaError(f"{path}: a structural schema has no {shape.kind}")
-    return makers[shape.kind](shape, path) | ({"nullable": True} if shape.nullable else {})
+    # None is nullable: the API server leaves out what is null.
+    return makers[shape.kind](shape, path)
 
 
 def _object(shape: Shape, path: str) -> dict[str, Any]:
@@ -226,8 +227,7 @@ def _map(shape: Shape, path: str) -> dict[str, Any]:
 def _choice(shape: Shape, path: str) -> dict[str, Any]:
     if not all(isinstance(choice, str) for choice in shape.choices):
         raise SchemaError(f"{path}: choices must be text")
-    # A field that may be null must have null among its choices.
-    return {"type": "string", "enum": [*shape.choices, *([None] if shape.nullable else [])]}
+    return {"type": "string", "enum": list(shape.choices)}
 
 
 def _string(shape: Shape, path: str) -> dict[str, Any]:
