@@ -10,13 +10,17 @@ import json
 import select
 import socket
 import threading
+import time
+import urllib.request
 from collections.abc import Callable
+from contextlib import closing
+from http.client import HTTPException
 from typing import Any
 
 from kubernetes.client import ApiClient, CoreV1Api
 from kubernetes.stream import portforward
 
-from raygen.errors import InputError
+from raygen.errors import InputError, RunError
 from raygen.kube import RAY_JOBS, ApiError, Connection
 from raygen.kube.resources import SECRETS
 
@@ -24,6 +28,7 @@ PORT = 8265
 MAX_HEAD_BYTES = 64 * 1024
 CHUNK_BYTES = 64 * 1024
 HEAD_SECONDS = 30.0
+POLL_SECONDS = 2.0
 
 Object = dict[str, Any]
 
@@ -77,7 +82,7 @@ class Forward:
                 client.settimeout(HEAD_SECONDS)
                 head, rest = _read_head(client)
                 client.settimeout(None)
-                with self._connect() as pod:
+                with closing(self._connect()) as pod:
                     pod.sendall(with_token(head, self._token) + rest)
                     _pipe(client, pod)
             except (OSError, ValueError, ApiError):
@@ -155,19 +160,28 @@ def logs(url: str, job_id: str, write: Callable[[str], None], *, follow: bool) -
         job_id: Ray's id of the job.
         write: Takes text.
         follow: Whether to go on.
-    """
-    import time
-    import urllib.request
 
+    Raises:
+        RunError: The head pod does not answer.
+    """
     seen = 0
     while True:
-        with urllib.request.urlopen(f"{url}/api/jobs/{job_id}/logs", timeout=60) as answer:  # noqa: S310 (our own)
-            text = json.load(answer)["logs"]
+        text = _asked(f"{url}/api/jobs/{job_id}/logs")["logs"]
         write(text[seen:])
         seen = len(text)
-        if not follow:
+        if not follow or _asked(f"{url}/api/jobs/{job_id}")["status"] not in ("PENDING", "RUNNING"):
             return
-        with urllib.request.urlopen(f"{url}/api/jobs/{job_id}", timeout=60) as answer:  # noqa: S310 (our own)
-            if json.load(answer)["status"] not in ("PENDING", "RUNNING"):
-                return
-        time.sleep(2)
+        time.sleep(POLL_SECONDS)
+
+
+def _asked(url: str) -> Object:
+    try:
+        with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 (our own port)
+            document: Object = json.load(answer)
+            return document
+    except (OSError, HTTPException, ValueError) as error:
+        raise RunError(
+            f"the head pod does not answer: {error}",
+            where=url,
+            remedy="Look at it: kubectl describe pod; a head that was lost comes back within minutes.",
+        ) from error
