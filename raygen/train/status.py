@@ -79,10 +79,10 @@ class StatusReporter:
         left = max(0, int(progress.seconds_left))
         numbers = {
             "loss": progress.loss,
-            "throughput": round(progress.throughput, 1),
+            "throughput": progress.throughput,
             "goodput": min(1.0, progress.trained / max(time.monotonic() - self._began, 1e-9)),
         }
-        found = {name: value for name, value in numbers.items() if math.isfinite(value)}
+        found = {name: _short(value) for name, value in numbers.items() if math.isfinite(value)}
         place = {
             "step": progress.step,
             "steps": progress.steps,
@@ -96,7 +96,7 @@ class StatusReporter:
         """Takes the newest metrics."""
         for name, value in values.items():
             if math.isfinite(value):
-                self._metrics[name] = {"name": name, "value": value, "step": step}
+                self._metrics[name] = {"name": name, "value": _short(value), "step": step}
         self._update({"metrics": [self._metrics[name] for name in sorted(self._metrics)]})
 
     def sampled(self, step: int, samples: Sequence[Sample]) -> None:
@@ -250,6 +250,11 @@ def _message(body: bytes) -> str:
 
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _short(value: float) -> float:
+    """Six digits that count: for people to read, and enough to compare."""
+    return float(f"{value:.6g}")
 
 
 def _words(seconds: int) -> str:
