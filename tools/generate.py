@@ -20,7 +20,9 @@ from raygen.spec.crd import definitions
 from raygen.spec.fields import FieldShape, fields_of
 from raygen.spec.schema import json_schema
 
-ROOT = Path(__file__).resolve().parents[1]
+SOURCE = Path(__file__).resolve().parents[1]
+ROOT = SOURCE
+"""Where the generated files go."""
 
 INTRODUCTION = """\
 # TrainingJob
@@ -58,7 +60,7 @@ def _install(kinds: Iterable[str]) -> str:
     """Everything that a cluster with KubeRay needs, in the order in which it can be applied."""
     written = ("manifests/admission/policies.yaml", "manifests/install/operator.yaml")
     head = "# Made by `make generate`: kubectl apply --server-side -f manifests/install/install.yaml\n"
-    return head + "---\n".join([*kinds, *((ROOT / name).read_text(encoding="utf-8") for name in written)])
+    return head + "---\n".join([*kinds, *((SOURCE / name).read_text(encoding="utf-8") for name in written)])
 
 
 def _yaml(document: dict[str, object]) -> str:

@@ -186,7 +186,9 @@ def apply(connection: Connection, document: dict[str, object]) -> None:
 def _established(connection: Connection) -> bool:
     found, _ = connection.list(CRDS)
     said = [(crd.get("status") or {}).get("conditions") or () for crd in found]
-    if not all(any(one["type"] == "Established" and one["status"] == "True" for one in some) for some in said):
+    if not all(
+        any(one["type"] == "Established" and one["status"] == "True" for one in some) for some in said
+    ):
         return False
     try:
         # Established and ready to answer are two things.
