@@ -20,7 +20,8 @@ Listener = Callable[[Object | None, Object | None], None]
 WATCH_SECONDS = 300.0
 SILENT_SECONDS = 100.0
 """After which a watch is dead: the server sends bookmarks about once a minute."""
-FIRST_SECONDS, LONGEST_SECONDS = 0.2, 30.0
+FIRST_SECONDS, LONGEST_SECONDS = 0.2, 5.0
+"""Pauses between tries double from the first to the longest: four requests in five seconds are no burden to any server."""
 
 
 class Reflector:
