@@ -98,8 +98,8 @@ class Reflector:
                 failures += 1
                 if failures > 1:
                     log.warning("%s: %s; again in %.1f s", self.resource.plural, error.what, pause)
-                # A watch that could not go on may have lost its place.
-                version = version if error.status == 0 and failures < 5 else ""
+                # A server that was away may be another one now, or not know that place yet and keep a watch waiting.
+                version = ""
                 self._stopped.wait(max(pause, error.retry_after or 0.0))
 
     def _list(self) -> str:

@@ -39,7 +39,8 @@ def operator(api: ApiServer, namespace: str, *options: str) -> Iterator[tuple[su
         yield process, f"http://127.0.0.1:{port}"
     finally:
         process.kill()
-        process.communicate()
+        # Shown where a test fails.
+        print(process.communicate()[1][-8000:])
 
 
 def ask(address: str, path: str) -> tuple[int, str]:
@@ -129,7 +130,7 @@ def test_an_api_server_that_is_away_for_a_while_costs_nothing(tmp_path: Path) ->
             server.start()
             world.runs(1)
             world.driver(1, 5)
-            until("training", 60, lambda: _reason(world) == "Training")
+            until("training", 150, lambda: _reason(world) == "Training")
             assert process.poll() is None
             assert made(world) == ["tiny-r1"]
 

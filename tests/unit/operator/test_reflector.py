@@ -130,8 +130,7 @@ def test_a_place_that_is_too_old_leads_to_a_new_list(play: Run, where: str) -> N
 def test_a_watch_that_breaks_or_lies_still_is_taken_up_again(play: Run, status: int) -> None:
     # What happened in between came without events, as when the server was another one.
     broken = ApiError("nothing was heard", status=status)
-    later = [([item("a", 1), item("b", 7)], 8)] if status else [[event("ADDED", "b", 7)]]
-    store, told, _ = play(([item("a", 1)], 5), broken, *later)
+    store, told, _ = play(([item("a", 1)], 5), broken, ([item("a", 1), item("b", 7)], 8))
     assert names(store) == ["a", "b"]
     assert told == [("new", "a"), ("new", "b")]
 
