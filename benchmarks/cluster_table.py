@@ -87,7 +87,12 @@ def operator(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
         ("p50", "s from a job to its RayJob, median", 2, ""),
         ("p99", "the same, 99 of 100", 2, ""),
         ("writes_per_job", "writes of the operator for each job, Events included", 2, "writes_per_job"),
-        ("reconciles_per_second", "looks a second without a write", 0, "reconciles_per_second"),
+        (
+            "reconciles_per_second",
+            "looks a second at jobs that have ended, without a write",
+            0,
+            "reconciles_per_second",
+        ),
         ("rss_mb", "MB of memory", 0, "rss_mb"),
         ("ready_seconds", "s from its start to ready", 1, "ready_seconds"),
     ):

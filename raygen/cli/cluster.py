@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from raygen.errors import MissingExtraError
+from raygen.cli.extras import needs
 
 if TYPE_CHECKING:
     from raygen.kube import Connection
 
 
-@contextmanager
-def needs_cluster() -> Iterator[None]:
-    """Around imports of what the extra `operator` installs.
-
-    Raises:
-        MissingExtraError: it is not installed; says how to.
-    """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "raygen":
-            raise
-        raise MissingExtraError(error.name or "kubernetes", "operator") from error
+def needs_cluster() -> AbstractContextManager[None]:
+    """Around imports of what the extra `operator` installs."""
+    return needs("operator", "kubernetes")
 
 
 def connection(args: argparse.Namespace) -> tuple[Connection, str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
-from raygen.errors import JobFileError, MissingExtraError
+from raygen.cli.extras import needs
+from raygen.errors import JobFileError
 from raygen.jobfile import LoadedJob, load, loads
 
 
@@ -32,16 +32,6 @@ def load_job(args: argparse.Namespace) -> LoadedJob:
     return replace(loaded, path=Path.cwd() / "job.json")
 
 
-@contextmanager
-def needs_training() -> Iterator[None]:
-    """Around imports of what the extra `train` installs.
-
-    Raises:
-        MissingExtraError: it is not installed; says how to.
-    """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "raygen":
-            raise
-        raise MissingExtraError(error.name or "PyTorch", "train") from error
+def needs_training() -> AbstractContextManager[None]:
+    """Around imports of what the extra `train` installs."""
+    return needs("train", "PyTorch")
