@@ -20,12 +20,6 @@ def find(conditions: list[Object], kind: str) -> Object | None:
     return next((one for one in conditions if one["type"] == kind), None)
 
 
-def is_true(conditions: list[Object], kind: str) -> bool:
-    """Whether a condition is there and true."""
-    found = find(conditions, kind)
-    return found is not None and found["status"] == "True"
-
-
 def put(
     conditions: list[Object],
     kind: str,

@@ -12,10 +12,8 @@ import pytest
 from testcluster import cluster as real
 
 from tests.cluster.api import Cluster, until
-from tests.cluster.rayjob import ROOT
-from tests.cluster.trainingjob import NAMESPACE, SHORT, STEPS, SYSTEM, Raygen
-
-PATCH = {"op": "replace"}
+from tests.cluster.rayjob import ROOT, SHORT, STEPS
+from tests.cluster.trainingjob import NAMESPACE, SYSTEM, Raygen
 
 
 @pytest.fixture(scope="module")

@@ -17,19 +17,10 @@ from testcluster.paths import KUBECONFIG
 
 from raygen.jobfile import dumps, load
 from tests.cluster.api import Cluster, until
+from tests.cluster.rayjob import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SYSTEM, NAMESPACE = "raygen-system", "research"
 INSTALL = ROOT / "manifests" / "install"
-STEPS = 400
-SHORT = (
-    f"training.duration.steps={STEPS}",
-    "training.schedule.type=Constant",
-    f"evaluation.everySteps={STEPS}",
-    "evaluation.samples=null",
-    "checkpoint.everySteps=50",
-)
-
 Object = dict[str, Any]
 
 

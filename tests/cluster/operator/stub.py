@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -45,25 +45,14 @@ class Harmed(Connection):
         self.writes: list[str] = []
 
     @contextmanager
-    def _answer(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        body: Object | None = None,
-        content_type: str = "application/json",
-        read: float = 30.0,
-    ) -> Iterator[urllib3.BaseHTTPResponse]:
+    def _answer(self, method: str, path: str, **options: Any) -> Iterator[urllib3.BaseHTTPResponse]:
         is_write = method != "GET" and "/events" not in path
         harm = self.fault(method, path) if is_write else ""
         if harm == "before":
             raise ApiError("lost on the way", status=0)
         if harm.isdigit():
             raise ApiError("harm", status=int(harm), reason="Harm", retry_after=0.0)
-        with super()._answer(
-            method, path, query=query, body=body, content_type=content_type, read=read
-        ) as answer:
+        with super()._answer(method, path, **options) as answer:
             if is_write:
                 self.writes.append(f"{method} {path}")
             if harm == "after":

@@ -52,8 +52,10 @@ def ensure_built() -> None:
 def _scratch() -> Iterator[Path]:
     """An empty folder for what goes into an image."""
     SCRATCH.mkdir(parents=True)
-    yield SCRATCH
-    shutil.rmtree(SCRATCH)
+    try:
+        yield SCRATCH
+    finally:
+        shutil.rmtree(SCRATCH)
 
 
 def use_own_storage() -> None:
