@@ -22,6 +22,8 @@ SILENT_SECONDS = 100.0
 """After which a watch is dead: the server sends bookmarks about once a minute."""
 FIRST_SECONDS, LONGEST_SECONDS = 0.2, 5.0
 """Pauses between tries double from the first to the longest: four requests in five seconds are no burden to any server."""
+OLD_LISTS = 5
+"""In a row before they are believed: the server was brought back to an earlier state, as from a backup."""
 
 
 class Reflector:
@@ -59,6 +61,8 @@ class Reflector:
         self._synced, self._stopped = threading.Event(), threading.Event()
         self._heard = time.monotonic()
         self._failure: ApiError | None = None
+        # Versions of one server compare (KEP-5504).
+        self._newest, self._old_lists = 0, 0
         self._thread = threading.Thread(target=self._run, name=f"reflector-{resource.plural}", daemon=True)
 
     def start(self) -> None:
@@ -104,7 +108,14 @@ class Reflector:
 
     def _list(self) -> str:
         items, version = self._connection.list(self.resource, self._namespace, **self._query)
-        changes = self.store.replace(self._trim(item) for item in items)
+        if int(version) < self._newest and self._old_lists < OLD_LISTS:
+            # From a server that lags behind: what it does not know yet would look like deleted.
+            self._old_lists += 1
+            raise ApiError(f"the list is of version {version}, and {self._newest} was seen before")
+        # One that is believed although it is old is all that there is.
+        known = int(version) if int(version) >= self._newest else None
+        self._newest, self._old_lists = int(version), 0
+        changes = self.store.replace(map(self._trim, items), known)
         self._hear()
         self._synced.set()
         for before, after in changes:
@@ -125,6 +136,7 @@ class Reflector:
             self._hear()
             item = event["object"]
             version = str(item["metadata"]["resourceVersion"])
+            self._newest = max(self._newest, int(version))
             self._take(event["type"], item)
             if self._stopped.is_set():
                 break

@@ -84,15 +84,23 @@ class Store:
             self._set(key, None)
             return before
 
-    def replace(self, items: Iterable[Object]) -> list[tuple[Object | None, Object | None]]:
+    def replace(
+        self, items: Iterable[Object], version: int | None = None
+    ) -> list[tuple[Object | None, Object | None]]:
         """Takes a whole list; gives every change as (before, after).
 
-        A list may come from a server that lags behind; of an object that it has, the newer state stays.
+        What was written while the list was on its way is newer than it, and stays.
+
+        Args:
+            items: All objects that there were.
+            version: Of the list; None: whatever it lacks is gone.
         """
         fresh = {key_of(item): item for item in items}
         changes: list[tuple[Object | None, Object | None]] = []
         with self._lock:
             for key in [key for key in self._objects if key not in fresh]:
+                if version is not None and version_of(self._objects[key]) > version:
+                    continue
                 changes.append((self._objects[key], None))
                 self._set(key, None)
             for key, item in fresh.items():

@@ -167,9 +167,16 @@ def test_a_pair_of_events_that_was_dropped_is_found_by_the_next_list(play: Run) 
     assert told == [("new", "a"), ("changed", "a")]
 
 
-def test_a_list_that_lags_behind_does_not_undo_what_is_known(play: Run) -> None:
+def test_a_list_that_lags_behind_is_not_believed(play: Run) -> None:
     expired = ApiError("too old", status=410)
-    store, _, _ = play(([], 5), [event("ADDED", "a", 9), expired], ([item("a", 7)], 8))
-    found = store.get(("n", "a"))
-    assert found is not None
-    assert found["metadata"]["resourceVersion"] == "9"
+    store, told, script = play(([], 5), [event("ADDED", "a", 9), expired], ([], 8), ([item("a", 9)], 9))
+    assert names(store) == ["a"]
+    assert told == [("new", "a")]
+    assert script.asked == ["list", "watch 5", "list", "list", "watch 9"]
+
+
+def test_a_server_that_was_brought_back_to_an_earlier_state_is_believed_in_the_end(play: Run) -> None:
+    expired = ApiError("too old", status=410)
+    lists = [([item("b", 3)], 4)] * (module.OLD_LISTS + 1)
+    store, _, _ = play(([], 5), [event("ADDED", "a", 9), expired], *lists)
+    assert names(store) == ["b"]

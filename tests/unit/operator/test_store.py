@@ -67,6 +67,14 @@ def test_a_list_says_what_changed() -> None:
     assert known.get(("n", "c")) == item("c", 3)
 
 
+def test_what_was_made_while_a_list_was_on_its_way_stays() -> None:
+    known = store()
+    known.put(item("a", 3))
+    known.put(item("b", 7))
+    assert known.replace([], 5) == [(item("a", 3), None)]
+    assert known.get(("n", "b")) == item("b", 7)
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(["change", "delete"])), max_size=12),
