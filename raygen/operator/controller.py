@@ -13,7 +13,7 @@ from raygen.operator.events import Recorder
 from raygen.operator.explain import Trouble, waits_long
 from raygen.operator.model import Observed, Plan
 from raygen.operator.plan import plan
-from raygen.operator.queue import Key, WorkQueue
+from raygen.operator.queue import Key, Urgency, WorkQueue
 from raygen.operator.store import Object, Store, key_of
 from raygen.spec.names import OPERATOR_MANAGER
 
@@ -137,6 +137,10 @@ class Controller:
             obstacle = self._create(observed, made.create)
             if obstacle is not None:
                 made = plan(observed, obstacle=obstacle)
+            elif self._queue.waits(Urgency.NEW):
+                # Other jobs have no pods yet; this one's can start, and what there is to tell can wait for a moment.
+                self._queue.add(key)
+                return
         if made.status is not None:
             self._write_status(observed.job, made.status)
         for one in made.delete:
@@ -188,13 +192,13 @@ class Controller:
     def _on_job(self, before: Object | None, after: Object | None) -> None:
         item = after or before
         if item is not None and trim.says_more(before, after):
-            self._queue.add(key_of(item))
+            self._queue.add(key_of(item), Urgency.CHANGED if before else Urgency.NEW)
 
     def _on_runtime(self, before: Object | None, after: Object | None) -> None:
         item = after or before
         if item is not None:
             for job in self._stores.jobs.by("runtime", item["metadata"]["name"]):
-                self._queue.add(key_of(job), urgent=False)
+                self._queue.add(key_of(job), Urgency.AGAIN)
 
     def _on_child(self, before: Object | None, after: Object | None) -> None:
         item = after or before

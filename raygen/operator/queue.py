@@ -9,17 +9,30 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from enum import IntEnum
 
 Key = tuple[str, str]
 """Namespace and name."""
 
 FIRST_SECONDS, LONGEST_SECONDS = 0.5, 300.0
+PATIENCE_SECONDS = 5.0
+"""After which a key takes turns with more urgent ones, of which there may always be some."""
+
+
+class Urgency(IntEnum):
+    """What a key waits for, the most urgent first."""
+
+    NEW = 0
+    """A job of which nothing is there yet."""
+    CHANGED = 1
+    AGAIN = 2
+    """A job that is looked at once more without a change."""
 
 
 class WorkQueue:
     """A deduplicating queue. A key that is added while it is being worked on comes again afterwards.
 
-    Keys of new objects and of changes go before those that are looked at once more without a change.
+    The more urgent go first; whatever has waited for long gets every second turn.
 
     Args:
         clock: Seconds that only grow.
@@ -31,19 +44,19 @@ class WorkQueue:
     ) -> None:
         self._clock, self._jitter = clock, jitter
         self._changed = threading.Condition()
-        self._ready: tuple[OrderedDict[Key, float], OrderedDict[Key, float]] = (OrderedDict(), OrderedDict())
+        self._ready: dict[Urgency, OrderedDict[Key, float]] = {urgency: OrderedDict() for urgency in Urgency}
         self._working: dict[Key, float] = {}
-        self._again: set[Key] = set()
+        self._again: dict[Key, Urgency] = {}
         self._later: list[tuple[float, int, Key]] = []
         self._due: dict[Key, float] = {}
         self._failures: dict[Key, int] = {}
         self._numbers = itertools.count()
-        self._closed = False
+        self._closed = self._patient = False
 
-    def add(self, key: Key, *, urgent: bool = True) -> None:
+    def add(self, key: Key, urgency: Urgency = Urgency.CHANGED) -> None:
         """Has a key worked on soon."""
         with self._changed:
-            self._add(key, urgent=urgent)
+            self._add(key, urgency)
             self._changed.notify()
 
     def add_after(self, key: Key, seconds: float) -> None:
@@ -75,11 +88,10 @@ class WorkQueue:
         with self._changed:
             while not self._closed:
                 self._promote()
-                for waiting in self._ready:
-                    if waiting:
-                        key, _ = waiting.popitem(last=False)
-                        self._working[key] = self._clock()
-                        return key
+                if (waiting := self._line()) is not None:
+                    key, _ = waiting.popitem(last=False)
+                    self._working[key] = self._clock()
+                    return key
                 waits = [due - self._clock() for due in (self._next(), end) if due is not None]
                 if end is not None and end <= self._clock():
                     return None
@@ -91,8 +103,7 @@ class WorkQueue:
         with self._changed:
             del self._working[key]
             if key in self._again:
-                self._again.remove(key)
-                self._add(key, urgent=True)
+                self._add(key, self._again.pop(key))
                 self._changed.notify()
 
     def close(self) -> None:
@@ -101,30 +112,46 @@ class WorkQueue:
             self._closed = True
             self._changed.notify_all()
 
+    def waits(self, urgency: Urgency) -> bool:
+        """Whether a key as urgent as this is due."""
+        with self._changed:
+            return bool(self._ready[urgency])
+
     @property
     def depth(self) -> int:
         """Number of keys that are due."""
         with self._changed:
             self._promote()
-            return sum(map(len, self._ready)) + len(self._again)
+            return sum(map(len, self._ready.values())) + len(self._again)
 
     @property
     def age(self) -> float:
         """How long the oldest key has been due or worked on, in seconds; 0 if there is none."""
         with self._changed:
             self._promote()
-            starts = [*self._working.values(), *(next(iter(w.values())) for w in self._ready if w)]
+            starts = [*self._working.values(), *map(_oldest, filter(None, self._ready.values()))]
             return self._clock() - min(starts) if starts else 0.0
 
-    def _add(self, key: Key, *, urgent: bool) -> None:
+    def _add(self, key: Key, urgency: Urgency) -> None:
         if key in self._working:
-            self._again.add(key)
+            self._again[key] = min(urgency, self._again.get(key, urgency))
             return
-        first, second = self._ready
-        if urgent:
-            first.setdefault(key, second.pop(key, self._clock()))
-        elif key not in first:
-            second.setdefault(key, self._clock())
+        for line in Urgency:
+            if key in self._ready[line]:
+                if line > urgency:
+                    self._ready[urgency][key] = self._ready[line].pop(key)
+                return
+        self._ready[urgency][key] = self._clock()
+
+    def _line(self) -> OrderedDict[Key, float] | None:
+        """Where the next key is."""
+        lines = [line for line in self._ready.values() if line]
+        if not lines:
+            return None
+        self._patient = not self._patient
+        if self._patient and self._clock() - _oldest(longest := min(lines, key=_oldest)) > PATIENCE_SECONDS:
+            return longest
+        return lines[0]
 
     def _promote(self) -> None:
         """Moves what has become due."""
@@ -133,7 +160,11 @@ class WorkQueue:
             due, _, key = heapq.heappop(self._later)
             if self._due.get(key) == due:
                 del self._due[key]
-                self._add(key, urgent=False)
+                self._add(key, Urgency.AGAIN)
 
     def _next(self) -> float | None:
         return self._later[0][0] if self._later else None
+
+
+def _oldest(line: OrderedDict[Key, float]) -> float:
+    return next(iter(line.values()))

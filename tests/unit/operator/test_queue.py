@@ -6,7 +6,7 @@ from collections import defaultdict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raygen.operator.queue import FIRST_SECONDS, LONGEST_SECONDS, Key, WorkQueue
+from raygen.operator.queue import FIRST_SECONDS, LONGEST_SECONDS, PATIENCE_SECONDS, Key, Urgency, WorkQueue
 
 A, B = ("n", "a"), ("n", "b")
 
@@ -59,10 +59,51 @@ def test_changes_go_before_keys_that_are_looked_at_once_more() -> None:
     clock.now = 2
     waiting.add(B)
     assert drain(waiting) == [B, A]
-    waiting.add(A, urgent=False)
-    waiting.add(B, urgent=False)
+    waiting.add(A, Urgency.AGAIN)
+    waiting.add(B, Urgency.AGAIN)
     waiting.add(B)
     assert drain(waiting) == [B, A]
+
+
+def test_new_jobs_go_before_changes_and_a_change_makes_a_new_job_no_less_urgent() -> None:
+    waiting, _ = queue()
+    waiting.add(A)
+    waiting.add(B, Urgency.NEW)
+    waiting.add(B)
+    assert waiting.waits(Urgency.NEW)
+    assert drain(waiting) == [B, A]
+    assert not waiting.waits(Urgency.NEW)
+
+
+def test_a_key_that_is_added_while_it_is_worked_on_comes_again_as_the_most_urgent_that_it_was_added_for() -> (
+    None
+):
+    waiting, _ = queue()
+    waiting.add(A)
+    assert waiting.take(0) == A
+    waiting.add(A, Urgency.AGAIN)
+    waiting.add(A, Urgency.CHANGED)
+    waiting.add(A, Urgency.AGAIN)
+    waiting.add(B, Urgency.AGAIN)
+    waiting.done(A)
+    assert drain(waiting) == [A, B]
+
+
+def test_what_has_waited_for_long_takes_turns_with_the_more_urgent() -> None:
+    waiting, clock = queue()
+    for number in range(3):
+        waiting.add(("n", f"again-{number}"), Urgency.AGAIN)
+    clock.now = PATIENCE_SECONDS + 1
+    found = []
+    for number in range(6):
+        # There is always something new.
+        waiting.add(("n", f"new-{number}"), Urgency.NEW)
+        key = waiting.take(0)
+        assert key is not None
+        waiting.done(key)
+        found.append(key[1].split("-")[0])
+    assert found.count("again") == 3
+    assert found.count("new") == 3
 
 
 def test_the_earliest_time_that_was_asked_for_counts() -> None:
