@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import shlex
+import shutil
 import statistics
 import subprocess
 import sys
@@ -70,7 +71,22 @@ def machine() -> dict[str, Any]:
         "memory_gib": round(memory / 2**30, 1),
         "bfloat16": [flag for flag in ("avx512_bf16", "amx_bf16") if flag in flags],
         "system": f"{platform.system()} {platform.release().split('-')[0]}",
+        **({"gpu": found} if (found := gpu()) else {}),
     }
+
+
+def gpu() -> dict[str, str]:
+    """The first GPU's name, its memory, and the versions of driver and CUDA; empty where there is none."""
+    if shutil.which("nvidia-smi") is None:
+        return {}
+    query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    lines = subprocess.run(query, capture_output=True, text=True, check=False).stdout.splitlines()
+    if not lines:
+        return {}
+    import torch  # late, since few benchmarks need it
+
+    facts = dict(zip(("name", "memory", "driver"), map(str.strip, lines[0].split(",")), strict=True))
+    return facts | {"cuda": torch.version.cuda or "none"}
 
 
 def versions() -> dict[str, str]:

@@ -169,26 +169,45 @@ def run(step: Callable[[], None], count: int) -> None:
         step()
 
 
-def bare_loop(job: raygen.TrainingJob) -> Callable[[], None]:
+def bare_loop(
+    job: raygen.TrainingJob,
+    text: tuple[torch.Tensor, int] | None = None,
+    *,
+    device: torch.device | None = None,
+    compiled: bool = False,
+    apart: bool = False,
+) -> Callable[[], None]:
     """A step of a loop that only trains: random windows, loss, gradients, clipping, the same optimizer.
 
     It reads no loss, follows no schedule, and keeps, records and shows nothing.
+
+    Args:
+        job: What is trained.
+        text: Tokens, and the size of their vocabulary. Default: the characters of tinyshakespeare.
+        device: Where everything is, the tokens too. Default: the CPU.
+        compiled: Whether network and loss are compiled.
+        apart: Whether the embedding is left out of that, as raygen leaves it out.
     """
     training, context = job.spec.training, job.spec.model.transformer.context_length
-    text = np.frombuffer(TEXT.read_bytes(), dtype=np.uint8)
-    characters, numbers = np.unique(text, return_inverse=True)
-    tokens = torch.from_numpy(numbers[: int(len(numbers) * 0.9)].astype(np.int64))
-    family = build_family(job, Characters(len(characters)), torch.device("cpu"))
+    device = device or torch.device("cpu")
+    tokens, size = text or characters()
+    tokens = tokens.to(device)
+    family = build_family(job, Vocabulary(size), device)
     network = family.networks["model"]
     (optimizer,) = make_optimizers(family.parameter_groups("model"), training.optimizer).values()
-    offsets = torch.arange(context + 1)
+    offsets = torch.arange(context + 1, device=device)
+
+    def loss_of(inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        logits = network.logits(inputs) if apart else network(inputs)
+        return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
+
+    mean_loss = torch.compile(loss_of) if compiled else loss_of
 
     def step() -> None:
-        starts = torch.randint(len(tokens) - context, (training.global_batch_size, 1))
+        starts = torch.randint(len(tokens) - context, (training.global_batch_size, 1), device=device)
         windows = tokens[starts + offsets]
-        logits = network(windows[:, :-1])
-        loss = F.cross_entropy(logits.float().flatten(0, 1), windows[:, 1:].flatten())
-        loss.backward()
+        inputs = network.embedding(windows[:, :-1]) if apart else windows[:, :-1]
+        mean_loss(inputs, windows[:, 1:]).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), training.gradient_clip_norm)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -196,7 +215,14 @@ def bare_loop(job: raygen.TrainingJob) -> Callable[[], None]:
     return step
 
 
-class Characters:
+def characters() -> tuple[torch.Tensor, int]:
+    """The first nine tenths of tinyshakespeare as characters, and how many kinds there are."""
+    text = np.frombuffer(TEXT.read_bytes(), dtype=np.uint8)
+    kinds, numbers = np.unique(text, return_inverse=True)
+    return torch.from_numpy(numbers[: int(len(numbers) * 0.9)].astype(np.int64)), len(kinds)
+
+
+class Vocabulary:
     """As much of a vocabulary as a model needs to be built."""
 
     end_of_text = None

@@ -12,7 +12,8 @@ RaygenError                 what, where, and what to do about it
 │   ├── CheckpointError     a checkpoint is torn, altered, or does not fit the model
 │   ├── GuardError          a guard stopped the run
 │   ├── RollBackError       a guard sends the run back to a checkpoint; never seen by a user
-│   └── ModelError          a custom model raised an error, or broke the protocol
+│   ├── ModelError          a custom model raised an error, or broke the protocol
+│   └── OutOfMemoryError    the device's memory does not hold the job
 ├── ApiError                the Kubernetes API refuses, or does not answer (raygen.kube): exit code 1
 ├── StoppedError            asked to stop; resumable: exit code 3
 └── FencedError             a newer attempt has taken over this run: exit code 1
@@ -123,6 +124,10 @@ class RollBackError(GuardError):
 
 class ModelError(RunError):
     """A custom model raised an error, or gave something that the protocol does not allow."""
+
+
+class OutOfMemoryError(RunError):
+    """The memory of a device does not hold the job."""
 
 
 class StoppedError(RaygenError):

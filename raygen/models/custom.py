@@ -108,6 +108,11 @@ class CustomFamily:
             )
         return {name: value.detach().reshape(()) for name, value in scalars.items()}
 
+    def compile(self, options: Mapping[str, Any]) -> None:
+        """Compiles every network, wherever the user's code calls it."""
+        for network in self.networks.values():
+            network.compile(**options)
+
     def evaluate(self, batch: Batch, draws: Draws) -> dict[str, Tensor]:
         """The user's sums.
 

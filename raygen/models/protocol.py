@@ -157,6 +157,13 @@ class Family(Protocol):
             later, so that the device need not wait.
         """
 
+    def compile(self, options: Mapping[str, Any]) -> None:
+        """Has what `step` computes compiled by `torch.compile` with these options, as far as that can be done.
+
+        What only `evaluate` and `sample` compute is best left as it is: it comes in many shapes, and each would have to
+        be compiled.
+        """
+
     def evaluate(self, batch: Batch, draws: Draws) -> dict[str, Tensor]:
         """Sums over a validation batch that metrics are made of, on the device; equal names have equal shapes.
 

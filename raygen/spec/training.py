@@ -160,7 +160,8 @@ class Training(Spec):
     gradient_clip_norm: Positive | None = None
     """Largest allowed L2 norm of all gradients together; larger ones are scaled down. Default: no limit."""
     precision: Literal["Float32", "BFloat16"] = "Float32"
-    """Arithmetic of matrix products and activations; weights, optimizer state and the loss stay in Float32."""
+    """Arithmetic of matrix products and activations; weights, optimizer state and the loss stay in Float32. On CUDA,
+    products in Float32 round their factors to TF32."""
     label_smoothing: Probability = 0.0
     """Share of the target's probability that is spread over all tokens."""
     ema: Ema | None = None
@@ -173,7 +174,7 @@ class Training(Spec):
     roll_back: RollBack = RollBack()
     """How guards with the action RollBack go back."""
     compile: Literal["Auto", "Always", "Never"] = "Auto"
-    """torch.compile. Auto: on a CUDA device, when a compiler exists."""
+    """torch.compile. Auto: Transformers and models of your own on a CUDA device, when a compiler exists."""
     seed: Annotated[int, Field(ge=0, le=MAX_INT)] = 0
     """Decides initial weights, the order of the data, noise, dropout and samples."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 
 import torch
 
@@ -95,24 +94,3 @@ def fit(job: TrainingJob, device: torch.device, cores: int) -> tuple[TrainingJob
 def available_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def should_compile(mode: str, device: torch.device) -> bool:
-    """Whether to use torch.compile, given `training.compile`.
-
-    Raises:
-        InputError: `Always`, but there is no compiler.
-    """
-    if mode == "Never":
-        return False
-    compiler = shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++") or shutil.which("clang++")
-    if mode == "Always":
-        if compiler is None:
-            raise InputError(
-                "torch.compile needs a C++ compiler, and none was found",
-                where="spec.training.compile",
-                remedy="Install g++ or clang++, or set compile: Auto.",
-            )
-        return True
-    # On CPU it gains nothing for small models: 46.9 against 40.1 ms a step, and 34 s to compile.
-    return device.type == "cuda" and compiler is not None

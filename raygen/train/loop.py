@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
@@ -82,7 +83,9 @@ class State:
 
 @dataclass
 class Session:
-    """Everything that a loop works with; `job` is resolved and fits this machine, `ready` hears of the first step."""
+    """Everything that a loop works with; `job` is resolved and fits this machine, `ready` hears of the first step,
+    and inside `repeatable` equal work gives equal bits.
+    """
 
     job: TrainingJob
     steps: int
@@ -101,6 +104,7 @@ class Session:
     keep_samples: Callable[[int, list[Sample]], None]
     clock: Callable[[], float] = time.monotonic
     ready: Callable[[], None] | None = None
+    repeatable: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def close(self, state: Literal["Succeeded", "Stopped"]) -> None:
         """Waits for the last checkpoint, and tells the trackers how the run ended."""
@@ -139,7 +143,8 @@ def run_loop(s: Session, state: State) -> Ending:
         torch.manual_seed(step_seed(s.job.spec.training.seed, step, s.workers.rank))
         rates = {name: update.schedule(step) for name, update in s.updates.items()}
         parts = micro_batches(s.job, s.data, s.device, step, s.workers)
-        scalars = s.family.step(parts, s.updates, s.workers)
+        with s.repeatable():
+            scalars = s.family.step(parts, s.updates, s.workers)
         state.step = step
         s.recorder.step(step, scalars, rates)
         if step == first and s.ready is not None:
@@ -227,7 +232,7 @@ def _evaluate(s: Session, state: State) -> bool:
         return False
     s.recorder.flush()
     batches = validation_batches(s.job, s.data, s.device, s.workers)
-    with averaged(s.updates):
+    with averaged(s.updates), s.repeatable():
         values = evaluate(
             s.family, batches, spec.metrics, go_on=lambda: not s.stop.requested, gather=s.agreement.gather
         )

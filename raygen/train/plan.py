@@ -18,6 +18,7 @@ from raygen.models.draws import Draws
 from raygen.models.protocol import Alone, Family, MicroBatch
 from raygen.models.registry import build_family
 from raygen.spec import TrainingJob, resolve
+from raygen.train.arithmetic import memory_explained, repeatable
 from raygen.train.code import install_code
 from raygen.train.device import choose_device, device_name, fit
 from raygen.train.loop import micro_batches, to_device
@@ -80,6 +81,7 @@ def estimate(job: TrainingJob, base: Path, device: str = "auto") -> Estimate:
 
     Raises:
         InputError: job or data are wrong.
+        OutOfMemoryError: not even the probe fits.
     """
     chosen = choose_device(device)
     fitted, _ = fit(resolve(job), chosen, 1)
@@ -90,8 +92,9 @@ def estimate(job: TrainingJob, base: Path, device: str = "auto") -> Estimate:
     family = build_family(fitted, data.domain, chosen)
     updates = make_updates(family, training, steps, Alone())
     size = training.micro_batch_size or training.global_batch_size
-    per_sample, fixed = _activations(family, updates, data, chosen)
-    step_seconds = _probe(fitted, family, updates, data, chosen)
+    with memory_explained(chosen), repeatable(chosen, strict=False):
+        per_sample, fixed = _activations(family, updates, data, chosen)
+        step_seconds = _probe(fitted, family, updates, data, chosen)
     state = _state_bytes(family, updates)
     parameter_bytes = sum(p.nbytes for n in family.networks.values() for p in n.parameters())
     available = _available(chosen)

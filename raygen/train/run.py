@@ -23,6 +23,7 @@ from raygen.jobfile import load
 from raygen.models.protocol import Alone, Family
 from raygen.models.registry import build_family
 from raygen.spec import TrainingJob, parse
+from raygen.train.arithmetic import memory_explained
 from raygen.train.device import available_cores
 from raygen.train.events import Observer, Silent
 from raygen.train.group import OwnDecisions
@@ -196,7 +197,8 @@ def _attempt(p: Prepared, stop: Stop, observer: Observer, began: float, startup:
 
 def _family(p: Prepared) -> Family:
     """The model, with the weights of the run that this one starts from."""
-    family = build_family(p.job, p.data.domain, p.device)
+    with memory_explained(p.device):
+        family = build_family(p.job, p.data.domain, p.device)
     if p.start is not None:
         try:
             restore_weights(family, p.start)
@@ -229,7 +231,7 @@ def _alone(
     guards: Guards,
     startup: Startup,
 ) -> _Trained:
-    with ExitStack() as stack:
+    with memory_explained(p.device), ExitStack() as stack:
         session = open_session(
             p.job,
             p.directory,

@@ -13,7 +13,8 @@ from raygen.checkpoint import Loaded, Writer
 from raygen.evaluation.metrics import metric_direction
 from raygen.models.protocol import Family, Sample, Workers
 from raygen.spec import TrainingJob
-from raygen.train.device import device_name, should_compile
+from raygen.train.arithmetic import COMPILE_OPTIONS, repeatable, should_compile
+from raygen.train.device import device_name
 from raygen.train.events import Observer, Plan
 from raygen.train.group import Agreement
 from raygen.train.guards import Guards
@@ -76,9 +77,8 @@ def open_session(
     place = device_name(device) + (f", {workers.count} workers" if workers.count > 1 else "")
     parameters = count_parameters(family)
     observer.started(Plan(directory.uri, attempt.number, parameters, place, state.step + 1, steps))
-    if should_compile(training.compile, device):
-        for network in family.networks.values():
-            network.compile()
+    if should_compile(training.compile, device, job.spec.model.type):
+        family.compile(COMPILE_OPTIONS)
     trackers = open_trackers(job, directory, state.step, observer.notice) if first else []
     for tracker in trackers:
         stack.callback(tracker.close)
@@ -106,6 +106,8 @@ def open_session(
         stop=stop,
         observer=observer,
         trackers=trackers,
+        # What a user's own model is made of may have no repeatable kernel.
+        repeatable=partial(repeatable, device, strict=job.spec.model.type != "Custom"),
         keep_samples=partial(_keep_samples, directory, trackers) if first else _keep_nothing,
     )
 

@@ -19,6 +19,7 @@ from raygen.models.registry import build_family
 from raygen.spec import TrainingJob, parse
 from raygen.storage import open_storage
 from raygen.train import leaving
+from raygen.train.arithmetic import memory_explained
 from raygen.train.code import install_code
 from raygen.train.events import Observer, Silent
 from raygen.train.group import LEAVING, STOP, Group, Store, connect
@@ -161,7 +162,7 @@ def _train(
     guards = Guards(job.spec.training, len(task.rollbacks), observer.notice)
     startup.then = observer.ready
     try:
-        with ExitStack() as stack:
+        with memory_explained(device), ExitStack() as stack:
             session = open_session(
                 job,
                 directory,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +66,15 @@ class GANFamily:
         self.loss = LOSSES[gan.loss]
         self._batch = job.spec.training.global_batch_size
         self._compute_type = COMPUTE_TYPES[job.spec.training.precision]
+        self._generate_images: Callable[..., Tensor] = generator
+        self._score_images: Callable[..., Tensor] = discriminator
+
+    def compile(self, options: Mapping[str, Any]) -> None:
+        """Compiles both networks, but for the discriminator's passes under a penalty: a compiled gradient has none of
+        its own.
+        """
+        self._generate_images = torch.compile(self.generator, **options)
+        self._score_images = torch.compile(self.discriminator, **options)
 
     def step(
         self, micro_batches: Sequence[MicroBatch], updates: Mapping[str, Update], workers: Workers
@@ -182,8 +191,7 @@ class GANFamily:
 
     def _generate(self, micro: MicroBatch, name: str) -> Tensor:
         with self._arithmetic(micro.draws.device):
-            images: Tensor = self.generator(self._latents(micro.draws, name), self._labels(micro))
-        return images
+            return self._generate_images(self._latents(micro.draws, name), self._labels(micro))
 
     def _arithmetic(self, device: torch.device) -> torch.autocast:
         return torch.autocast(device.type, self._compute_type, enabled=self._compute_type != torch.float32)
@@ -195,9 +203,10 @@ class GANFamily:
             return adaptive_augment(images, draws, name, self.discriminator.augmentation_p)
         return diff_augment(images, draws, name)
 
-    def _scores(self, images: Tensor, micro: MicroBatch) -> Tensor:
+    def _scores(self, images: Tensor, micro: MicroBatch, *, penalised: bool = False) -> Tensor:
+        score = self.discriminator if penalised else self._score_images
         with self._arithmetic(micro.draws.device):
-            scores: Tensor = self.discriminator(images, self._labels(micro))
+            scores: Tensor = score(images, self._labels(micro))
         return scores
 
     def _discriminate(
@@ -222,7 +231,8 @@ class GANFamily:
             fake = fake.detach().requires_grad_()
         with self._arithmetic(micro.draws.device):
             # Together, so that each weight is cast once for both.
-            real_scores, fake_scores = self._scores(real, micro), self._scores(fake, micro)
+            real_scores = self._scores(real, micro, penalised=real.requires_grad)
+            fake_scores = self._scores(fake, micro, penalised=fake.requires_grad)
         loss = self.loss.discriminator(real_scores, fake_scores).mean()
         penalty = loss.new_zeros(())
         if penalised and gan.r1:
@@ -232,7 +242,7 @@ class GANFamily:
         if penalised and gan.loss == "Wasserstein":
             weight = 10.0 if gan.gradient_penalty is None else gan.gradient_penalty
             mixed = between(real, fake, micro.draws.uniform(f"between {turn}")).detach().requires_grad_()
-            norms = squared_gradients(self._scores(mixed, micro), mixed).add(1e-12).sqrt()
+            norms = squared_gradients(self._scores(mixed, micro, penalised=True), mixed).add(1e-12).sqrt()
             penalty = penalty + weight * (norms - 1).square().mean()
         updates["discriminator"].backward((loss + gan.regularise_every * penalty) * micro.share)
         # Where scores have no zero of their own, each is measured from its partner.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -45,16 +45,19 @@ class TransformerFamily:
         self.decoder = decoder
         self.vocabulary = vocabulary
         self.label_smoothing = label_smoothing
+        self._mean_loss: Callable[..., Tensor] = mean_loss
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean cross-entropy of the targets, in nats per token, computed in Float32."""
-        logits_BTV: Tensor = self.networks["model"](batch["inputs"])
-        return F.cross_entropy(
-            logits_BTV.float().flatten(0, 1),
-            batch["targets"].flatten(),
-            ignore_index=IGNORED,
-            label_smoothing=self.label_smoothing,
-        )
+        embedded_BTD = self.decoder.embedding(batch["inputs"])
+        return self._mean_loss(self.decoder, embedded_BTD, batch["targets"], self.label_smoothing)
+
+    def compile(self, options: Mapping[str, Any]) -> None:
+        """Compiles the loss together with the decoder, which saves writing and reading the logits in Float32. The
+        embedding is left out: PyTorch's own kernel adds up its gradient in a fixed order and in parallel, compiled code
+        can do only one of the two.
+        """
+        self._mean_loss = torch.compile(mean_loss, **options)
 
     def step(
         self, micro_batches: Sequence[MicroBatch], updates: Mapping[str, Update], workers: Workers
@@ -114,6 +117,16 @@ class TransformerFamily:
             ExportError: the feed-forward layer has no counterpart.
         """
         return to_huggingface(self.decoder, self.vocabulary.end_of_text)
+
+
+def mean_loss(decoder: Decoder, embedded_BTD: Tensor, targets_BT: Tensor, label_smoothing: float) -> Tensor:
+    """Mean cross-entropy of the targets, in nats per token, computed in Float32."""
+    return F.cross_entropy(
+        decoder.logits(embedded_BTD).float().flatten(0, 1),
+        targets_BT.flatten(),
+        ignore_index=IGNORED,
+        label_smoothing=label_smoothing,
+    )
 
 
 def build(job: TrainingJob, domain: Domain, device: torch.device) -> TransformerFamily:

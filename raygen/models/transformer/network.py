@@ -212,10 +212,14 @@ class Decoder(nn.Module):
 
     def forward(self, tokens_BT: Tensor, cache: Cache | None = None) -> Tensor:
         """Tokens (B, T) -> logits (B, T, V) in the compute type. With a cache, tokens follow those in it."""
-        T = tokens_BT.shape[1]
+        return self.logits(self.embedding(tokens_BT), cache)
+
+    def logits(self, embedded_BTD: Tensor, cache: Cache | None = None) -> Tensor:
+        """What `forward` gives, from the tokens' embeddings (B, T, D)."""
+        T = embedded_BTD.shape[1]
         start = cache.length if cache is not None else 0
         rotary = (self.rotary_cos[start : start + T], self.rotary_sin[start : start + T])
-        x_BTD = self.dropout(self.embedding(tokens_BT).to(self.compute_type))
+        x_BTD = self.dropout(embedded_BTD.to(self.compute_type))
         for block in self.layers:
             x_BTD = block(x_BTD, rotary, cache)
         if cache is not None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +40,8 @@ from raygen.models.vae.network import (
 from raygen.models.vae.pictures import make_pictures
 from raygen.spec import VAE, Metric, TrainingJob
 
+Map = Callable[[Tensor], Tensor]
+"""A network, as it is or compiled."""
 IMPORTANCE_BYTES = 1 << 26
 """Memory for one layer of the decoder's outputs while many draws per image are measured."""
 ACTIVE_VARIANCE = 0.01
@@ -64,6 +66,13 @@ class VAEFamily:
         self._metrics = [m for m in job.spec.evaluation.metrics if m.type == "NegativeLogLikelihood"]
         self._batch = job.spec.training.global_batch_size
         self._compute_type = COMPUTE_TYPES[job.spec.training.precision]
+        self._encode: Map = network.encoder
+        self._decode: Map = network.decoder
+
+    def compile(self, options: Mapping[str, Any]) -> None:
+        """Compiles encoder and decoder."""
+        self._encode = torch.compile(self.network.encoder, **options)
+        self._decode = torch.compile(self.network.decoder, **options)
 
     def step(
         self, micro_batches: Sequence[MicroBatch], updates: Mapping[str, Update], workers: Workers
@@ -92,14 +101,16 @@ class VAEFamily:
         weight = self._kl_weight(micro_batches[0].draws.key[-1])
         rows, means = [], []
         for micro, target in zip(micro_batches, targets, strict=True):
-            posterior = posterior_of(self.network.encoder(target))
+            posterior = posterior_of(self._encode(target))
             if self.vae.importance_samples > 1:
-                bound = self._importance(target, posterior, micro.draws, self.vae.importance_samples, 0)
+                bound = self._importance(
+                    target, posterior, micro.draws, self.vae.importance_samples, 0, self._decode
+                )
                 loss = -importance_bound(bound).mean()
                 rows.append(torch.stack([loss, *(loss.new_zeros(()),) * 2]).detach() * micro.share)
             else:
                 latents = posterior.draw(micro.draws.normal("latent", self.vae.latent_size))
-                fit = self._log_prob(latents, target).mean()
+                fit = self._log_prob(latents, target, self._decode).mean()
                 each = posterior.kl()
                 kl = each.sum(dim=1).mean()
                 paid = kl if floor is None else free_bits(each, floor, self.vae.free_bits).mean()
@@ -123,9 +134,9 @@ class VAEFamily:
         usages: list[Usage] = []
         for micro in micro_batches:
             target = self._target(micro.batch, micro.draws)
-            encoded = self.network.encoder(target)
+            encoded = self._encode(target)
             codes, commitment, chosen = book(encoded)
-            fit = self._log_prob(codes, target).mean()
+            fit = self._log_prob(codes, target, self._decode).mean()
             loss = book.settings.commitment * commitment - fit
             update.backward(loss * micro.share)
             usages.append(book.usage(encoded, chosen, micro.draws, self._batch))
@@ -153,10 +164,10 @@ class VAEFamily:
         encoded = self.network.encoder(target)
         if self.network.codebook is not None:
             codes, _, _ = self.network.codebook(encoded)
-            return sums | {"loss": -self._log_prob(codes, target).sum()}
+            return sums | {"loss": -self._log_prob(codes, target, self.network.decoder).sum()}
         posterior = posterior_of(encoded)
         latents = posterior.draw(draws.normal("latent", self.vae.latent_size))
-        elbo = self._log_prob(latents, target) - posterior.kl().sum(dim=1)
+        elbo = self._log_prob(latents, target, self.network.decoder) - posterior.kl().sum(dim=1)
         sums |= {
             "loss": -elbo.sum(),
             "means": posterior.mean.sum(dim=0),
@@ -211,8 +222,8 @@ class VAEFamily:
         drawn = isinstance(self.likelihood, Bernoulli) and self.likelihood.draws
         return self.likelihood.target(images, draws.uniform("binarise", *images.shape[1:]) if drawn else None)
 
-    def _log_prob(self, latents: Tensor, target: Tensor) -> Tensor:
-        return self.likelihood.log_prob(self.network.decoder(latents), target, self.network.log_sigma)
+    def _log_prob(self, latents: Tensor, target: Tensor, decode: Map) -> Tensor:
+        return self.likelihood.log_prob(decode(latents), target, self.network.log_sigma)
 
     def _kl_weight(self, step: int) -> float:
         warmup = self.vae.kl_warmup_steps
@@ -224,20 +235,20 @@ class VAEFamily:
     ) -> Tensor:
         """Divergence of each variable, averaged over all samples of the step, (D,)."""
         parts = [
-            posterior_of(self.network.encoder(target)).kl().mean(dim=0) * micro.share
+            posterior_of(self._encode(target)).kl().mean(dim=0) * micro.share
             for micro, target in zip(micro_batches, targets, strict=True)
         ]
         (mean,) = workers.sum(torch.stack(parts).sum(dim=0))
         return mean
 
     def _importance(
-        self, target: Tensor, posterior: Posterior, draws: Draws, count: int, first: int
+        self, target: Tensor, posterior: Posterior, draws: Draws, count: int, first: int, decode: Map
     ) -> Tensor:
         """Logarithms of the importance weights of `count` draws for each image, (N, count)."""
         noise = draws.normal(f"importance {first}", count, self.vae.latent_size)
         latents = posterior.draw(noise)
         repeated = target.repeat_interleave(count, dim=0)
-        fit = self._log_prob(latents.flatten(0, 1), repeated).reshape(-1, count)
+        fit = self._log_prob(latents.flatten(0, 1), repeated, decode).reshape(-1, count)
         return log_weights(fit, noise, latents, posterior)
 
     def _likelihood_sums(
@@ -254,7 +265,8 @@ class VAEFamily:
         chunk = max(IMPORTANCE_BYTES // (4 * target[0].numel() * wanted), 1)
         bound = target.new_full((wanted,), -math.inf)
         for first in range(0, total, chunk):
-            weights = self._importance(target[:wanted], some, chosen, min(chunk, total - first), first)
+            count = min(chunk, total - first)
+            weights = self._importance(target[:wanted], some, chosen, count, first, self.network.decoder)
             bound = torch.logaddexp(bound, weights.logsumexp(dim=1))
         losses = math.log(total) - bound.double()
         return {

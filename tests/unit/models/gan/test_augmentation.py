@@ -5,9 +5,17 @@ import math
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from raygen.models.draws import Draws
-from raygen.models.gan.augmentation import adaptive_augment, cut_out, diff_augment, translate, warp
+from raygen.models.gan.augmentation import (
+    adaptive_augment,
+    cut_out,
+    diff_augment,
+    sample_bilinear,
+    translate,
+    warp,
+)
 
 CPU = torch.device("cpu")
 
@@ -72,3 +80,20 @@ def test_warps_are_what_they_say() -> None:
     assert any(torch.allclose(turned, one, atol=1e-3) for one in quarter)
     smaller = warp(torch.ones(1, 1, 16, 16), ones(), torch.zeros(1), ones() * 2, torch.zeros(1, 2))
     assert bool((smaller == 1).all())
+
+
+def test_bilinear_sampling_is_pytorchs() -> None:
+    places = torch.rand(6, 16, 16, 2, generator=torch.Generator().manual_seed(1)) * 3 - 1.5
+    gradients = []
+    results = []
+    for act in (
+        sample_bilinear,
+        lambda i, p: F.grid_sample(i, p, padding_mode="border", align_corners=False),
+    ):
+        given = images().requires_grad_()
+        result = act(given, places)
+        (gradient,) = torch.autograd.grad(result.square().sum(), given)
+        results.append(result.detach())
+        gradients.append(gradient)
+    torch.testing.assert_close(results[0], results[1], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-3, atol=1e-3)
