@@ -9,8 +9,8 @@ EVERYTHING := train,ray,s3,operator,dev
 CLUSTER := PYTHONPATH=tests/cluster $(BIN)/python -m testcluster
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo quick test test-cluster check bench constraints generate images clean \
-  cluster-up cluster-down cluster-status
+.PHONY: help setup demo quick test test-cluster test-cuda check bench constraints generate images clean \
+  cluster-up cluster-down cluster-status soak
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ test: quick ## all tests that need no cluster
 test-cluster: $(VENV)/installed-dev ## tests on a real Kubernetes that this makes; Linux and root
 	$(BIN)/python -m pytest tests/cluster
 
+test-cuda: $(VENV)/installed-dev ## tests on a CUDA device; not part of CI
+	$(BIN)/python -m pytest tests/cuda
+
 cluster-up: $(VENV)/installed-dev ## start that Kubernetes, or bring it the project's image as it is now; WITH=kueue: and a part
 	@$(CLUSTER) up $(addprefix --with ,$(WITH))
 
@@ -40,6 +43,9 @@ cluster-down: $(VENV)/installed-dev ## end it, and leave nothing but what was bu
 
 cluster-status: $(VENV)/installed-dev ## its machines, nodes and pods
 	@$(CLUSTER) status
+
+soak: cluster-up ## 20 jobs on that Kubernetes and 50 kills at random moments; some 40 minutes
+	PYTHONPATH=.:tests/cluster $(BIN)/python benchmarks/soak.py
 
 images: $(VENV)/installed-dev ## build the images `train` and `operator` with buildah or docker
 	$(BIN)/python tools/images.py $(if $(BASE),--base $(BASE))

@@ -89,7 +89,7 @@ def operator(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
         ("writes_per_job", "writes of the operator for each job, Events included", 2, "writes_per_job"),
         (
             "reconciles_per_second",
-            "looks a second at jobs that have ended, without a write",
+            "looks a second at 500 jobs that train, without a write",
             0,
             "reconciles_per_second",
         ),
@@ -99,3 +99,78 @@ def operator(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
         values = [f"{(found['latency'] | found)[name]:,.{digits}f}" for found in result["jobs"].values()]
         yield from row(label, *values, image_table.limit(must[bound]) if bound else "")
     yield ""
+
+
+def peer(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
+    """The operator beside Kubeflow Trainer."""
+    result = read_result("operator_peer")
+    if not result:
+        return
+    yield from heading(
+        f"{result['jobs']:,} jobs to their RayJobs or JobSets a second, on one API server, in turns", result
+    )
+    yield from row("side", "median", "least to most", "CPU s", "raygen to it", "must")
+    yield from row(*["---"] * 6)
+    for name, label in (
+        ("raygen", "raygen"),
+        ("trainer", "Kubeflow Trainer 2.3.0 as its manifests configure it"),
+        ("trainer_raised", "with its limits raised"),
+        ("trainer_parallel", "built anew with 20 workers, limits raised"),
+    ):
+        side = result["sides"][name]
+        ratio = result["ratios_of_raygen"].get(name)
+        bound = result["must"].get(f"to_{name}")
+        yield from row(
+            label,
+            *middle(side["per_second"], 1),
+            middle(side["cpu_s"], 1)[0],
+            middle(ratio, 2)[0] if ratio else "",
+            image_table.limit(bound) if bound else "",
+        )
+    yield ""
+
+
+def operator_start(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
+    """What the operator adds to a start."""
+    result = read_result("operator_start")
+    if not result:
+        return
+    yield from heading("A TrainingJob beside its own RayJob applied by hand, on the test cluster", result)
+    yield from row(
+        "s from `kubectl apply`", "TrainingJob, median", "least to most", "RayJob, median", "least to most"
+    )
+    yield from row(*["---"] * 5)
+    own, plain = result["seconds"]["trainingjob"], result["seconds"]["rayjob"]
+    for name, label in (
+        ("applied", "until kubectl has ended"),
+        ("ray_job", "until the RayJob is there"),
+        ("first_step", "until the first step is done"),
+    ):
+        yield from row(label, *middle(own[name], 2), *middle(plain[name], 2))
+    median, spread = middle(result["difference"], 2)
+    bound = image_table.limit(result["must"]["more_than_the_rayjob_s"])
+    yield f"\nDifference within each pair: {median} s ({spread}); must be {bound}.\n"
+
+
+def soak(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
+    """Jobs on the cluster among kills."""
+    result = read_result("soak")
+    if not result:
+        return
+    del middle
+    yield from heading(f"{result['jobs']} jobs on the test cluster, {result['kills']} kills", result)
+    killed = ", ".join(f"{kind} {count}" for kind, count in result["killed"].items())
+    causes = ", ".join(f"{cause} {count}" for cause, count in result["causes"].items())
+    yield from row("figure", "value", "must")
+    yield from row("---", "---", "---")
+    for name, label in (
+        ("failed", "jobs that did not succeed"),
+        ("different", f"losses unlike the calm run's, of {result['losses_compared']:,}"),
+        ("missing_steps", "steps without a loss"),
+        ("two_ray_jobs", "attempts with two RayJobs, or jobs with two at a time"),
+        ("left", "RayJobs, RayClusters and pods left at the end"),
+    ):
+        yield from row(label, str(len(result[name])), image_table.limit(result["must"][name]))
+    yield from row("attempts", str(result["attempts"]), "")
+    yield from row("minutes", f"{result['all_jobs_s'] / 60:.0f}", "")
+    yield f"\nKilled: {killed}. How attempts ended: {causes}.\n"

@@ -43,6 +43,8 @@ Object = dict[str, Any]
 CLIENTS = 8
 RECONCILES, WRITES, RSS_MB, READY_S = 200, 8, 200, 8
 SUSTAINED_S = 60.0
+BUSY, BUSY_JOBS = "busy", 500
+"""Name of the runtime of jobs that train, and how many of them there are beside those that have ended."""
 
 
 def main() -> None:
@@ -95,7 +97,9 @@ def measured(server: ApiServer, count: int) -> Object:
         until("all to succeed", 1800, lambda: len(done) >= count)
         ended = time.monotonic() - began
         after = requests(server)
-        rate = sustained(admin, address)
+        rate = sustained(admin, address, "default")
+        train(admin, arrivals)
+        running = sustained(admin, address, BUSY)
         rss = process.memory_info().rss / 1e6
     ends.set()
     ready = time.monotonic()
@@ -118,8 +122,9 @@ def measured(server: ApiServer, count: int) -> Object:
         "latency": {"p50": latency[len(latency) // 2], "p99": latency[int(len(latency) * 0.99)]},
         "writes": own,
         "writes_per_job": sum(own.values()) / count,
-        "reconciles_per_second": rate["median"],
-        "reconciles": rate,
+        "reconciles_per_second": running["median"],
+        "reconciles": running,
+        "reconciles_of_ended_jobs": rate,
         "rss_mb": rss,
         "ready_seconds": ready,
     }
@@ -186,7 +191,8 @@ def end_ray_jobs(connection: Connection, arrivals: dict[str, float], ends: threa
             name = item["metadata"]["labels"][JOB_LABEL]
             if name not in arrivals:
                 arrivals[name] = time.monotonic()
-                threads.submit(succeed, connection, item["metadata"]["name"])
+                if not name.startswith(BUSY):
+                    threads.submit(succeed, connection, item["metadata"]["name"])
 
 
 def succeed(connection: Connection, name: str) -> None:
@@ -201,15 +207,38 @@ def note_ends(connection: Connection, done: set[str], ends: threading.Event) -> 
             done.add(item["metadata"]["name"])
 
 
-def sustained(admin: Connection, address: str) -> dict[str, float]:
-    """Looks per second while every job is due again and again, by a runtime that changes; none of them writes."""
+def train(admin: Connection, arrivals: dict[str, float]) -> None:
+    """Makes jobs whose pods run, and whose drivers have made steps."""
+    grants = admin.get(RUNTIMES, "", "default")
+    document = {key: grants[key] for key in ("apiVersion", "kind", "spec")} | {"metadata": {"name": BUSY}}
+    admin.create(RUNTIMES, "", document)
+    worlds = [Surroundings(admin, "load", f"{BUSY}-{number:03}") for number in range(BUSY_JOBS)]
+    with ThreadPoolExecutor(CLIENTS) as threads:
+        list(threads.map(lambda world: world.submit(runtimeRef={"name": BUSY}), worlds))
+        until("their RayJobs", 300, lambda: all(world.name in arrivals for world in worlds))
+        list(threads.map(lambda world: world.runs(1), worlds))
+        list(threads.map(lambda world: world.driver(1, 10), worlds))
+
+    def reason(item: Object) -> str:
+        found = find((item.get("status") or {}).get("conditions") or [], "Succeeded")
+        return found["reason"] if found is not None else ""
+
+    def trains() -> bool:
+        items, _ = admin.list(TRAINING_JOBS, "load")
+        return sum(reason(item) == "Training" for item in items) == BUSY_JOBS
+
+    until("them to train", 300, trains)
+
+
+def sustained(admin: Connection, address: str, runtime: str) -> dict[str, float]:
+    """Looks per second while every job of a runtime is due again and again since that changes; none of them writes."""
     rates = []
     end, number = time.monotonic() + SUSTAINED_S, 0
     while time.monotonic() < end:
         began, first = time.monotonic(), looks(address)
         number += 1
         changed = {"metadata": {"annotations": {"load/number": str(number)}}}
-        admin.request("PATCH", RUNTIMES.path(name="default"), body=changed, content_type=MERGE)
+        admin.request("PATCH", RUNTIMES.path(name=runtime), body=changed, content_type=MERGE)
         last, still = first, 0
         while still < 3:
             time.sleep(0.05)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import cluster_table
+import cuda_table
 import image_table
 from harness import RESULTS, ROOT, read_result
 
@@ -40,9 +41,18 @@ def page() -> str:
         image_table.gan_quality(heading, row),
         image_table.speed(heading, row, middle),
     ]
-    parts = (cluster_table.start, cluster_table.up, cluster_table.operator)
+    parts = (
+        cluster_table.start,
+        cluster_table.up,
+        cluster_table.operator,
+        cluster_table.peer,
+        cluster_table.operator_start,
+        cluster_table.soak,
+    )
     on_cluster = [part(heading, row, middle) for part in parts]
-    sections = [startup(), speed(), quality(), *images, ray(), checkpoints(), s3(), kills(), *on_cluster]
+    gpu = cuda_table.cuda(heading, row, middle)
+    alone = [startup(), speed(), quality(), *images, gpu, ray(), checkpoints(), s3(), kills()]
+    sections = [*alone, *on_cluster]
     head = "# Results\n\nWritten by `python benchmarks/table.py` from the files beside it; do not edit.\n"
     return "\n".join([head, *filter(None, map("\n".join, sections))])
 
@@ -165,6 +175,9 @@ def heading(title: str, result: dict[str, Any]) -> Iterator[str]:
     machine = result["machine"]
     yield f"## {title}\n"
     yield f"`{result['command']}`, {result['date'][:10]}, commit {result['commit']}, "
+    if "gpu" in machine:
+        gpu = machine["gpu"]
+        yield f"{gpu['name']}, {gpu['memory']}, driver {gpu['driver']}, CUDA {gpu['cuda']}, "
     yield f"{machine['processor']} (family {machine['family']}, model {machine['model']}), {machine['cores']} cores, "
     yield f"{machine['memory_gib']} GiB, Python {result['versions']['python']}, PyTorch {result['versions']['torch']}.\n"
 

@@ -17,14 +17,26 @@ import yaml
 from raygen.spec import TrainingJob
 from raygen.spec.base import Spec
 from raygen.spec.crd import definitions
-from raygen.spec.fields import FieldShape, fields_of
+from raygen.spec.fields import FieldShape, Shape, fields_of
+from raygen.spec.reasons import (
+    CONDITIONS,
+    COUNTED,
+    FINAL,
+    NOTHING,
+    SUCCEEDED,
+    UNCOUNTED,
+    WAITING,
+    Meaning,
+)
+from raygen.spec.runtime import RaygenRuntime
 from raygen.spec.schema import json_schema
+from raygen.spec.status import Attempt, Condition, TrainingJobStatus
 
 SOURCE = Path(__file__).resolve().parents[1]
 ROOT = SOURCE
 """Where the generated files go."""
 
-INTRODUCTION = """\
+JOB = """\
 # TrainingJob
 
 Every field of a job file. Made from the models in `raygen/spec` by `make generate`; edit those.
@@ -33,7 +45,27 @@ The file is YAML 1.2 (`1e-3` is a number, `no` is text) or, if its name ends wit
 keys are refused. A key that is left out has the default, and so has one that is null where a default is
 named in words. Paths of fields, as in faults and for `--set`, join keys by dots and name list items by
 position or, where they have one, by name: `spec.evaluation.metrics[loss].type`.
+
+On a cluster the object has a [status](#status) too.
 """
+
+RUNTIME = """\
+# RaygenRuntime
+
+Every field of a RaygenRuntime, of which an administrator makes one or more
+([a sample](../../manifests/samples/runtime.yaml)); `spec.runtimeRef.name` of a job names one. Made from the models in
+`raygen/spec` by `make generate`; edit those.
+
+A change counts for attempts that begin after it; of `ceilings.hours` and `headLostSeconds` it counts at once. Unknown keys
+are refused. A key that is left out has the default.
+"""
+
+GUIDE = "docs/jobs-on-a-cluster.md"
+MARKS = "<!-- reasons: made from raygen/spec/reasons.py by `make generate` -->\n", "<!-- /reasons -->"
+"""Between these the guide has the reasons."""
+MEANINGS = (
+    "What they mean, and what to do: [jobs on a cluster](../jobs-on-a-cluster.md#what-the-status-says)."
+)
 
 
 def main() -> int:
@@ -49,8 +81,11 @@ def main() -> int:
 def generated() -> dict[str, str]:
     """Every generated file: path from the root of the repository -> text."""
     return {
-        "schemas/trainingjob.json": json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
-        "docs/reference/trainingjob.md": reference(),
+        "schemas/trainingjob.json": _schema(TrainingJob),
+        "schemas/raygenruntime.json": _schema(RaygenRuntime),
+        "docs/reference/trainingjob.md": reference(JOB, {"": TrainingJob, "status": TrainingJobStatus}),
+        "docs/reference/raygenruntime.md": reference(RUNTIME, {"": RaygenRuntime}),
+        GUIDE: _guide((SOURCE / GUIDE).read_text(encoding="utf-8")),
         **(kinds := {f"manifests/crd/{name}.yaml": _yaml(body) for name, body in definitions().items()}),
         "manifests/install/install.yaml": _install(kinds.values()),
     }
@@ -76,10 +111,47 @@ def _yaml(document: dict[str, object]) -> str:
     return head + text
 
 
-def reference() -> str:
-    """The reference as Markdown: one table for every object."""
-    sections = [section for path, model in _objects("", TrainingJob) for section in _section(path, model)]
-    return "\n".join([INTRODUCTION, *sections])
+def _schema(kind: type[Spec]) -> str:
+    return json.dumps(json_schema(kind), indent=2, ensure_ascii=False) + "\n"
+
+
+def reference(introduction: str, roots: dict[str, type[Spec]]) -> str:
+    """A reference as Markdown: one table for every object.
+
+    Args:
+        introduction: What comes first.
+        roots: What is described, by its path.
+    """
+    objects = [found for path, model in roots.items() for found in _objects(path, model)]
+    return "\n".join([introduction, *(line for path, model in objects for line in _section(path, model))])
+
+
+def _guide(text: str) -> str:
+    """The guide with the reasons as they are."""
+    before, rest = text.split(MARKS[0])
+    _, after = rest.split(MARKS[1])
+    return before + MARKS[0] + "\n".join(_reasons()) + "\n" + MARKS[1] + after
+
+
+def _reasons() -> Iterator[str]:
+    """What each reason means and what to do: one table for each of the ways in which a job can be."""
+    for title, meanings in (
+        ("The job has not ended (`Succeeded` is Unknown):", WAITING),
+        ("It has ended well (True):", SUCCEEDED),
+        ("It has failed, and another attempt would fail the same way (False):", FINAL),
+        ("An attempt has failed; after `attempts.limit` of them the job has (False):", COUNTED),
+        ("An attempt has ended that does not count; another follows:", UNCOUNTED),
+    ):
+        yield f"\n{title}\n"
+        yield "| reason | what it means | what to do |"
+        yield "|---|---|---|"
+        alike: dict[Meaning, list[str]] = {}
+        for name, meaning in meanings.items():
+            alike.setdefault(meaning, []).append(f"`{name}`")
+        for meaning, names in alike.items():
+            remedy = "" if meaning.remedy == NOTHING else _cell(meaning.remedy)
+            yield f"| {', '.join(names)} | {_cell(meaning.text)} | {remedy} |"
+    yield ""
 
 
 def _settle(path: Path, text: str, *, check: bool) -> bool:
@@ -118,6 +190,20 @@ def _section(path: str, model: type[Spec]) -> Iterator[str]:
         yield "Rules:\n"
         yield from (f"- {f'`{rule.at}` ' if rule.at else ''}{_cell(rule.message)}" for rule in model.rules)
         yield ""
+    if model is Condition:
+        yield "| type | what it says | reasons |"
+        yield "|---|---|---|"
+        for name, kind in CONDITIONS.items():
+            yield f"| `{name}` | {_cell(kind.text)} | {_names(kind.reasons)} |"
+        yield f"\n{MEANINGS}\n"
+    if model is Attempt:
+        yield f"Causes that count against `attempts.limit`: {_names(COUNTED)}.\n"
+        yield f"Causes that do not: {_names(UNCOUNTED)}.\n"
+        yield f"Causes that end the job: {_names([*SUCCEEDED, *FINAL])}.\n\n{MEANINGS}\n"
+
+
+def _names(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
 
 
 def _row(field: FieldShape) -> str:
@@ -127,7 +213,17 @@ def _row(field: FieldShape) -> str:
         default = "see description" if "Default:" in field.description else "none"
     else:
         default = f"`{json.dumps(field.default)}`"
-    return f"| `{field.key}` | {_cell(field.shape.words)} | {default} | {_cell(field.description)} |"
+    return f"| `{field.key}` | {_cell(_type(field.shape))} | {default} | {_cell(field.description)} |"
+
+
+def _type(shape: Shape) -> str:
+    """What a value may be, and what is in it."""
+    if shape.items is None:
+        return shape.words
+    if shape.keys is None:
+        return f"{shape.words}, each {shape.items.words}"
+    most = f" of at most {shape.bounds['max_length']}" if "max_length" in shape.bounds else ""
+    return f"a map{most} names to values; a name is {shape.keys.words}; a value is {shape.items.words}"
 
 
 def _cell(text: str) -> str:

@@ -70,13 +70,13 @@ def _pause(draft: Draft) -> float:
 
 def _read(draft: Draft) -> tuple[TrainingJob, RaygenRuntime] | None:
     """Job and runtime, read and allowed; None if they are not, which the conditions then say."""
-    name = (draft.spec.get("runtimeRef") or {}).get("name") or "default"
     try:
         job = parse({key: draft.seen.job[key] for key in ("apiVersion", "kind")} | _as_file(draft.seen.job))
     except ValidationError as error:
         faults = " ".join(str(fault) for fault in error.faults)
         _refuse(draft, "Invalid", f"The job has faults. {faults}")
         return None
+    name = job.spec.runtime_ref.name
     if draft.seen.runtime is None:
         said = f"There is no RaygenRuntime {name}. Have it made, or name another in spec.runtimeRef."
         _refuse(draft, "RuntimeNotFound", said)

@@ -163,6 +163,8 @@ class Controller:
                 if not _is_owned(made, uid):
                     said = f"A RayJob {name} is there that is not this job's. Delete or rename it."
                     return Trouble("NameTaken", said)
+                # Its state is known from here on, and no watch will speak of it.
+                self._queue.add(key_of(observed.job))
             elif error.is_refused:
                 return Trouble("CreateRefused", f"The RayJob {name} is refused: {error.what}")
             else:
@@ -187,7 +189,11 @@ class Controller:
             if error.is_missing:
                 return
             raise
-        self._stores.jobs.put(trim.training_job(written))
+        item = trim.training_job(written)
+        self._stores.jobs.put(item)
+        if trim.others_say_more(job, item):
+            # No watch will speak of what the answer brought along.
+            self._queue.add(key_of(item))
 
     def _on_job(self, before: Object | None, after: Object | None) -> None:
         item = after or before

@@ -149,7 +149,11 @@ class Draft:
 
     def settle(self) -> None:
         """Puts the status into the plan, if it is another one now."""
-        self.status["observedGeneration"] = self.metadata.get("generation", 0)
+        generation = self.metadata.get("generation", 0)
+        self.status["observedGeneration"] = generation
+        # Those that nothing has changed hold for this generation too; `kubectl wait` takes no older ones.
+        for condition in self.conditions:
+            condition["observedGeneration"] = generation
         if not self.attempts:
             del self.status["attempts"]
         if self.status != own_part(self.seen.job.get("status") or {}):

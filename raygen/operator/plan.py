@@ -59,6 +59,7 @@ def _clean_up(draft: Draft) -> Plan:
         draft.result.delete.append(draft.deletion(TRAINING_JOBS, draft.metadata))
     elif left is not None:
         draft.result.look_again(left)
+    draft.settle()
     return draft.result
 
 

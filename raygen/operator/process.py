@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from raygen.kube import PODS, RAY_JOBS, RUNTIMES, TRAINING_JOBS, ApiError, Connection, Resource
-from raygen.operator import trim
+from raygen.operator import mishap, trim
 from raygen.operator.controller import Controller, Stores
 from raygen.operator.election import Election
 from raygen.operator.events import Recorder
@@ -67,8 +67,8 @@ class Operator:
         self.settings = settings
         self.queue, self.stores = WorkQueue(), Stores()
         identity = f"{os.environ.get('POD_NAME') or socket.gethostname()}-{uuid.uuid4().hex[:8]}"
-        recorder = Recorder(connection, identity)
-        self.controller = Controller(connection, self.stores, self.queue, recorder)
+        self._connection, self._recorder = connection, Recorder(connection, identity)
+        self.controller = Controller(connection, self.stores, self.queue, self._recorder)
         listeners = self.controller.listeners()
         labelled = {"labelSelector": JOB_LABEL}
         kinds: tuple[tuple[Resource, Store, Listener, Callable[[Object], Object], dict[str, str]], ...] = (
@@ -174,13 +174,23 @@ class Operator:
             self.metrics.errors.labels(error.reason or str(error.status)).inc()
             pause = self.queue.retry(key, at_least=error.retry_after or 0.0)
             log.warning("%s/%s: %s; again in %.1f s", *key, error, pause)
-        except Exception:
+        except Exception as fault:
             # One job that nobody foresaw must not keep the others from being looked after.
             self.metrics.errors.labels("fault").inc()
             pause = self.queue.retry(key)
             log.exception("%s/%s: a fault of the operator's; again in %.1f s", *key, pause)
+            self._tell(key, fault)
         else:
             self.queue.forget(key)
+
+    def _tell(self, key: Key, fault: Exception) -> None:
+        known = self.stores.jobs.get(key)
+        if known is None:
+            return
+        try:
+            mishap.tell(self._connection, self._recorder, known, fault)
+        except Exception as error:  # noqa: BLE001 (a job so odd that nothing can be said of it)
+            log.warning("%s/%s: its fault cannot be told: %s", *key, error)
 
     def _deaf(self) -> str:
         limit = 2 * self.settings.silent_seconds

@@ -84,6 +84,14 @@ def _ceilings(job: TrainingJob, runtime: RaygenRuntime) -> Iterator[Fault]:
             f"must give at most {ceilings.gpus} GPUs in all, the ceiling of the runtime {name}",
             "Lower scale.workers or scale.gpusPerWorker, or name another runtime.",
         )
+    kind, only = scale.accelerator_type, runtime.spec.node_selector.get(runtime.spec.gpus.label)
+    if kind is not None and only is not None and kind != only:
+        yield fault(
+            ("spec", "scale", "acceleratorType"),
+            kind,
+            f"must be {only}, which the nodeSelector of the runtime {name} asks for",
+            "Remove scale.acceleratorType, or name another runtime.",
+        )
     deadline, limit = job.spec.active_deadline_seconds, ceilings.hours * 3600
     if deadline is not None and deadline > limit:
         yield fault(

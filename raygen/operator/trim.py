@@ -30,10 +30,17 @@ def training_job(item: Object) -> Object:
     spec = item.get("spec") or {}
     return {
         "metadata": metadata,
-        "runtime": (spec.get("runtimeRef") or {}).get("name") or "default",
+        "runtime": _runtime_of(spec),
         "spec": json.dumps(spec, separators=(",", ":")).encode(),
         "status": item.get("status") or {},
     }
+
+
+def _runtime_of(spec: Any) -> str:
+    """The runtime that a spec names; of one that older definitions let in, it may name anything."""
+    reference = spec.get("runtimeRef") if isinstance(spec, dict) else None
+    name = reference.get("name") if isinstance(reference, dict) else None
+    return name if name and isinstance(name, str) else "default"
 
 
 def opened(item: Object, api_version: str, kind: str) -> Object:
@@ -98,6 +105,16 @@ def says_more(before: Object | None, after: Object | None) -> bool:
     if before is None or after is None:
         return True
     return _essence(before) != _essence(after)
+
+
+def others_say_more(before: Object, after: Object) -> bool:
+    """Whether somebody else than the operator has changed a TrainingJob in something that a plan depends on."""
+    return _of_others(before) != _of_others(after)
+
+
+def _of_others(item: Object) -> Object:
+    essence = _essence(item)
+    return essence | {"status": essence["status"].get("outcome")}
 
 
 def _essence(item: Object) -> Object:

@@ -1,4 +1,4 @@
-"""The job file as a JSON Schema (draft 2020-12), for editors."""
+"""The kinds as JSON Schemas (draft 2020-12), for editors."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _SIZES = {
 }
 
 
-def json_schema() -> dict[str, Any]:
-    """The schema of a TrainingJob. What only rules over distant fields can say is not in it."""
-    definitions = {model.__name__: _object(model) for model in objects(TrainingJob)}
-    return {"$schema": DIALECT, "title": "TrainingJob"} | _object(TrainingJob) | {"$defs": definitions}
+def json_schema(kind: type[Spec] = TrainingJob) -> dict[str, Any]:
+    """The schema of a kind. What only rules over distant fields can say is not in it."""
+    definitions = {model.__name__: _object(model) for model in objects(kind)}
+    return {"$schema": DIALECT, "title": kind.__name__} | _object(kind) | {"$defs": definitions}
 
 
 def objects(model: type[Spec]) -> Iterator[type[Spec]]:

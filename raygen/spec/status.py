@@ -9,7 +9,8 @@ from pydantic import Field
 from raygen.spec.base import Index, MetricName, ObjectName, Reason, Spec, Time, Uri
 
 Message = Annotated[str, Field(max_length=4096)]
-Number = Annotated[float, Field(ge=-1e300, le=1e300)]
+Number = float
+"""Without bounds: the API server compares those of numbers that happen to be whole as 64-bit integers."""
 
 MAX_ATTEMPTS = 20
 """Attempts that the status shows: the newest."""
@@ -88,8 +89,6 @@ class Measurement(Spec):
     """Its newest value."""
     step: Index
     """The step that it was measured at."""
-    best: Number | None = None
-    """Its best value so far."""
 
 
 class Progress(Spec):
@@ -123,8 +122,6 @@ class Progress(Spec):
     """Newest values of the metrics."""
     samples: Uri | None = None
     """Where the newest samples are."""
-    phase: Annotated[str, Field(max_length=64)] | None = None
-    """What the driver does before the first step."""
 
 
 class Outcome(Spec):
@@ -151,7 +148,9 @@ class Outcome(Spec):
 
 
 class TrainingJobStatus(Spec):
-    """What the cluster knows of a job. The operator writes all of it but `progress` and `outcome`."""
+    """What the cluster knows of a job. The operator writes all of it but `progress` and `outcome`, which the driver
+    writes. What is not known, or does not apply, is left out.
+    """
 
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16)] = ()
     """Statements about the job, by type."""

@@ -152,6 +152,10 @@ class ApiServer:
         }
         path.write_text(yaml.safe_dump(config))
 
+    def issued(self, *names: str) -> trustme.LeafCert:
+        """A certificate of its authority for these names."""
+        return self._authority.issue_cert(*names)
+
     def _issue(self, file: str, common: str, group: str | None, *names: str) -> None:
         issued = self._authority.issue_cert(*names, common_name=common, organization_name=group)
         issued.private_key_pem.write_to_path(str(self._folder / f"{file}.key"))

@@ -175,11 +175,15 @@ class Surroundings:
         path = PODS.path(self.namespace, name, "status")
         self.admin.request("PATCH", path, body={"status": ready}, content_type=MERGE)
 
-    def driver(self, attempt: int, step: int, first: int = 1, **outcome: Any) -> None:
-        """The driver writes its part of the status."""
+    def driver(
+        self, attempt: int, step: int, first: int = 1, *, more: Object | None = None, **outcome: Any
+    ) -> None:
+        """The driver writes its part of the status; `more` goes into its progress."""
         time = "2026-01-31T12:00:00Z"
         progress = {"time": time, "attempt": attempt, "rayJob": self.ray_job(attempt)}
-        status: Object = {"progress": progress | {"firstStep": first, "step": step, "steps": 100}}
+        status: Object = {
+            "progress": progress | {"firstStep": first, "step": step, "steps": 100, **(more or {})}
+        }
         if outcome:
             status["outcome"] = {"time": time, "rayJob": self.ray_job(attempt), **outcome}
         body = {

@@ -129,6 +129,9 @@ def drawn(draw: random.Random, team: str, name: str) -> tuple[Object, Object]:
     if draw.random() < 0.5:
         changes["activeDeadlineSeconds"] = draw.choice([60, 7200])
     if draw.random() < 0.3:
+        changes["scale"]["acceleratorType"] = draw.choice(["H100", "T4"])
+        grants["nodeSelector"] = draw.choice([{"nvidia.com/gpu.product": "H100"}, {"pool": "gpu"}])
+    if draw.random() < 0.3:
         changes["data__validation"] = {"sources": [{"uri": draw.choice(["s3://datasets/v", "s3://v"])}]}
     return grants, of_team(team, name, **changes)
 

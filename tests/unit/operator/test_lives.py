@@ -125,13 +125,17 @@ def test_any_life_keeps_its_promises(events: list[tuple[str, int]], attempts: di
         numbers = [one["number"] for one in status.get("attempts", ())]
         assert numbers == sorted(set(numbers))
         assert all("ended" in one and "cause" in one for one in status.get("attempts", ())[:-1])
-        summary = find(status["conditions"], "Succeeded")
-        assert summary is not None
+        found = find(status["conditions"], "Succeeded")
+        assert found is not None
+        assert world.job is not None
+        summary = dict(found)
         assert summary["message"]
+        # Which goes on with the edits of a job that has ended.
+        assert summary.pop("observedGeneration") == world.job["metadata"]["generation"]
         if ended is not None:
             assert summary == ended, "what has ended stays so"
         if summary["status"] != "Unknown":
-            ended = dict(summary)
+            ended = summary
             assert "completionTime" in status
     creates = [write for write in world.writes if write.startswith("create")]
     told = world.status.get("attemptCount", 0)

@@ -215,6 +215,28 @@ def test_time_to_live_ends_the_object() -> None:
     assert world.job is None
 
 
+@pytest.mark.parametrize("ended", [False, True])
+def test_conditions_hold_for_the_newest_generation(ended: bool) -> None:
+    world = World()
+    world.settle()
+    if ended:
+        world.running(step=10)
+        world.driver_says()
+        world.over()
+        world.settle()
+    before = world.condition()
+    world.edit(ttlSecondsAfterFinished=100_000)
+    world.settle()
+    assert world.job is not None
+    generation = world.job["metadata"]["generation"]
+    assert generation == 2
+    assert {one["observedGeneration"] for one in world.status["conditions"]} == {generation}
+    assert world.condition() == before
+    written = len(world.writes)
+    world.settle()
+    assert len(world.writes) == written
+
+
 def test_a_job_that_is_deleted_is_left_alone() -> None:
     world = World()
     world.settle()

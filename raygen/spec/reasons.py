@@ -1,0 +1,253 @@
+"""The words by which a job's status says why, with what they mean and what to do: for references and guides.
+
+The operator writes conditions, and causes of attempts; the driver's own reasons are the names of its errors and guards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from raygen.spec.guards import GUARD_DEFAULTS
+
+NOTHING = "Nothing."
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a reason means.
+
+    Attributes:
+        text: What has happened, as sentences.
+        remedy: What to do about it.
+    """
+
+    text: str
+    remedy: str = NOTHING
+
+
+DISRUPTED: dict[str, Meaning] = {
+    "NodeLost": Meaning(
+        "A pod's node is gone, or does not answer. The job goes on from its newest checkpoint.",
+    ),
+    "Preempted": Meaning(
+        "A pod had to make room for one of a higher priority. The job goes on as soon as there is room."
+    ),
+    "Drained": Meaning(
+        "A pod was evicted through the API, as by `kubectl drain`. The job goes on elsewhere."
+    ),
+    "Evicted": Meaning(
+        "The kubelet evicted a pod, mostly because its node ran out of memory or disk. The job goes on.",
+        "If it comes again: look at the node, or raise `scale.memoryPerWorker`, so that pods go to larger ones.",
+    ),
+}
+"""What befalls pods without the job's fault; attempts that end by it do not count."""
+
+OUT_OF_MEMORY = Meaning(
+    "A pod was killed at its memory limit, which the message names.",
+    "Raise `scale.memoryPerWorker`, or lower `training.microBatchSize`; for a head pod have `head.memory` of the runtime"
+    " raised.",
+)
+
+REFUSED: dict[str, Meaning] = {
+    "Invalid": Meaning(
+        "The job has faults that the API server's own rules cannot see.",
+        "Mend what the message names, and apply it again.",
+    ),
+    "RuntimeNotFound": Meaning(
+        "There is no RaygenRuntime of the name in `runtimeRef`.",
+        "Name another one (`kubectl get rrt`), or have it made.",
+    ),
+    "RuntimeInvalid": Meaning("The RaygenRuntime has faults.", "Have the administrator mend it."),
+    "NotAllowed": Meaning(
+        "The runtime does not allow what the job asks for: its namespace, scale, time, custom code, or a URI.",
+        "Ask for less, name another runtime, or have this one changed; the message names the field and the limit.",
+    ),
+}
+"""Why Validated is False; the summary says the same. The job begins once it is mended."""
+
+WAITING: dict[str, Meaning] = {
+    "Starting": Meaning(
+        "The attempt's pods start, and then its driver, which reads the data and compiles the model."
+    ),
+    "Training": Meaning("Steps are done; `progress` says how far."),
+    "Queued": Meaning(
+        "The attempt waits in its Kueue queue for quota.",
+        "Wait; `kubectl describe` of the queue's LocalQueue shows what is before it.",
+    ),
+    "Stopping": Meaning("The attempt is being ended, with a checkpoint if there is time for one."),
+    "Restarting": Meaning(
+        "An attempt ended early, and the next one starts after a pause: 10 s, twice as long with each failure, at most 5 min.",
+        "Read in the message why it ended.",
+    ),
+    "Suspended": Meaning("`suspend` is true.", "Set it to false, or submit the job again, and it goes on."),
+    **REFUSED,
+    "Unschedulable": Meaning(
+        "No node has room for a pod.",
+        "Wait, ask for less in `scale`, or have nodes added; the message says what is short.",
+    ),
+    "QuotaExceeded": Meaning(
+        "The namespace's ResourceQuota is used up.",
+        "Wait for other jobs, lower `scale`, or have the quota raised.",
+    ),
+    "ImagePull": Meaning(
+        "The runtime's image cannot be had.",
+        "Have `image` and `imagePullSecrets` of the runtime checked.",
+    ),
+    "Configuration": Meaning(
+        "Something that a pod's container needs is missing from the namespace, mostly a Secret.",
+        "Make it; `environmentSecrets` of the runtime names the Secrets.",
+    ),
+    "PodsRefused": Meaning(
+        "The API server refuses the pods, as when the namespace has no service account for drivers.",
+        "Make what the message names, or have the administrator look at namespace and runtime.",
+    ),
+    "PodWaits": Meaning(
+        "A pod has waited for more than 20 s; the message is the newest warning Event about it.",
+        "Do what the Event asks for; `kubectl describe pods` has more of them.",
+    ),
+    "NameTaken": Meaning(
+        "There is a RayJob of the attempt's name that belongs to nobody or to an earlier job.",
+        "Delete it, or give the job another name. One of a job that was deleted goes by itself in a moment.",
+    ),
+    "CreateRefused": Meaning(
+        "The API server refuses the RayJob, as when a policy or a quota of the cluster is against it.",
+        "Show the message to the administrator.",
+    ),
+    "OperatorFault": Meaning(
+        "The operator has a fault of its own with this job, and tries again now and then.",
+        "Report it with the operator's log, or make the job anew.",
+    ),
+    "OutOfMemory": OUT_OF_MEMORY,
+    **DISRUPTED,
+}
+"""Reasons of the summary while it is Unknown: the job has not ended."""
+
+SUCCEEDED: dict[str, Meaning] = {
+    "Completed": Meaning("All steps are done."),
+    "EarlyStopped": Meaning("`training.earlyStopping` ended it: the metric no longer got better."),
+    "AlreadyComplete": Meaning(
+        "The run directory holds a run of this job that has all its steps; nothing was trained.",
+        "To train anew, give another `output.run`.",
+    ),
+}
+"""Reasons of the summary when it is True."""
+
+STOPPED_BY_GUARD = Meaning(
+    "This guard of `training.guards` stopped the run.",
+    "Read the message, which has the step; change the model or its training, or the guard's limits or action.",
+)
+
+FINAL: dict[str, Meaning] = {
+    "DeadlineExceeded": Meaning(
+        "The job was active for as long as `activeDeadlineSeconds` or the runtime allows.",
+        "Submit it under another name with the same `output` and a longer time; it goes on from its newest checkpoint.",
+    ),
+    "DataError": Meaning(
+        "Data is missing, empty, unreadable, or does not fit the model.",
+        "Mend what the message names.",
+    ),
+    "OutputError": Meaning(
+        "The output cannot be written, is full, or belongs to another job.",
+        "Check the storage and its Secret, or give another `output.run`.",
+    ),
+    "InputError": Meaning("The job cannot run as it is.", "Mend what the message names."),
+    "JobFileError": Meaning("The driver cannot read the job.", "Have image and operator of one version."),
+    "ValidationError": Meaning(
+        "The driver finds faults in the job that the operator does not know.",
+        "Mend what the message names, and have image and operator of one version.",
+    ),
+    "MissingExtraError": Meaning(
+        "The image lacks an optional package.", "Have it built with the extra that the message names."
+    ),
+    "InputWrong": Meaning(
+        "The driver ended with exit code 2, for wrong input, and could not write why into the status.",
+        "Read its log, and mend what it names.",
+    ),
+    "ModelError": Meaning(
+        "A model of your own raised an error, or broke the protocol.",
+        "Mend its code; the message has the place.",
+    ),
+    **dict.fromkeys(GUARD_DEFAULTS, STOPPED_BY_GUARD),
+    "RayJobRefused": Meaning("KubeRay refuses the RayJob, which is raygen's fault.", "Report it."),
+}
+"""Why a job failed, or ended, at its first occurrence: another attempt would end the same way."""
+
+COUNTED: dict[str, Meaning] = {
+    "OutOfMemory": OUT_OF_MEMORY,
+    "OutOfMemoryError": Meaning(
+        "The memory of a device does not hold the job.",
+        "Lower `training.microBatchSize`, or the model's size.",
+    ),
+    "CommunicationTimeout": Meaning(
+        "Workers did not reach each other, or one of them hung.",
+        "Check NetworkPolicies, and `NCCL_SOCKET_IFNAME` in `environment` of the runtime.",
+    ),
+    "HeadLost": Meaning(
+        "The head pod was not ready, or did not answer, for `headLostSeconds` of the runtime.",
+        "Look at its node, which the message names.",
+    ),
+    "DriverFailed": Meaning(
+        "The driver ended with an error that it could not write into the status.",
+        "Read its log and outcome.json in the run directory.",
+    ),
+    "DriverLost": Meaning(
+        "The driver ended without a word, as when its pod is killed.", "Look at the Events of pods and nodes."
+    ),
+    "RunError": Meaning(
+        "Training failed, mostly because workers were lost.", "Read the message and the driver's log."
+    ),
+    "CheckpointError": Meaning(
+        "A checkpoint is torn, altered, or does not fit the model.",
+        "Do what the message says; the storage may have lost something.",
+    ),
+    "FencedError": Meaning(
+        "Another attempt, perhaps of another job, has taken over the run directory.",
+        "See to it that one job alone has this `output.run`.",
+    ),
+}
+"""Causes of attempts that count against `attempts.limit`; the last one is the reason of the job's failure."""
+
+UNCOUNTED: dict[str, Meaning] = {
+    "Suspended": Meaning("`suspend` became true."),
+    "SpecChanged": Meaning("The job was changed, and goes on with the change."),
+    "RayJobDeleted": Meaning("Somebody deleted the RayJob; the next attempt goes on."),
+    "Stopped": Meaning("The driver was asked to stop, by a signal or Ray, and left a checkpoint."),
+    **DISRUPTED,
+}
+"""Causes of attempts that do not count; another attempt follows."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A type of condition.
+
+    Attributes:
+        text: What it says.
+        reasons: Its reasons.
+    """
+
+    text: str
+    reasons: tuple[str, ...]
+
+
+CONDITIONS: dict[str, Kind] = {
+    "Succeeded": Kind(
+        "The summary. True: the job has ended well; False: it has failed; both are final. Unknown: neither yet, and"
+        " the reason is the stage that it is at or what it waits for.",
+        tuple(dict.fromkeys((*WAITING, *SUCCEEDED, *FINAL, *COUNTED))),
+    ),
+    "Running": Kind(
+        "True while steps are done.",
+        ("Training", "NotTraining", "Suspended", "Finished"),
+    ),
+    "Suspended": Kind(
+        "There once `suspend` was true. True: all that the job had is given back. False: it is still giving it back"
+        " (Suspending), or goes on (Resumed).",
+        ("Suspended", "Suspending", "Resumed"),
+    ),
+    "Validated": Kind(
+        "Whether job and runtime are sound and fit each other, as of the newest attempt.",
+        ("Valid", *REFUSED),
+    ),
+}
+"""The conditions of a job, by type, in the order in which the status has them."""

@@ -1,0 +1,355 @@
+"""The commands of the documents, run as they stand there, in their order, before a real API server."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from testcluster import kuberay, tools
+
+from raygen.client.jobs import submit
+from raygen.errors import RaygenError
+from raygen.jobfile import load
+from raygen.kube import RAY_JOBS, RUNTIMES, TRAINING_JOBS, Connection
+from raygen.kube.connection import MERGE
+from raygen.kube.resources import SECRETS, Resource
+from tests.cluster.api import until
+from tests.cluster.apiserver import ROOT, ApiServer
+from tests.cluster.operator.stub import Harmed, Process, Surroundings
+from tests.cluster.operator.terminal import Shell, Step, commands
+
+Object = dict[str, Any]
+
+INSTALL = ROOT / "manifests" / "install" / "README.md"
+README = ROOT / "README.md"
+GUIDE = ROOT / "docs" / "jobs-on-a-cluster.md"
+SAMPLE = ROOT / "manifests" / "samples" / "gpt.yaml"
+NAMESPACE, JOB = "research", "gpt-tiny"
+DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
+PLACEHOLDERS = {"REGISTRY/": "registry.example.org/", "@sha256:...": "@sha256:" + "0" * 64}
+NEVER_RUN = {"kubectl drain", "kubectl wait"}
+"""Named in a sentence, with nothing that could be run."""
+
+
+class Life:
+    """The life of the documents' job: the operator, KubeRay and the driver move it on."""
+
+    def __init__(self, admin: Connection) -> None:
+        self.admin = admin
+        self.world = Surroundings(admin, NAMESPACE, JOB)
+        self._operator = Process(Harmed(admin), NAMESPACE)
+        self.attempt = 0
+
+    def work(self) -> None:
+        """The operator does what there is to do."""
+        self._operator.work()
+        found = self.world.job() if self.exists() else {}
+        self.attempt = (found.get("status") or {}).get("attemptCount", 0)
+
+    def exists(self) -> bool:
+        found, _ = self.admin.list(TRAINING_JOBS, NAMESPACE)
+        return bool(found)
+
+    def clear(self) -> None:
+        """The job is gone, and the garbage collector has been there."""
+        if self.exists():
+            uid = self.world.job()["metadata"]["uid"]
+            self.admin.delete(TRAINING_JOBS, NAMESPACE, JOB, uid=uid)
+        for one in self.world.ray_jobs():
+            self.world.no_pods(int(one["metadata"]["name"].rpartition("r")[2]))
+            self.admin.delete(RAY_JOBS, NAMESPACE, one["metadata"]["name"], uid=one["metadata"]["uid"])
+        self.attempt = 0
+
+    def trains(self, step: int = 120, first: int = 1) -> None:
+        """Its pods run, and the driver has done some steps."""
+        self.work()
+        if not self.world.job()["status"].get("driver"):
+            self.world.runs(self.attempt)
+        numbers = {"steps": 2000, "loss": 1.5, "throughput": 900.0, "eta": "1m", "goodput": 0.9}
+        checkpoint = {"checkpoint": step // 250 * 250} if step >= 250 else {}
+        self.world.driver(self.attempt, step, first, more=numbers | checkpoint)
+        self.work()
+
+    def rests(self) -> None:
+        """A job that was asked to leaves a checkpoint, and its pods go."""
+        attempt = self.attempt
+        self.work()
+        self.world.no_pods(attempt)
+        self.work()
+
+    def ends(self, *, well: bool) -> None:
+        """The driver ends, and its RayJob."""
+        state = "Succeeded" if well else "Failed"
+        reason, code = ("Completed", 0) if well else ("DataError", 2)
+        self.world.driver(
+            self.attempt, 2000, state=state, reason=reason, message=f"{reason} it is", exitCode=code
+        )
+        self.world.over(self.attempt, succeeded=well)
+        self.work()
+
+    def again(self, *, well: bool | None = None) -> Callable[[], None]:
+        """Another life of the same job, which trains, or has ended already."""
+
+        def begin() -> None:
+            self.clear()
+            self.submit()
+            self.trains()
+            if well is not None:
+                self.ends(well=well)
+
+        return begin
+
+    def submit(self) -> None:
+        submit(self.admin, load(SAMPLE).job, NAMESPACE)
+        self.work()
+
+    def token(self) -> None:
+        """KubeRay has made the Secret of the dashboard."""
+        name = f"{JOB}-r{self.attempt}-c"
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": NAMESPACE}}
+        self.admin.create(SECRETS, NAMESPACE, secret | {"data": {"auth_token": "dG9rZW4="}})
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """A cluster with KubeRay's definitions and nothing of raygen."""
+    server = ApiServer(tmp_path_factory.mktemp("recipes"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def shell(server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    shell = Shell(server, tmp_path_factory.mktemp("shell"))
+    bases = tools.module("kuberay", kuberay.MODULE) / "config/crd/bases"
+    shell.run(f"kubectl apply --server-side -f {bases}", Step())
+    return shell
+
+
+@pytest.fixture(scope="module")
+def installed(server: ApiServer, shell: Shell) -> dict[str, str]:
+    """What the commands of manifests/install/README.md say, which install raygen."""
+    admin = server.connection()
+
+    def served() -> bool:
+        found = shell.run("kubectl api-resources --api-group=raygen.io --no-headers", Step())
+        return all(kind.plural in found for kind in (TRAINING_JOBS, RUNTIMES))
+
+    def rolled_out() -> None:
+        # The operator is ready once it sees its kinds.
+        until("the definitions", 30, served)
+        counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 1)
+        generation = admin.get(DEPLOYMENTS, "raygen-system", "raygen-operator")["metadata"]["generation"]
+        body = {"status": {"observedGeneration": generation, **counts}}
+        path = DEPLOYMENTS.path("raygen-system", "raygen-operator", "status")
+        admin.request("PATCH", path, body=body, content_type=MERGE)
+
+    def admitting() -> bool:
+        try:
+            submit(admin, load(SAMPLE).job, NAMESPACE, dry_run=True)
+        except RaygenError as error:
+            if "failed to find resource referenced by paramKind" in str(error):
+                # As the document says, for a while.
+                return False
+            raise
+        return True
+
+    document = [filled_in(one) for one in commands(INSTALL)]
+    rollout = next(one for one in document if "rollout status" in one)
+    steps = {
+        rollout: Step(meanwhile=rolled_out, says="successfully rolled out"),
+        "kubectl apply -f manifests/samples/gpt.yaml": Step(before=lambda: until("admission", 90, admitting)),
+    }
+    return shell.follow(document, steps)
+
+
+def filled_in(command: str) -> str:
+    """A command with values where a document leaves them to the reader."""
+    for placeholder, value in PLACEHOLDERS.items():
+        command = command.replace(placeholder, value)
+    return command
+
+
+@pytest.fixture
+def life(server: ApiServer, installed: dict[str, str]) -> Life:
+    """The namespace without a job."""
+    life = Life(server.connection())
+    life.clear()
+    return life
+
+
+def test_what_the_installation_leaves(server: ApiServer, shell: Shell, installed: dict[str, str]) -> None:
+    admin = server.connection()
+    (container,) = admin.get(DEPLOYMENTS, "raygen-system", "raygen-operator")["spec"]["template"]["spec"][
+        "containers"
+    ]
+    assert container["image"] == "registry.example.org/raygen-operator@sha256:" + "0" * 64
+    assert admin.get(RUNTIMES, "", "default")["spec"]["environmentSecrets"] == ["storage"]
+    assert set(admin.get(SECRETS, NAMESPACE, "storage")["data"]) == {
+        "AWS_REGION",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+    }
+    who = f"--as=ann --as-group=researchers --namespace={NAMESPACE}"
+    asked = f"kubectl auth can-i use raygenruntimes.raygen.io/default {who}"
+    assert shell.run(asked, Step()).split()[-1] == "yes"
+    shell.run(asked.replace("=researchers", "=others"), Step(code=1, says="no"))
+    assert any("trainingjob.raygen.io/gpt-tiny created" in said for said in installed.values())
+
+
+def test_the_commands_of_the_readme(shell: Shell, life: Life) -> None:
+    document = commands(README, "On Kubernetes")
+    name = f"{JOB} --namespace {NAMESPACE}"
+
+    def anew() -> None:
+        life.again()()
+        life.token()
+
+    steps = {
+        "raygen submit manifests/samples/gpt.yaml": Step(says="submitted"),
+        f"raygen wait {name}": Step(
+            hears="The operator has not seen the job yet",
+            meanwhile=lambda: (life.trains(), life.ends(well=True)),
+            says=f"{NAMESPACE}/{JOB}: Completed",
+        ),
+        f"raygen get {name}": Step(says="Completed"),
+        "raygen list --all-namespaces": Step(says=NAMESPACE),
+        f"raygen dashboard {name}": Step(before=anew, until="http://127.0.0.1:"),
+        f"raygen stop {name}": Step(says="stops with a checkpoint"),
+        f"raygen delete {name}": Step(says="deleted"),
+        "kubectl apply -f manifests/samples/gpt.yaml": Step(before=life.clear, says="created"),
+        f"kubectl wait --for=condition=Succeeded --timeout=1h --namespace {NAMESPACE} trainingjob/{JOB}": Step(
+            meanwhile=lambda: (life.trains(), life.ends(well=True)), says="condition met"
+        ),
+        "kubectl get trainingjobs --all-namespaces": Step(says="Completed"),
+        f"kubectl describe trainingjob {JOB} --namespace {NAMESPACE}": Step(says="Completed it is"),
+        "kubectl raygen list --all-namespaces": Step(says="Completed"),
+        f"kubectl delete trainingjob {JOB} --namespace {NAMESPACE}": Step(says="deleted"),
+    }
+    shell.follow(document, steps)
+    assert not life.exists()
+
+
+def test_the_recipes(shell: Shell, life: Life) -> None:
+    document = commands(GUIDE)
+    said = shell.follow(document, recipes(life, document))
+    assert said["kubectl get rtj -o wide"].splitlines()[0].split()[1:] == columns()
+    assert json.loads(said[f"raygen get {JOB} --json"])["metadata"]["name"] == JOB
+    assert json.loads(said["raygen list --json"])["jobs"][0]["reason"] == "Completed"
+
+
+def columns() -> list[str]:
+    """The columns that the guide explains, in its order."""
+    found = re.findall(r"^\| `([A-Z]+)` \|", GUIDE.read_text(), re.MULTILINE)
+    assert found[0] == "STATUS"
+    return found
+
+
+def recipes(life: Life, document: list[str]) -> dict[str, Step]:
+    """What belongs to the commands of the guide."""
+    wait = "kubectl wait --for="
+    by_step, both = (one for one in document if "\n" in one)
+    patch = 'kubectl patch rtj gpt-tiny --type=merge --patch=\'{"spec": {"suspend": %s}}\''
+    get = "kubectl get rtj gpt-tiny --output=jsonpath="
+
+    def again_unseen() -> None:
+        life.clear()
+        submit(life.admin, load(SAMPLE).job, NAMESPACE)
+
+    make = "raygen submit manifests/samples/gpt.yaml"
+    return {
+        "kubectl config set-context --current --namespace=research": Step(says="modified"),
+        "kubectl apply --dry-run=server -f manifests/samples/gpt.yaml": Step(says="created (server dry run)"),
+        "kubectl apply -f manifests/samples/gpt.yaml": Step(says="gpt-tiny created"),
+        f"{make} --dry-run": Step(says="would be accepted"),
+        f"{make} --set attempts.limit=5": Step(says="submitted"),
+        "kubectl get rtj": Step(before=life.trains, says="Training"),
+        "kubectl get rtj --watch": Step(until="Training"),
+        "kubectl describe rtj gpt-tiny": Step(says="Attempt 1 trains, from step 1."),
+        "kubectl get rrt": Step(says="default"),
+        "raygen list": Step(says="Training"),
+        "raygen get gpt-tiny": Step(says="120 of 2,000"),
+        f"{wait}condition=Validated --timeout=1m rtj/gpt-tiny": Step(
+            before=again_unseen, meanwhile=life.work, says="condition met"
+        ),
+        f"{wait}condition=Running --timeout=30m rtj/gpt-tiny": Step(
+            meanwhile=life.trains, says="condition met"
+        ),
+        f"{wait}jsonpath='{{.status.progress.checkpoint}}'=250 --timeout=1h rtj/gpt-tiny": Step(
+            meanwhile=lambda: life.trains(260), says="condition met"
+        ),
+        by_step: Step(before=lambda: life.trains(510)),
+        f"{wait}condition=Succeeded --timeout=24h rtj/gpt-tiny": Step(
+            meanwhile=lambda: life.ends(well=True), says="condition met"
+        ),
+        f"{wait}jsonpath='{{.status.completionTime}}' --timeout=24h rtj/gpt-tiny": Step(
+            before=life.again(), meanwhile=lambda: life.ends(well=False), says="condition met"
+        ),
+        f"{wait}condition=Succeeded --timeout=0 rtj/gpt-tiny": Step(code=1),
+        both: Step(before=life.again(), meanwhile=lambda: life.ends(well=True)),
+        "raygen wait gpt-tiny --timeout 86400": Step(
+            before=life.again(),
+            hears="Training",
+            meanwhile=lambda: life.ends(well=False),
+            code=1,
+            says="DataError",
+        ),
+        "raygen wait gpt-tiny --for Training --for Unschedulable": Step(
+            before=lambda: (life.clear(), life.submit()),
+            hears="Starting",
+            meanwhile=life.trains,
+            says=": Training",
+        ),
+        patch % "true": Step(says="patched"),
+        f"{wait}condition=Suspended --timeout=5m rtj/gpt-tiny": Step(
+            meanwhile=life.rests, says="condition met"
+        ),
+        patch % "false": Step(says="patched"),
+        "raygen stop gpt-tiny": Step(before=lambda: life.trains(150, first=121), says="stops"),
+        make: Step(before=life.rests, says="submitted"),
+        "kubectl events --for=trainingjob/gpt-tiny": Step(
+            before=lambda: life.trains(180, first=151), says="Attempt 3 was started"
+        ),
+        "kubectl get pods --selector=raygen.io/job=gpt-tiny --output=wide": Step(says="gpt-tiny-r3-head"),
+        "kubectl describe pods --selector=raygen.io/job=gpt-tiny": Step(says="gpt-tiny-r3-worker"),
+        "raygen dashboard gpt-tiny --port 8265": Step(before=life.token, until="http://127.0.0.1:8265"),
+        "raygen get gpt-tiny --json": Step(before=lambda: life.ends(well=True)),
+        "raygen wait gpt-tiny --timeout 60 --json": Step(says='"succeeded": true'),
+        get + "'{.status.conditions[?(@.type==\"Succeeded\")].reason}'": Step(says="Completed"),
+        get + "'{.status.outcome.exitCode}'": Step(says="0"),
+        "kubectl delete rtj gpt-tiny": Step(says="deleted"),
+        f"{wait}delete --timeout=2m rtj/gpt-tiny": Step(),
+        "raygen delete gpt-tiny": Step(before=life.again(), says="deleted"),
+    }
+
+
+def test_the_exit_codes_that_the_guide_tells(shell: Shell, life: Life) -> None:
+    both = [one for one in commands(GUIDE) if "\n" in one][1]
+    wait = f"raygen wait {JOB} --namespace {NAMESPACE}"
+    shell.run(wait, Step(code=2, says="there is no TrainingJob"))
+    shell.run(f"{wait} --timeout 1", Step(before=life.again(), code=1, says="not there yet"))
+    shell.run(wait, Step(hears="Training", meanwhile=life.clear, code=1))
+    shell.run(wait, Step(before=life.again(well=True)))
+    life.again()()
+    shell.run(wait, Step(before=lambda: (life.world.edit(suspend=True), life.rests()), code=3))
+    here = f"kubectl config set-context --current --namespace={NAMESPACE}\n"
+    fails = Step(before=life.again(), meanwhile=lambda: life.ends(well=False))
+    shell.run(here + both + "[ $? != 0 ]", fails)
+
+
+@pytest.mark.parametrize("path", [GUIDE, README, INSTALL], ids=lambda path: path.parent.name + path.name)
+def test_a_command_in_a_sentence_is_one_that_is_run(path: Path) -> None:
+    run = [one for document in (GUIDE, INSTALL) for one in commands(document)]
+    run += commands(README, "On Kubernetes")
+    text = re.sub(r"^ *```.*?^ *```", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    named = re.findall(r"`(kubectl [^`]+)`", text)
+    bare = [re.sub(r" --namespace \S+", "", one) for one in run]
+    stray = [one for one in named if one not in NEVER_RUN and not any(c.startswith(one) for c in bare)]
+    assert not stray
