@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from harness import FOLDER, ROOT, TEXT, spread, write_result
+from harness import FOLDER, ROOT, spread, write_result
 from image_data import verdict
 from testcluster.cluster import kubectl
 
@@ -37,10 +37,7 @@ SIDES = ("raygen", "plain")
 def main() -> None:
     arguments = parse()
     cluster = Cluster()
-    s3 = cluster.s3()
-    for bucket in {"datasets", "runs"} - {one["Name"] for one in s3.list_buckets()["Buckets"]}:
-        s3.create_bucket(Bucket=bucket)
-    s3.upload_file(str(TEXT), "datasets", "tinyshakespeare.txt")
+    cluster.fill()
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     cluster.apply(cluster.storage_secret(NAMESPACE), *(config_map(side) for side in SIDES))
     found: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}

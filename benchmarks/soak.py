@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from harness import TEXT, write_result
+from harness import write_result
 from image_data import verdict
 from testcluster import cluster as real
 
@@ -91,10 +91,7 @@ def parse() -> argparse.Namespace:
 def installed(folder: Path) -> Iterator[Raygen]:
     """raygen on the running cluster, with data and a namespace."""
     cluster = Cluster()
-    s3 = cluster.s3()
-    for bucket in {"datasets", "runs"} - {one["Name"] for one in s3.list_buckets()["Buckets"]}:
-        s3.create_bucket(Bucket=bucket)
-    s3.upload_file(str(TEXT), "datasets", "tinyshakespeare.txt")
+    cluster.fill()
     raygen = Raygen(cluster, folder)
     raygen.install()
     raygen.namespace()

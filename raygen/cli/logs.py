@@ -13,8 +13,9 @@ from raygen.errors import InputError
 def run(args: argparse.Namespace) -> int:
     """Prints what the driver of a job says."""
     cluster, namespace = connection(args)
-    from raygen.client.dashboard import Forward, logs
-    from raygen.client.jobs import get
+    from raygen.client.dashboard import Forward
+    from raygen.client.jobs import attempt_is_over, get
+    from raygen.client.logs import logs
     from raygen.kube import RAY_JOBS
 
     job = get(cluster, namespace, args.name)
@@ -24,7 +25,9 @@ def run(args: argparse.Namespace) -> int:
         job_id = (cluster.get(RAY_JOBS, namespace, attempt).get("status") or {}).get("jobId")
         if not job_id:
             raise InputError(
-                "the driver has not started", where=attempt, remedy="Wait: raygen wait --for Training"
+                "the driver has not started",
+                where=attempt,
+                remedy=f"Wait: raygen wait {args.name} --for Training",
             )
         found: list[str] = []
 
@@ -34,7 +37,14 @@ def run(args: argparse.Namespace) -> int:
                 sys.stdout.write(text)
                 sys.stdout.flush()
 
-        logs(forward.url, job_id, write, follow=args.follow)
+        def over() -> bool:
+            return attempt_is_over(cluster, namespace, args.name, attempt)
+
+        if not logs(forward.url, job_id, write, follow=args.follow, over=over):
+            run = job["status"].get("run", "its run directory")
+            print(
+                f"the attempt has ended and its head pod is gone; what it left is in {run}", file=sys.stderr
+            )
     finally:
         forward.close()
     if args.json:

@@ -15,11 +15,9 @@ def run(args: argparse.Namespace) -> int:
     """Works until SIGTERM or SIGINT; 1 if it lost its Lease or cannot see the cluster."""
     with needs_cluster():
         from raygen.kube import connect
+        from raygen.operator.election import REQUEST_SECONDS
         from raygen.operator.process import Operator, Settings
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-
-    def connection() -> object:
-        return connect(args.kubeconfig, args.context, pool=args.workers + 8)
 
     settings = Settings(
         namespace=args.namespace or "",
@@ -27,7 +25,11 @@ def run(args: argparse.Namespace) -> int:
         workers=args.workers,
         health_port=args.health_port,
     )
-    operator = Operator(connection(), settings, connection)  # type: ignore[arg-type]
+    operator = Operator(
+        connect(args.kubeconfig, args.context, pool=args.workers + 8),
+        settings,
+        lambda: connect(args.kubeconfig, args.context, pool=2, seconds=REQUEST_SECONDS),
+    )
 
     def stop(number: int, frame: FrameType | None) -> None:
         del number, frame

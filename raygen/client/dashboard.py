@@ -6,29 +6,29 @@ The token never leaves this process: a browser or a program here talks to the lo
 from __future__ import annotations
 
 import base64
-import json
 import select
 import socket
 import threading
-import time
-import urllib.request
-from collections.abc import Callable
 from contextlib import closing
-from http.client import HTTPException
 from typing import Any
 
-from kubernetes.client import ApiClient, CoreV1Api
+from kubernetes.client import ApiClient, ApiException, CoreV1Api
 from kubernetes.stream import portforward
 
-from raygen.errors import InputError, RunError
+from raygen.client.jobs import ended, summary
+from raygen.errors import InputError, RaygenError
 from raygen.kube import RAY_JOBS, ApiError, Connection
-from raygen.kube.resources import SECRETS
+from raygen.kube.errors import error_of
+from raygen.kube.resources import PODS, SECRETS
 
 PORT = 8265
 MAX_HEAD_BYTES = 64 * 1024
 CHUNK_BYTES = 64 * 1024
 HEAD_SECONDS = 30.0
-POLL_SECONDS = 2.0
+TROUBLE = "Raygen-Trouble"
+"""Header of an answer that is not the head pod's: the way to it is not there. Read by raygen.client.logs."""
+OWN_SITES = (b"none", b"same-origin")
+"""Of Sec-Fetch-Site: the address bar, and pages that came from here."""
 
 Object = dict[str, Any]
 
@@ -48,10 +48,7 @@ class Forward:
     def __init__(self, connection: Connection, job: Object, port: int = 0) -> None:
         metadata, driver = job["metadata"], (job.get("status") or {}).get("driver")
         if not driver:
-            raise InputError(
-                f"{metadata['namespace']}/{metadata['name']} has no head pod now",
-                remedy="Wait until it runs: raygen wait --for Training",
-            )
+            raise _no_head(job)
         self._connection, self._namespace = connection, metadata["namespace"]
         self._pod = driver["podName"]
         self._token = _token(connection, job)
@@ -82,21 +79,53 @@ class Forward:
                 client.settimeout(HEAD_SECONDS)
                 head, rest = _read_head(client)
                 client.settimeout(None)
-                with closing(self._connect()) as pod:
+                if not is_own(head, self.port):
+                    client.sendall(
+                        _answer("403 Forbidden", f"Open {self.url} itself: other pages may not ask.")
+                    )
+                    return
+                try:
+                    opened = self._connect()
+                except ApiError as error:
+                    status = "403 Forbidden" if error.is_refused else "502 Bad Gateway"
+                    client.sendall(_answer(status, f"{error.what}\n{error.remedy}", f"{TROUBLE}: yes\r\n"))
+                    return
+                with closing(opened) as pod:
                     pod.sendall(with_token(head, self._token) + rest)
                     _pipe(client, pod)
-            except (OSError, ValueError, ApiError):
+            except (OSError, ValueError):
                 # The browser asks again; nobody else is there to be told.
                 return
 
     def _connect(self) -> socket.socket:
         api = CoreV1Api(ApiClient(self._connection.configuration))
-        forwarded = portforward(
-            api.connect_get_namespaced_pod_portforward, self._pod, self._namespace, ports=str(PORT)
-        )
+        try:
+            forwarded = portforward(
+                api.connect_get_namespaced_pod_portforward, self._pod, self._namespace, ports=str(PORT)
+            )
+        except ApiException as error:
+            raise _refusal(error, PODS.path(self._namespace, self._pod, "portforward")) from error
         opened: socket.socket = forwarded.socket(PORT)
         opened.setblocking(True)
         return opened
+
+
+def is_own(head: bytes, port: int) -> bool:
+    """Whether a request comes from a program of this machine, or from a page that came by this port.
+
+    Any page in a browser may send requests to the loopback, and with a name that it rebinds to 127.0.0.1 read the answers.
+    """
+    found: dict[bytes, list[bytes]] = {}
+    for line in head.split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        found.setdefault(name.strip().lower(), []).append(value.strip().lower())
+    hosts = [f"{name}:{port}".encode() for name in ("127.0.0.1", "localhost")]
+    return (
+        len(found.get(b"host", ())) == 1
+        and found[b"host"][0] in hosts
+        and all(origin == b"http://" + found[b"host"][0] for origin in found.get(b"origin", ()))
+        and all(site in OWN_SITES for site in found.get(b"sec-fetch-site", ()))
+    )
 
 
 def with_token(head: bytes, token: str) -> bytes:
@@ -136,6 +165,37 @@ def _pipe(client: socket.socket, pod: socket.socket) -> None:
                 target.sendall(data)
 
 
+def _answer(status: str, text: str, more: str = "") -> bytes:
+    body = text.strip().encode() + b"\n"
+    head = f"HTTP/1.1 {status}\r\n{more}Content-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
+    return head.encode() + b"Connection: close\r\n\r\n" + body
+
+
+def _refusal(error: ApiException, path: str) -> ApiError:
+    # The package makes one text of all that the server said; what it caught has the parts.
+    said = error.__context__
+    status = getattr(said, "status_code", 0)
+    if not status:
+        return ApiError(f"the head pod cannot be reached: {error.reason}", where=path)
+    return error_of(status, getattr(said, "resp_body", None) or b"", {}, f"GET {path}")
+
+
+def _no_head(job: Object) -> RaygenError:
+    """Why there is nothing to show, and where to look instead."""
+    metadata, found = job["metadata"], summary(job)
+    name = f"{metadata['namespace']}/{metadata['name']}"
+    if ended(job):
+        run = (job.get("status") or {}).get("run")
+        return InputError(
+            f"{name} has ended ({found['reason']}), and its head pod is gone",
+            remedy=f"What it left is in its run directory: {run}" if run else "Read why: raygen get",
+        )
+    return InputError(
+        f"{name} has no head pod now: {found['reason']}",
+        remedy=f"Wait until it runs: raygen wait {metadata['name']} --namespace {metadata['namespace']} --for Training",
+    )
+
+
 def _token(connection: Connection, job: Object) -> str:
     """The token that KubeRay made: a Secret with the name of the RayCluster."""
     namespace = job["metadata"]["namespace"]
@@ -148,40 +208,5 @@ def _token(connection: Connection, job: Object) -> str:
         raise InputError(
             f"the dashboard's token cannot be read: {error.what}",
             where=f"Secret {namespace}/{cluster}",
-            remedy="Ask for the right to read Secrets of this namespace.",
-        ) from error
-
-
-def logs(url: str, job_id: str, write: Callable[[str], None], *, follow: bool) -> None:
-    """Writes what the driver has printed, and with `follow` what it prints until it ends.
-
-    Args:
-        url: Of a `Forward`.
-        job_id: Ray's id of the job.
-        write: Takes text.
-        follow: Whether to go on.
-
-    Raises:
-        RunError: The head pod does not answer.
-    """
-    seen = 0
-    while True:
-        text = _asked(f"{url}/api/jobs/{job_id}/logs")["logs"]
-        write(text[seen:])
-        seen = len(text)
-        if not follow or _asked(f"{url}/api/jobs/{job_id}")["status"] not in ("PENDING", "RUNNING"):
-            return
-        time.sleep(POLL_SECONDS)
-
-
-def _asked(url: str) -> Object:
-    try:
-        with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 (our own port)
-            document: Object = json.load(answer)
-            return document
-    except (OSError, HTTPException, ValueError) as error:
-        raise RunError(
-            f"the head pod does not answer: {error}",
-            where=url,
-            remedy="Look at it: kubectl describe pod; a head that was lost comes back within minutes.",
+            remedy=error.remedy or "The attempt starts or ends just now: try again in a moment.",
         ) from error

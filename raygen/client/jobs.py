@@ -16,6 +16,8 @@ Object = dict[str, Any]
 MANAGER = "raygen-client"
 SUMMARY = "Succeeded"
 WATCH_SECONDS, SILENT_SECONDS = 240.0, 100.0
+LIST_SECONDS, LEAST_SECONDS = 30.0, 1.0
+"""In which a list must come, and what is left for it where the time is up."""
 PAUSE_SECONDS = 1.0
 LOST_SECONDS = 60.0
 """How long the API server may be away while a job is waited for."""
@@ -27,7 +29,25 @@ def summary(job: Object) -> Object:
         if condition["type"] == SUMMARY:
             found: Object = condition
             return found
-    message = "The operator has not seen the job yet. Check that it runs: kubectl get deployments -A -l app.kubernetes.io/name=raygen-operator"
+    return _pending("job")
+
+
+def ended(job: Object) -> bool:
+    """Whether it has ended for good."""
+    return bool(summary(job)["status"] != "Unknown")
+
+
+def current(job: Object) -> Object:
+    """The summary; where it is about an older spec of a job that has not ended, one that says so."""
+    found = summary(job)
+    generation = job["metadata"].get("generation", 0)
+    if found["status"] == "Unknown" and found.get("observedGeneration", generation) < generation:
+        return _pending("change")
+    return found
+
+
+def _pending(what: str) -> Object:
+    message = f"The operator has not seen the {what} yet. Check that it runs: kubectl get deployments -A -l app.kubernetes.io/name=raygen-operator"
     return {"type": SUMMARY, "status": "Unknown", "reason": "Pending", "message": message}
 
 
@@ -61,7 +81,7 @@ def _explained(error: ApiError, where: str) -> Exception:
             remedy="Install raygen there (manifests/install), and make the namespace.",
         )
     if error.is_refused:
-        return InputError(error.what, where=where)
+        return InputError(error.what, where=where, remedy=error.remedy)
     return error
 
 
@@ -79,6 +99,19 @@ def get(connection: Connection, namespace: str, name: str) -> Object:
         raise
 
 
+def attempt_is_over(connection: Connection, namespace: str, name: str, ray_job: str) -> bool:
+    """Whether an attempt has ended, or its job is gone; not while the API server does not say."""
+    try:
+        status = get(connection, namespace, name).get("status") or {}
+    except InputError:
+        return True
+    except ApiError as error:
+        if error.is_refused:
+            raise
+        return False
+    return not any(one["rayJob"] == ray_job and "ended" not in one for one in status.get("attempts") or ())
+
+
 def list_jobs(connection: Connection, namespace: str) -> list[Object]:
     """All jobs of a namespace, or of all with ""."""
     found, _ = connection.list(TRAINING_JOBS, namespace)
@@ -86,7 +119,13 @@ def list_jobs(connection: Connection, namespace: str) -> list[Object]:
 
 
 def stop(connection: Connection, namespace: str, name: str) -> Object:
-    """Suspends a job: it leaves a checkpoint, frees what it has, and goes on when it is submitted again."""
+    """Suspends a job: it leaves a checkpoint, frees what it has, and goes on when it is submitted again.
+
+    One that has ended is left as it is; its summary says so.
+    """
+    job = get(connection, namespace, name)
+    if ended(job):
+        return job
     path = TRAINING_JOBS.path(namespace, name)
     query = {"fieldManager": MANAGER}
     try:
@@ -112,31 +151,39 @@ def follow(
 
     Raises:
         InputError: There is no such job.
-        RunError: It took longer than `timeout` seconds.
+        RunError: It took longer than `timeout` seconds, whether or not the API server answers.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     query = {"fieldSelector": f"metadata.name={name}"}
     away: float | None = None
+
+    def left(most: float) -> float:
+        return most if deadline is None else min(most, deadline - time.monotonic())
+
+    def late(why: str = "") -> RunError:
+        return RunError(
+            f"{namespace}/{name} is not there yet after {timeout:g} s{why}",
+            remedy="Wait longer with --timeout, or look at it: raygen get",
+        )
+
     while True:
         try:
             # A list gives a version that a watch can go on from, which of a single object is not promised.
-            found, version = connection.list(TRAINING_JOBS, namespace, **query)
-            if not found:
+            seconds = max(left(LIST_SECONDS), LEAST_SECONDS)
+            listed = connection.request("GET", TRAINING_JOBS.path(namespace), query=query, seconds=seconds)
+            if not listed["items"]:
                 raise _missing(namespace, name)
-            yield found[0]
+            yield listed["items"][0]
             away = None
-            seconds = WATCH_SECONDS if deadline is None else min(WATCH_SECONDS, deadline - time.monotonic())
+            seconds = left(WATCH_SECONDS)
             if seconds <= 0:
-                raise RunError(
-                    f"{namespace}/{name} is not there yet after {timeout:g} s",
-                    remedy="Wait longer with --timeout, or look at it: raygen get",
-                )
+                raise late()
             events = connection.watch(
                 TRAINING_JOBS,
                 namespace,
-                version,
+                listed["metadata"]["resourceVersion"],
                 seconds=max(seconds, 1.0),
-                silence=min(SILENT_SECONDS, seconds + 5),
+                silence=min(SILENT_SECONDS, seconds + LEAST_SECONDS),
                 **query,
             )
             for event in events:
@@ -148,7 +195,9 @@ def follow(
             away = away or time.monotonic()
             if error.is_refused or time.monotonic() - away > LOST_SECONDS:
                 raise
-            time.sleep(PAUSE_SECONDS)
+            if left(PAUSE_SECONDS) <= 0:
+                raise late(f": {error.what}") from error
+            time.sleep(max(left(PAUSE_SECONDS), 0))
 
 
 def wait(
@@ -173,7 +222,7 @@ def wait(
     for job in follow(connection, namespace, name, timeout=timeout):
         if tell is not None:
             tell(job)
-        found = summary(job)
+        found = current(job)
         if found["status"] != "Unknown" or found["reason"] in ("Suspended", *until):
             return job
     raise RunError(

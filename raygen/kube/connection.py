@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,8 @@ APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 PAGE = 500
 """Objects of one answer to a list."""
-SECONDS = 30.0
-"""In which an answer must begin."""
+CONNECT_SECONDS, SECONDS = 10.0, 30.0
+"""In which a connection must be there, and an answer begin or go on."""
 
 Object = dict[str, Any]
 
@@ -39,14 +39,24 @@ class Connection:
     Attributes:
         namespace: The one that the kubeconfig or the pod names.
         configuration: Address and credentials.
+        may_write: Is asked before each request that changes something; where it says no, none is sent.
     """
 
-    def __init__(self, configuration: Configuration, namespace: str = "default", *, pool: int = 16) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        namespace: str = "default",
+        *,
+        pool: int = 16,
+        seconds: float = SECONDS,
+    ) -> None:
         configuration.connection_pool_maxsize = pool
         # What is tried again, and when, is decided here and not below.
         configuration.retries = False
         self.namespace = namespace
         self.configuration = configuration
+        self.may_write: Callable[[], bool] = lambda: True
+        self._seconds = seconds
         self._pool: urllib3.PoolManager = ApiClient(configuration).rest_client.pool_manager
 
     def get(self, resource: Resource, namespace: str, name: str) -> Object:
@@ -134,14 +144,26 @@ class Connection:
         query: Mapping[str, str] | None = None,
         body: Object | None = None,
         content_type: str = "application/json",
+        seconds: float | None = None,
     ) -> Object:
-        """One request and its JSON answer.
+        """One request and its JSON answer, which must begin within `seconds`.
 
         Raises:
-            ApiError: The server refuses, or does not answer.
+            ApiError: The server refuses, or does not answer; or this process may not write.
         """
-        with self._answer(method, path, query=query, body=body, content_type=content_type) as answer:
-            document: Object = json.loads(answer.data)
+        if method != "GET" and not self.may_write():
+            raise ApiError("this process may not write at present", where=f"{method} {path}")
+        with self._answer(
+            method, path, query=query, body=body, content_type=content_type, read=seconds
+        ) as answer:
+            try:
+                document: Object = json.loads(answer.data)
+            except ValueError as error:
+                raise ApiError(
+                    f"the API server's answer is no JSON: {_words(error)}",
+                    where=f"{method} {path}",
+                    remedy="Check the address in the kubeconfig, and what stands between it and here.",
+                ) from error
             return document
 
     @contextmanager
@@ -153,9 +175,10 @@ class Connection:
         query: Mapping[str, str] | None = None,
         body: Object | None = None,
         content_type: str = "application/json",
-        read: float = SECONDS,
+        read: float | None = None,
     ) -> Iterator[urllib3.BaseHTTPResponse]:
         where = f"{method} {path}"
+        wait = self._seconds if read is None else read
         headers = {"Accept": "application/json", "User-Agent": f"raygen/{__version__}"}
         token = self.configuration.get_api_key_with_prefix("authorization", alias="BearerToken")
         if token:
@@ -170,7 +193,7 @@ class Connection:
                 self.configuration.host + path + (f"?{urlencode(query)}" if query else ""),
                 body=encoded,
                 headers=headers,
-                timeout=urllib3.Timeout(connect=10.0, read=read),
+                timeout=urllib3.Timeout(connect=min(CONNECT_SECONDS, self._seconds, wait), read=wait),
                 preload_content=False,
                 redirect=False,
             )
@@ -191,13 +214,20 @@ class Connection:
             ) from error
 
 
-def connect(kubeconfig: str | None = None, context: str | None = None, *, pool: int = 16) -> Connection:
+def connect(
+    kubeconfig: str | None = None,
+    context: str | None = None,
+    *,
+    pool: int = 16,
+    seconds: float = SECONDS,
+) -> Connection:
     """The cluster of a kubeconfig, or else of the pod that this runs in.
 
     Args:
         kubeconfig: Path. Default: KUBECONFIG, or ~/.kube/config, or the pod's service account.
         context: Name of a context in it. Default: the current one.
         pool: Requests at the same time.
+        seconds: In which an answer must begin.
 
     Raises:
         ApiError: There are no credentials.
@@ -211,9 +241,9 @@ def connect(kubeconfig: str | None = None, context: str | None = None, *, pool: 
         ):
             load_incluster_config(configuration)  # type: ignore[no-untyped-call]
             own = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace").read_text(encoding="utf-8")
-            return Connection(configuration, own.strip(), pool=pool)
+            return Connection(configuration, own.strip(), pool=pool, seconds=seconds)
         load_kube_config(kubeconfig, context, configuration, persist_config=False)  # type: ignore[no-untyped-call]
-        return Connection(configuration, _namespace(kubeconfig, context), pool=pool)
+        return Connection(configuration, _namespace(kubeconfig, context), pool=pool, seconds=seconds)
     except (ConfigException, OSError, TypeError, ValueError) as error:
         raise ApiError(
             f"there is no cluster to talk to: {_words(error)}",

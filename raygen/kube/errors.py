@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from raygen.errors import RaygenError
 
 MAX_TEXT = 2000
 """Of a message that is shown, in characters; the server repeats what it was sent."""
+NO_RIGHT = re.compile(
+    r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
+    r'(?: in the namespace "(?P<namespace>[^"]+)")?'
+)
+"""How an API server says that somebody lacks a right."""
 
 
 class ApiError(RaygenError):
@@ -81,8 +87,19 @@ def error_of(status: int, body: bytes, headers: Any, where: str) -> ApiError:
     return ApiError(
         message or f"the API server answers {status}",
         where=where,
+        remedy=_missing_right(message) if status == 403 else "",
         status=status,
         reason=reason,
         retry_after=float(str(after)) if str(after or "").isdigit() else None,
         causes=causes,
     )
+
+
+def _missing_right(message: str) -> str:
+    """Which right to ask for; "" where something else than rights is against it, which the message explains."""
+    found = NO_RIGHT.search(message)
+    if found is None:
+        return ""
+    kind = ".".join(part for part in (found["resource"], found["group"]) if part)
+    place = f"in the namespace {found['namespace']}" if found["namespace"] else "in the whole cluster"
+    return f"Ask the administrator for the right to {found['verb']} {kind} {place}."

@@ -20,8 +20,14 @@ FREE = DISRUPTIONS | {"Suspended", "SpecChanged", "RayJobDeleted", "Stopped"}
 """Causes that do not count against `attempts.limit`."""
 FINAL = {"Completed", "EarlyStopped", "AlreadyComplete", "DeadlineExceeded", "InputWrong", "RayJobRefused"}
 FIRST_PAUSE, LONGEST_PAUSE = 10, 300
-_TRANSPORT = re.compile(r"\b(gloo|nccl)\b", re.IGNORECASE)
-_TIMED_OUT = re.compile(r"time[d]?[ -]?out|connection (closed|reset)", re.IGNORECASE)
+_TRANSPORT = re.compile(r"gloo|nccl", re.IGNORECASE)
+_TIMED_OUT = re.compile(
+    r"time[d]?[ -]?out|connection (closed|reset)|watchdog|network error|remote process exited", re.IGNORECASE
+)
+# Of Ray's memory monitor, which ends workers shortly before the kernel would end the container.
+_LOW_MEMORY = re.compile(r"RAY_memory_usage_threshold|running low on memory|memory pressure \(OOM\)")
+_SPECIFIC = {"CheckpointError", "FencedError", "OutOfMemoryError"}
+"""Errors of a driver that lost pods do not explain."""
 _EXIT = re.compile(r"exit code (\d+)")
 MAX_TEXT = 900
 
@@ -54,25 +60,41 @@ def is_over(ray_job: Object) -> bool:
     return state in FINISHED or state == REFUSED
 
 
-def conclude(ray_job: Object, outcome: Object | None, seen: Sequence[Trouble]) -> Ending:
+def without_gain(ended: Sequence[Object]) -> int:
+    """How many attempts in a row, up to the newest, got no further than those before, though nobody wanted them to end."""
+    count = 0
+    for place in range(len(ended) - 1, -1, -1):
+        before = max((one.get("lastStep", 0) for one in ended[:place]), default=0)
+        one = ended[place]
+        if one["cause"] in ("Suspended", "SpecChanged") or one.get("lastStep", 0) > before:
+            break
+        count += 1
+    return count
+
+
+def conclude(ray_job: Object, outcome: Object | None, seen: Sequence[Trouble], memory: str = "") -> Ending:
     """How an attempt ended whose RayJob is over.
 
     Args:
-        ray_job: The RayJob.
+        ray_job: The RayJob; without a status if it is gone.
         outcome: The driver's last words, if they are this RayJob's.
         seen: What was wrong with its pods.
+        memory: What a worker may use.
     """
     status = ray_job.get("status", {})
     if status.get("jobDeploymentStatus") == REFUSED:
         message = f"KubeRay refuses the RayJob: {_short(status.get('message', ''))} Report this: it is raygen's fault."
         return Ending("RayJobRefused", message, final=True)
-    if status.get("jobStatus") == "SUCCEEDED":
+    if status.get("jobStatus") == "SUCCEEDED" or (outcome or {}).get("state") == "Succeeded":
         reason = (outcome or {}).get("reason", "Completed")
         message = (outcome or {}).get("message") or "The driver ended without an error."
         return Ending(reason, message, succeeded=True, final=True)
-    if outcome is not None and outcome["state"] != "Succeeded":
-        return _told(outcome, seen)
-    return _untold(status, seen)
+    said = outcome["message"] if outcome is not None else status.get("message", "")
+    if _LOW_MEMORY.search(said) and not any(one.reason == "OutOfMemory" for one in seen):
+        remedy = "Raise scale.memoryPerWorker, or lower training.microBatchSize."
+        low = f"Ray ended a worker that came near its limit of {memory or 'memory'}. {remedy}"
+        seen = [Trouble("OutOfMemory", low), *seen]
+    return _told(outcome, seen) if outcome is not None else _untold(status, seen)
 
 
 def _told(outcome: Object, seen: Sequence[Trouble]) -> Ending:
@@ -88,6 +110,8 @@ def _told(outcome: Object, seen: Sequence[Trouble]) -> Ending:
         return Ending(reason, message, final=True)
     if reason in GUARD_DEFAULTS or reason == "ModelError":
         return Ending(reason, message, final=True)
+    if reason in _SPECIFIC:
+        return Ending(reason, message)
     memory = next((one for one in seen if one.reason == "OutOfMemory"), None)
     if memory is not None:
         return Ending("OutOfMemory", memory.message)

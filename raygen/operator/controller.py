@@ -10,7 +10,7 @@ from typing import Any
 from raygen.kube import EVENTS, RAY_JOBS, TRAINING_JOBS, ApiError, Connection
 from raygen.operator import trim
 from raygen.operator.events import Recorder
-from raygen.operator.explain import Trouble, waits_long
+from raygen.operator.explain import Trouble, troubles, waits_long
 from raygen.operator.model import Observed, Plan
 from raygen.operator.plan import plan
 from raygen.operator.queue import Key, Urgency, WorkQueue
@@ -75,13 +75,15 @@ class Controller:
             return
         observed = self._observe(known)
         made = plan(observed)
-        if made.needs_outcome:
+        is_fresh = bool(made.needs_reading)
+        if is_fresh:
             fresh = self._read(key)
             if fresh is None or fresh["metadata"]["uid"] != known["metadata"]["uid"]:
                 return
+            self._read_ray_job(key[0], made.needs_reading)
             observed = self._observe(fresh)
             made = plan(observed, is_fresh=True)
-        self._do(key, observed, made)
+        self._do(key, observed, made, is_fresh=is_fresh)
 
     def _observe(self, known: Object) -> Observed:
         namespace, name = key_of(known)
@@ -91,10 +93,16 @@ class Controller:
             if _is_owned(one, known["metadata"]["uid"])
         }
         clusters = {one["status"].get("rayClusterName") for one in owned.values()}
+        # Pods outlive a RayJob that was deleted, until they have written their checkpoint.
+        told = known["status"].get("attempts") or ()
+        clusters |= {one.get("rayCluster") for one in told if "ended" not in one}
         pods = [
             one
             for one in self._stores.pods.by("job", f"{namespace}/{name}")
-            if any(owner["name"] in clusters for owner in one["metadata"]["ownerReferences"])
+            if any(
+                owner["kind"] == "RayCluster" and owner["name"] in clusters
+                for owner in one["metadata"]["ownerReferences"]
+            )
         ]
         now = self._clock().replace(microsecond=0)
         return Observed(
@@ -103,12 +111,16 @@ class Controller:
             ray_jobs=list(owned.values()),
             pods=pods,
             now=now,
-            warnings=self._warnings(pods, now),
+            warnings=self._warnings(pods, list(owned.values()), now),
         )
 
-    def _warnings(self, pods: list[Object], now: datetime) -> dict[str, str]:
-        """What Events say of pods that do not start, of a few of them; nothing if they cannot be read."""
+    def _warnings(self, pods: list[Object], ray_jobs: list[Object], now: datetime) -> dict[str, str]:
+        """What Events say of pods that do not start, of a few of them, if nothing else says why; nothing if they cannot
+        be read.
+        """
         found: dict[str, str] = {}
+        if any(troubles(pods, one, now, {}) for one in ray_jobs):
+            return found
         for pod in [pod for pod in pods if waits_long(pod, now)][:ASKED_PODS]:
             metadata = pod["metadata"]
             query = {"fieldSelector": f"involvedObject.uid={metadata['uid']},type=Warning"}
@@ -132,11 +144,19 @@ class Controller:
         self._stores.jobs.put(item)
         return item
 
-    def _do(self, key: Key, observed: Observed, made: Plan) -> None:
+    def _read_ray_job(self, namespace: str, name: str) -> None:
+        """Takes note of a RayJob as it is now; of one that is not there its watch will tell."""
+        try:
+            self._stores.ray_jobs.put(trim.ray_job(self._connection.get(RAY_JOBS, namespace, name)))
+        except ApiError as error:
+            if not error.is_missing:
+                raise
+
+    def _do(self, key: Key, observed: Observed, made: Plan, *, is_fresh: bool) -> None:
         if made.create is not None:
             obstacle = self._create(observed, made.create)
             if obstacle is not None:
-                made = plan(observed, obstacle=obstacle)
+                made = plan(observed, obstacle=obstacle, is_fresh=is_fresh)
             elif self._queue.waits(Urgency.NEW):
                 # Other jobs have no pods yet; this one's can start, and what there is to tell can wait for a moment.
                 self._queue.add(key)

@@ -43,7 +43,7 @@ class Draft:
     Attributes:
         seen: The cluster's state around the job.
         obstacle: Why the RayJob that was to be made could not be.
-        is_fresh: Whether the job was read just now.
+        is_fresh: Whether the job and the RayJob of its attempt were read just now.
         result: The plan.
     """
 
@@ -99,8 +99,10 @@ class Draft:
         attempt.pop("trouble", None)
         if self.progress.get("rayJob") == attempt["rayJob"]:
             attempt["lastStep"] = self.progress["step"]
+        attempt.pop("stopping", None)
         for name in ("driver", "dashboardUrl"):
             self.status.pop(name, None)
+        self.put(RUNNING, False, "NotTraining", "")
         if ending.succeeded:
             self.finish(True, ending.cause, ending.message)
             return

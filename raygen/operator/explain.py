@@ -16,7 +16,16 @@ LONG_SECONDS = 20
 """After which a pod that has not started is asked about."""
 PATIENCE_SECONDS = 5
 """For which a pod may be without a node before that is worth telling: it always is, for a moment."""
+UNTAKEN_SECONDS = 30
+"""After which KubeRay should have looked at a RayJob: it does within one."""
+INITIAL_SECONDS = 60
+"""In which a worker finds a head that is ready."""
 MAX_TEXT = 600
+CHECK_KUBERAY = (
+    "check that KubeRay runs and watches this namespace"
+    " (kubectl get pods --all-namespaces --selector=app.kubernetes.io/name=kuberay-operator)."
+)
+_LESS = " Lower scale.workers, gpusPerWorker, cpusPerWorker or memoryPerWorker"
 _IMAGE_REASONS = {
     "ErrImageNeverPull",
     "ErrImagePull",
@@ -62,6 +71,9 @@ def troubles(
     order = [*_ORDER]
     found = [one for pod in pods for one in _pod(pod, now)]
     found += _refused(ray_job or {})
+    found += _untaken(ray_job, now)
+    if _has_head(pods, now):
+        found += [one for pod in pods for one in _initial(pod, now)]
     if not found:
         found = [
             Trouble("PodWaits", _sentence(f"pod {name} waits: {text}"))
@@ -79,6 +91,8 @@ _ORDER = (
     "Evicted",
     "ImagePull",
     "Configuration",
+    "PodCrashes",
+    "KubeRayMissing",
     "QuotaExceeded",
     "PodsRefused",
     "Unschedulable",
@@ -96,9 +110,7 @@ def waits_long(pod: Object, now: datetime) -> bool:
 
 def _pod(pod: Object, now: datetime) -> Iterator[Trouble]:
     name, status = pod["metadata"]["name"], pod.get("status", {})
-    who = (
-        f"{'head' if pod['metadata'].get('labels', {}).get(RAY_NODE_TYPE) == 'head' else 'worker'} pod {name}"
-    )
+    who = f"{'head' if _is_head(pod) else 'worker'} pod {name}"
     for container in status.get("containerStatuses", ()):
         yield from _container(pod, who, container)
     for condition in status.get("conditions", ()):
@@ -113,7 +125,8 @@ def _pod(pod: Object, now: datetime) -> Iterator[Trouble]:
 
 
 def _container(pod: Object, who: str, container: Object) -> Iterator[Trouble]:
-    for state in (container.get("state", {}), container.get("lastState", {})):
+    runs = "running" in container.get("state", {})
+    for state in (container.get("state", {}), {} if runs else container.get("lastState", {})):
         ended, waiting = state.get("terminated", {}), state.get("waiting", {})
         if ended.get("reason") == "OOMKilled":
             yield Trouble("OutOfMemory", _out_of_memory(pod, who))
@@ -124,12 +137,24 @@ def _container(pod: Object, who: str, container: Object) -> Iterator[Trouble]:
                 _sentence(f"{who}: the image {container.get('image', '')} cannot be had: {text or reason}")
                 + " Check spec.image and spec.imagePullSecrets of the runtime.",
             )
+        elif reason == "CrashLoopBackOff":
+            yield Trouble("PodCrashes", _crashes(pod, who, container))
         elif reason in _CONFIG_REASONS:
             yield Trouble(
                 "Configuration",
                 _sentence(f"{who}: {text or reason}")
                 + " Make what is missing in this namespace; spec.environmentSecrets of the runtime names the Secrets.",
             )
+
+
+def _crashes(pod: Object, who: str, container: Object) -> str:
+    last = container.get("lastState", {}).get("terminated", {})
+    code, text = last.get("exitCode", "unknown"), last.get("message") or last.get("reason") or ""
+    metadata = pod["metadata"]
+    return (
+        _sentence(f"{who} ends again and again, with exit code {code}{f': {text}' if text else ''}")
+        + f" Read why: kubectl logs --namespace {metadata['namespace']} {metadata['name']} --previous."
+    )
 
 
 def _out_of_memory(pod: Object, who: str) -> str:
@@ -156,8 +181,50 @@ def _unscheduled(who: str, pod: Object, now: datetime) -> Iterator[Trouble]:
         yield Trouble(
             "Unschedulable",
             _sentence(f"no node has room for {who}: {condition.get('message', '')}")
-            + " Lower scale.workers, gpusPerWorker, cpusPerWorker or memoryPerWorker, or add nodes; it waits meanwhile.",
+            + (" Have spec.head of the runtime lowered" if _is_head(pod) else _LESS)
+            + ", or add nodes; it waits meanwhile.",
         )
+
+
+def _untaken(ray_job: Object | None, now: datetime) -> Iterator[Trouble]:
+    """A RayJob that KubeRay has not looked at."""
+    if ray_job is None or ray_job.get("status", {}).get("jobDeploymentStatus"):
+        return
+    metadata = ray_job["metadata"]
+    held = ray_job.get("spec", {}).get("suspend") or metadata.get("deletionTimestamp")
+    if not held and (now - moment(metadata["creationTimestamp"])).total_seconds() > UNTAKEN_SECONDS:
+        said = f"KubeRay has not taken the RayJob {metadata['name']} of {metadata['creationTimestamp']}: "
+        yield Trouble("KubeRayMissing", said + CHECK_KUBERAY)
+
+
+def _initial(pod: Object, now: datetime) -> Iterator[Trouble]:
+    """A worker that still waits for a head that is there."""
+    for container in pod.get("status", {}).get("initContainerStatuses", ()):
+        since = container.get("state", {}).get("running", {}).get("startedAt")
+        if since is not None and (now - moment(since)).total_seconds() > INITIAL_SECONDS:
+            name = pod["metadata"]["name"]
+            said = (
+                f"worker pod {name} has not reached its head since {since} (container {container['name']}). "
+            )
+            yield Trouble(
+                "PodWaits", said + "Check that pods of this namespace reach each other (NetworkPolicy)."
+            )
+
+
+def _has_head(pods: Sequence[Object], now: datetime) -> bool:
+    """Whether a head has been ready for a while."""
+    ready = [
+        moment(one["lastTransitionTime"])
+        for pod in pods
+        if _is_head(pod)
+        for one in pod.get("status", {}).get("conditions", ())
+        if one["type"] == "Ready" and one["status"] == "True" and one.get("lastTransitionTime")
+    ]
+    return any((now - since).total_seconds() > INITIAL_SECONDS for since in ready)
+
+
+def _is_head(pod: Object) -> bool:
+    return bool(pod["metadata"].get("labels", {}).get(RAY_NODE_TYPE) == "head")
 
 
 def _refused(ray_job: Object) -> Iterator[Trouble]:

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from raygen.operator import attempts, deadline, head, suspend
+from raygen.operator import attempts, conditions, deadline, head, suspend
 from raygen.operator.attempts import Ending
-from raygen.operator.conditions import RUNNING
+from raygen.operator.check import Refusal, examine, refuse
+from raygen.operator.conditions import RUNNING, VALIDATED, moment, stamp
 from raygen.operator.draft import Draft
-from raygen.operator.explain import DISRUPTIONS, Trouble, troubles
+from raygen.operator.explain import CHECK_KUBERAY, DISRUPTIONS, Trouble, troubles
 from raygen.operator.render import job_hash
 from raygen.spec.names import HASH_ANNOTATION
+from raygen.spec.runtime import DEFAULT_STOP_SECONDS
 
 Object = dict[str, Any]
 
 WAITING_SECONDS = 15.0
 """After which pods that wait are looked at once more."""
+PODS_SECONDS = 30.0
+"""That the pods of a RayJob that is gone get beyond their own time to stop."""
+RECOVERED_SECONDS = 60.0
+"""After which steps show that what befell the pods is over: drivers write every ten, and notice a lost worker in between."""
+STUCK_SECONDS = 180.0
+"""After which a RayJob that is being deleted should be gone."""
 
 _DELETED = Ending("RayJobDeleted", "Its RayJob was deleted by somebody else; the next attempt goes on.")
 
@@ -24,41 +32,104 @@ def follow(draft: Draft, attempt: Object) -> None:
     """Takes note of how an attempt goes; ends it if it is over, gone, or has to stop."""
     name = attempt["rayJob"]
     ray_job = next((one for one in draft.seen.ray_jobs if one["metadata"]["name"] == name), None)
-    if ray_job is None:
-        draft.end(attempt, _decided(attempt) or _DELETED)
+    if ray_job is None and not draft.is_fresh:
+        # It may only be unknown to a watch that lags behind.
+        draft.result.needs_reading = name
         return
     found = troubles(draft.pods(name), ray_job, draft.seen.now, draft.seen.warnings)
-    _remember(attempt, found)
-    if attempts.is_over(ray_job):
+    _remember(draft, attempt, found)
+    if ray_job is None or attempts.is_over(ray_job):
         _conclude(draft, attempt, ray_job, found)
         return
+    if ray_job.get("status", {}).get("rayClusterName"):
+        attempt["rayCluster"] = ray_job["status"]["rayClusterName"]
     _note_progress(draft, attempt)
-    _note_driver(draft, ray_job)
+    if _is_held(ray_job):
+        # Waiting for quota is no time of activity, and no head is missing.
+        for key in ("driver", "dashboardUrl", "startTime"):
+            draft.status.pop(key, None)
+    else:
+        draft.status.setdefault("startTime", stamp(draft.seen.now))
+        _note_driver(draft, ray_job)
     if "cause" not in attempt:
-        reason = _DELETED if ray_job["metadata"].get("deletionTimestamp") else _reason_to_stop(draft, ray_job)
+        gone = ray_job["metadata"].get("deletionTimestamp")
+        reason = _DELETED if gone else _reason_to_stop(draft, attempt, ray_job)
         if reason is not None:
-            attempt["cause"], attempt["message"] = reason.cause, reason.message
+            attempt["cause"], attempt["message"] = reason.cause, reason.message[:1024]
     if "cause" in attempt and not ray_job["metadata"].get("deletionTimestamp"):
         draft.delete(ray_job)
     _tell_stage(draft, attempt, ray_job, found)
 
 
-def _remember(attempt: Object, found: list[Trouble]) -> None:
-    """Keeps what ends attempts: the pods that show it may be gone when the end is seen."""
-    for one in found:
-        if one.reason in DISRUPTIONS | {"OutOfMemory"}:
-            attempt["trouble"] = {"reason": one.reason, "message": one.message[:1024]}
-            return
+def _is_held(ray_job: Object) -> bool:
+    """Whether somebody keeps the RayJob from running: Kueue, until there is quota."""
+    return bool(ray_job.get("spec", {}).get("suspend"))
 
 
-def _conclude(draft: Draft, attempt: Object, ray_job: Object, found: list[Trouble]) -> None:
+def _remember(draft: Draft, attempt: Object, found: list[Trouble]) -> None:
+    """Keeps what ends attempts: the pods that show it may be gone when the end is seen. Steps show that it is over."""
+    one = next((one for one in found if one.reason in DISRUPTIONS | {"OutOfMemory"}), None)
+    known = attempt.get("trouble")
+    if one is not None:
+        fresh = {"reason": one.reason, "message": one.message[:1024]}
+        if known is None or {**known, **fresh} != known:
+            attempt["trouble"] = fresh | {"time": stamp(draft.seen.now)}
+    elif known is not None and draft.progress.get("rayJob") == attempt["rayJob"]:
+        since = (moment(draft.progress["time"]) - moment(known["time"])).total_seconds()
+        if since > RECOVERED_SECONDS:
+            del attempt["trouble"]
+
+
+def _conclude(draft: Draft, attempt: Object, ray_job: Object | None, found: list[Trouble]) -> None:
     outcome = draft.outcome if (draft.outcome or {}).get("rayJob") == attempt["rayJob"] else None
     if outcome is None and not draft.is_fresh:
-        draft.result.needs_outcome = True
+        draft.result.needs_reading = attempt["rayJob"]
         return
-    remembered = [Trouble(**attempt["trouble"])] if "trouble" in attempt else []
+    known = attempt.get("trouble")
+    remembered = [Trouble(known["reason"], known["message"])] if known else []
     _note_progress(draft, attempt)
-    draft.end(attempt, _decided(attempt) or attempts.conclude(ray_job, outcome, [*found, *remembered]))
+    ending = _ending(attempt, ray_job, outcome, [*found, *remembered], _memory(draft))
+    if ray_job is not None or not _pods_end(draft, attempt, ending):
+        draft.end(attempt, ending)
+
+
+def _memory(draft: Draft) -> str:
+    """The limit of a worker."""
+    defaults = ((draft.seen.runtime or {}).get("spec") or {}).get("defaults") or {}
+    return (draft.spec.get("scale") or {}).get("memoryPerWorker") or defaults.get("memoryPerWorker") or ""
+
+
+def _ending(
+    attempt: Object, ray_job: Object | None, outcome: Object | None, seen: list[Trouble], memory: str
+) -> Ending:
+    decided = _decided(attempt)
+    if ray_job is not None or outcome is not None:
+        told = attempts.conclude(ray_job or {}, outcome, seen, memory)
+        # A driver that was asked to stop may have been done by then.
+        if told.succeeded or (decided is None and ray_job is not None):
+            return told
+        failed = outcome is not None and outcome["state"] == "Failed"
+        if failed and (decided is None or decided.cause == _DELETED.cause):
+            return told
+    return decided or _DELETED
+
+
+def _pods_end(draft: Draft, attempt: Object, ending: Ending) -> bool:
+    """Whether pods of a RayJob that is gone may still write their checkpoint: until then the attempt has not ended."""
+    over = ("Succeeded", "Failed")
+    if all(pod.get("status", {}).get("phase") in over for pod in draft.pods(attempt["rayJob"])):
+        return False
+    since = attempt.setdefault("stopping", stamp(draft.seen.now))
+    spec = (draft.seen.runtime or {}).get("spec") or {}
+    limit = (spec.get("stopSeconds") or DEFAULT_STOP_SECONDS) + PODS_SECONDS
+    left = limit - (draft.seen.now - moment(since)).total_seconds()
+    if left <= 0:
+        return False
+    said = f"Attempt {attempt['number']} is stopping, its pods end: {ending.message}"
+    draft.tell(None, "Stopping", said)
+    draft.put(RUNNING, False, "NotTraining", "")
+    draft.result.look_again(left)
+    return True
 
 
 def _decided(attempt: Object) -> Ending | None:
@@ -74,8 +145,8 @@ def _note_progress(draft: Draft, attempt: Object) -> None:
         return
     if "firstStep" not in attempt and draft.progress.get("step", 0) >= draft.progress["firstStep"]:
         attempt["firstStep"] = draft.progress["firstStep"]
-        earlier = draft.attempts[-2] if len(draft.attempts) > 1 else {}
-        if "lastStep" in earlier:
+        earlier = next((one for one in draft.attempts[-2::-1] if "lastStep" in one), None)
+        if earlier is not None:
             earlier["lostSteps"] = max(0, earlier["lastStep"] - attempt["firstStep"] + 1)
 
 
@@ -94,10 +165,30 @@ def _note_driver(draft: Draft, ray_job: Object) -> None:
             draft.status["dashboardUrl"] = f"http://{status['dashboardURL']}"
 
 
-def _reason_to_stop(draft: Draft, ray_job: Object) -> Ending | None:
+def _reason_to_stop(draft: Draft, attempt: Object, ray_job: Object) -> Ending | None:
     wanted = suspend.reason_to_stop(draft)
     if wanted is not None:
         return wanted
+    return _out_of_date(draft, ray_job) or (None if _is_held(ray_job) else _time_is_up(draft, attempt))
+
+
+def _out_of_date(draft: Draft, ray_job: Object) -> Ending | None:
+    """Whether the job has changed; into something that may not run, and then the attempt goes on as it is."""
+    told = conditions.find(draft.conditions, VALIDATED)
+    if ray_job["metadata"].get("annotations", {}).get(HASH_ANNOTATION) == job_hash(draft.seen.job):
+        if told is not None and told["status"] == "False":
+            draft.put(VALIDATED, True, "Valid", "")
+        return None
+    read = examine(draft.seen)
+    if isinstance(read, Refusal):
+        refuse(draft, read)
+        return None
+    draft.put(VALIDATED, True, "Valid", "")
+    return Ending("SpecChanged", "The job was changed; it goes on with the change.")
+
+
+def _time_is_up(draft: Draft, attempt: Object) -> Ending | None:
+    """The deadline, and a head that stays away."""
     left = deadline.seconds_left(
         draft.spec, draft.seen.runtime, draft.status.get("startTime"), draft.seen.now
     )
@@ -113,6 +204,9 @@ def _reason_to_stop(draft: Draft, ray_job: Object) -> Ending | None:
     limit = (((draft.seen.runtime or {}).get("spec")) or {}).get("headLostSeconds") or 300
     wait = head.seconds_until_lost(draft.status.get("driver"), limit, draft.seen.now)
     if wait is not None and wait <= 0:
+        known = attempt.get("trouble")
+        if known is not None and known["reason"] in DISRUPTIONS:
+            return Ending(known["reason"], known["message"])
         driver = draft.status["driver"]
         return Ending(
             "HeadLost",
@@ -121,27 +215,45 @@ def _reason_to_stop(draft: Draft, ray_job: Object) -> Ending | None:
         )
     if wait is not None:
         draft.result.look_again(wait)
-    if ray_job["metadata"].get("annotations", {}).get(HASH_ANNOTATION) != job_hash(draft.seen.job):
-        return Ending("SpecChanged", "The job was changed; it goes on with the change.")
     return None
+
+
+def _trains(draft: Draft, attempt: Object, ray_job: Object) -> bool:
+    """Whether steps are being done, by the driver that is there now."""
+    if "firstStep" not in attempt or "cause" in attempt or _is_held(ray_job):
+        return False
+    pod = head.head_pod(draft.seen.pods, attempt["rayJob"])
+    if pod is None:
+        return "driver" in draft.status
+    return moment(draft.progress["time"]) >= moment(pod["metadata"]["creationTimestamp"])
 
 
 def _tell_stage(draft: Draft, attempt: Object, ray_job: Object, found: list[Trouble]) -> None:
     number = attempt["number"]
+    trains = _trains(draft, attempt, ray_job)
+    draft.put(RUNNING, trains, "Training" if trains else "NotTraining", "")
     if "cause" in attempt:
         said = f"Attempt {number} is stopping, with a checkpoint if it can: {attempt['message']}"
+        since = ray_job["metadata"].get("deletionTimestamp")
+        if since is not None and (draft.seen.now - moment(since)).total_seconds() > STUCK_SECONDS:
+            said += f" KubeRay has not removed the RayJob {attempt['rayJob']} since {since}: {CHECK_KUBERAY}"
         draft.tell(None, "Stopping", said)
-    elif ray_job.get("spec", {}).get("suspend"):
-        queue = (draft.spec.get("scheduling") or {}).get("queueName", "")
-        draft.tell(None, "Queued", f"Attempt {number} waits in the queue {queue} for quota.")
+        draft.result.look_again(STUCK_SECONDS)
+    elif _is_held(ray_job):
+        queue = (draft.spec.get("scheduling") or {}).get("queueName")
+        draft.tell(
+            None,
+            "Queued",
+            f"Attempt {number} waits in the queue {queue} for quota."
+            if queue
+            else f"Attempt {number} waits: spec.suspend of its RayJob {attempt['rayJob']} is true, which somebody"
+            " else has set. Set it to false.",
+        )
     elif found:
         draft.tell(None, found[0].reason, found[0].message)
         draft.result.look_again(WAITING_SECONDS)
-    elif "firstStep" in attempt:
+    elif trains:
         draft.tell(None, "Training", f"Attempt {number} trains, from step {attempt['firstStep']}.")
     else:
         draft.tell(None, "Starting", f"Attempt {number} starts its pods and its driver.")
-        if any(pod.get("status", {}).get("phase") == "Pending" for pod in draft.pods(attempt["rayJob"])):
-            draft.result.look_again(WAITING_SECONDS)
-    trains = "firstStep" in attempt and "cause" not in attempt
-    draft.put(RUNNING, trains, "Training" if trains else "NotTraining", "")
+        draft.result.look_again(WAITING_SECONDS)

@@ -1,4 +1,4 @@
-"""Answers probes: alive is an operator whose watches hear the server and whose queue moves, not one that merely runs."""
+"""Answers probes: alive is an operator whose watches are at work and whose queue moves, not one that merely runs."""
 
 from __future__ import annotations
 

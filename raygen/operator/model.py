@@ -65,7 +65,8 @@ class Plan:
         delete: Objects to delete.
         notes: Events.
         again: When to look again without a change, in seconds.
-        needs_outcome: The driver's last words are missing: read the job itself once more before believing that.
+        needs_reading: Name of a RayJob that seems to be gone, or whose driver seems to have left no last words: read it and
+            the job itself before believing that.
     """
 
     create: Object | None = None
@@ -73,7 +74,7 @@ class Plan:
     delete: list[Deletion] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     again: float | None = None
-    needs_outcome: bool = False
+    needs_reading: str = ""
 
     def look_again(self, seconds: float) -> None:
         """In at most this many seconds."""

@@ -21,6 +21,9 @@ from raygen.spec.names import ATTEMPT_LABEL
 
 Object = dict[str, Any]
 
+KEPT_RAY_JOBS = 3
+"""Of a job: the newest."""
+
 
 def plan(observed: Observed, *, obstacle: Trouble | None = None, is_fresh: bool = False) -> Plan:
     """What to do now.
@@ -28,7 +31,7 @@ def plan(observed: Observed, *, obstacle: Trouble | None = None, is_fresh: bool 
     Args:
         observed: The cluster's state around the job.
         obstacle: Why the RayJob that was to be made could not be.
-        is_fresh: Whether the job was read just now, so that an outcome that is missing will not come.
+        is_fresh: Whether the job and the RayJob of its attempt were read just now, so that what is missing will not come.
     """
     draft = Draft(observed, obstacle, is_fresh)
     if draft.metadata.get("deletionTimestamp"):
@@ -40,20 +43,22 @@ def plan(observed: Observed, *, obstacle: Trouble | None = None, is_fresh: bool 
     # left made but not told of.
     while (current := draft.current() or _take_note(draft)) is not None:
         follow(draft, current)
-        if draft.result.needs_outcome:
+        if draft.result.needs_reading:
             return draft.result
         if draft.current() is not None or draft.is_finished():
             break
     if draft.current() is None and not draft.is_finished():
         begin(draft)
+    _delete_old(draft)
     draft.settle()
     return draft.result
 
 
 def _clean_up(draft: Draft) -> Plan:
     for ray_job in draft.seen.ray_jobs:
-        if not attempts.is_over(ray_job):
+        if not attempts.is_over(ray_job) and not ray_job["metadata"].get("deletionTimestamp"):
             draft.delete(ray_job)
+    _delete_old(draft)
     left = ttl.seconds_left(draft.spec, draft.status, draft.seen.now)
     if left is not None and left <= 0:
         draft.result.delete.append(draft.deletion(TRAINING_JOBS, draft.metadata))
@@ -61,6 +66,19 @@ def _clean_up(draft: Draft) -> Plan:
         draft.result.look_again(left)
     draft.settle()
     return draft.result
+
+
+def _delete_old(draft: Draft) -> None:
+    """Has RayJobs deleted that are long over: each holds the whole job, and they count in quotas."""
+    newest = draft.status.get("attemptCount", 0)
+    for one in draft.seen.ray_jobs:
+        metadata = one["metadata"]
+        if (
+            int(metadata["labels"][ATTEMPT_LABEL]) <= newest - KEPT_RAY_JOBS
+            and attempts.is_over(one)
+            and not metadata.get("deletionTimestamp")
+        ):
+            draft.delete(one)
 
 
 def _take_note(draft: Draft) -> Object | None:

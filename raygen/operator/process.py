@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +29,9 @@ log = logging.getLogger(__name__)
 SYNC_SECONDS = 60.0
 """In which all watches must have begun."""
 STUCK_SECONDS = 120.0
-"""For which a key may be worked on or wait before the operator counts as stuck."""
+"""For which a key may be worked on, or all may wait with none of them done, before the operator counts as stuck."""
+LEAVE_SECONDS = 8.0
+"""In which workers may end what they have begun before the Lease is given back; a pod has 30 s for its end."""
 LEASE = "raygen-operator"
 
 
@@ -58,7 +62,7 @@ class Operator:
     Args:
         connection: The API server.
         settings: How it runs.
-        connect: Makes another connection, for the Lease.
+        connect: Makes another connection, for the Lease; needed where there is one.
     """
 
     def __init__(
@@ -91,11 +95,13 @@ class Operator:
             )
             for resource, store, listener, keep, query in kinds
         ]
-        self.election = (
-            Election(connect() if connect else connection, settings.lease_namespace, LEASE, identity)
-            if settings.lease_namespace
-            else None
-        )
+        self.election: Election | None = None
+        if settings.lease_namespace:
+            if connect is None:
+                raise ValueError("a Lease needs a connection of its own")
+            self.election = Election(connect(), settings.lease_namespace, LEASE, identity)
+            # Whatever a worker is at when the Lease is lost, its next write is not sent.
+            connection.may_write = lambda: self.election is None or self.election.holds
         self.metrics = Metrics()
         self.metrics.gauge("raygen_queue_depth", "Jobs that are due.", lambda: self.queue.depth)
         self.metrics.gauge(
@@ -113,47 +119,81 @@ class Operator:
             {"synced": self._unsynced},
             self.metrics.text,
         )
-        self._leads = threading.Event()
+        self._workers = [
+            threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
+            for number in range(settings.workers)
+        ]
+        self._leads_since = math.inf
         self._ended = threading.Event()
         self._failed = False
 
     def run(self) -> int:
         """Works until `stop`; the exit code."""
-        self.health.start()
         for reflector in self.reflectors:
             reflector.start()
+        self.health.start()
         try:
-            if self.election is not None and not self.election.wait():
-                return 0
-            # What was seen while another led was seen too, so its list is as good as a new one.
-            if not all(reflector.wait(SYNC_SECONDS) for reflector in self.reflectors):
-                self._tell_why()
-                return 1
-            self._leads.set()
-            log.info("ready: %d jobs", len(self.stores.jobs))
-            for number in range(self.settings.workers):
-                threading.Thread(target=self._work, name=f"worker-{number}", daemon=True).start()
             if self.election is not None:
+                if not self.election.wait():
+                    return 0
                 threading.Thread(
                     target=self.election.hold, args=(self._lose,), name="lease", daemon=True
                 ).start()
+            # What was seen while another led was seen too, so its list is as good as a new one.
+            if not self._synced():
+                return 1
+            if self._ended.is_set():
+                return 1 if self._failed else 0
+            self._leads_since = time.monotonic()
+            log.info("ready: %d jobs", len(self.stores.jobs))
+            for worker in self._workers:
+                worker.start()
             self._ended.wait()
             return 1 if self._failed else 0
         finally:
-            self.queue.close()
-            for reflector in self.reflectors:
-                reflector.stop()
-            if self.election is not None:
-                self.election.stop()
-                if not self._failed:
-                    self.election.release()
-            self.health.stop()
+            self._leave()
 
     def stop(self) -> None:
         """Ends `run`; what is being written is written to its end or found half-way by the next operator."""
-        if self.election is not None:
+        if self.election is not None and not self._leads:
             self.election.stop()
         self._ended.set()
+
+    @property
+    def _leads(self) -> bool:
+        return self._leads_since < math.inf
+
+    def _synced(self) -> bool:
+        """Whether all watches have begun, or nobody waits for them any more."""
+        end = time.monotonic() + SYNC_SECONDS
+        for reflector in self.reflectors:
+            while not reflector.wait(0.1) and not self._ended.is_set():
+                if time.monotonic() > end:
+                    self._tell_why()
+                    return False
+        return True
+
+    def _leave(self) -> None:
+        self.queue.close()
+        for reflector in self.reflectors:
+            reflector.stop()
+        if self.election is not None:
+            # Held until all have ended. What still hangs then ends with this process, and the Lease runs out after it.
+            has_ended = self._join()
+            self.election.stop()
+            if has_ended and not self._failed:
+                self.election.release()
+        self.health.stop()
+
+    def _join(self) -> bool:
+        """Whether the workers have ended, in time and before the Lease was lost."""
+        end = time.monotonic() + LEAVE_SECONDS
+        for worker in self._workers if self._leads else ():
+            while worker.is_alive():
+                if self._failed or time.monotonic() > end:
+                    return False
+                worker.join(0.1)
+        return True
 
     def _lose(self) -> None:
         self._failed = True
@@ -193,13 +233,16 @@ class Operator:
             log.warning("%s/%s: its fault cannot be told: %s", *key, error)
 
     def _deaf(self) -> str:
-        limit = 2 * self.settings.silent_seconds
-        deaf = [one.resource.plural for one in self.reflectors if one.silence > limit]
-        return f"nothing was heard of {', '.join(deaf)} for {limit:.0f} s" if deaf else ""
+        """A watch that only fails is not deaf: a new process would not bring the server back."""
+        limit = max(2 * self.settings.silent_seconds, STUCK_SECONDS)
+        dead = [one.resource.plural for one in self.reflectors if one.stillness > limit]
+        return f"the watch of {', '.join(dead)} has ended or hangs" if dead else ""
 
     def _stuck(self) -> str:
-        age = self.queue.age if self._leads.is_set() else 0.0
-        return f"a job has waited for {age:.0f} s" if age > STUCK_SECONDS else ""
+        if not self._leads:
+            return ""
+        still = min(self.queue.stillness, time.monotonic() - self._leads_since)
+        return f"no job has been done for {still:.0f} s" if still > STUCK_SECONDS else ""
 
     def _unsynced(self) -> str:
         missing = [one.resource.plural for one in self.reflectors if not one.wait(0)]

@@ -52,6 +52,7 @@ class WorkQueue:
         self._failures: dict[Key, int] = {}
         self._numbers = itertools.count()
         self._closed = self._patient = False
+        self._moved = clock()
 
     def add(self, key: Key, urgency: Urgency = Urgency.CHANGED) -> None:
         """Has a key worked on soon."""
@@ -90,7 +91,7 @@ class WorkQueue:
                 self._promote()
                 if (waiting := self._line()) is not None:
                     key, _ = waiting.popitem(last=False)
-                    self._working[key] = self._clock()
+                    self._moved = self._working[key] = self._clock()
                     return key
                 waits = [due - self._clock() for due in (self._next(), end) if due is not None]
                 if end is not None and end <= self._clock():
@@ -102,6 +103,7 @@ class WorkQueue:
         """A key that `take` gave has been worked on."""
         with self._changed:
             del self._working[key]
+            self._moved = self._clock()
             if key in self._again:
                 self._add(key, self._again.pop(key))
                 self._changed.notify()
@@ -130,6 +132,19 @@ class WorkQueue:
         with self._changed:
             self._promote()
             starts = [*self._working.values(), *map(_oldest, filter(None, self._ready.values()))]
+            return self._clock() - min(starts) if starts else 0.0
+
+    @property
+    def stillness(self) -> float:
+        """How long nothing has moved that should, in seconds: a key has been worked on, or keys are due and none is done.
+
+        Unlike `age` it stays small while workers get through a long line.
+        """
+        with self._changed:
+            self._promote()
+            starts = list(self._working.values())
+            if waiting := [_oldest(line) for line in self._ready.values() if line]:
+                starts.append(max(self._moved, min(waiting)))
             return self._clock() - min(starts) if starts else 0.0
 
     def _add(self, key: Key, urgency: Urgency) -> None:

@@ -1,6 +1,7 @@
 """Whether a job may run with its runtime: what admission checks at `kubectl apply`, checked once more.
 
-Admission policies may be missing from a cluster, and a runtime may change after a job was admitted.
+Admission policies may be missing from a cluster, and a runtime may change after a job was admitted. Whether somebody may
+use a runtime is for admission alone: it knows who asks, and an object does not say who made it.
 """
 
 from __future__ import annotations

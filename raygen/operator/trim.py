@@ -78,7 +78,14 @@ def pod(item: Object) -> Object:
         },
         "status": {
             key: status[key]
-            for key in ("phase", "reason", "message", "conditions", "containerStatuses")
+            for key in (
+                "phase",
+                "reason",
+                "message",
+                "conditions",
+                "containerStatuses",
+                "initContainerStatuses",
+            )
             if key in status
         },
     }

@@ -85,6 +85,14 @@ WAITING: dict[str, Meaning] = {
         "No node has room for a pod.",
         "Wait, ask for less in `scale`, or have nodes added; the message says what is short.",
     ),
+    "PodCrashes": Meaning(
+        "A pod's container ends again and again; the message has its exit code.",
+        "Read why in the log of its last life, by the command that the message gives.",
+    ),
+    "KubeRayMissing": Meaning(
+        "KubeRay has not looked at the RayJob for 30 s.",
+        "Have the administrator see whether KubeRay runs and watches this namespace.",
+    ),
     "QuotaExceeded": Meaning(
         "The namespace's ResourceQuota is used up.",
         "Wait for other jobs, lower `scale`, or have the quota raised.",

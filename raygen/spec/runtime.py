@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
+import pydantic
 from pydantic import Field
 
+from raygen.errors import ValidationError
 from raygen.spec.base import (
     AllowedNamespace,
     Cpu,
@@ -25,6 +27,10 @@ from raygen.spec.base import (
     plain_uri,
 )
 from raygen.spec.cluster import Seconds
+from raygen.spec.faults import fault
+
+DEFAULT_STOP_SECONDS = 60
+"""Time that pods have to leave a checkpoint, unless a runtime says otherwise."""
 
 
 class RuntimeMetadata(Spec):
@@ -141,7 +147,7 @@ class RaygenRuntimeSpec(Spec):
     """Size of /dev/shm, which counts as memory of its pod, in bytes."""
     head_lost_seconds: Seconds = 300
     """Time after which an attempt ends whose head is not ready, in seconds."""
-    stop_seconds: Annotated[int, Field(ge=15, le=3600)] = 60
+    stop_seconds: Annotated[int, Field(ge=15, le=3600)] = DEFAULT_STOP_SECONDS
     """Time that pods have to leave a checkpoint when they are asked to go, in seconds."""
 
     def allows_namespace(self, namespace: str) -> bool:
@@ -168,3 +174,19 @@ class RaygenRuntime(Spec):
     """Name and labels."""
     spec: RaygenRuntimeSpec
     """What the pods of a job are made of, and what a job may ask for."""
+
+
+def parse_runtime(document: object) -> RaygenRuntime:
+    """A runtime from JSON values.
+
+    Raises:
+        ValidationError: holds every fault.
+    """
+    try:
+        return RaygenRuntime.model_validate(document, by_alias=True, strict=False)
+    except pydantic.ValidationError as error:
+        faults = [
+            fault(one["loc"], one["input"], one["msg"], "Have that field of the runtime mended.")
+            for one in error.errors(include_url=False, include_context=False)
+        ]
+        raise ValidationError(faults) from None

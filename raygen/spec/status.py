@@ -9,6 +9,8 @@ from pydantic import Field
 from raygen.spec.base import Index, MetricName, ObjectName, Reason, Spec, Time, Uri
 
 Message = Annotated[str, Field(max_length=4096)]
+Place = Annotated[str, Field(min_length=1, max_length=1280)]
+"""Something in a run directory: an output's URI, and names below it."""
 Number = float
 """Without bounds: the API server compares those of numbers that happen to be whole as 64-bit integers."""
 
@@ -40,6 +42,8 @@ class Trouble(Spec):
     """One CamelCase word."""
     message: Annotated[str, Field(max_length=1024)]
     """What happened and what to do."""
+    time: Time | None = None
+    """When it was seen."""
 
 
 class Attempt(Spec):
@@ -49,8 +53,12 @@ class Attempt(Spec):
     """Counts from 1."""
     ray_job: ObjectName
     """Name of its RayJob."""
+    ray_cluster: ObjectName | None = None
+    """Name of the RayCluster that has its pods."""
     started: Time
     """When the RayJob was made."""
+    stopping: Time | None = None
+    """Since when its RayJob has been gone while its pods still end."""
     ended: Time | None = None
     """When it had ended. Default: it has not."""
     cause: Reason | None = None
@@ -120,7 +128,7 @@ class Progress(Spec):
     """Step of the newest checkpoint."""
     metrics: Annotated[tuple[Measurement, ...], Field(max_length=32)] = ()
     """Newest values of the metrics."""
-    samples: Uri | None = None
+    samples: Place | None = None
     """Where the newest samples are."""
 
 
@@ -143,7 +151,7 @@ class Outcome(Spec):
     """Exit code of the driver: 0 done, 1 the run failed, 2 the input is wrong, 3 stopped and resumable."""
     step: Index | None = None
     """Steps done."""
-    run: Uri | None = None
+    run: Place | None = None
     """The run directory."""
 
 
@@ -168,7 +176,7 @@ class TrainingJobStatus(Spec):
     """Number of attempts that count against `attempts.limit`."""
     driver: Driver | None = None
     """The head pod of the running attempt."""
-    run: Uri | None = None
+    run: Place | None = None
     """The run directory."""
     dashboard_url: Uri | None = None
     """Address of Ray's dashboard inside the cluster."""

@@ -36,7 +36,18 @@ REFUSED_SECONDS = 60.0
 LAST_SECONDS = 20.0
 """How long the last words are tried."""
 PAUSE_SECONDS = 1.0
+"""Between tries while it is refused and that is not told yet; later tries are as rare as other writes."""
+LONGEST_SECONDS = 60.0
+"""How long a server may ask to be left alone."""
 TIMEOUT_SECONDS = 5.0
+
+
+class BusyError(OSError):
+    """The server asks to be left alone for some seconds."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = min(seconds, LONGEST_SECONDS)
 
 
 class StatusReporter:
@@ -59,6 +70,7 @@ class StatusReporter:
         self._ended = False
         self._refused: float | None = None
         self._told = False
+        self._pause = EVERY_SECONDS
         self._thread = threading.Thread(target=self._write_on, name="status", daemon=True)
         self._thread.start()
 
@@ -154,7 +166,7 @@ class StatusReporter:
         self._thread.join()
         deadline = time.monotonic() + LAST_SECONDS
         while not self._write() and time.monotonic() < deadline:
-            time.sleep(PAUSE_SECONDS)
+            time.sleep(max(0.0, min(self._pause, deadline - time.monotonic())))
 
     def _write_on(self) -> None:
         while True:
@@ -166,7 +178,7 @@ class StatusReporter:
             if not self._write():
                 # Refused until the operator has recorded this pod; soon after that it is told.
                 self._changed.set()
-            end = time.monotonic() + (EVERY_SECONDS if self._refused is None else PAUSE_SECONDS)
+            end = time.monotonic() + self._pause
             while not self._ended and time.monotonic() < end:
                 time.sleep(0.1)
 
@@ -185,8 +197,10 @@ class StatusReporter:
             if not self._told and (now - self._refused > REFUSED_SECONDS or self._ended):
                 self._told = True
                 self._tell(f"the status of the job cannot be written: {error}; training goes on")
+            pause = EVERY_SECONDS if self._told and not self._ended else PAUSE_SECONDS
+            self._pause = max(pause, error.seconds) if isinstance(error, BusyError) else pause
             return False
-        self._refused = None
+        self._refused, self._pause = None, EVERY_SECONDS
         return True
 
 
@@ -234,7 +248,11 @@ def send(target: Mapping[str, str], status: Object) -> None:
         answer = connection.getresponse()
         said = answer.read()
         if answer.status >= 300:
-            raise OSError(f"the API server answers {answer.status}: {_message(said)}")
+            words = f"the API server answers {answer.status}: {_message(said)}"
+            after = answer.headers.get("Retry-After") or ""
+            if answer.status in (429, 503) and after.isdigit():
+                raise BusyError(words, float(after))
+            raise OSError(words)
     except http.client.HTTPException as error:
         raise OSError(str(error) or type(error).__name__) from error
     finally:

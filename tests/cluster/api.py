@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import boto3
@@ -15,6 +16,7 @@ from testcluster import control, images
 
 T = TypeVar("T")
 POLL_SECONDS = 0.5
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Cluster:
@@ -67,6 +69,15 @@ class Cluster:
             aws_secret_access_key=secret,
             config=Config(s3={"addressing_style": "path"}),
         )
+
+    def fill(self) -> Any:
+        """Makes the buckets `datasets`, with the examples' text, and `runs`; gives a client of the S3 server."""
+        s3 = self.s3()
+        for bucket in {"datasets", "runs"} - {one["Name"] for one in s3.list_buckets()["Buckets"]}:
+            s3.create_bucket(Bucket=bucket)
+        text = ROOT / "examples" / "data" / "tinyshakespeare.txt"
+        s3.upload_file(str(text), "datasets", text.name)
+        return s3
 
     def storage_secret(self, namespace: str, **changes: str) -> dict[str, Any]:
         """The Secret `storage`, by which pods reach the S3 server."""

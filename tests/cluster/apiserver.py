@@ -96,10 +96,14 @@ class ApiServer:
 
     def as_user(self, name: str, *groups: str) -> Connection:
         """As somebody else."""
+        return connect(str(self.kubeconfig_of(name, *groups)))
+
+    def kubeconfig_of(self, name: str, *groups: str) -> Path:
+        """For somebody else."""
         path = self._folder / f"{name}.kubeconfig"
         if not path.exists():
             self._user(name, groups[0] if groups else None, path)
-        return connect(str(path))
+        return path
 
     def with_token(self, token: str) -> Connection:
         """As the bearer of a token."""

@@ -13,7 +13,9 @@ from testcluster import host, own
 from testcluster.console import ClusterError
 
 from tests.cluster.api import Cluster, until
-from tests.cluster.rayjob import NAMESPACE, ROOT, Job
+from tests.cluster.rayjob import NAMESPACE, Job
+from tests.cluster.trainingjob import NAMESPACE as RESEARCH
+from tests.cluster.trainingjob import Raygen
 
 
 @pytest.fixture(scope="session")
@@ -39,10 +41,7 @@ def cluster() -> Iterator[Cluster]:
 def prepared(cluster: Cluster, folder: Path) -> Iterator[Job]:
     """A job with its data in the bucket and its namespace its own; `folder` takes its files."""
     cluster.remove_namespace(NAMESPACE)
-    s3 = cluster.s3()
-    for bucket in {"datasets", "runs"} - {one["Name"] for one in s3.list_buckets()["Buckets"]}:
-        s3.create_bucket(Bucket=bucket)
-    s3.upload_file(str(ROOT / "examples" / "data" / "tinyshakespeare.txt"), "datasets", "tinyshakespeare.txt")
+    cluster.fill()
     try:
         yield Job(cluster, folder)
     finally:
@@ -65,6 +64,33 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     until("its service account", 30, lambda: cluster.get("serviceaccount", "default", namespace="tests"))
     yield "tests"
     cluster.remove_namespace("tests")
+
+
+@pytest.fixture(scope="session")
+def installed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Raygen]:
+    """raygen on the cluster, and a namespace with data."""
+    cluster.fill()
+    raygen = Raygen(cluster, tmp_path_factory.mktemp("raygen"))
+    raygen.install()
+    raygen.namespace()
+    try:
+        yield raygen
+    finally:
+        raygen.remove()
+
+
+@pytest.fixture
+def alone(installed: Raygen) -> Iterator[Raygen]:
+    """The namespace without a job."""
+    yield installed
+    installed.cluster.kubectl(
+        "--namespace", RESEARCH, "delete", "trainingjobs", "--all", "--wait=true", "--timeout=120s"
+    )
+    until(
+        "the pods to go",
+        120,
+        lambda: not installed.cluster.get("pod", namespace=RESEARCH, selector="raygen.io/job"),
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

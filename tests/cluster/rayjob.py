@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from raygen.jobfile import dumps, load
-from tests.cluster.api import Cluster, until
+from tests.cluster.api import ROOT, Cluster, until
 
-ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "manifests" / "rayjob"
 NAMESPACE = "raygen"
 HEAD = "ray.io/node-type=head"

@@ -4,46 +4,14 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
-import pytest
 from testcluster import cluster as real
 
-from tests.cluster.api import Cluster, until
-from tests.cluster.rayjob import ROOT, SHORT, STEPS
+from tests.cluster.api import until
+from tests.cluster.rayjob import SHORT, STEPS
 from tests.cluster.trainingjob import NAMESPACE, SYSTEM, Raygen
-
-
-@pytest.fixture(scope="module")
-def installed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Raygen]:
-    """raygen on the cluster, and a namespace with data."""
-    s3 = cluster.s3()
-    for bucket in {"datasets", "runs"} - {one["Name"] for one in s3.list_buckets()["Buckets"]}:
-        s3.create_bucket(Bucket=bucket)
-    s3.upload_file(str(ROOT / "examples" / "data" / "tinyshakespeare.txt"), "datasets", "tinyshakespeare.txt")
-    raygen = Raygen(cluster, tmp_path_factory.mktemp("raygen"))
-    raygen.install()
-    raygen.namespace()
-    try:
-        yield raygen
-    finally:
-        raygen.remove()
-
-
-@pytest.fixture
-def alone(installed: Raygen) -> Iterator[Raygen]:
-    """The namespace without a job."""
-    yield installed
-    installed.cluster.kubectl(
-        "--namespace", NAMESPACE, "delete", "trainingjobs", "--all", "--wait=true", "--timeout=120s"
-    )
-    until(
-        "the pods to go",
-        120,
-        lambda: not installed.cluster.get("pod", namespace=NAMESPACE, selector="raygen.io/job"),
-    )
 
 
 def test_a_job_from_apply_to_succeeded_and_its_operator_killed_on_the_way(

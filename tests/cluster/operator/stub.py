@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import urllib3
@@ -11,6 +12,7 @@ import urllib3
 from raygen.kube import PODS, RAY_JOBS, RUNTIMES, TRAINING_JOBS, ApiError, Connection
 from raygen.kube.connection import MERGE
 from raygen.operator import trim
+from raygen.operator.conditions import stamp
 from raygen.operator.controller import Controller, Stores
 from raygen.operator.events import Recorder
 from raygen.operator.queue import WorkQueue
@@ -179,7 +181,7 @@ class Surroundings:
         self, attempt: int, step: int, first: int = 1, *, more: Object | None = None, **outcome: Any
     ) -> None:
         """The driver writes its part of the status; `more` goes into its progress."""
-        time = "2026-01-31T12:00:00Z"
+        time = stamp(datetime.now(UTC))
         progress = {"time": time, "attempt": attempt, "rayJob": self.ray_job(attempt)}
         status: Object = {
             "progress": progress | {"firstStep": first, "step": step, "steps": 100, **(more or {})}

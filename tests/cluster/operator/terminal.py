@@ -14,11 +14,13 @@ from pathlib import Path
 
 from testcluster import tools
 
-from tests.cluster.apiserver import ROOT, ApiServer
+from tests.cluster.apiserver import ROOT
 
 SECONDS = 60.0
 ELSEWHERE = {"logs": "tests/cluster/test_trainingjob.py"}
 """Verbs of raygen that need pods, and where they are run."""
+REFUSED = {True: "Ask the administrator for the right to ", False: "is forbidden"}
+"""What somebody without a right reads: from raygen, and from kubectl."""
 
 
 def blocks(text: str) -> Iterator[tuple[str, str]]:
@@ -50,6 +52,7 @@ class Step:
         code: Its exit code.
         says: What is in its output.
         until: It runs for good, until it has said this; then it gets Ctrl-C.
+        administrator: It is an administrator's: somebody else is refused, and told which right is missing.
     """
 
     before: Callable[[], object] = lambda: None
@@ -58,21 +61,24 @@ class Step:
     code: int = 0
     says: str = ""
     until: str = ""
+    administrator: bool = False
 
 
 class Shell:
     """A user's terminal, in the root of the checkout.
 
     Args:
-        server: What the kubeconfig names.
+        kubeconfig: The user's.
         folder: For its files.
+        administrator: The terminal in which an administrator's commands are run. Default: this one.
     """
 
-    def __init__(self, server: ApiServer, folder: Path) -> None:
-        (folder / "bin").mkdir()
+    def __init__(self, kubeconfig: Path, folder: Path, administrator: Shell | None = None) -> None:
+        self._administrator = administrator
+        (folder / "bin").mkdir(parents=True)
         (folder / "bin" / "kubectl").symlink_to(tools.binary("kubectl"))
         config = folder / "config"
-        config.write_bytes(server.kubeconfig.read_bytes())
+        config.write_bytes(kubeconfig.read_bytes())
         path = [str(folder / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
         self._environment = os.environ | {
             "HOME": str(folder),
@@ -82,6 +88,9 @@ class Shell:
 
     def run(self, command: str, step: Step) -> str:
         """Runs one command; gives what it printed."""
+        if step.administrator and self._administrator is not None:
+            self.run(command, Step(code=1, says=REFUSED["raygen" in command]))
+            return self._administrator.run(command, step)
         step.before()
         process = subprocess.Popen(
             ["bash", "-c", command],
@@ -109,6 +118,11 @@ class Shell:
         assert step.says in said, f"{command}\n{said}"
         assert "Traceback" not in said, said
         return said
+
+    def may(self, verb: str, kind: str, namespace: str) -> bool:
+        """Whether the user has a right."""
+        asked = f"kubectl auth can-i {verb} {kind} --namespace {namespace} || true"
+        return self.run(asked, Step()).split()[-1] == "yes"
 
     def follow(self, document: list[str], steps: dict[str, Step]) -> dict[str, str]:
         """Runs all commands of a document; each has its step, or succeeds on its own."""

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from raygen.kube import PODS, RUNTIMES, TRAINING_JOBS, ApiError, Connection
+from raygen.kube.connection import MERGE
 from raygen.kube.resources import Resource
 from raygen.operator.render import travelling
 from raygen.operator.runtime import refusals
@@ -160,6 +161,75 @@ def test_reserved_names_are_refused(admin: Connection, team: str, where: Object)
     assert submitted(admin, document) is None
 
 
+BINDINGS = Resource(
+    "admissionregistration.k8s.io",
+    "v1",
+    "validatingadmissionpolicybindings",
+    "ValidatingAdmissionPolicyBinding",
+    namespaced=False,
+)
+
+
+def test_a_job_that_was_labelled_before_the_policy_can_be_changed_elsewhere_and_deleted(
+    admin: Connection, team: str
+) -> None:
+    put_runtime(admin, "default", allowedNamespaces=["*"])
+    document = of_team(team, "default")
+    document["metadata"] |= {"labels": {"ray.io/x": "y"}, "finalizers": ["team.io/hold"]}
+    binding = admin.get(BINDINGS, "", "raygen-reserved-names")
+    admin.delete(BINDINGS, "", "raygen-reserved-names", uid=binding["metadata"]["uid"])
+    try:
+        until("the policy to be gone", 20, lambda: submitted(admin, document) is None)
+        made = admin.create(TRAINING_JOBS, team, document)
+    finally:
+        fresh = {"metadata": {"name": "raygen-reserved-names"}, "spec": binding["spec"]}
+        fresh |= {"apiVersion": BINDINGS.api_version, "kind": BINDINGS.kind}
+        admin.apply(BINDINGS, "", "raygen-reserved-names", fresh, manager="tests")
+    other = document | {"metadata": document["metadata"] | {"name": "other"}}
+    until("the policy", 20, lambda: submitted(admin, other) is not None)
+
+    def change(body: Object) -> None:
+        admin.request("PATCH", TRAINING_JOBS.path(team, "tiny"), body=body, content_type=MERGE)
+
+    change({"spec": {"suspend": True}})
+    with pytest.raises(ApiError, match="is reserved"):
+        change({"metadata": {"labels": {"app": "z"}}})
+    with pytest.raises(ApiError, match="is reserved"):
+        change({"metadata": {"annotations": {"kueue.x-k8s.io/queue-name": "q"}}})
+    admin.delete(TRAINING_JOBS, team, "tiny", uid=made["metadata"]["uid"])
+    assert "deletionTimestamp" in admin.get(TRAINING_JOBS, team, "tiny")["metadata"]
+    change({"metadata": {"finalizers": None}})
+    with pytest.raises(ApiError) as caught:
+        admin.get(TRAINING_JOBS, team, "tiny")
+    assert caught.value.is_missing
+
+
+def install_runner(admin: Connection, team: str, account: str = "raygen-runner") -> None:
+    for document in yaml.safe_load_all((ROOT / "manifests/install/runner.yaml").read_text()):
+        document["metadata"] |= {"name": account, "namespace": team}
+        for subject in document.get("subjects", ()):
+            subject |= {"name": account, "namespace": team}
+        apply(admin, document)
+
+
+def token_of(admin: Connection, namespace: str, account: str) -> str:
+    """A token that is bound to no pod."""
+    asked: Object = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    path = ACCOUNTS.path(namespace, account, "token")
+    return str(admin.request("POST", path, body=asked)["status"]["token"])
+
+
+def written(connection: Connection, team: str, manager: str, **status: Any) -> ApiError | None:
+    """Why a status of the job is refused, if it is."""
+    body = {"apiVersion": "raygen.io/v1alpha1", "kind": "TrainingJob", "status": status}
+    body["metadata"] = {"name": "tiny", "namespace": team}
+    try:
+        connection.apply(TRAINING_JOBS, team, "tiny", body, manager=manager, subresource="status")
+    except ApiError as error:
+        return error
+    return None
+
+
 def bound_token(admin: Connection, team: str, pod: str) -> tuple[str, str]:
     """A token of the runner that is bound to a pod, and the pod's UID."""
     container = {"name": "ray", "image": "x"}
@@ -179,11 +249,7 @@ def bound_token(admin: Connection, team: str, pod: str) -> tuple[str, str]:
 def test_a_runner_writes_its_own_two_fields_and_only_from_its_head_pod(
     api: ApiServer, admin: Connection, team: str
 ) -> None:
-    for document in yaml.safe_load_all((ROOT / "manifests/install/runner.yaml").read_text()):
-        document["metadata"]["namespace"] = team
-        for subject in document.get("subjects", ()):
-            subject["namespace"] = team
-        apply(admin, document)
+    install_runner(admin, team)
     put_runtime(admin, "default", allowedNamespaces=["*"])
     made = admin.create(TRAINING_JOBS, team, of_team(team, "default"))
     token, uid = bound_token(admin, team, "head")
@@ -246,14 +312,61 @@ def test_a_runner_writes_its_own_two_fields_and_only_from_its_head_pod(
     assert told["conditions"][0]["status"] == "Unknown"
 
 
+def test_a_runner_that_may_edit_its_namespace_is_a_runner_all_the_same(
+    api: ApiServer, admin: Connection, team: str
+) -> None:
+    install_runner(admin, team)
+    install_runner(admin, team, "runner-of-a-runtime")
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role"}
+    metadata = {"name": "edit", "namespace": team}
+    # What `edit` has, but for the controller that puts it together; to all accounts of the namespace.
+    rules = [
+        {"apiGroups": ["raygen.io"], "resources": ["trainingjobs"], "verbs": ["*"]},
+        {"apiGroups": ["ray.io"], "resources": ["rayjobs"], "verbs": ["*"]},
+    ]
+    group = {"kind": "Group", "name": f"system:serviceaccounts:{team}"}
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "edit"}
+    apply(admin, role | {"metadata": metadata, "rules": rules})
+    subjects = [group | {"apiGroup": "rbac.authorization.k8s.io"}]
+    apply(
+        admin,
+        {**role, "kind": "RoleBinding", "metadata": metadata, "roleRef": reference, "subjects": subjects},
+    )
+    put_runtime(admin, "default", allowedNamespaces=["*"])
+    admin.create(TRAINING_JOBS, team, of_team(team, "default"))
+    token, uid = bound_token(admin, team, "head")
+    head = api.with_token(token)
+    free = [api.with_token(token_of(admin, team, name)) for name in ("raygen-runner", "runner-of-a-runtime")]
+
+    def labelled(connection: Connection) -> bool:
+        body = {"metadata": {"labels": {"app": "x"}}}
+        try:
+            connection.request("PATCH", TRAINING_JOBS.path(team, "tiny"), body=body, content_type=MERGE)
+        except ApiError:
+            return False
+        return True
+
+    for one in (head, *free):
+        until("the right to edit", 20, lambda one=one: labelled(one))
+    driver = {"podName": "head", "podUid": uid, "nodeName": "node-1"}
+    operator = api.with_token(token_of(admin, "raygen-system", "raygen-operator"))
+    assert written(operator, team, OPERATOR_MANAGER, driver=driver, attemptCount=1) is None
+    progress = {"time": "2026-01-31T12:00:00Z", "attempt": 1, "rayJob": "tiny-r1"}
+    progress |= {"firstStep": 1, "step": 5, "steps": 10}
+    assert written(head, team, DRIVER_MANAGER, progress=progress) is None
+    error = written(head, team, DRIVER_MANAGER, progress=progress, attemptCount=2)
+    assert error is not None
+    assert "a runner may write progress and outcome" in error.what
+    for one in free:
+        error = written(one, team, DRIVER_MANAGER, progress=progress | {"step": 6})
+        assert error is not None
+        assert "only the head pod that status.driver names" in error.what
+    told = admin.get(TRAINING_JOBS, team, "tiny")["status"]
+    assert (told["progress"]["step"], told["attemptCount"]) == (5, 1)
+
+
 def test_the_operator_can_do_what_it_does_and_nothing_else(api: ApiServer, admin: Connection) -> None:
-    asked = {
-        "apiVersion": "authentication.k8s.io/v1",
-        "kind": "TokenRequest",
-        "spec": {},
-    }
-    path = ACCOUNTS.path("raygen-system", "raygen-operator", "token")
-    operator = api.with_token(admin.request("POST", path, body=asked)["status"]["token"])
+    operator = api.with_token(token_of(admin, "raygen-system", "raygen-operator"))
     review = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectRulesReview",

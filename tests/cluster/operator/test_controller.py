@@ -81,6 +81,8 @@ class Lives:
         status = copy.deepcopy(self.world.job()["status"])
         status.pop("startTime")
         status.pop("completionTime")
+        for part in ("progress", "outcome"):
+            status[part].pop("time")
         for condition in status["conditions"]:
             condition.pop("lastTransitionTime")
         for attempt in status["attempts"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ INSTALL = ROOT / "manifests" / "install" / "README.md"
 README = ROOT / "README.md"
 GUIDE = ROOT / "docs" / "jobs-on-a-cluster.md"
 SAMPLE = ROOT / "manifests" / "samples" / "gpt.yaml"
-NAMESPACE, JOB = "research", "gpt-tiny"
+NAMESPACE, JOB, GROUP = "research", "gpt-tiny", "researchers"
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 PLACEHOLDERS = {"REGISTRY/": "registry.example.org/", "@sha256:...": "@sha256:" + "0" * 64}
 NEVER_RUN = {"kubectl drain", "kubectl wait"}
@@ -127,7 +128,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
 
 @pytest.fixture(scope="module")
 def shell(server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    shell = Shell(server, tmp_path_factory.mktemp("shell"))
+    """An administrator's terminal."""
+    shell = Shell(server.kubeconfig, tmp_path_factory.mktemp("shell"))
     bases = tools.module("kuberay", kuberay.MODULE) / "config/crd/bases"
     shell.run(f"kubectl apply --server-side -f {bases}", Step())
     return shell
@@ -170,6 +172,28 @@ def installed(server: ApiServer, shell: Shell) -> dict[str, str]:
     return shell.follow(document, steps)
 
 
+@pytest.fixture(scope="module")
+def member(
+    server: ApiServer, shell: Shell, installed: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Shell:
+    """The terminal of somebody in the group of manifests/install/users.yaml, with the rights from there and no others."""
+    # What a controller, which is not here, makes `edit` of.
+    for role in ("raygen-edit", "system:aggregate-to-edit", "system:aggregate-to-view"):
+        shell.run(
+            f"kubectl --namespace {NAMESPACE} create rolebinding {role.replace(':', '-')} "
+            f"--clusterrole={role} --group={GROUP}",
+            Step(),
+        )
+    made = Shell(server.kubeconfig_of("ann", GROUP), tmp_path_factory.mktemp("member"), shell)
+
+    def allowed() -> bool:
+        kinds = ("trainingjobs.raygen.io", "secrets", "pods")
+        return all(made.may("get", kind, NAMESPACE) for kind in kinds)
+
+    until("the member's roles", 20, allowed)
+    return made
+
+
 def filled_in(command: str) -> str:
     """A command with values where a document leaves them to the reader."""
     for placeholder, value in PLACEHOLDERS.items():
@@ -204,7 +228,27 @@ def test_what_the_installation_leaves(server: ApiServer, shell: Shell, installed
     assert any("trainingjob.raygen.io/gpt-tiny created" in said for said in installed.values())
 
 
-def test_the_commands_of_the_readme(shell: Shell, life: Life) -> None:
+def test_what_a_role_allows(server: ApiServer, shell: Shell, member: Shell, tmp_path: Path) -> None:
+    """raygen-view reads jobs and their RayJobs, raygen-edit changes jobs too, and a member sees runtimes besides."""
+    for role in ("raygen-view", "raygen-edit"):
+        name, edits = f"{role}-only", role == "raygen-edit"
+        bind = f"kubectl --namespace {NAMESPACE} create rolebinding {name} --clusterrole={role} --user={name}"
+        shell.run(bind, Step())
+        one = Shell(server.kubeconfig_of(name), tmp_path / name)
+        until(role, 20, partial(one.may, "list", "trainingjobs.raygen.io", NAMESPACE))
+        for verb in ("get", "list", "watch"):
+            assert one.may(verb, "rayjobs.ray.io", NAMESPACE)
+        assert one.may("patch", "trainingjobs.raygen.io", NAMESPACE) == edits
+        assert not one.may("delete", "rayjobs.ray.io", NAMESPACE)
+        assert not one.may("list", "raygenruntimes.raygen.io", NAMESPACE)
+        assert not one.may("get", "secrets", NAMESPACE)
+    for verb in ("get", "create"):
+        assert member.may(verb, "pods/portforward", NAMESPACE)
+    assert member.may("list", "raygenruntimes.raygen.io", NAMESPACE)
+    assert not member.may("patch", "raygenruntimes.raygen.io", NAMESPACE)
+
+
+def test_the_commands_of_the_readme(member: Shell, life: Life) -> None:
     document = commands(README, "On Kubernetes")
     name = f"{JOB} --namespace {NAMESPACE}"
 
@@ -220,7 +264,7 @@ def test_the_commands_of_the_readme(shell: Shell, life: Life) -> None:
             says=f"{NAMESPACE}/{JOB}: Completed",
         ),
         f"raygen get {name}": Step(says="Completed"),
-        "raygen list --all-namespaces": Step(says=NAMESPACE),
+        "raygen list --all-namespaces": Step(says=NAMESPACE, administrator=True),
         f"raygen dashboard {name}": Step(before=anew, until="http://127.0.0.1:"),
         f"raygen stop {name}": Step(says="stops with a checkpoint"),
         f"raygen delete {name}": Step(says="deleted"),
@@ -228,18 +272,18 @@ def test_the_commands_of_the_readme(shell: Shell, life: Life) -> None:
         f"kubectl wait --for=condition=Succeeded --timeout=1h --namespace {NAMESPACE} trainingjob/{JOB}": Step(
             meanwhile=lambda: (life.trains(), life.ends(well=True)), says="condition met"
         ),
-        "kubectl get trainingjobs --all-namespaces": Step(says="Completed"),
+        "kubectl get trainingjobs --all-namespaces": Step(says="Completed", administrator=True),
         f"kubectl describe trainingjob {JOB} --namespace {NAMESPACE}": Step(says="Completed it is"),
-        "kubectl raygen list --all-namespaces": Step(says="Completed"),
+        "kubectl raygen list --all-namespaces": Step(says="Completed", administrator=True),
         f"kubectl delete trainingjob {JOB} --namespace {NAMESPACE}": Step(says="deleted"),
     }
-    shell.follow(document, steps)
+    member.follow(document, steps)
     assert not life.exists()
 
 
-def test_the_recipes(shell: Shell, life: Life) -> None:
+def test_the_recipes(member: Shell, life: Life) -> None:
     document = commands(GUIDE)
-    said = shell.follow(document, recipes(life, document))
+    said = member.follow(document, recipes(life, document))
     assert said["kubectl get rtj -o wide"].splitlines()[0].split()[1:] == columns()
     assert json.loads(said[f"raygen get {JOB} --json"])["metadata"]["name"] == JOB
     assert json.loads(said["raygen list --json"])["jobs"][0]["reason"] == "Completed"
@@ -275,6 +319,7 @@ def recipes(life: Life, document: list[str]) -> dict[str, Step]:
         "kubectl describe rtj gpt-tiny": Step(says="Attempt 1 trains, from step 1."),
         "kubectl get rrt": Step(says="default"),
         "raygen list": Step(says="Training"),
+        "raygen list --all-namespaces": Step(says="Training", administrator=True),
         "raygen get gpt-tiny": Step(says="120 of 2,000"),
         f"{wait}condition=Validated --timeout=1m rtj/gpt-tiny": Step(
             before=again_unseen, meanwhile=life.work, says="condition met"
@@ -330,18 +375,18 @@ def recipes(life: Life, document: list[str]) -> dict[str, Step]:
     }
 
 
-def test_the_exit_codes_that_the_guide_tells(shell: Shell, life: Life) -> None:
+def test_the_exit_codes_that_the_guide_tells(member: Shell, life: Life) -> None:
     both = [one for one in commands(GUIDE) if "\n" in one][1]
     wait = f"raygen wait {JOB} --namespace {NAMESPACE}"
-    shell.run(wait, Step(code=2, says="there is no TrainingJob"))
-    shell.run(f"{wait} --timeout 1", Step(before=life.again(), code=1, says="not there yet"))
-    shell.run(wait, Step(hears="Training", meanwhile=life.clear, code=1))
-    shell.run(wait, Step(before=life.again(well=True)))
+    member.run(wait, Step(code=2, says="there is no TrainingJob"))
+    member.run(f"{wait} --timeout 1", Step(before=life.again(), code=1, says="not there yet"))
+    member.run(wait, Step(hears="Training", meanwhile=life.clear, code=1))
+    member.run(wait, Step(before=life.again(well=True)))
     life.again()()
-    shell.run(wait, Step(before=lambda: (life.world.edit(suspend=True), life.rests()), code=3))
+    member.run(wait, Step(before=lambda: (life.world.edit(suspend=True), life.rests()), code=3))
     here = f"kubectl config set-context --current --namespace={NAMESPACE}\n"
     fails = Step(before=life.again(), meanwhile=lambda: life.ends(well=False))
-    shell.run(here + both + "[ $? != 0 ]", fails)
+    member.run(here + both + "[ $? != 0 ]", fails)
 
 
 @pytest.mark.parametrize("path", [GUIDE, README, INSTALL], ids=lambda path: path.parent.name + path.name)

@@ -129,7 +129,7 @@ def test_what_befalls_a_job_without_its_fault_does_not_count(reason: str, cause:
     world.settle()
     for attempt in (1, 2, 3):
         world.wait(100)
-        world.running(attempt, step=10)
+        world.running(attempt, step=10 * attempt)
         gone = {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": "it goes"}
         world.pod(f"tiny-r{attempt}-head", attempt, "head", conditions=[gone])
         world.settle()

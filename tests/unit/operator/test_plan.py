@@ -184,7 +184,13 @@ def test_a_head_that_comes_back_in_time_goes_on() -> None:
     world.settle()
     world.wait(60)
     world.pod("tiny-r1-head-2", 1, "head")
+    world.settle()
+    assert world.condition() == ("Unknown", "Starting"), "its driver has yet to begin"
+    world.wait(10)
+    world.running(step=12, first=11)
+    del world.pods["tiny-r1-head"]
     made = world.settle()
+    assert world.condition() == ("Unknown", "Training")
     assert world.status["driver"]["podUid"] == "uid-tiny-r1-head-2"
     assert "notReadySince" not in world.status["driver"]
     # What remains is the ceiling of the runtime.

@@ -190,3 +190,38 @@ def test_no_key_is_worked_on_twice_at_a_time_and_no_change_is_missed(added: list
         thread.join(10)
     assert clashes == []
     assert dict(seen) == dict(version)
+
+
+def test_a_long_line_that_moves_is_not_still_and_one_that_does_not_is() -> None:
+    waiting, clock = queue()
+    for number in range(100):
+        waiting.add(("n", str(number)))
+    for _ in range(50):
+        clock.now += 10
+        key = waiting.take(0)
+        assert key is not None
+        waiting.done(key)
+    assert waiting.age == 500
+    assert waiting.stillness == 0
+    clock.now += 7
+    assert waiting.stillness == 7
+    # What begins to wait later has not waited as long.
+    assert len(drain(waiting)) == 50
+    clock.now += 1000
+    assert waiting.stillness == 0
+    waiting.add(A)
+    clock.now += 3
+    assert waiting.stillness == 3
+
+
+def test_a_key_that_is_worked_on_for_too_long_is_still_whatever_the_others_do() -> None:
+    waiting, clock = queue()
+    waiting.add(A)
+    assert waiting.take(0) == A
+    for _ in range(5):
+        clock.now += 10
+        waiting.add(B)
+        assert drain(waiting) == [B]
+    assert waiting.stillness == 50
+    waiting.done(A)
+    assert waiting.stillness == 0

@@ -82,7 +82,7 @@ class World:
     def look(self, obstacle: Trouble | None = None) -> Plan:
         """One reconcile."""
         made = plan(self.observed(), obstacle=obstacle)
-        if made.needs_outcome:
+        if made.needs_reading:
             made = plan(self.observed(), is_fresh=True)
         self._do(made)
         return made
@@ -198,10 +198,11 @@ class World:
         self.ray_jobs[name]["status"] |= {"jobDeploymentStatus": state, "jobStatus": status} | more
         self.pods.clear()
 
-    def gone(self, attempt: int = 1) -> None:
-        """A RayJob that was deleted is gone, and its pods."""
+    def gone(self, attempt: int = 1, *, with_pods: bool = True) -> None:
+        """A RayJob that was deleted is gone, and its pods, which may take longer."""
         del self.ray_jobs[self.name(attempt)]
-        self.pods.clear()
+        if with_pods:
+            self.pods.clear()
 
     def name(self, attempt: int) -> str:
         return f"tiny-r{attempt}"

@@ -21,7 +21,7 @@ from raygen.spec.reasons import (
 )
 
 OPERATOR = Path(attempts.__file__).parent
-PLACES = {"Ending": 0, "Trouble": 0, "tell": 1, "put": 2, "_refuse": 1}
+PLACES = {"Ending": 0, "Trouble": 0, "tell": 1, "put": 2, "Refusal": 0}
 """Calls by which the operator says why, and which of their arguments is the word."""
 UNSEEN = {"RaygenError", "ExportError", "RunError", "GuardError", "RollBackError", "ApiError", "StoppedError"}
 """Errors that no user sees as a reason, or that are said elsewhere."""

@@ -37,12 +37,14 @@ class Sink:
 
     def __init__(self) -> None:
         self.taken: list[Object] = []
-        self.refusing = ""
+        self.refusing: str | OSError = ""
+        self.tries = 0
         self.came = threading.Event()
 
     def __call__(self, status: Object) -> None:
         if self.refusing:
-            raise OSError(self.refusing)
+            self.tries += 1
+            raise self.refusing if isinstance(self.refusing, OSError) else OSError(self.refusing)
         self.taken.append(json.loads(json.dumps(status, allow_nan=False)))
         self.came.set()
 
@@ -137,6 +139,32 @@ def test_training_goes_on_where_nothing_can_be_written_and_one_line_says_so(
     assert said == ["the status of the job cannot be written: the API server answers 403; training goes on"]
 
 
+def test_once_that_is_told_it_is_tried_as_rarely_as_it_is_written(
+    sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "REFUSED_SECONDS", 0.05)
+    told = threading.Event()
+    sink.refusing = "the API server answers 403"
+    one = StatusReporter("tiny-r1", sink, lambda line: told.set())
+    one.started(PLAN)
+    assert told.wait(5)
+    before = sink.tries
+    assert before > 1
+    threading.Event().wait(0.3)
+    assert sink.tries == before
+    one.ended(RESULT)
+
+
+def test_a_server_that_asks_for_rest_gets_it(sink: Sink) -> None:
+    sink.refusing = module.BusyError("the API server answers 429", 30.0)
+    one = StatusReporter("tiny-r1", sink, lambda line: None)
+    one.started(PLAN)
+    threading.Event().wait(0.3)
+    assert sink.tries == 1
+    one.ended(RESULT)
+    assert sink.tries == 3
+
+
 def test_it_is_written_as_soon_as_it_is_allowed(sink: Sink) -> None:
     sink.refusing = "not recorded yet"
     one = StatusReporter("tiny-r1", sink, lambda line: None)
@@ -169,9 +197,11 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tup
         def do_PATCH(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             got.append((self.path, self.headers["Authorization"], body))
-            refused = body["metadata"]["uid"] != "u-1"
-            said = b'{"message": "the UID is another one"}' if refused else b"{}"
-            self.send_response(409 if refused else 200)
+            status = {"u-1": 200, "busy": 429, "down": 503}.get(body["metadata"]["uid"], 409)
+            said = b"{}" if status == 200 else b'{"message": "the UID is another one"}'
+            self.send_response(status)
+            if status in (429, 503):
+                self.send_header("Retry-After", "7" if status == 429 else "3600")
             self.send_header("Content-Length", str(len(said)))
             self.end_headers()
             self.wfile.write(said)
@@ -212,6 +242,15 @@ def test_a_refusal_says_why_and_never_shows_the_token(server: list[tuple[str, st
     with pytest.raises(OSError, match="the API server answers 409: the UID is another one") as caught:
         send(TARGET | {"uid": "u-2"}, {})
     assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize(("uid", "seconds"), [("busy", 7.0), ("down", module.LONGEST_SECONDS)])
+def test_a_server_says_how_long_it_wants_to_rest(
+    server: list[tuple[str, str, Object]], uid: str, seconds: float
+) -> None:
+    with pytest.raises(module.BusyError, match=r"answers (429|503)") as caught:
+        send(TARGET | {"uid": uid}, {})
+    assert caught.value.seconds == seconds
 
 
 def test_outside_of_a_pod_nothing_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:

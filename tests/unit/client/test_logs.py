@@ -1,0 +1,111 @@
+"""What a driver prints, to its last line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raygen.cli.main import main
+from raygen.client import dashboard
+from raygen.client import logs as module
+from raygen.client.logs import logs
+from raygen.errors import RunError
+from tests.unit.client.stub import JOB, Answer, Cluster, Way, ended, serving
+
+
+class Head:
+    """A head pod whose job goes on a bit whenever its logs were read.
+
+    Attributes:
+        life: Status and log, one after the other; None for a head that is gone.
+    """
+
+    def __init__(self) -> None:
+        self.life: list[tuple[str, str] | None] = []
+
+    def answer(self, method: str, target: str, body: dict[str, Any]) -> Answer:
+        del method, body
+        now = self.life[0]
+        if now is None:
+            if len(self.life) > 1:
+                self.life.pop(0)
+            return None
+        if not target.endswith("/logs"):
+            return 200, {"status": now[0]}
+        if len(self.life) > 1:
+            self.life.pop(0)
+        return 200, {"logs": now[1]}
+
+
+@pytest.fixture
+def head(monkeypatch: pytest.MonkeyPatch) -> Head:
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.001)
+    return Head()
+
+
+@pytest.fixture
+def followed(head: Head) -> Iterator[Callable[..., tuple[str, bool]]]:
+    """Follows the life of a head; gives what was written, and whether the end was seen."""
+    with serving(head.answer) as url:
+
+        def follow(*life: tuple[str, str] | None, over: bool = False) -> tuple[str, bool]:
+            head.life = list(life)
+            found: list[str] = []
+            seen = logs(url, "j", found.append, follow=True, over=lambda: over)
+            return "".join(found), seen
+
+        yield follow
+
+
+def test_the_last_lines_are_there(followed: Callable[..., tuple[str, bool]]) -> None:
+    # The driver ends just after its log was read.
+    assert followed(("RUNNING", "a\n"), ("FAILED", "a\nerror: why\n")) == ("a\nerror: why\n", True)
+
+
+@pytest.mark.parametrize("second", ["c\n", "c\nthat is longer\n"])
+def test_a_head_that_starts_anew_has_its_log_from_the_beginning(
+    followed: Callable[..., tuple[str, bool]], second: str
+) -> None:
+    assert followed(("RUNNING", "aaa\nbbb\n"), ("SUCCEEDED", second)) == (f"aaa\nbbb\n{second}", True)
+
+
+def test_a_head_that_goes_with_the_end_is_the_end(followed: Callable[..., tuple[str, bool]]) -> None:
+    assert followed(("RUNNING", "a\n"), None, over=True) == ("a\n", False)
+
+
+def test_a_head_that_answers_again_is_followed_on(followed: Callable[..., tuple[str, bool]]) -> None:
+    assert followed(("RUNNING", "a\n"), None, ("SUCCEEDED", "a\nb\n")) == ("a\nb\n", True)
+
+
+def test_a_head_that_is_lost_while_its_attempt_goes_on_is_an_error(
+    followed: Callable[..., tuple[str, bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOST_SECONDS", 0.05)
+    with pytest.raises(RunError, match="the head pod does not answer"):
+        followed(("RUNNING", "a\n"), None)
+
+
+def test_the_command_ends_with_its_job_and_names_the_run_directory(
+    head: Head,
+    cluster: Cluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    head.life = [("RUNNING", "step 1\n"), None]
+
+    def answer(method: str, target: str, body: dict[str, Any]) -> Answer:
+        given = head.answer(method, target, body)
+        if given is None:
+            cluster.objects[JOB] = ended()
+        return given
+
+    with serving(answer) as url:
+        monkeypatch.setattr(dashboard, "portforward", Way(url))
+        assert main(["logs", "tiny", "--follow", "--kubeconfig", cluster.kubeconfig(tmp_path)]) == 0
+    said = capsys.readouterr()
+    assert said.out == "step 1\n"
+    assert "what it left is in s3://runs/team/tiny" in said.err
