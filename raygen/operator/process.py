@@ -155,12 +155,13 @@ class Operator:
 
     def stop(self) -> None:
         """Ends `run`; what is being written is written to its end or found half-way by the next operator."""
-        if self.election is not None and not self._leads:
+        if self.election is not None and not self.leads:
             self.election.stop()
         self._ended.set()
 
     @property
-    def _leads(self) -> bool:
+    def leads(self) -> bool:
+        """Whether jobs are worked on."""
         return self._leads_since < math.inf
 
     def _synced(self) -> bool:
@@ -188,7 +189,7 @@ class Operator:
     def _join(self) -> bool:
         """Whether the workers have ended, in time and before the Lease was lost."""
         end = time.monotonic() + LEAVE_SECONDS
-        for worker in self._workers if self._leads else ():
+        for worker in self._workers if self.leads else ():
             while worker.is_alive():
                 if self._failed or time.monotonic() > end:
                     return False
@@ -239,7 +240,7 @@ class Operator:
         return f"the watch of {', '.join(dead)} has ended or hangs" if dead else ""
 
     def _stuck(self) -> str:
-        if not self._leads:
+        if not self.leads:
             return ""
         still = min(self.queue.stillness, time.monotonic() - self._leads_since)
         return f"no job has been done for {still:.0f} s" if still > STUCK_SECONDS else ""

@@ -301,7 +301,7 @@ def test_a_refusal_is_said_within_five_seconds_and_ends_when_its_reason_does(
     world = Surroundings(admin, team)
     name = f"{team}-absent"
     with working(admin, team) as operator:
-        until("the operator", 30, lambda: operator._leads.is_set())
+        until("the operator", 30, lambda: operator.leads)
         admin.create(TRAINING_JOBS, team, job_of(team, runtimeRef={"name": name}))
         told = until("Validated", 5, lambda: condition(world, "Validated"))
         assert (told["status"], told["reason"]) == ("False", "RuntimeNotFound")
