@@ -18,16 +18,15 @@ from typing import Any
 
 from harness import spread, write_result
 from image_data import verdict
-from soak import installed
 from testcluster import cluster as real
 
 from raygen.kube import RAY_JOBS, RUNTIMES, TRAINING_JOBS, connect
 from raygen.operator.render import ray_job_name, render
 from raygen.spec import parse
 from raygen.spec.names import JOB_LABEL, STATUS_VARIABLE
-from raygen.spec.runtime import RaygenRuntime
-from tests.cluster.api import until
-from tests.cluster.trainingjob import NAMESPACE, Raygen
+from raygen.spec.runtime import parse_runtime
+from tests.cluster.api import Cluster, until
+from tests.cluster.trainingjob import NAMESPACE, Raygen, installed
 
 Object = dict[str, Any]
 
@@ -45,7 +44,10 @@ SIDES = ("trainingjob", "rayjob")
 def main() -> None:
     arguments = parse_arguments()
     found: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
-    with tempfile.TemporaryDirectory(prefix="operator-start-") as folder, installed(Path(folder)) as raygen:
+    with (
+        tempfile.TemporaryDirectory(prefix="operator-start-") as folder,
+        installed(Cluster(), Path(folder)) as raygen,
+    ):
         by_hand = rendered(raygen)
         measured(raygen, "trainingjob", by_hand)  # so that nodes and caches are warm for both
         for number in range(arguments.pairs):
@@ -87,9 +89,7 @@ def rendered(raygen: Raygen) -> Object:
         )
     )
     stored = connection.get(RUNTIMES, "", "default")
-    runtime = RaygenRuntime.model_validate(
-        {"metadata": {"name": "default"}, "spec": stored["spec"]}, by_alias=True, strict=False
-    )
+    runtime = parse_runtime({"metadata": {"name": "default"}, "spec": stored["spec"]})
     job = parse({**document, "metadata": {"name": NAME, "namespace": NAMESPACE}})
     body = render(document, job, runtime, 1)
     del body["metadata"]["ownerReferences"]

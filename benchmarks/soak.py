@@ -17,8 +17,8 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from raygen.kube.connection import MERGE
 from raygen.operator.attempts import is_over
 from raygen.spec.names import JOB_LABEL, RAY_NODE_TYPE
 from tests.cluster.api import Cluster, until
-from tests.cluster.trainingjob import NAMESPACE, SYSTEM, Raygen
+from tests.cluster.trainingjob import NAMESPACE, SYSTEM, Raygen, installed
 
 Object = dict[str, Any]
 
@@ -55,7 +55,7 @@ RECIPE = (
 
 def main() -> None:
     arguments = parse()
-    with tempfile.TemporaryDirectory(prefix="soak-") as folder, installed(Path(folder)) as raygen:
+    with tempfile.TemporaryDirectory(prefix="soak-") as folder, installed(Cluster(), Path(folder)) as raygen:
         began = time.monotonic()
         submit(raygen, "calm")
         assert raygen.ends(300, "calm")["status"] == "True"
@@ -85,20 +85,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of the kinds and moments of the kills")
     parser.add_argument("--out", type=Path, help="write the result here")
     return parser.parse_args()
-
-
-@contextmanager
-def installed(folder: Path) -> Iterator[Raygen]:
-    """raygen on the running cluster, with data and a namespace."""
-    cluster = Cluster()
-    cluster.fill()
-    raygen = Raygen(cluster, folder)
-    raygen.install()
-    raygen.namespace()
-    try:
-        yield raygen
-    finally:
-        raygen.remove()
 
 
 def submit(raygen: Raygen, name: str) -> None:

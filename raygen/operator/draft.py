@@ -42,6 +42,7 @@ class Draft:
 
     Attributes:
         seen: The cluster's state around the job.
+        grants: The runtime's spec; empty if there is none.
         obstacle: Why the RayJob that was to be made could not be.
         is_fresh: Whether the job and the RayJob of its attempt were read just now.
         result: The plan.
@@ -50,6 +51,7 @@ class Draft:
     def __init__(self, observed: Observed, obstacle: Trouble | None, is_fresh: bool) -> None:
         self.seen, self.obstacle, self.is_fresh = observed, obstacle, is_fresh
         self.metadata, self.spec = observed.job["metadata"], observed.job["spec"]
+        self.grants: Object = (observed.runtime or {}).get("spec") or {}
         told = observed.job.get("status") or {}
         self.status = copy.deepcopy(own_part(told))
         self.progress, self.outcome = told.get("progress") or {}, told.get("outcome")

@@ -75,7 +75,9 @@ def _remember(draft: Draft, attempt: Object, found: list[Trouble]) -> None:
         if known is None or {**known, **fresh} != known:
             attempt["trouble"] = fresh | {"time": stamp(draft.seen.now)}
     elif known is not None and draft.progress.get("rayJob") == attempt["rayJob"]:
-        since = (moment(draft.progress["time"]) - moment(known["time"])).total_seconds()
+        # Written by an operator that took no note of the time, it is as old as the attempt.
+        seen = moment(known.get("time", attempt["started"]))
+        since = (moment(draft.progress["time"]) - seen).total_seconds()
         if since > RECOVERED_SECONDS:
             del attempt["trouble"]
 
@@ -95,7 +97,7 @@ def _conclude(draft: Draft, attempt: Object, ray_job: Object | None, found: list
 
 def _memory(draft: Draft) -> str:
     """The limit of a worker."""
-    defaults = ((draft.seen.runtime or {}).get("spec") or {}).get("defaults") or {}
+    defaults = draft.grants.get("defaults") or {}
     return (draft.spec.get("scale") or {}).get("memoryPerWorker") or defaults.get("memoryPerWorker") or ""
 
 
@@ -120,8 +122,7 @@ def _pods_end(draft: Draft, attempt: Object, ending: Ending) -> bool:
     if all(pod.get("status", {}).get("phase") in over for pod in draft.pods(attempt["rayJob"])):
         return False
     since = attempt.setdefault("stopping", stamp(draft.seen.now))
-    spec = (draft.seen.runtime or {}).get("spec") or {}
-    limit = (spec.get("stopSeconds") or DEFAULT_STOP_SECONDS) + PODS_SECONDS
+    limit = (draft.grants.get("stopSeconds") or DEFAULT_STOP_SECONDS) + PODS_SECONDS
     left = limit - (draft.seen.now - moment(since)).total_seconds()
     if left <= 0:
         return False
@@ -201,7 +202,7 @@ def _time_is_up(draft: Draft, attempt: Object) -> Ending | None:
         )
     if left is not None:
         draft.result.look_again(left)
-    limit = (((draft.seen.runtime or {}).get("spec")) or {}).get("headLostSeconds") or 300
+    limit = draft.grants.get("headLostSeconds") or 300
     wait = head.seconds_until_lost(draft.status.get("driver"), limit, draft.seen.now)
     if wait is not None and wait <= 0:
         known = attempt.get("trouble")
@@ -223,7 +224,7 @@ def _trains(draft: Draft, attempt: Object, ray_job: Object) -> bool:
     if "firstStep" not in attempt or "cause" in attempt or _is_held(ray_job):
         return False
     pod = head.head_pod(draft.seen.pods, attempt["rayJob"])
-    if pod is None:
+    if pod is None or draft.progress.get("rayJob") != attempt["rayJob"]:
         return "driver" in draft.status
     return moment(draft.progress["time"]) >= moment(pod["metadata"]["creationTimestamp"])
 

@@ -99,9 +99,9 @@ class Operator:
         if settings.lease_namespace:
             if connect is None:
                 raise ValueError("a Lease needs a connection of its own")
-            self.election = Election(connect(), settings.lease_namespace, LEASE, identity)
+            election = self.election = Election(connect(), settings.lease_namespace, LEASE, identity)
             # Whatever a worker is at when the Lease is lost, its next write is not sent.
-            connection.may_write = lambda: self.election is None or self.election.holds
+            connection.may_write = lambda: election.holds
         self.metrics = Metrics()
         self.metrics.gauge("raygen_queue_depth", "Jobs that are due.", lambda: self.queue.depth)
         self.metrics.gauge(

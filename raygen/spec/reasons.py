@@ -71,8 +71,8 @@ WAITING: dict[str, Meaning] = {
     ),
     "Training": Meaning("Steps are done; `progress` says how far."),
     "Queued": Meaning(
-        "The attempt waits in its Kueue queue for quota.",
-        "Wait; `kubectl describe` of the queue's LocalQueue shows what is before it.",
+        "The attempt waits in its Kueue queue for quota; without a queue, somebody has suspended its RayJob.",
+        "Wait; `kubectl describe` of the queue's LocalQueue shows what is before it. Where somebody has suspended the RayJob, set its `spec.suspend` to false.",
     ),
     "Stopping": Meaning("The attempt is being ended, with a checkpoint if there is time for one."),
     "Restarting": Meaning(
@@ -110,8 +110,9 @@ WAITING: dict[str, Meaning] = {
         "Make what the message names, or have the administrator look at namespace and runtime.",
     ),
     "PodWaits": Meaning(
-        "A pod has waited for more than 20 s; the message is the newest warning Event about it.",
-        "Do what the Event asks for; `kubectl describe pods` has more of them.",
+        "A pod has waited for more than 20 s; the message is the newest warning Event about it, or says that a worker does"
+        " not reach its head.",
+        "Do what the message asks for; `kubectl describe pods` has more Events.",
     ),
     "NameTaken": Meaning(
         "There is a RayJob of the attempt's name that belongs to nobody or to an earlier job.",

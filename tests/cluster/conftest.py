@@ -12,6 +12,7 @@ from testcluster import cluster as real
 from testcluster import host, own
 from testcluster.console import ClusterError
 
+from tests.cluster import trainingjob
 from tests.cluster.api import Cluster, until
 from tests.cluster.rayjob import NAMESPACE, Job
 from tests.cluster.trainingjob import NAMESPACE as RESEARCH
@@ -69,14 +70,8 @@ def namespace(cluster: Cluster) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def installed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Raygen]:
     """raygen on the cluster, and a namespace with data."""
-    cluster.fill()
-    raygen = Raygen(cluster, tmp_path_factory.mktemp("raygen"))
-    raygen.install()
-    raygen.namespace()
-    try:
+    with trainingjob.installed(cluster, tmp_path_factory.mktemp("raygen")) as raygen:
         yield raygen
-    finally:
-        raygen.remove()
 
 
 @pytest.fixture

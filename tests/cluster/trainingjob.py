@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +140,16 @@ class Raygen:
                 process.send_signal(signal.SIGKILL)
                 return
         raise AssertionError("no operator runs")
+
+
+@contextmanager
+def installed(cluster: Cluster, folder: Path) -> Iterator[Raygen]:
+    """raygen on the cluster, with data and a namespace; `folder` takes job files."""
+    cluster.fill()
+    raygen = Raygen(cluster, folder)
+    raygen.install()
+    raygen.namespace()
+    try:
+        yield raygen
+    finally:
+        raygen.remove()
