@@ -26,9 +26,11 @@ import psutil
 from harness import write_result
 from image_data import verdict
 from testcluster import cluster as real
+from testcluster.console import ClusterError
 
 from raygen.kube import PODS, RAY_JOBS, TRAINING_JOBS, ApiError, Connection, Resource, connect
 from raygen.kube.connection import MERGE
+from raygen.kube.errors import NO_PARAMETERS
 from raygen.operator.attempts import is_over
 from raygen.spec.names import JOB_LABEL, RAY_NODE_TYPE
 from tests.cluster.api import Cluster, until
@@ -88,7 +90,16 @@ def parse() -> argparse.Namespace:
 
 
 def submit(raygen: Raygen, name: str) -> None:
-    raygen.apply(*RECIPE, f"output.run={name}", f"metadata.name={name}")
+    """kubectl apply, again while an API server that was killed is away or cannot judge a job yet."""
+    deadline = time.monotonic() + 90
+    while True:
+        try:
+            return raygen.apply(*RECIPE, f"output.run={name}", f"metadata.name={name}")
+        except ClusterError as error:
+            passes = any(words in str(error) for words in (NO_PARAMETERS, "refused", "EOF", "timed out"))
+            if not passes or time.monotonic() > deadline:
+                raise
+            time.sleep(1)
 
 
 class Soak:

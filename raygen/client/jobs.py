@@ -20,7 +20,7 @@ LIST_SECONDS, LEAST_SECONDS = 30.0, 1.0
 """In which a list must come, and what is left for it where the time is up."""
 PAUSE_SECONDS = 1.0
 LOST_SECONDS = 60.0
-"""How long the API server may be away while a job is waited for."""
+"""How long the API server may be away while a job is waited for, or not be able to judge a change yet."""
 
 
 def summary(job: Object) -> Object:
@@ -62,11 +62,25 @@ def submit(connection: Connection, job: TrainingJob, namespace: str, *, dry_run:
     document["metadata"]["namespace"] = namespace
     document["spec"].setdefault("suspend", False)
     try:
-        return connection.apply(
-            TRAINING_JOBS, namespace, job.metadata.name, document, manager=MANAGER, dry_run=dry_run
+        return _judged(
+            lambda: connection.apply(
+                TRAINING_JOBS, namespace, job.metadata.name, document, manager=MANAGER, dry_run=dry_run
+            )
         )
     except ApiError as error:
         raise _explained(error, f"{namespace}/{job.metadata.name}") from error
+
+
+def _judged(ask: Callable[[], Object]) -> Object:
+    """What the API server says once it has read its own admission policies."""
+    deadline = time.monotonic() + LOST_SECONDS
+    while True:
+        try:
+            return ask()
+        except ApiError as error:
+            if not error.is_early or time.monotonic() > deadline:
+                raise
+            time.sleep(PAUSE_SECONDS)
 
 
 def _explained(error: ApiError, where: str) -> Exception:
@@ -129,9 +143,8 @@ def stop(connection: Connection, namespace: str, name: str) -> Object:
     path = TRAINING_JOBS.path(namespace, name)
     query = {"fieldManager": MANAGER}
     try:
-        return connection.request(
-            "PATCH", path, query=query, body={"spec": {"suspend": True}}, content_type=MERGE
-        )
+        body = {"spec": {"suspend": True}}
+        return _judged(lambda: connection.request("PATCH", path, query=query, body=body, content_type=MERGE))
     except ApiError as error:
         if error.is_missing:
             raise _missing(namespace, name) from error

@@ -15,6 +15,9 @@ NO_RIGHT = re.compile(
     r'(?: in the namespace "(?P<namespace>[^"]+)")?'
 )
 """How an API server says that somebody lacks a right."""
+NO_PARAMETERS = "failed to find resource referenced by paramKind"
+"""How an API server says that it does not know yet of a definition that an admission policy refers to, as for half a minute
+after its start; see https://github.com/kubernetes/kubernetes, staging/src/k8s.io/apiserver/pkg/admission/plugin/policy/generic."""
 
 
 class ApiError(RaygenError):
@@ -69,7 +72,12 @@ class ApiError(RaygenError):
     @property
     def is_refused(self) -> bool:
         """The same request will be refused again: the object is wrong, or it is not allowed."""
-        return self.status in (400, 403, 413, 422)
+        return self.status in (400, 403, 413, 422) and not self.is_early
+
+    @property
+    def is_early(self) -> bool:
+        """The API server cannot judge the request yet."""
+        return NO_PARAMETERS in self.what
 
 
 def error_of(status: int, body: bytes, headers: Any, where: str) -> ApiError:
@@ -87,7 +95,7 @@ def error_of(status: int, body: bytes, headers: Any, where: str) -> ApiError:
     return ApiError(
         message or f"the API server answers {status}",
         where=where,
-        remedy=_missing_right(message) if status == 403 else "",
+        remedy=_remedy(status, message),
         status=status,
         reason=reason,
         retry_after=float(str(after)) if str(after or "").isdigit() else None,
@@ -95,9 +103,14 @@ def error_of(status: int, body: bytes, headers: Any, where: str) -> ApiError:
     )
 
 
-def _missing_right(message: str) -> str:
-    """Which right to ask for; "" where something else than rights is against it, which the message explains."""
-    found = NO_RIGHT.search(message)
+def _remedy(status: int, message: str) -> str:
+    """Which right to ask for, or to try again; "" where something else is against it, which the message explains."""
+    if NO_PARAMETERS in message:
+        return (
+            "Try again in half a minute: the API server has just started, or the definition is new. Then install what is missing:"
+            " kubectl apply -f manifests/crd"
+        )
+    found = NO_RIGHT.search(message) if status == 403 else None
     if found is None:
         return ""
     kind = ".".join(part for part in (found["resource"], found["group"]) if part)

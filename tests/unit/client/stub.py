@@ -23,6 +23,10 @@ Answer = tuple[int, Object] | None
 
 TEAM, NAME = "team", "tiny"
 JOB = TRAINING_JOBS.path(TEAM, NAME)
+EARLY = (
+    "ValidatingAdmissionPolicy 'raygen-runtime-limits' denied request: failed to configure policy: "
+    "failed to find resource referenced by paramKind: 'raygen.io/v1alpha1, Kind=RaygenRuntime'"
+)
 TOKEN = "canary-token"  # noqa: S105 (of nobody)
 
 
@@ -56,6 +60,7 @@ class Cluster:
         forbidden: Paths that nobody may read, with what is said then.
         changes: The job after each change that a watch tells; then the watch ends.
         patches: Paths and bodies of what was changed.
+        early: How many changes are still refused since a policy's definition is not known yet.
     """
 
     def __init__(self, document: Object) -> None:
@@ -67,6 +72,7 @@ class Cluster:
         self.forbidden: dict[str, str] = {}
         self.changes: list[Object] = []
         self.patches: list[tuple[str, Object]] = []
+        self.early = 0
         self.url = ""
 
     def kubeconfig(self, folder: Path) -> str:
@@ -89,6 +95,13 @@ class Cluster:
         if parts.path in self.forbidden:
             return 403, {"message": self.forbidden[parts.path], "reason": "Forbidden"}
         if method == "PATCH":
+            if self.early:
+                self.early -= 1
+                return 422, {
+                    "message": EARLY,
+                    "reason": "Invalid",
+                    "details": {"causes": [{"message": EARLY}]},
+                }
             self.patches.append((parts.path, body))
         if "watch=true" in parts.query:
             self.objects[JOB] = self.changes.pop(0)

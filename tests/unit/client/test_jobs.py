@@ -20,6 +20,8 @@ from tests.unit.client.stub import JOB, NAME, TEAM, Cluster, ended, job
 
 Object = dict[str, Any]
 
+SAMPLE = Path(__file__).parents[3] / "manifests" / "samples" / "gpt.yaml"
+
 
 @pytest.fixture
 def connection(cluster: Cluster, tmp_path: Path) -> Connection:
@@ -101,7 +103,7 @@ def test_who_lacks_a_right_reads_which_one(
 
 
 def test_a_refused_submit_says_which_right_is_missing(cluster: Cluster, tmp_path: Path) -> None:
-    loaded = load(Path(__file__).parents[3] / "manifests" / "samples" / "gpt.yaml").job
+    loaded = load(SAMPLE).job
     path = JOB.replace(NAME, loaded.metadata.name)
     cluster.forbidden = {path: 'User "ann" cannot patch resource "trainingjobs" in API group "raygen.io"'}
     with pytest.raises(InputError) as caught:
@@ -116,3 +118,28 @@ def test_a_refusal_that_is_no_lack_of_rights_has_its_own_words(
     with pytest.raises(ApiError, match="exceeded quota") as caught:
         jobs.get(connection, TEAM, NAME)
     assert caught.value.remedy == ""
+
+
+def test_a_change_waits_for_an_api_server_that_has_just_started(
+    cluster: Cluster, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "PAUSE_SECONDS", 0.0)
+    loaded = load(SAMPLE).job
+    path = JOB.replace(NAME, loaded.metadata.name)
+    cluster.objects[path] = job()
+    cluster.early = 3
+    submit(connection, loaded, TEAM)
+    cluster.early = 3
+    jobs.stop(connection, TEAM, NAME)
+    assert [where for where, _ in cluster.patches] == [path, JOB]
+
+
+def test_a_definition_that_never_comes_is_named(
+    cluster: Cluster, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "LOST_SECONDS", 0.0)
+    cluster.early = 1000
+    with pytest.raises(ApiError, match="RaygenRuntime") as caught:
+        submit(connection, load(SAMPLE).job, TEAM)
+    assert "kubectl apply -f manifests/crd" in caught.value.remedy
+    assert cluster.patches == []
