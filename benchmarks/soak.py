@@ -196,7 +196,7 @@ class Soak:
             try:
                 return ask()
             except ApiError as error:
-                if error.status not in (0, 429, 500, 503):
+                if error.status not in (0, 429, 500, 503) and not error.is_early:
                     raise
                 time.sleep(0.5)
 
