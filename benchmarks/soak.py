@@ -131,7 +131,7 @@ class Soak:
                 running.add(name)
             if time.monotonic() >= kill_at and len(self.kills) < self._wanted:
                 self._kill(self._draw.choice(sorted(running)))
-                # Each job gets its share, and the last ones too.
+                # So often that jobs are hit again before they have recovered; the last ones run as they would alone.
                 kill_at = time.monotonic() + self._draw.uniform(2, 24)
                 if len(self.kills) == self._wanted:
                     give_up = time.monotonic() + LONGEST_SECONDS * (len(waiting) / AT_ONCE + 1)
@@ -218,7 +218,7 @@ class Soak:
 
     def _kill_operator(self) -> bool:
         """Its process, and then its pod: kubelets restart a pod after ever longer pauses, and it is killed often here."""
-        done = _signalled(lambda command: "operator" in command and "--lease-namespace" in command)
+        done = _signalled(lambda command: "operator" in command and "--lease-namespace" in " ".join(command))
         pods = self._patiently(lambda: self._connection.list(PODS, SYSTEM))[0]
         for pod in pods:
             with suppress(ApiError):
