@@ -6,13 +6,13 @@ import hashlib
 import json
 from typing import Any
 
+from raygen.operator import scheduling
 from raygen.spec import TrainingJob
 from raygen.spec.names import (
     ATTEMPT_LABEL,
     HASH_ANNOTATION,
     JOB_LABEL,
     JOB_VARIABLE,
-    QUEUE_LABEL,
     RAY_JOB_LABEL,
     STATUS_VARIABLE,
     TOKEN_FOLDER,
@@ -83,14 +83,14 @@ def render(document: Object, job: TrainingJob, runtime: RaygenRuntime, attempt: 
     metadata = document["metadata"]
     name = ray_job_name(metadata["name"], attempt)
     labels = {JOB_LABEL: metadata["name"], ATTEMPT_LABEL: str(attempt)}
-    queue = {QUEUE_LABEL: job.spec.scheduling.queue_name} if job.spec.scheduling is not None else {}
+    told = scheduling.labels(job.spec, runtime.spec, name, metadata["uid"])
     return {
         "apiVersion": "ray.io/v1",
         "kind": "RayJob",
         "metadata": {
             "name": name,
             "namespace": metadata["namespace"],
-            "labels": labels | queue,
+            "labels": labels | told,
             "annotations": {HASH_ANNOTATION: job_hash(document)},
             "ownerReferences": [
                 {
@@ -123,6 +123,9 @@ def _cluster(
     start = {"num-cpus": str(cpus), "object-store-memory": str(OBJECT_STORE_BYTES)}
     if scale.gpus_per_worker:
         start["num-gpus"] = str(scale.gpus_per_worker)
+    head, worker = _head(document, runtime, labels), _worker(job, runtime, cpus, labels)
+    for template in (head, worker):
+        template["spec"] |= scheduling.pods(job.spec, runtime)
     return {
         "rayVersion": runtime.ray_version,
         "authOptions": {"mode": "token"},
@@ -133,7 +136,7 @@ def _cluster(
                 "num-cpus": "0",
                 "object-store-memory": str(OBJECT_STORE_BYTES),
             },
-            "template": _head(document, runtime, labels),
+            "template": head,
         },
         "workerGroupSpecs": [
             {
@@ -142,7 +145,7 @@ def _cluster(
                 "minReplicas": scale.workers,
                 "maxReplicas": scale.workers,
                 "rayStartParams": start,
-                "template": _worker(job, runtime, cpus, labels),
+                "template": worker,
             }
         ],
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from raygen.operator import scheduling
 from raygen.operator.render import MAX_JOB_BYTES
 from raygen.spec import Fault, Source, TrainingJob
 from raygen.spec.faults import fault
@@ -51,6 +52,7 @@ def _refusals(job: TrainingJob, runtime: RaygenRuntime, namespace: str, size: in
             "Put the module into a package that the cluster can reach, with its SHA-256.",
         )
     yield from _ceilings(job, runtime)
+    yield from scheduling.refusals(job.spec, runtime, namespace)
     for location, uri in uris(job):
         if not allowed.allows_uri(uri, namespace):
             prefixes = ", ".join(allowed.storage.allowed_uri_prefixes)
