@@ -42,6 +42,7 @@ class Controller:
         queue: Is asked to look again.
         recorder: Writes Events.
         clock: The time.
+        told: Takes what was seen of a job and the status that was written then.
     """
 
     def __init__(
@@ -51,9 +52,10 @@ class Controller:
         queue: WorkQueue,
         recorder: Recorder,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        told: Callable[[Observed, Object], None] = lambda *_: None,
     ) -> None:
         self._connection, self._stores, self._queue = connection, stores, queue
-        self._recorder, self._clock = recorder, clock
+        self._recorder, self._clock, self._told = recorder, clock, told
 
     def listeners(self) -> dict[str, Callable[[Object | None, Object | None], None]]:
         """For each kind what takes its changes."""
@@ -161,8 +163,8 @@ class Controller:
                 # Other jobs have no pods yet; this one's can start, and what there is to tell can wait for a moment.
                 self._queue.add(key)
                 return
-        if made.status is not None:
-            self._write_status(observed.job, made.status)
+        if made.status is not None and self._write_status(observed.job, made.status):
+            self._told(observed, made.status)
         for one in made.delete:
             self._connection.delete(one.resource, one.namespace, one.name, uid=one.uid)
         for note in made.notes:
@@ -192,7 +194,8 @@ class Controller:
         self._stores.ray_jobs.put(trim.ray_job(made))
         return None
 
-    def _write_status(self, job: Object, status: Object) -> None:
+    def _write_status(self, job: Object, status: Object) -> bool:
+        """Whether the job was still there."""
         metadata = job["metadata"]
         body = {
             "apiVersion": TRAINING_JOBS.api_version,
@@ -207,13 +210,14 @@ class Controller:
             )
         except ApiError as error:
             if error.is_missing:
-                return
+                return False
             raise
         item = trim.training_job(written)
         self._stores.jobs.put(item)
         if trim.others_say_more(job, item):
             # No watch will speak of what the answer brought along.
             self._queue.add(key_of(item))
+        return True
 
     def _on_job(self, before: Object | None, after: Object | None) -> None:
         item = after or before

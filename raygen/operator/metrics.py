@@ -1,12 +1,69 @@
-"""What the operator counts of itself, for Prometheus."""
+"""What the operator counts of itself, for Prometheus.
+
+Every label has few values, all of them known beforehand; what is not among them counts as `Other`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import platform
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.registry import Collector
+
+from raygen import __version__
+from raygen.kube import (
+    EVENTS,
+    LEASES,
+    PODS,
+    RAY_JOBS,
+    RUNTIMES,
+    TRAINING_JOBS,
+    ApiError,
+)
+from raygen.operator.conditions import moment
+from raygen.operator.model import Object, Observed
+from raygen.spec.reasons import COUNTED, FINAL, SUCCEEDED, UNCOUNTED
 
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+START_BUCKETS = (5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 1800, 3600, 7200, 14_400, 43_200)
+OTHER = "Other"
+FAULT = "fault"
+"""A failure that is one of the operator's own."""
+NO_ANSWER = "none"
+"""Instead of a status, where the API server gave none."""
+ERRORS = (
+    FAULT,
+    "AlreadyExists",
+    "BadRequest",
+    "Conflict",
+    "Forbidden",
+    "Gone",
+    "InternalError",
+    "Invalid",
+    "NoAnswer",
+    "NotFound",
+    "ServiceUnavailable",
+    "Timeout",
+    "ServerTimeout",
+    "TooManyRequests",
+    "Unauthorized",
+)
+"""The API server's words for what it refuses, and two of our own."""
+CAUSES = tuple(dict.fromkeys((*SUCCEEDED, *FINAL, *COUNTED, *UNCOUNTED)))
+"""Why attempts end."""
+KINDS = frozenset(one.plural for one in (TRAINING_JOBS, RUNTIMES, RAY_JOBS, PODS, EVENTS, LEASES))
+CODES = frozenset(map(int, HTTPStatus))
+VERBS = {"POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
 
 
 class Metrics:
@@ -15,21 +72,110 @@ class Metrics:
     Attributes:
         reconciles: Seconds of each look at a job.
         errors: Looks that failed, by what the API server said; `fault` is one of the operator's own.
+        requests: Requests to the API server, by verb, kind (its plural) and status; `none`: no answer came.
+        endings: Attempts that ended, by cause, once this operator has written so.
+        first_steps: Seconds from the making of a job to the first steps of its first attempt.
     """
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
+        registry = self._registry = CollectorRegistry()
         self.reconciles = Histogram(
-            "raygen_reconcile_seconds", "Time of one look at a job.", buckets=BUCKETS, registry=self._registry
+            "raygen_reconcile_seconds", "Time of one look at a job.", buckets=BUCKETS, registry=registry
         )
         self.errors = Counter(
-            "raygen_reconcile_errors", "Looks at a job that failed.", ["reason"], registry=self._registry
+            "raygen_reconcile_errors", "Looks at a job that failed.", ["reason"], registry=registry
         )
+        self.requests = Counter(
+            "raygen_api_requests",
+            "Requests to the API server; a watch counts when it begins.",
+            ["verb", "kind", "code"],
+            registry=registry,
+        )
+        self.endings = Counter("raygen_attempts_ended", "Attempts that ended.", ["cause"], registry=registry)
+        self.first_steps = Histogram(
+            "raygen_job_first_step_seconds",
+            "Time from the making of a job to the first steps of its first attempt, waiting for quota included.",
+            buckets=START_BUCKETS,
+            registry=registry,
+        )
+        # From zero on, or the first of a kind would be no increase.
+        for reason in (*ERRORS, OTHER):
+            self.errors.labels(reason)
+        for cause in (*CAUSES, OTHER):
+            self.endings.labels(cause)
+        build = {"version": __version__, "python": platform.python_version()}
+        Info("raygen_build", "What runs.", registry=registry).info(build)
+        ProcessCollector(registry=registry)
 
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         """A figure that is read when it is asked for."""
         Gauge(name, text, registry=self._registry).set_function(read)
 
+    def gauges(
+        self, name: str, text: str, label: str, values: Iterable[str], read: Callable[[str], float]
+    ) -> None:
+        """One figure for each value of a label; each is read when it is asked for."""
+        made = Gauge(name, text, [label], registry=self._registry)
+        for value in values:
+            made.labels(value).set_function(lambda value=value: read(value))  # type: ignore[misc]
+
+    def add(self, collector: Collector) -> None:
+        """Figures that are made when they are asked for."""
+        self._registry.register(collector)
+
     def text(self) -> bytes:
         """All figures in Prometheus' text format."""
         return generate_latest(self._registry)
+
+    def failed(self, error: Exception) -> None:
+        """Counts a look at a job that failed."""
+        reason = FAULT
+        if isinstance(error, ApiError):
+            reason = error.reason if error.status else "NoAnswer"
+        self.errors.labels(reason if reason in ERRORS else OTHER).inc()
+
+    def answered(self, method: str, target: str, status: int) -> None:
+        """Counts a request to the API server.
+
+        Args:
+            method: HTTP's.
+            target: Path and query.
+            status: HTTP's; 0 if no answer came.
+        """
+        verb, kind = request_of(method, target)
+        code = str(status) if status in CODES else OTHER if status else NO_ANSWER
+        self.requests.labels(verb, kind, code).inc()
+
+    def told(self, seen: Observed, status: Object) -> None:
+        """Counts what a status that was just written says for the first time.
+
+        Args:
+            seen: The job before.
+            status: The operator's part of its status now.
+        """
+        before = seen.job.get("status") or {}
+        known = {one["number"]: one for one in before.get("attempts") or ()}
+        for one in status.get("attempts") or ():
+            old = known.get(one["number"], {})
+            if "ended" in one and "ended" not in old:
+                cause = one.get("cause", OTHER)
+                self.endings.labels(cause if cause in CAUSES else OTHER).inc()
+            if one["number"] == 1 and "firstStep" in one and "firstStep" not in old:
+                # The driver's own time: the operator may have been away.
+                progress = before.get("progress") or {}
+                trained = moment(progress["time"]) if "time" in progress else seen.now
+                since = trained - moment(seen.job["metadata"]["creationTimestamp"])
+                self.first_steps.observe(max(0.0, since.total_seconds()))
+
+
+def request_of(method: str, target: str) -> tuple[str, str]:
+    """Verb and kind (its plural) of a request; `Other` for what the operator has no business with."""
+    path, _, query = target.partition("?")
+    parts = path.strip("/").split("/")
+    rest = parts[2:] if parts[0] == "api" else parts[3:]
+    if rest[:1] == ["namespaces"] and len(rest) > 2:
+        rest = rest[2:]
+    kind = rest[0] if rest and rest[0] in KINDS else OTHER
+    if method == "GET":
+        return ("watch" if "watch=true" in query else "get" if len(rest) > 1 else "list"), kind
+    return VERBS.get(method, OTHER), kind

@@ -17,7 +17,9 @@ from raygen.operator import mishap, trim
 from raygen.operator.controller import Controller, Stores
 from raygen.operator.election import Election
 from raygen.operator.events import Recorder
+from raygen.operator.fleet import Fleet
 from raygen.operator.health import Health
+from raygen.operator.logs import about
 from raygen.operator.metrics import Metrics
 from raygen.operator.queue import Key, WorkQueue
 from raygen.operator.reflector import SILENT_SECONDS, WATCH_SECONDS, Listener, Reflector
@@ -40,7 +42,7 @@ class Settings:
     """How the operator runs.
 
     Attributes:
-        namespace: The only one whose jobs are its own; "": all.
+        namespaces: Those whose jobs are its own; none: all.
         lease_namespace: Where the Lease is; "": there is no election.
         workers: Jobs that are worked on at the same time.
         health_port: Port of the probes; 0: a free one.
@@ -48,7 +50,7 @@ class Settings:
         silent_seconds: After how much silence a watch counts as dead.
     """
 
-    namespace: str = ""
+    namespaces: tuple[str, ...] = ()
     lease_namespace: str = ""
     workers: int = 4
     health_port: int = 8081
@@ -72,7 +74,11 @@ class Operator:
         self.queue, self.stores = WorkQueue(), Stores()
         identity = f"{os.environ.get('POD_NAME') or socket.gethostname()}-{uuid.uuid4().hex[:8]}"
         self._connection, self._recorder = connection, Recorder(connection, identity)
-        self.controller = Controller(connection, self.stores, self.queue, self._recorder)
+        self.metrics = Metrics()
+        connection.on_answer = self.metrics.answered
+        self.controller = Controller(
+            connection, self.stores, self.queue, self._recorder, told=self.metrics.told
+        )
         listeners = self.controller.listeners()
         labelled = {"labelSelector": JOB_LABEL}
         kinds: tuple[tuple[Resource, Store, Listener, Callable[[Object], Object], dict[str, str]], ...] = (
@@ -87,32 +93,25 @@ class Operator:
                 resource,
                 store,
                 listener,
-                namespace=settings.namespace if resource.namespaced else "",
+                namespace=namespace,
                 trim=keep,
                 query=query,
                 watch_seconds=settings.watch_seconds,
                 silent_seconds=settings.silent_seconds,
             )
             for resource, store, listener, keep, query in kinds
+            for namespace in (settings.namespaces if resource.namespaced else ()) or ("",)
         ]
         self.election: Election | None = None
         if settings.lease_namespace:
             if connect is None:
                 raise ValueError("a Lease needs a connection of its own")
-            election = self.election = Election(connect(), settings.lease_namespace, LEASE, identity)
+            own = connect()
+            own.on_answer = self.metrics.answered
+            election = self.election = Election(own, settings.lease_namespace, LEASE, identity)
             # Whatever a worker is at when the Lease is lost, its next write is not sent.
             connection.may_write = lambda: election.holds
-        self.metrics = Metrics()
-        self.metrics.gauge("raygen_queue_depth", "Jobs that are due.", lambda: self.queue.depth)
-        self.metrics.gauge(
-            "raygen_queue_age_seconds", "How long the oldest of them has waited.", lambda: self.queue.age
-        )
-        self.metrics.gauge("raygen_jobs", "Jobs that are known.", lambda: len(self.stores.jobs))
-        self.metrics.gauge(
-            "raygen_watch_silence_seconds",
-            "How long ago the most silent watch heard the server.",
-            lambda: max(one.silence for one in self.reflectors),
-        )
+        self._measure()
         self.health = Health(
             settings.health_port,
             {"watches": self._deaf, "queue": self._stuck},
@@ -164,6 +163,38 @@ class Operator:
         """Whether jobs are worked on."""
         return self._leads_since < math.inf
 
+    def _measure(self) -> None:
+        """Figures that are read when they are asked for. Those who do not lead have a queue that nobody works on, and
+        jobs that another looks after: they say nothing of them.
+        """
+        metrics = self.metrics
+        metrics.gauge("raygen_leader", "Whether this operator leads: 1 or 0.", lambda: self._holds)
+        metrics.gauge(
+            "raygen_queue_depth", "Jobs that are due.", lambda: self.queue.depth if self._holds else 0
+        )
+        metrics.gauge(
+            "raygen_queue_age_seconds",
+            "How long the oldest of them has waited or been worked on.",
+            self._waited,
+        )
+        metrics.gauges(
+            "raygen_watch_silence_seconds",
+            "How long ago the watches of a kind heard the server; the most silent one.",
+            "kind",
+            dict.fromkeys(one.resource.plural for one in self.reflectors),
+            lambda kind: max(one.silence for one in self.reflectors if one.resource.plural == kind),
+        )
+        metrics.add(Fleet(self.stores.jobs, lambda: self._holds))
+
+    @property
+    def _holds(self) -> bool:
+        """Whether this operator leads, and no other can."""
+        return self.leads and (self.election is None or self.election.holds)
+
+    def _waited(self) -> float:
+        """In seconds, from when this operator began to lead on."""
+        return min(self.queue.age, time.monotonic() - self._leads_since) if self._holds else 0.0
+
     def _synced(self) -> bool:
         """Whether all watches have begun, or nobody waits for them any more."""
         end = time.monotonic() + SYNC_SECONDS
@@ -203,21 +234,27 @@ class Operator:
     def _work(self) -> None:
         while (key := self.queue.take()) is not None:
             try:
-                self._reconcile(key)
+                with about(*key, self._attempt(key)):
+                    self._reconcile(key)
             finally:
                 self.queue.done(key)
+
+    def _attempt(self, key: Key) -> int | None:
+        """Number of a job's newest attempt, for the log."""
+        known = self.stores.jobs.get(key)
+        return known["status"].get("attemptCount") if known is not None else None
 
     def _reconcile(self, key: Key) -> None:
         try:
             with self.metrics.reconciles.time():
                 self.controller.reconcile(key)
         except ApiError as error:
-            self.metrics.errors.labels(error.reason or str(error.status)).inc()
+            self.metrics.failed(error)
             pause = self.queue.retry(key, at_least=error.retry_after or 0.0)
             log.warning("%s/%s: %s; again in %.1f s", *key, error, pause)
         except Exception as fault:
             # One job that nobody foresaw must not keep the others from being looked after.
-            self.metrics.errors.labels("fault").inc()
+            self.metrics.failed(fault)
             pause = self.queue.retry(key)
             log.exception("%s/%s: a fault of the operator's; again in %.1f s", *key, pause)
             self._tell(key, fault)

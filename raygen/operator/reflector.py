@@ -173,7 +173,7 @@ class Reflector:
         known = int(version) if int(version) >= self._newest else None
         self._newest, self._old_lists = int(version), 0
         kept = [one for one in map(self._kept, items) if one is not None]
-        changes = self.store.replace(kept, known)
+        changes = self.store.replace(kept, known, self._namespace)
         self._hear()
         self._synced.set()
         for before, after in changes:

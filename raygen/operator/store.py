@@ -54,6 +54,11 @@ class Store:
         with self._lock:
             return list(self._objects)
 
+    def all(self) -> list[Object]:
+        """All objects; not to be changed."""
+        with self._lock:
+            return list(self._objects.values())
+
     def by(self, index: str, value: str) -> list[Object]:
         """The objects that an index has under a value, by their names."""
         with self._lock:
@@ -85,7 +90,7 @@ class Store:
             return before
 
     def replace(
-        self, items: Iterable[Object], version: int | None = None
+        self, items: Iterable[Object], version: int | None = None, namespace: str = ""
     ) -> list[tuple[Object | None, Object | None]]:
         """Takes a whole list; gives every change as (before, after).
 
@@ -94,11 +99,13 @@ class Store:
         Args:
             items: All objects that there were.
             version: Of the list; None: whatever it lacks is gone.
+            namespace: That the list is of; "": of all.
         """
         fresh = {key_of(item): item for item in items}
         changes: list[tuple[Object | None, Object | None]] = []
         with self._lock:
-            for key in [key for key in self._objects if key not in fresh]:
+            listed = (key for key in self._objects if not namespace or key[0] == namespace)
+            for key in [key for key in listed if key not in fresh]:
                 if version is not None and version_of(self._objects[key]) > version:
                     continue
                 changes.append((self._objects[key], None))

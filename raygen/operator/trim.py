@@ -31,6 +31,7 @@ def training_job(item: Object) -> Object:
     return {
         "metadata": metadata,
         "runtime": _runtime_of(spec),
+        "asks": _asks(spec),
         "spec": json.dumps(spec, separators=(",", ":")).encode(),
         "status": item.get("status") or {},
     }
@@ -41,6 +42,16 @@ def _runtime_of(spec: Any) -> str:
     reference = spec.get("runtimeRef") if isinstance(spec, dict) else None
     name = reference.get("name") if isinstance(reference, dict) else None
     return name if name and isinstance(name, str) else "default"
+
+
+def _asks(spec: Any) -> tuple[int, int]:
+    """Workers, and GPUs of all of them, that a spec asks for, whatever older definitions let in."""
+    scale = spec.get("scale") if isinstance(spec, dict) else None
+    asked = [scale.get(key) if isinstance(scale, dict) else None for key in ("workers", "gpusPerWorker")]
+    workers, gpus = (
+        one if isinstance(one, int) else default for one, default in zip(asked, (1, 0), strict=True)
+    )
+    return workers, workers * gpus
 
 
 def opened(item: Object, api_version: str, kind: str) -> Object:

@@ -43,6 +43,8 @@ class Progress:
         seconds_left: Estimated time to the last step.
         checkpoint: Step of the newest checkpoint, or None.
         trained: Time in training steps so far, in seconds.
+        waited: Of that the time that the host waited for data, in seconds.
+        saving: Time so far that training stood still for checkpoints, in seconds; most of their writing goes on beside it.
     """
 
     step: int
@@ -53,6 +55,8 @@ class Progress:
     seconds_left: float
     checkpoint: int | None
     trained: float = 0.0
+    waited: float = 0.0
+    saving: float = 0.0
 
 
 class Observer(Protocol):

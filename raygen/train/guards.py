@@ -191,17 +191,24 @@ class Guards:
         training: The job's settings.
         rolled_back: How often the run went back already.
         notice: Takes what a person should know.
+        found: Takes each finding, before anything follows from it.
 
     Attributes:
         findings: What was found in this attempt.
     """
 
-    def __init__(self, training: Training, rolled_back: int, notice: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        training: Training,
+        rolled_back: int,
+        notice: Callable[[str], None],
+        found: Callable[[Finding], None] = lambda _: None,
+    ) -> None:
         self.findings: list[Finding] = []
         self._watches = [Watch(guard) for guard in training.guards or ()]
         self._settings = training.roll_back
         self._rolled_back = rolled_back
-        self._notice = notice
+        self._notice, self._found = notice, found
 
     def step(self, step: int, values: Mapping[str, float]) -> None:
         """Looks at the numbers of a step.
@@ -222,6 +229,7 @@ class Guards:
         if finding is None:
             return
         self.findings.append(finding)
+        self._found(finding)
         if finding.action == "Warn":
             self._notice(f"{finding.type}: {finding.message}. {finding.remedy}")
             return

@@ -27,9 +27,10 @@ import torch
 from raygen.errors import InputError, MissingExtraError, RunError
 from raygen.spec import Scale
 from raygen.train import leaving
-from raygen.train.events import Observer
+from raygen.train.events import Observer, Several
 from raygen.train.group import STOP, STOPPING, TCPStore
 from raygen.train.janitor import scratch
+from raygen.train.ray_figures import RayFigures
 from raygen.train.remote import RESULT, STARTS, TRANSPORTS, Inbox
 from raygen.train.room import find_room, joining_seconds
 from raygen.train.startup import IMPORT_RAY, START_RAY, START_WORKERS, Startup
@@ -102,8 +103,10 @@ def launch(
                 host, 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=STORE_TIMEOUT_S)
             )
             config = Task(**task, scratch=str(folder), host=host, port=store.port, threads=cpus)
+            figures = RayFigures(config.job["metadata"]["name"], config.run, observer.notice)
+            inbox = Inbox(store, Several(observer, figures), startup.worker_ready, figures.found)
             trainer = _trainer(scale, cpus, config, folder)
-            return _attend(trainer, store, stop, observer, startup)
+            return _attend(trainer, store, stop, inbox, startup)
     except SystemExit:
         # Ray's answer to SIGTERM between its start and the line above.
         stop.request(signal.SIGTERM.name)
@@ -137,7 +140,7 @@ def _trainer(scale: Scale, cpus: int, task: Task, folder: Path) -> Any:
 
 
 def _attend(
-    trainer: Any, store: TCPStore, stop: Stop, observer: Observer, startup: Startup
+    trainer: Any, store: TCPStore, stop: Stop, inbox: Inbox, startup: Startup
 ) -> dict[str, Any] | None:
     """Runs the trainer in a thread, since its signal handlers would replace ours in the main one."""
     failures: list[BaseException] = []
@@ -149,7 +152,6 @@ def _attend(
             failures.append(error)
 
     thread = threading.Thread(target=fit, name="ray-train", daemon=True)
-    inbox = Inbox(store, observer, startup.worker_ready)
     thread.start()
     told = 0.0
     in_vain = False

@@ -142,7 +142,8 @@ def run_loop(s: Session, state: State) -> Ending:
             break
         torch.manual_seed(step_seed(s.job.spec.training.seed, step, s.workers.rank))
         rates = {name: update.schedule(step) for name, update in s.updates.items()}
-        parts = micro_batches(s.job, s.data, s.device, step, s.workers)
+        with s.recorder.waiting():
+            parts = micro_batches(s.job, s.data, s.device, step, s.workers)
         with s.repeatable():
             scalars = s.family.step(parts, s.updates, s.workers)
         state.step = step
@@ -215,8 +216,9 @@ def save(s: Session, state: State) -> None:
     keep = s.job.spec.checkpoint.keep_best
     metric = state.metrics.get(keep.metric) if keep is not None and state.measured == state.step else None
     if s.writer is not None:
-        tensors, values = capture(s.family, s.updates)
-        s.writer.save(state.step, tensors, {"loop": state.values(), "optimizers": values}, metric=metric)
+        with s.recorder.saves():
+            tensors, values = capture(s.family, s.updates)
+            s.writer.save(state.step, tensors, {"loop": state.values(), "optimizers": values}, metric=metric)
     s.recorder.saved = state.step
     s.observer.saved(state.step)
 

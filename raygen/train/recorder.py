@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -37,6 +38,8 @@ class Recorder:
         saved: Step of the newest checkpoint, or None; kept by the loop.
         loss: Newest training loss that was read, NaN before.
         seconds: Time in training steps, without evaluation and samples.
+        waited: Of that the time that the host waited for data, in seconds.
+        saving: Time that training stood still for checkpoints, in seconds.
     """
 
     def __init__(
@@ -53,7 +56,7 @@ class Recorder:
     ) -> None:
         self.saved: int | None = None
         self.loss = math.nan
-        self.seconds = 0.0
+        self.seconds = self.waited = self.saving = 0.0
         self._writer = writer
         self._trackers = trackers
         self._observer = observer
@@ -80,6 +83,20 @@ class Recorder:
         self._pending.append((step, scalars, named))
         if len(self._pending) >= READ_EVERY:
             self._read()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Inside, the loop waits for data."""
+        began = self._clock()
+        yield
+        self.waited += self._clock() - began
+
+    @contextmanager
+    def saves(self) -> Iterator[None]:
+        """Inside, the loop stands still for a checkpoint."""
+        began = self._clock()
+        yield
+        self.saving += self._clock() - began
 
     def paused(self) -> None:
         """What happened since the last call was no training; it does not count as time of steps."""
@@ -128,6 +145,8 @@ class Recorder:
                 seconds_left=(self._steps - pending[-1][0]) * self._units / throughput,
                 checkpoint=self.saved,
                 trained=self.seconds,
+                waited=self.waited,
+                saving=self.saving,
             )
         )
         if now - self._segment >= SEGMENT_SECONDS:

@@ -57,6 +57,10 @@ class RemoteObserver:
         """Posts it."""
         self._post("saved", step)
 
+    def found(self, finding: Finding) -> None:
+        """Posts which guard has found something."""
+        self._post("found", finding.type)
+
     def _post(self, kind: str, content: Any) -> None:
         # Written before it is counted, so that the driver never reads what is not there.
         number = self._store.add(f"{_EVENTS}-written", 1)
@@ -71,14 +75,19 @@ class Inbox:
         store: Where events arrive.
         observer: Takes them.
         ready: Takes `ready` instead, since the worker knows its own phases alone.
+        found: Takes the type of each guard that has found something.
     """
 
     def __init__(
-        self, store: Store, observer: Observer, ready: Callable[[Mapping[str, float]], None]
+        self,
+        store: Store,
+        observer: Observer,
+        ready: Callable[[Mapping[str, float]], None],
+        found: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._observer = observer
-        self._ready = ready
+        self._ready, self._found = ready, found
         self._read = 0
 
     def deliver(self) -> None:
@@ -98,6 +107,8 @@ class Inbox:
             observer.started(Plan(**content))
         elif kind == "ready":
             self._ready(content)
+        elif kind == "found":
+            self._found(content)
         elif kind == "progressed":
             observer.progressed(Progress(**content))
         elif kind == "evaluated":

@@ -11,7 +11,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +21,14 @@ from typing import Any
 
 import psutil
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from raygen.jobfile import dumps
 from raygen.spec import parse
 from raygen.storage import open_storage
 from raygen.train.launch import SETTINGS
 from raygen.train.rundir import RunDirectory
+from tests.figures import OF_GPUS, OF_RAY, OF_RUNS
 from tests.jobs import image_job_document, write_images
 from tests.unit.models.test_custom import MODEL
 from tests.unit.train.runs import losses
@@ -66,6 +70,7 @@ def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
         port = free.getsockname()[1]
         free.close()
         secret = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        secret["RAY_metrics_report_interval_ms"] = "1000"
         ray = str(Path(sys.executable).with_name("ray"))
         options = ["--block", "--num-cpus=3", "--include-dashboard=false", "--disable-usage-stats"]
         head = subprocess.Popen(
@@ -84,16 +89,42 @@ def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
             head.communicate(timeout=60)
 
 
-def placement_groups(environment: dict[str, str]) -> set[str]:
-    """The states of all placement groups of a cluster."""
+def asked(environment: dict[str, str], expression: str) -> Any:
+    """What Python says of an expression that asks a cluster."""
     program = (
         "import json, logging, ray; ray.init(logging_level=logging.ERROR, log_to_driver=False);"
-        "from ray.util import placement_group_table;"
-        "print(json.dumps([group['state'] for group in placement_group_table().values()]))"
+        f"from ray.util import placement_group_table; print(json.dumps({expression}))"
     )
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return set(json.loads(done.stdout.splitlines()[-1]))
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def placement_groups(environment: dict[str, str]) -> set[str]:
+    """The states of all placement groups of a cluster."""
+    return set(asked(environment, "[group['state'] for group in placement_group_table().values()]"))
+
+
+@contextmanager
+def exported(port: int) -> Iterator[dict[str, dict[str, str]]]:
+    """What Prometheus would read of a machine of Ray's meanwhile: each name, and the labels of one of its series."""
+    found: dict[str, dict[str, str]] = {}
+    over = threading.Event()
+
+    def read() -> None:
+        while not over.wait(0.5):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+                text = answer.read().decode()
+            for family in text_string_to_metric_families(text):
+                found.update((sample.name, sample.labels) for sample in family.samples)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        yield found
+    finally:
+        over.set()
+        thread.join()
 
 
 def command(base: Path, run: str, cores: int, family: str = "VAE", **changes: Any) -> list[str]:
@@ -171,9 +202,15 @@ def endless(every: int = 50, **changes: Any) -> dict[str, Any]:
 
 def test_one_two_and_three_workers_train_alike(tmp_path: Path, cluster: dict[str, str]) -> None:
     results = {1: trained(tmp_path, "w1", 3, scale={"workers": 1, "cpusPerWorker": 1})}
-    for workers in (2, 3):
-        scale = {"workers": workers, "cpusPerWorker": 1}
-        results[workers] = trained(tmp_path, f"w{workers}", 3, environment=cluster, scale=scale)
+    # It finds something at once, and changes nothing.
+    guards = [
+        {"type": "PosteriorCollapse", "action": "Warn", "threshold": 1000, "patience": 1, "afterSteps": 0}
+    ]
+    with exported(asked(cluster, "ray.nodes()[0]['MetricsExportPort']")) as figures:
+        for workers in (2, 3):
+            changes = {"scale": {"workers": workers, "cpusPerWorker": 1}, "training__guards": guards}
+            results[workers] = trained(tmp_path, f"w{workers}", 3, environment=cluster, **changes)
+    figures_are_all_there(figures)
     alone = losses(tmp_path, "w1")
     assert sorted(alone) == list(range(1, 21))
     for workers in (2, 3):
@@ -189,6 +226,17 @@ def test_one_two_and_three_workers_train_alike(tmp_path: Path, cluster: dict[str
     refused = trained(tmp_path, "w4", 3, code=2, environment=soon, scale=scale)
     assert "have room for 1: 3 CPUs" in refused["error"]["what"]
     assert "Lower scale.workers" in refused["error"]["remedy"]
+
+
+def figures_are_all_there(found: dict[str, dict[str, str]]) -> None:
+    """What the runs measured came with Ray's own figures, by the names that alerts and dashboards use."""
+    assert found.keys() >= OF_RUNS | OF_RAY
+    assert {found[name]["run"] for name in OF_RUNS} <= {"w2", "w3"}
+    assert {found[name]["training_job"] for name in OF_RUNS} == {"tiny"}
+    # Of GPUs there is nothing to be seen here but Ray's names for what it would say.
+    from ray.dashboard.modules.reporter.reporter_agent import METRICS_GAUGES
+
+    assert METRICS_GAUGES.keys() >= {name.removeprefix("ray_") for name in OF_GPUS}
 
 
 def test_two_networks_train_alike_on_two_workers(tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ def test_every_event_arrives_once_and_in_order(driver: TCPStore) -> None:
     worker = RemoteObserver(connect("127.0.0.1", driver.port, timeout_s=10))
     starts: list[Mapping[str, float]] = []
     watcher = Watcher()
-    inbox = Inbox(driver, watcher, starts.append)
+    guards: list[str] = []
+    inbox = Inbox(driver, watcher, starts.append, guards.append)
     inbox.deliver()
     worker.notice("first")
     worker.started(PLAN)
@@ -43,6 +44,7 @@ def test_every_event_arrives_once_and_in_order(driver: TCPStore) -> None:
     worker.evaluated(15, {"loss": 0.25})
     worker.sampled(15, [Sample(prompt="A", text="b"), Sample(prompt="samples", png=b"\x89PNG")])
     worker.saved(15)
+    worker.found(Finding("LossSpike", "Warn", 15, 15, 9.0, 8.0, "the loss rose", "Lower it."))
     worker.notice("last")
     inbox.deliver()
     inbox.deliver()
@@ -52,6 +54,7 @@ def test_every_event_arrives_once_and_in_order(driver: TCPStore) -> None:
     assert watcher.progress == [PROGRESS]
     assert watcher.evaluations == {15: {"loss": 0.25}}
     assert watcher.checkpoints == [15]
+    assert guards == ["LossSpike"]
     assert list(watcher.samples[15]) == [Sample(prompt="A", text="b"), Sample(prompt="samples")]
 
 

@@ -42,6 +42,9 @@ def test_a_run_learns_and_leaves_everything_behind(base: Path) -> None:
     assert course[20] < course[1] - 0.3
     assert list(watcher.evaluations) == [10, 20]
     assert result.metrics == watcher.evaluations[20]
+    newest = watcher.progress[-1]
+    assert 0 < newest.waited < newest.trained
+    assert newest.saving > 0
     assert list(watcher.samples) == [10, 20]
     assert watcher.samples[20][0].prompt == "the "
     assert len(watcher.samples[20][0].text or "") == 8
