@@ -4,21 +4,65 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import Any
 
 from raygen.cli.cluster import connection
-from raygen.cli.output import print_result
-from raygen.errors import InputError
+from raygen.cli.output import print_result, printable
+from raygen.errors import InputError, RaygenError
+
+DRIVER = "driver"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints what the driver of a job says."""
+    """Prints what the driver of a job says while its head pod is there, and after that what its run directory has kept."""
+    if "/" in args.name:
+        return _kept(args, args.name)
     cluster, namespace = connection(args)
+    from raygen.client.jobs import get
+
+    job = get(cluster, namespace, args.name)
+    status = job.get("status") or {}
+    is_asked = args.attempt is not None or args.rank != DRIVER
+    if "run" in status and (is_asked or not status.get("driver")):
+        return _kept(args, status["run"])
+    return _live(args, cluster, job)
+
+
+def _kept(args: argparse.Namespace, where: str) -> int:
+    """Prints from a run directory, wherever the pods are."""
+    from raygen.storage import open_storage
+    from raygen.train.logs import kept
+
+    rank = None if args.rank == DRIVER else int(args.rank)
+    try:
+        lines = [line for line in kept(open_storage(where), args.attempt) if line.get("rank") == rank]
+    except RaygenError as error:
+        raise InputError(
+            f"the pods are gone, and the run directory cannot be read: {error.what}",
+            where=where,
+            remedy=error.remedy or "Set AWS_ACCESS_KEY_ID and the like as its pods have them.",
+        ) from error
+    if not lines:
+        whose = "the driver" if rank is None else f"rank {rank}"
+        which = "" if args.attempt is None else f" in attempt {args.attempt}"
+        raise InputError(
+            f"nothing is kept of what {whose} printed{which}",
+            where=where,
+            remedy="Logs are kept from the moment the run is found; before that, read why: raygen get",
+        )
+    text = "".join(f"{printable(str(line.get('text', '')))}\n" for line in lines)
+    print_result(args, {"run": where, "lines": lines}, text.removesuffix("\n"))
+    return 0
+
+
+def _live(args: argparse.Namespace, cluster: Any, job: dict[str, Any]) -> int:
+    """Prints from the head pod."""
     from raygen.client.dashboard import Forward
-    from raygen.client.jobs import attempt_is_over, get
+    from raygen.client.jobs import attempt_is_over
     from raygen.client.logs import logs
     from raygen.kube import RAY_JOBS
 
-    job = get(cluster, namespace, args.name)
+    namespace = job["metadata"]["namespace"]
     forward = Forward(cluster, job)
     try:
         attempt = job["status"]["attempts"][-1]["rayJob"]
@@ -41,9 +85,10 @@ def run(args: argparse.Namespace) -> int:
             return attempt_is_over(cluster, namespace, args.name, attempt)
 
         if not logs(forward.url, job_id, write, follow=args.follow, over=over):
-            run = job["status"].get("run", "its run directory")
+            run = job["status"].get("run")
+            rest = f"raygen logs {run}" if run else "in its run directory"
             print(
-                f"the attempt has ended and its head pod is gone; what it left is in {run}", file=sys.stderr
+                f"the attempt has ended and its head pod is gone; all that was kept: {rest}", file=sys.stderr
             )
     finally:
         forward.close()

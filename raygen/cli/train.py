@@ -20,12 +20,14 @@ def run(args: argparse.Namespace) -> int:
     with needs_training():
         from raygen.cli.display import Display
         from raygen.train.events import Several
+        from raygen.train.kept import keep_driver_logs
         from raygen.train.leaving import asked, hold
         from raygen.train.run import train
         from raygen.train.status import reporter
+    kept = keep_driver_logs(loaded.job.metadata.name)
     with Display() as display:
         status = reporter(display.notice)
-        observer = display if status is None else Several(display, status)
+        observer = Several(display, kept, *([] if status is None else [status]))
         try:
             result = train(
                 loaded.job,

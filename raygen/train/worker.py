@@ -23,7 +23,9 @@ from raygen.train.arithmetic import memory_explained
 from raygen.train.code import install_code
 from raygen.train.events import Observer, Silent
 from raygen.train.group import LEAVING, STOP, Group, Store, connect
-from raygen.train.guards import Guards
+from raygen.train.guards import Finding, Guards
+from raygen.train.kept import keep_worker_logs
+from raygen.train.logs import KeptLogs
 from raygen.train.loop import State, run_loop
 from raygen.train.remote import RESULT, STARTS, TRANSPORTS, RemoteObserver, error_document
 from raygen.train.rundir import Attempt, AttemptRecord, RunDirectory
@@ -84,6 +86,18 @@ def work(config: dict[str, Any]) -> None:
         # Ray cannot know that this pod takes no more work.
         leaving.hold()
     torch.set_num_threads(task.threads)
+    logs = keep_worker_logs(task.job["metadata"]["name"], dist.get_rank())
+    try:
+        _work(task, startup, logs)
+    except BaseException:
+        # Ray prints it too, but where nobody looks once the pod is gone.
+        traceback.print_exc()
+        raise
+    finally:
+        logs.end()
+
+
+def _work(task: Task, startup: Startup, logs: KeptLogs) -> None:
     store = connect(task.host, task.port, timeout_s=STORE_TIMEOUT_S)
     if dist.get_rank() == 0:
         store.delete_key(LEAVING)
@@ -94,7 +108,7 @@ def work(config: dict[str, Any]) -> None:
     stop = Stop()
     group = Group(store, int(number), stop)
     try:
-        result = _train(task, group, stop, store, device, startup)
+        result = _train(task, group, stop, store, device, startup, logs)
     except RaygenError as error:
         result = error_document(error, ())
     except Exception as error:
@@ -127,6 +141,10 @@ def _unexpected(error: Exception, rank: int) -> RunError:
     )
 
 
+def _keep_to_itself(finding: Finding) -> None:
+    """Rank 0 finds the same, and tells."""
+
+
 def _device() -> torch.device:
     if not torch.cuda.is_available():
         return torch.device("cpu")
@@ -137,13 +155,21 @@ def _device() -> torch.device:
 
 
 def _train(
-    task: Task, group: Group, stop: Stop, store: Store, device: torch.device, startup: Startup
+    task: Task,
+    group: Group,
+    stop: Stop,
+    store: Store,
+    device: torch.device,
+    startup: Startup,
+    logs: KeptLogs,
 ) -> dict[str, Any]:
     job: TrainingJob = parse(task.job)
     base = Path(task.base)
     # Ray ends a worker's children with it, a janitor of its own too; on other machines workers are containers.
     install_code(job, base, scratch if (scratch := Path(task.scratch)).is_dir() else None)
     directory = RunDirectory(open_storage(task.storage), task.run)
+    attempt = Attempt(directory.storage, AttemptRecord(**task.attempt))
+    logs.attach(directory.storage, attempt.number)
     data = open_data(job, base, directory.read_data_files())
     if data.fingerprint != task.fingerprint:
         raise DataError(
@@ -156,10 +182,11 @@ def _train(
     if found is None and task.parent is not None:
         restore_weights(family, Run.open(task.parent["uri"]).checkpoint(task.parent["step"]))
     first = group.rank == 0
-    observer: Observer = RemoteObserver(store) if first else Silent()
-    attempt = Attempt(directory.storage, AttemptRecord(**task.attempt))
+    remote = RemoteObserver(store) if first else None
+    observer: Observer = remote or Silent()
     state = State(**found.values["loop"]) if found else State.new()
-    guards = Guards(job.spec.training, len(task.rollbacks), observer.notice)
+    tell = remote.found if remote else _keep_to_itself
+    guards = Guards(job.spec.training, len(task.rollbacks), observer.notice, tell)
     startup.then = observer.ready
     try:
         with memory_explained(device), ExitStack() as stack:

@@ -13,6 +13,8 @@ from raygen.client import dashboard
 from raygen.client import logs as module
 from raygen.client.logs import logs
 from raygen.errors import RunError
+from raygen.storage import LocalStorage
+from raygen.train.logs import KeptLogs
 from tests.unit.client.stub import JOB, Answer, Cluster, Way, ended, serving
 
 
@@ -108,4 +110,44 @@ def test_the_command_ends_with_its_job_and_names_the_run_directory(
         assert main(["logs", "tiny", "--follow", "--kubeconfig", cluster.kubeconfig(tmp_path)]) == 0
     said = capsys.readouterr()
     assert said.out == "step 1\n"
-    assert "what it left is in s3://runs/team/tiny" in said.err
+    assert "all that was kept: raygen logs s3://runs/team/tiny" in said.err
+
+
+@pytest.fixture
+def left(cluster: Cluster, tmp_path: Path) -> Path:
+    """The run of a job that has ended, with what two processes of two attempts printed."""
+    run = tmp_path / "runs" / "tiny"
+    document = ended()
+    document["status"]["run"] = str(run)
+    cluster.objects[JOB] = document
+    for attempt, rank, text in ((1, None, "first"), (2, None, "second"), (2, 0, "of a worker\x1b[2J")):
+        kept = KeptLogs("tiny", rank)
+        kept.attach(LocalStorage(run), attempt)
+        kept.add("stdout", text)
+        kept.flush()
+    return run
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [([], "second\n"), (["--attempt=1"], "first\n"), (["--rank=0"], "of a worker\\x1b[2J\n")],
+)
+def test_when_the_pods_are_gone_the_run_directory_is_read(
+    left: Path,
+    cluster: Cluster,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    said: str,
+) -> None:
+    assert main(["logs", "tiny", "--kubeconfig", cluster.kubeconfig(tmp_path), *options]) == 0
+    assert capsys.readouterr().out == said
+    # Nor is a cluster needed.
+    assert main(["logs", str(left), *options]) == 0
+    assert capsys.readouterr().out == said
+
+
+@pytest.mark.parametrize("option", ["--attempt=9", "--rank=5"])
+def test_what_was_not_kept_is_said(left: Path, capsys: pytest.CaptureFixture[str], option: str) -> None:
+    assert main(["logs", str(left), option]) == 2
+    assert "nothing is kept of what" in capsys.readouterr().err

@@ -15,6 +15,7 @@ import torch.distributed as dist
 from raygen.spec import parse
 from raygen.train.group import TCPStore
 from raygen.train.remote import RESULT
+from raygen.train.rundir import AttemptRecord
 from raygen.train.worker import Task, work
 from tests.jobs import job_document
 
@@ -34,7 +35,7 @@ def task(base: Path, store: TCPStore, **changes: Any) -> dict[str, Any]:
         base=str(base),
         storage=str(base / "runs"),
         run="tiny",
-        attempt={},
+        attempt=asdict(AttemptRecord(number=1, host="h", process=1, started="", raygen="", resumed_from=0)),
         fingerprint="",
         steps=20,
         parent=None,
