@@ -55,10 +55,10 @@ check: $(VENV)/installed-dev ## lint, format, types, import contracts, generated
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python tools/generate.py --check
+	$(BIN)/python -m tools.generate --check
 
 generate: $(VENV)/installed-dev ## write the generated files
-	$(BIN)/python tools/generate.py
+	PYTHONPATH=tests/cluster $(BIN)/python -m tools.generate
 
 bench: $(VENV)/installed-dev ## measure speed, quality and recovery; NANOGPT=folder, PYTORCH_EXAMPLES=folder: those peers too
 	$(BIN)/python benchmarks/run.py $(if $(NANOGPT),--nanogpt $(NANOGPT),--without-nanogpt) \

@@ -1,6 +1,6 @@
 """Writes the files that follow from the models; with --check, says whether they are up to date.
 
-python tools/generate.py [--check]
+python -m tools.generate [--check]
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from raygen.spec.reasons import (
 from raygen.spec.runtime import RaygenRuntime
 from raygen.spec.schema import json_schema
 from raygen.spec.status import Attempt, Condition, TrainingJobStatus
+from tools import chart, dashboards
 
 SOURCE = Path(__file__).resolve().parents[1]
 ROOT = SOURCE
@@ -60,6 +61,7 @@ A change counts for attempts that begin after it; of `ceilings.hours` and `headL
 are refused. A key that is left out has the default.
 """
 
+INSTALL = "manifests/install/install.yaml"
 GUIDE = "docs/jobs-on-a-cluster.md"
 MARKS = "<!-- reasons: made from raygen/spec/reasons.py by `make generate` -->\n", "<!-- /reasons -->"
 """Between these the guide has the reasons."""
@@ -73,6 +75,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a file differs")
     check = parser.parse_args().check
     differing = [path for path, text in generated().items() if not _settle(ROOT / path, text, check=check)]
+    differing += _install(check=check)
     if differing:
         sys.stderr.write("Bring them up to date with: make generate\n")
     return 1 if differing else 0
@@ -80,22 +83,45 @@ def main() -> int:
 
 def generated() -> dict[str, str]:
     """Every generated file: path from the root of the repository -> text."""
+    kinds = _definitions()
     return {
         "schemas/trainingjob.json": _schema(TrainingJob),
         "schemas/raygenruntime.json": _schema(RaygenRuntime),
         "docs/reference/trainingjob.md": reference(JOB, {"": TrainingJob, "status": TrainingJobStatus}),
         "docs/reference/raygenruntime.md": reference(RUNTIME, {"": RaygenRuntime}),
         GUIDE: _guide((SOURCE / GUIDE).read_text(encoding="utf-8")),
-        **(kinds := {f"manifests/crd/{name}.yaml": _yaml(body) for name, body in definitions().items()}),
-        "manifests/install/install.yaml": _install(kinds.values()),
+        **{f"manifests/crd/{name}.yaml": text for name, text in kinds.items()},
+        **chart.definitions(kinds),
+        **dashboards.files(),
+        f"{chart.CHART}/templates/admission.yaml": chart.admission(
+            (SOURCE / "manifests/admission/policies.yaml").read_text(encoding="utf-8")
+        ),
+        f"{chart.CHART}/values.yaml": chart.values_yaml(),
+        f"{chart.CHART}/values.schema.json": chart.values_schema(),
+        f"{chart.CHART}/README.md": chart.readme(
+            (SOURCE / chart.CHART / "README.md").read_text(encoding="utf-8")
+        ),
     }
 
 
-def _install(kinds: Iterable[str]) -> str:
-    """Everything that a cluster with KubeRay needs, in the order in which it can be applied."""
-    written = ("manifests/admission/policies.yaml", "manifests/install/operator.yaml")
-    head = "# Made by `make generate`: kubectl apply --server-side -f manifests/install/install.yaml\n"
-    return head + "---\n".join([*kinds, *((SOURCE / name).read_text(encoding="utf-8") for name in written)])
+def _install(*, check: bool) -> list[str]:
+    """Writes what the chart makes without a value, or checks it; its path if it is out of date."""
+    there = (SOURCE / INSTALL).read_text(encoding="utf-8")
+    is_current = chart.install_is_current(SOURCE, there)
+    if check:
+        if not is_current:
+            sys.stderr.write(f"{INSTALL} is not what the chart makes\n")
+        return [] if is_current else [INSTALL]
+    if not is_current:
+        from testcluster.tools import binary
+
+        there = chart.install(SOURCE, binary("helm"))
+    _settle(ROOT / INSTALL, there, check=False)
+    return []
+
+
+def _definitions() -> dict[str, str]:
+    return {name: _yaml(body) for name, body in definitions().items()}
 
 
 def _yaml(document: dict[str, object]) -> str:

@@ -14,15 +14,15 @@ from typing import Any
 
 import psutil
 import yaml
-from testcluster import images
+from testcluster import control, images
 from testcluster.paths import KUBECONFIG
 
 from raygen.jobfile import dumps, load
 from tests.cluster.api import Cluster, until
+from tests.cluster.installing.helm import CHART, helm
 from tests.cluster.rayjob import ROOT
 
 SYSTEM, NAMESPACE = "raygen-system", "research"
-INSTALL = ROOT / "manifests" / "install"
 Object = dict[str, Any]
 
 
@@ -32,45 +32,50 @@ class Raygen:
     def __init__(self, cluster: Cluster, folder: Path) -> None:
         self.cluster, self._folder = cluster, folder
 
-    def install(self) -> None:
-        """As README says, with the images that the nodes have."""
-        documents = list(yaml.safe_load_all((INSTALL / "install.yaml").read_text()))
-        for document in documents:
-            if document["kind"] == "Deployment":
-                (container,) = document["spec"]["template"]["spec"]["containers"]
-                container["image"] = images.by_digest(images.OPERATOR)
-        self.cluster.apply(*documents)
-        self.cluster.kubectl(
-            "wait", "--for=condition=Established", "--timeout=30s", "crd", "trainingjobs.raygen.io"
-        )
-        self.cluster.kubectl(
-            "--namespace", SYSTEM, "rollout", "status", "deployment/raygen-operator", "--timeout=90s"
-        )
-        runtime = yaml.safe_load((ROOT / "manifests/samples/runtime.yaml").read_text())
-        runtime["spec"]["image"] = images.by_digest(images.TRAIN)
-        runtime["spec"]["head"] = {"cpu": "300m", "memory": "4Gi"}
-        runtime["spec"]["defaults"] = {"cpusPerWorker": 1, "memoryPerWorker": "4Gi"}
-        runtime["spec"]["sharedMemory"] = "512Mi"
-        runtime["spec"]["headLostSeconds"] = 60
-        self.cluster.apply(runtime)
+    @property
+    def values(self) -> Object:
+        """Values of the chart, with the images that the nodes have."""
+        sample = yaml.safe_load((ROOT / "manifests/samples/runtime.yaml").read_text())
+        spec = sample["spec"] | {
+            "image": images.by_digest(images.TRAIN),
+            "head": {"cpu": "300m", "memory": "4Gi"},
+            "defaults": {"cpusPerWorker": 1, "memoryPerWorker": "4Gi"},
+            "sharedMemory": "512Mi",
+            "headLostSeconds": 60,
+        }
+        return {
+            "image": images.by_digest(images.OPERATOR),
+            "jobNamespaces": [NAMESPACE],
+            "runtime": {"install": True, "spec": spec},
+        }
 
-    def namespace(self) -> None:
-        """A namespace under Pod Security `restricted`, with a runner and access to storage."""
-        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-        metadata = {"name": NAMESPACE, "labels": labels}
-        self.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-        self.cluster.kubectl("--namespace", NAMESPACE, "apply", "-f", str(INSTALL / "runner.yaml"))
+    def helm(self, *arguments: str, values: Object | None = None) -> str:
+        """Helm on this cluster, in the namespace of the release."""
+        return helm(*arguments, "--namespace", SYSTEM, kubeconfig=KUBECONFIG, values=values)
+
+    def install(self) -> None:
+        """As the chart's README says."""
+        # Both under Pod Security `restricted`; the one has the operator, the other jobs and access to storage.
+        for name in (SYSTEM, NAMESPACE):
+            labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+            self.cluster.apply(
+                {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+            )
         self.cluster.apply(self.cluster.storage_secret(NAMESPACE))
+        self.helm("install", "raygen", str(CHART), "--wait", "--timeout", "3m", values=self.values)
 
     def remove(self) -> None:
-        """Everything but the definitions."""
+        """Everything but the definitions and the runtime."""
+        self.helm("uninstall", "raygen", "--ignore-not-found", "--wait")
         self.cluster.remove_namespace(NAMESPACE)
         self.cluster.remove_namespace(SYSTEM)
 
     def raygen(self, *arguments: str, code: int = 0) -> str:
-        """The command line, as a user has it; gives its stdout."""
+        """The command line, as a user has it who may read the bucket; gives its stdout."""
         command = [str(Path(sys.executable).with_name("raygen")), *arguments]
-        environment = os.environ | {"KUBECONFIG": str(KUBECONFIG)}
+        storage = self.cluster.storage_secret(NAMESPACE)["stringData"]
+        own = {"KUBECONFIG": str(KUBECONFIG), "AWS_ENDPOINT_URL": control.s3_endpoint()}
+        environment = os.environ | storage | own
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
         said = done.stdout + done.stderr
         assert done.returncode == code, said
@@ -133,10 +138,12 @@ class Raygen:
         return found
 
     def kill_operator(self) -> None:
-        """SIGKILL to the operator's process."""
+        """SIGKILL to the process of the operator that works."""
+        lease: Object = self.cluster.get("lease", "raygen-operator", namespace=SYSTEM)
+        holder = lease["spec"]["holderIdentity"]
         for process in psutil.process_iter(["cmdline"]):
-            command = process.info["cmdline"] or []
-            if "operator" in command and "--lease-namespace" in command:
+            is_operator = any(word.startswith("--lease-namespace") for word in process.info["cmdline"] or ())
+            if is_operator and holder.startswith(process.environ()["POD_NAME"]):
                 process.send_signal(signal.SIGKILL)
                 return
         raise AssertionError("no operator runs")
@@ -147,9 +154,8 @@ def installed(cluster: Cluster, folder: Path) -> Iterator[Raygen]:
     """raygen on the cluster, with data and a namespace; `folder` takes job files."""
     cluster.fill()
     raygen = Raygen(cluster, folder)
-    raygen.install()
-    raygen.namespace()
     try:
+        raygen.install()
         yield raygen
     finally:
         raygen.remove()

@@ -69,17 +69,22 @@ ALL = (
 
 CHECK = Tool("rayjob-check", ("rayjob-check",))
 """KubeRay's own validation of RayJobs; for tests, and no part of a cluster."""
+PLACE = Tool("rayjob-place", ("rayjob-place",))
+"""KubeRay's own code for batch schedulers, run on RayJobs; for tests as well."""
+HELM = Tool("helm", ("helm",), link="-X helm.sh/helm/v4/internal/version.version=v4.2.4")
+"""Helm, for tests of the chart and for manifests/install."""
+EXTRA = (CHECK, PLACE, HELM)
 
 
 def is_built(name: str) -> bool:
     """Whether a program is there."""
-    tool = next(tool for tool in (*ALL, CHECK) if name in tool.binaries)
+    tool = next(tool for tool in (*ALL, *EXTRA) if name in tool.binaries)
     return (BINARIES / f"{tool.folder}-{_key(tool)}").is_dir()
 
 
 def binary(name: str) -> Path:
     """The path of a program, built first if it is not there."""
-    tool = next(tool for tool in (*ALL, CHECK) if name in tool.binaries)
+    tool = next(tool for tool in (*ALL, *EXTRA) if name in tool.binaries)
     return build(tool) / name
 
 

@@ -1,0 +1,72 @@
+{{/* Values and clusters that cannot work, each with what to do. */}}
+{{- define "raygen.checks" -}}
+{{- if not (.Capabilities.APIVersions.Has "ray.io/v1/RayJob") -}}
+{{- fail "\n\nThis cluster has no RayJobs. Install KubeRay 1.6 or newer first: helm install kuberay-operator kuberay/kuberay-operator --namespace kuberay-system --create-namespace\nWithout a cluster, as in `helm template`, add: --api-versions ray.io/v1/RayJob\n" -}}
+{{- end -}}
+{{- $rayJobs := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" "rayjobs.ray.io" -}}
+{{- if $rayJobs -}}
+{{- $known := false -}}
+{{- range $rayJobs.spec.versions -}}
+{{- if eq .name "v1" -}}
+{{- $cluster := .schema.openAPIV3Schema.properties.spec.properties.rayClusterSpec | default dict -}}
+{{- $auth := dig "properties" "authOptions" "properties" dict $cluster -}}
+{{- if hasKey $auth "enableK8sTokenAuth" -}}{{- $known = true -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if not $known -}}
+{{- fail "\n\nThe KubeRay of this cluster is too old: its RayJobs lack rayClusterSpec.authOptions.enableK8sTokenAuth. Upgrade it to 1.6 or newer, its definitions too, which Helm leaves as they are: kubectl apply --server-side --force-conflicts -f helm-chart/kuberay-operator/crds\n" -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.admission.install (not (.Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy")) -}}
+{{- if not (semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version) -}}
+{{- fail "\n\nThis cluster has no ValidatingAdmissionPolicies, which Kubernetes has from 1.30 on. Upgrade it, or set admission.install=false; then whoever may make jobs has every runtime of their namespace.\n" -}}
+{{- end -}}
+{{- end -}}
+{{- if not .Values.image -}}
+{{- fail "\n\nimage is missing: name the operator's image in your registry by its digest, as in --set image=registry.example.org/raygen-operator@sha256:...\n" -}}
+{{- end -}}
+{{- $scope := .Values.scope -}}
+{{- if and (eq $scope.type "Namespaced") (not $scope.namespaces) -}}
+{{- fail "\n\nscope.namespaces is empty: name at least one namespace, or set scope.type=Cluster\n" -}}
+{{- end -}}
+{{- if and (eq $scope.type "Cluster") $scope.namespaces -}}
+{{- fail "\n\nscope.namespaces has names, and scope.type is Cluster: set scope.type=Namespaced to look after these alone, or remove the names\n" -}}
+{{- end -}}
+{{- if eq $scope.type "Namespaced" -}}
+{{- range .Values.jobNamespaces -}}
+{{- if not (has . $scope.namespaces) -}}
+{{- fail (printf "\n\njobNamespaces has %s, which scope.namespaces lacks: no operator would look after jobs there. Add it there, or remove it\n" .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.runtime -}}
+{{- if and .install (not .spec) -}}
+{{- fail "\n\nruntime.spec is missing: say what jobs get (docs/reference/raygenruntime.md), at least image, allowedNamespaces and storage.allowedUriPrefixes, or set runtime.install=false\n" -}}
+{{- end -}}
+{{- if and .install .groups (not $.Values.jobNamespaces) -}}
+{{- fail "\n\nruntime.groups has names, and jobNamespaces is empty: name the namespaces in which they may use the runtime, or remove the groups\n" -}}
+{{- end -}}
+{{- if .install -}}
+{{- range $.Values.jobNamespaces -}}
+{{- if not (or (has "*" ($.Values.runtime.spec.allowedNamespaces | default list)) (has . ($.Values.runtime.spec.allowedNamespaces | default list))) -}}
+{{- fail (printf "\n\njobNamespaces has %s, which runtime.spec.allowedNamespaces lacks: no job there could use the runtime. Add it there, or remove it\n" .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.cluster -}}
+{{- if and .install (not .image) -}}
+{{- fail "\n\ncluster.image is missing: name the image `train` in your registry by its digest, or set cluster.install=false\n" -}}
+{{- end -}}
+{{- if gt (int .workers.min) (int .workers.max) -}}
+{{- fail (printf "\n\ncluster.workers.min (%v) is above cluster.workers.max (%v): lower the one, or raise the other\n" .workers.min .workers.max) -}}
+{{- end -}}
+{{- end -}}
+{{- range list (list "serviceMonitor" "ServiceMonitor") (list "prometheusRule" "PrometheusRule") (list "podMonitor" "PodMonitor") -}}
+{{- $one := index $.Values.metrics (index . 0) -}}
+{{- $kind := index . 1 -}}
+{{- if and $one.install (not ($.Capabilities.APIVersions.Has (printf "monitoring.coreos.com/v1/%s" $kind))) -}}
+{{- fail (printf "\n\nThis cluster has no %ss: install the Prometheus operator first, or set metrics.%s.install=false\n" $kind (index . 0)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

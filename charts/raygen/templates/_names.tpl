@@ -1,0 +1,73 @@
+{{/* Names and labels of everything in this release. */}}
+
+{{- define "raygen.name" -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "raygen.operator" -}}
+{{ include "raygen.name" . }}-operator
+{{- end -}}
+
+{{- define "raygen.selector" -}}
+app.kubernetes.io/name: raygen-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "raygen.labels" -}}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end -}}
+
+{{/* Accounts that may write a whole status, as a list of CEL. */}}
+{{- define "raygen.operators" -}}
+{{- $own := printf "system:serviceaccount:%s:%s" .Release.Namespace (include "raygen.operator" .) -}}
+['{{ join "', '" (prepend .Values.admission.otherOperators $own) }}']
+{{- end -}}
+
+{{/* Namespaces whose jobs are looked after; none for all. */}}
+{{- define "raygen.namespaces" -}}
+{{- if eq .Values.scope.type "Namespaced" -}}{{ join " " .Values.scope.namespaces }}{{- end -}}
+{{- end -}}
+
+{{/* Where pods go. */}}
+{{- define "raygen.placement" -}}
+{{- with .nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations:
+  {{- range . }}
+  - {{ merge (dict "operator" (hasKey . "value" | ternary "Equal" "Exists")) . | toJson }}
+  {{- end }}
+{{- end }}
+{{- with .priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- end -}}
+
+{{/* Secrets that images are pulled with. */}}
+{{- define "raygen.pull" -}}
+{{- with . }}
+imagePullSecrets:
+  {{- range . }}
+  - {name: {{ . }}}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* What Pod Security `restricted` asks of a pod and of a container. */}}
+{{- define "raygen.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 1000
+runAsGroup: 1000
+fsGroup: 1000
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{- define "raygen.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end -}}

@@ -1,0 +1,37 @@
+{{/*
+What the operator may do with jobs. No secrets, no exec, no logs, no roles, no wildcards. Pods and events can be read, to
+explain them; its own Events are written through their own API group.
+*/}}
+{{- define "raygen.rights" -}}
+- apiGroups: [raygen.io]
+  resources: [trainingjobs]
+  # Deleted after ttlSecondsAfterFinished.
+  verbs: [get, list, watch, delete]
+- apiGroups: [raygen.io]
+  resources: [trainingjobs/status]
+  verbs: [patch]
+- apiGroups: [raygen.io]
+  # For clusters that let nobody block the deletion of what he may not finalize.
+  resources: [trainingjobs/finalizers]
+  verbs: [update]
+- apiGroups: [ray.io]
+  resources: [rayjobs]
+  verbs: [get, list, watch, create, delete]
+- apiGroups: [""]
+  resources: [pods, events]
+  verbs: [get, list, watch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}
+
+{{/* Runtimes belong to no namespace, so this right is one in the whole cluster. */}}
+{{- define "raygen.runtimeRights" -}}
+- apiGroups: [raygen.io]
+  resources: [raygenruntimes]
+  verbs: [get, list, watch]
+{{- end -}}
+
+{{- define "raygen.subject" -}}
+{kind: ServiceAccount, name: {{ include "raygen.operator" . }}, namespace: {{ .Release.Namespace }}}
+{{- end -}}

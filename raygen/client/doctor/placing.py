@@ -1,0 +1,235 @@
+"""What a job needs where it is to run: its runtime, its namespace, its user's rights, nodes, and pods that are let in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from raygen.client.doctor.finding import Finding
+from raygen.client.doctor.view import Object, View
+from raygen.errors import RaygenError
+from raygen.kube import PODS, RUNTIMES, ApiError, Resource
+from raygen.kube.resources import SECRETS
+from raygen.spec.runtime import RaygenRuntimeSpec, parse_runtime
+
+NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
+NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
+ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
+
+
+def runtime(view: View) -> Iterator[Finding]:
+    """The runtime is there, can be read, and lets the namespace in."""
+    name, where = "runtime", view.runtime_name
+    document = view.ask(RUNTIMES.path(name=where))
+    if document is None:
+        others = [one["metadata"]["name"] for one in view.list(RUNTIMES)]
+        remedy = f"Name one of these in spec.runtimeRef.name: {', '.join(others)}. " if others else ""
+        remedy += "Make it: edit manifests/samples/runtime.yaml, and kubectl apply -f it; or the chart's runtime.install."
+        yield Finding(name, "fault", f"there is no RaygenRuntime {where}", remedy)
+        return
+    spec = view.runtime()
+    if spec is None:
+        yield Finding(
+            name, "fault", f"the RaygenRuntime {where} cannot be read: {_fault(document)}", "Mend that field."
+        )
+        return
+    if spec.allows_namespace(view.namespace):
+        yield Finding(name, "ok", f"the RaygenRuntime {where} lets the namespace {view.namespace} in")
+    else:
+        said = f"the RaygenRuntime {where} does not allow the namespace {view.namespace}"
+        yield Finding(
+            name, "fault", said, f"Add it to its allowedNamespaces: kubectl edit raygenruntime {where}"
+        )
+
+
+def _fault(document: Object) -> str:
+    kept = {key: document[key] for key in ("apiVersion", "kind", "spec")} | {
+        "metadata": {"name": document["metadata"]["name"]}
+    }
+    try:
+        parse_runtime(kept)
+    except RaygenError as error:
+        return " ".join(str(error).split())[:300]
+    return "its metadata are no text"
+
+
+def namespace(view: View) -> Iterator[Finding]:
+    """The namespace has what pods of jobs refer to."""
+    name, place = "namespace", view.namespace
+    if view.ask(NAMESPACES.path(name=place)) is None:
+        yield Finding(
+            name, "fault", f"there is no namespace {place}", f"Make it: kubectl create namespace {place}"
+        )
+        return
+    spec = view.runtime()
+    if spec is None:
+        return
+    runner = spec.service_account_name
+    make = f"Make it: kubectl --namespace {place} apply -f manifests/install/runner.yaml, or the chart's jobNamespaces."
+    found = list(_runner(view, runner, make))
+    for secret in (*spec.environment_secrets, *spec.image_pull_secrets):
+        if view.ask(SECRETS.path(place, secret), names_alone=True) is None:
+            said = f"{place} has no Secret {secret}, which the RaygenRuntime {view.runtime_name} names"
+            remedy = f"Make it: kubectl --namespace {place} create secret generic {secret} --from-literal=..."
+            found.append(Finding(name, "fault", said, remedy))
+    yield from found or [
+        Finding(name, "ok", f"{place} has the runner and the Secrets that the runtime names")
+    ]
+
+
+def _runner(view: View, runner: str, make: str) -> Iterator[Finding]:
+    place = view.namespace
+    if view.ask(ACCOUNTS.path(place, runner)) is None:
+        yield Finding(
+            "namespace", "fault", f"{place} has no service account {runner}, which head pods need", make
+        )
+    elif not view.may("patch", "raygen.io/trainingjobs:status", place, account=f"{place}:{runner}"):
+        said = f"the service account {runner} may not patch the status of jobs in {place}, so no progress will be seen"
+        yield Finding("namespace", "warning", said, make)
+
+
+def user(view: View) -> Iterator[Finding]:
+    """Whoever asks may make jobs and use the runtime."""
+    missing = []
+    if not view.may("create", "raygen.io/trainingjobs", view.namespace):
+        missing.append(f"create trainingjobs in {view.namespace}")
+    if not view.may("use", "raygen.io/raygenruntimes", view.namespace, name=view.runtime_name):
+        missing.append(f"use the RaygenRuntime {view.runtime_name} in {view.namespace}")
+    if missing:
+        yield Finding(
+            "user",
+            "fault",
+            f"you may not {' nor '.join(missing)}",
+            "Ask an administrator for manifests/install/users.yaml.",
+        )
+    else:
+        yield Finding("user", "ok", "you may make jobs and use the runtime")
+
+
+def nodes(view: View) -> Iterator[Finding]:
+    """There are nodes that pods of the runtime may go to, and their GPUs are offered."""
+    spec = view.runtime()
+    if spec is None:
+        return
+    found = view.list(NODES)
+    fit = [one for one in found if _selected(one, spec)]
+    if not fit:
+        wanted = ", ".join(f"{key}={value}" for key, value in spec.node_selector.items())
+        yield Finding(
+            "nodes",
+            "fault",
+            f"no node has {wanted}",
+            f"Label nodes, or mend nodeSelector of the RaygenRuntime {view.runtime_name}.",
+        )
+        return
+    able = [one for one in fit if _is_ready(one) and not _shut_out(one, spec)]
+    if not able:
+        reasons = sorted({_shut_out(one, spec) or "is not ready" for one in fit})
+        said = f"no node takes pods: {len(fit)} fit, and each {' or '.join(reasons)}"
+        yield Finding(
+            "nodes",
+            "fault",
+            said,
+            f"Mend the nodes, or add tolerations to the RaygenRuntime {view.runtime_name}.",
+        )
+        return
+    gpu = spec.gpus.resource
+    offered = [one for one in able if int(one["status"].get("allocatable", {}).get(gpu, "0")) > 0]
+    looks_like = [
+        one for one in able if any("gpu" in key.lower() for key in one["metadata"].get("labels", {}))
+    ]
+    if offered:
+        kinds = sorted(
+            {one["metadata"].get("labels", {}).get(spec.gpus.label, "of no kind") for one in offered}
+        )
+        yield Finding(
+            "nodes", "ok", f"{len(able)} nodes take pods, {len(offered)} with {gpu}: {', '.join(kinds)}"
+        )
+    elif looks_like:
+        said = f"{looks_like[0]['metadata']['name']} has labels of a GPU, and no node offers {gpu}"
+        yield Finding(
+            "nodes",
+            "warning",
+            said,
+            "Install the device plugin or the GPU operator; jobs with gpusPerWorker would wait without end.",
+        )
+    else:
+        yield Finding("nodes", "ok", f"{len(able)} nodes take pods, none with {gpu}: jobs train on CPUs")
+
+
+def _selected(node: Object, spec: RaygenRuntimeSpec) -> bool:
+    labels = node["metadata"].get("labels", {})
+    return all(labels.get(key) == value for key, value in spec.node_selector.items())
+
+
+def _is_ready(node: Object) -> bool:
+    conditions = node["status"].get("conditions", ())
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def _shut_out(node: Object, spec: RaygenRuntimeSpec) -> str:
+    """The taint that keeps pods away; "" if none does."""
+    for taint in node["spec"].get("taints", ()):
+        tolerated = any(
+            one.key == taint["key"]
+            and one.value in (None, taint.get("value", ""))
+            and one.effect in (None, taint["effect"])
+            for one in spec.tolerations
+        )
+        if taint["effect"] != "PreferNoSchedule" and not tolerated:
+            return f"has the taint {taint['key']}"
+    return ""
+
+
+def pods(view: View) -> Iterator[Finding]:
+    """A pod such as a job's head would be let into the namespace: quotas, limits, Pod Security, other policies."""
+    spec = view.runtime()
+    if spec is None or not spec.allows_namespace(view.namespace):
+        return
+    place = view.namespace
+    try:
+        view.connection.request("POST", PODS.path(place), query={"dryRun": "All"}, body=_pod(spec))
+    except ApiError as error:
+        if error.status not in (400, 403, 422):
+            raise
+        remedy = "Have what refuses it changed: the namespace's ResourceQuota, LimitRange or policies."
+        if error.remedy:
+            yield Finding(
+                "pods",
+                "unknown",
+                "you may not make pods, so it was not tried",
+                "Have an administrator run this.",
+            )
+        else:
+            yield Finding("pods", "fault", f"{place} lets no pod of a job in: {error.what}", remedy)
+    else:
+        yield Finding("pods", "ok", f"{place} lets pods of jobs in")
+
+
+def _pod(spec: RaygenRuntimeSpec) -> Object:
+    """As much of a head pod as admission looks at."""
+    resources = {
+        "requests": {"cpu": spec.head.cpu, "memory": spec.head.memory},
+        "limits": {"memory": spec.head.memory},
+    }
+    container = {
+        "name": "ray",
+        "image": spec.image,
+        "resources": resources,
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
+    security = {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"generateName": "raygen-doctor-"},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "serviceAccountName": spec.service_account_name,
+            "securityContext": security,
+            "containers": [container],
+        },
+    }

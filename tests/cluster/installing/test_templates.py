@@ -1,0 +1,295 @@
+"""The chart renders what its values say, nothing that they do not, and refuses what cannot work."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from raygen.spec.base import Spec
+from raygen.spec.crd import definitions
+from raygen.spec.fields import fields_of
+from tests.cluster.apiserver import ROOT
+from tests.cluster.installing.helm import CHART, IMAGE, KINDS, RUNTIME, TRAIN, HelmError, helm, render
+from tools import chart
+from tools.chart_values import Values
+
+Object = dict[str, Any]
+
+GROUPS = {"runtime": {"install": True, "spec": RUNTIME, "groups": ["researchers"]}}
+SWITCHES: dict[str, tuple[Object, Object]] = {
+    "scope": ({}, {"scope": {"type": "Namespaced", "namespaces": ["research", "other"]}}),
+    "crds": ({}, {"crds": {"install": False}}),
+    "admission": ({}, {"admission": {"install": False}}),
+    "runtime": ({}, GROUPS),
+    "cluster": ({}, {"cluster": {"install": True, "image": TRAIN}}),
+    "pods": ({}, {"operator": {"replicas": 1}, "networkPolicy": {"install": False}}),
+    "metrics": (
+        {},
+        {
+            "metrics": {
+                name: {"install": True}
+                for name in ("serviceMonitor", "podMonitor", "prometheusRule", "grafanaDashboards")
+            }
+        },
+    ),
+}
+"""Each part of the chart, as it is without a value and the other way."""
+ONE = [tuple(int(place == on) for place in range(len(SWITCHES))) for on in range(len(SWITCHES))]
+TWO = [tuple(map(sum, zip(*pair, strict=True))) for pair in itertools.combinations(ONE, 2)]
+MATRIX = [(0,) * len(SWITCHES), *ONE, *TWO, (1,) * len(SWITCHES)]
+"""Nothing, each one, each two, and everything."""
+
+
+def values_of(choice: tuple[int, ...]) -> Object:
+    found: Object = {"image": IMAGE, "jobNamespaces": ["research"]}
+    for (one, other), way in zip(SWITCHES.values(), choice, strict=True):
+        found |= other if way else one
+    return found
+
+
+def kinds_of(documents: list[Object]) -> Counter[str]:
+    return Counter(one["kind"] for one in documents)
+
+
+@pytest.mark.parametrize("choice", MATRIX, ids=lambda choice: "".join(map(str, choice)))
+def test_every_combination_makes_objects_that_fit_together(choice: tuple[int, ...]) -> None:
+    scope, crds, admission, runtime, cluster, pods, metrics = choice
+    documents = render(values_of(choice))
+    names = [(one["kind"], one["metadata"].get("namespace"), one["metadata"]["name"]) for one in documents]
+    assert len(set(names)) == len(names)
+    kinds = kinds_of(documents)
+    assert kinds["CustomResourceDefinition"] == (0 if crds else 2)
+    assert (
+        kinds["ValidatingAdmissionPolicy"]
+        == kinds["ValidatingAdmissionPolicyBinding"]
+        == (0 if admission else 4)
+    )
+    assert kinds["RaygenRuntime"] == runtime
+    assert kinds["Job"] == runtime, "it waits for the kind of the runtime"
+    assert kinds["RayCluster"] == cluster
+    assert kinds["PodDisruptionBudget"] == kinds["NetworkPolicy"] == (0 if pods else 1)
+    assert kinds["ServiceMonitor"] == kinds["PrometheusRule"] == metrics
+    assert (kinds["ConfigMap"] > 0) == bool(metrics)
+    rules = [rule for one in documents for rule in operator_rules(one)]
+    assert {verb for rule in rules for verb in rule["verbs"]} <= {
+        "get",
+        "list",
+        "watch",
+        "create",
+        "delete",
+        "patch",
+        "update",
+    }
+    resources = {name for rule in rules for name in rule["resources"]}
+    assert resources.isdisjoint({"secrets", "pods/exec", "pods/log", "roles", "configmaps", "*"})
+    everywhere = next(
+        one
+        for one in documents
+        if one["kind"] == "ClusterRole" and one["metadata"]["name"] == "raygen-operator"
+    )
+    assert (len(everywhere["rules"]) == 1) == bool(scope), (
+        "of one namespace alone it reads runtimes alone everywhere"
+    )
+    for pod in pods_of(documents):
+        restricted(pod)
+
+
+def operator_rules(one: Object) -> list[Object]:
+    if one["kind"] not in ("Role", "ClusterRole") or not one["metadata"]["name"].startswith(
+        "raygen-operator"
+    ):
+        return []
+    rules: list[Object] = one["rules"]
+    return rules
+
+
+def pods_of(documents: list[Object]) -> list[Object]:
+    found = [one["spec"]["template"]["spec"] for one in documents if one["kind"] in ("Deployment", "Job")]
+    for one in documents:
+        if one["kind"] == "RayCluster":
+            groups = [one["spec"]["headGroupSpec"], *one["spec"]["workerGroupSpecs"]]
+            found += [group["template"]["spec"] for group in groups]
+    return found
+
+
+def restricted(pod: Object) -> None:
+    """Pod Security `restricted` lets it in, and its image is pinned."""
+    security = pod["securityContext"]
+    assert security["runAsNonRoot"] is True
+    assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in pod["containers"]:
+        assert "@sha256:" in container["image"]
+        own = container["securityContext"]
+        assert own == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert container["resources"]["limits"]["memory"]
+        assert container["resources"]["requests"]["cpu"]
+
+
+def test_install_yaml_is_what_the_chart_makes() -> None:
+    assert (ROOT / "manifests/install/install.yaml").read_text() == chart.install(ROOT, Path(helm_path()))
+
+
+def helm_path() -> str:
+    from testcluster.tools import binary
+
+    return str(binary("helm"))
+
+
+def test_lint_has_nothing_to_say() -> None:
+    said = helm(
+        "lint",
+        "--strict",
+        str(CHART),
+        "--set",
+        f"image={IMAGE}",
+        *(f"--kube-version={v}" for v in ("1.36.0",)),
+    )
+    assert "0 chart(s) failed" in said
+
+
+def test_definitions_are_those_of_the_models() -> None:
+    there = {
+        one["metadata"]["name"]: one
+        for one in render({"image": IMAGE})
+        if one["kind"] == "CustomResourceDefinition"
+    }
+    for name, body in definitions().items():
+        assert there[name]["spec"] == body["spec"]
+        assert there[name]["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+
+
+def test_the_default_values_are_those_of_the_models_and_of_the_schema() -> None:
+    written = yaml.safe_load((CHART / "values.yaml").read_text())
+    assert written == Values().model_dump(mode="json")
+    schema = yaml.safe_load((CHART / "values.schema.json").read_text())
+    jsonschema.validate(written, schema)
+    closed(schema)
+
+
+def closed(schema: Object) -> None:
+    """Every object of the schema refuses unknown keys."""
+    for one in [schema, *schema["$defs"].values()]:
+        assert one["additionalProperties"] is False
+
+
+def test_every_value_changes_something() -> None:
+    """A value that no template reads is a promise that nobody keeps."""
+    texts = "".join(path.read_text() for path in (CHART / "templates").iterdir())
+    unread = [path for path in leaves(Values, "") if path.split(".")[-1] not in texts]
+    assert unread == []
+
+
+def leaves(model: type[Spec], prefix: str) -> list[str]:
+    found = []
+    for key, field in fields_of(model).items():
+        path = f"{prefix}{key}"
+        whole = path == "runtime.spec"
+        inner = field.shape.model
+        found += leaves(inner, f"{path}.") if inner is not None and not whole else [path]
+    return found
+
+
+def test_operators_of_other_releases_may_write_statuses() -> None:
+    other = "system:serviceaccount:team:team-operator"
+    documents = render({"image": IMAGE, "admission": {"otherOperators": [other]}}, namespace="mine")
+    policy = next(
+        one
+        for one in documents
+        if one["metadata"]["name"] == "raygen-runner-status" and one["kind"].endswith("Policy")
+    )
+    (condition,) = policy["spec"]["matchConditions"]
+    assert (
+        f"!(request.userInfo.username in ['system:serviceaccount:mine:raygen-operator', '{other}'])"
+        in condition["expression"]
+    )
+
+
+REFUSED: dict[str, tuple[Object, str]] = {
+    "no image": ({"image": ""}, "image is missing: name the operator's image in your registry by its digest"),
+    "a tag": ({"image": "registry.example.org/raygen-operator:latest"}, "image"),
+    "an unknown key": ({"operater": {}}, "additional properties 'operater' not allowed"),
+    "an unknown key below": ({"operator": {"replica": 3}}, "additional properties 'replica' not allowed"),
+    "no replica": ({"operator": {"replicas": 0}}, "minimum: got 0, want 1"),
+    "text for a number": ({"operator": {"replicas": "two"}}, "got string, want integer"),
+    "no namespace": ({"scope": {"type": "Namespaced", "namespaces": []}}, "name at least one namespace"),
+    "namespaces without need": ({"scope": {"namespaces": ["research"]}}, "set scope.type=Namespaced"),
+    "jobs where nobody looks": (
+        {"scope": {"type": "Namespaced", "namespaces": ["research"]}, "jobNamespaces": ["other"]},
+        "no operator would look after jobs there",
+    ),
+    "a bad namespace": ({"jobNamespaces": ["No_Name"]}, "does not match pattern"),
+    "a runtime of nothing": ({"runtime": {"install": True}}, "runtime.spec is missing: say what jobs get"),
+    "a runtime without an image": (
+        {"runtime": {"install": True, "spec": {"storage": {"allowedUriPrefixes": ["s3://a/"]}}}},
+        "missing property 'image'",
+    ),
+    "a runtime with a tag": (
+        {"runtime": {"install": True, "spec": RUNTIME | {"image": "registry.example.org/train:1"}}},
+        "does not match pattern",
+    ),
+    "a runtime that lets nobody in": (
+        {
+            "runtime": {"install": True, "spec": RUNTIME | {"allowedNamespaces": ["other"]}},
+            "jobNamespaces": ["research"],
+        },
+        "no job there could use the runtime",
+    ),
+    "groups without a place": (
+        {"runtime": {"install": True, "spec": RUNTIME, "groups": ["researchers"]}},
+        "name the namespaces in which they may use the runtime",
+    ),
+    "a cluster without an image": ({"cluster": {"install": True}}, "cluster.image is missing"),
+    "bounds the wrong way round": (
+        {"cluster": {"install": True, "image": TRAIN, "workers": {"min": 3, "max": 2}}},
+        "lower the one, or raise the other",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_work_is_refused_with_what_to_do(case: str) -> None:
+    values, said = REFUSED[case]
+    with pytest.raises(HelmError) as caught:
+        render({"image": IMAGE} | values)
+    assert said in str(caught.value)
+    assert "nil pointer" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "values", "said"),
+    [
+        (KINDS[1:], {}, "This cluster has no RayJobs. Install KubeRay 1.6 or newer first: helm install"),
+        (
+            KINDS[:1],
+            {"serviceMonitor": {"install": True}},
+            "This cluster has no ServiceMonitors: install the Prometheus operator first",
+        ),
+        (
+            KINDS[:1],
+            {"prometheusRule": {"install": True}},
+            "This cluster has no PrometheusRules: install the Prometheus operator first",
+        ),
+    ],
+    ids=["KubeRay", "ServiceMonitor", "PrometheusRule"],
+)
+def test_a_cluster_that_lacks_something_is_told_what(
+    kinds: tuple[str, ...], values: Object, said: str
+) -> None:
+    with pytest.raises(HelmError) as caught:
+        render({"image": IMAGE, "metrics": values}, kinds=kinds)
+    assert said in str(caught.value)
+
+
+def test_a_cluster_without_admission_policies_is_refused() -> None:
+    with pytest.raises(HelmError, match=r"chart requires kubeVersion: >=1\.30\.0-0"):
+        render({"image": IMAGE}, "--kube-version=1.29.0")

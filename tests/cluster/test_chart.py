@@ -1,0 +1,58 @@
+"""The chart on real Kubernetes, with a job that trains while its release changes."""
+
+from __future__ import annotations
+
+import json
+
+from tests.cluster.api import until
+from tests.cluster.installing.helm import CHART
+from tests.cluster.rayjob import SHORT
+from tests.cluster.trainingjob import NAMESPACE, SYSTEM, Raygen
+
+STEPS = 400
+
+
+def test_what_is_installed_is_found_in_order(installed: Raygen) -> None:
+    said = json.loads(installed.raygen("doctor", "--namespace", NAMESPACE, "--json"))
+    assert [one for one in said["findings"] if one["state"] != "ok"] == []
+
+
+def test_a_job_trains_on_while_its_release_changes(alone: Raygen) -> None:
+    """Upgraded, rolled back, removed and installed again: one attempt, and every step once."""
+    alone.apply(*SHORT, f"training.duration.steps={STEPS}", "output.run=upgraded")
+    alone.reaches(20)
+    alone.helm("upgrade", "raygen", str(CHART), "--wait", values=alone.values | {"operator": {"workers": 5}})
+    assert "--workers=5" in arguments(alone)
+    step = alone.job()["status"]["progress"]["step"]
+    alone.reaches(step + 20)
+    alone.helm("rollback", "raygen", "1", "--wait")
+    assert "--workers=4" in arguments(alone)
+    step = alone.job()["status"]["progress"]["step"]
+    alone.reaches(step + 20)
+    alone.helm("uninstall", "raygen", "--wait")
+    alone.helm("install", "raygen", str(CHART), "--wait", values=alone.values)
+    end = alone.ends(300)
+    assert (end["status"], end["reason"]) == ("True", "Completed"), end
+    (attempt,) = alone.job()["status"]["attempts"]
+    assert attempt["cause"] == "Completed"
+    assert [step for step, _ in alone.losses("upgraded")] == list(range(1, STEPS + 1))
+
+
+def arguments(raygen: Raygen) -> list[str]:
+    found = raygen.cluster.get("deployment", "raygen-operator", namespace=SYSTEM)
+    words: list[str] = found["spec"]["template"]["spec"]["containers"][0]["args"]
+    return words
+
+
+def test_the_next_operator_takes_over(alone: Raygen) -> None:
+    """Two pods, on two nodes; when the one that works is killed, the other one does."""
+    pods = alone.cluster.get("pod", namespace=SYSTEM, selector="app.kubernetes.io/name=raygen-operator")
+    assert len({pod["spec"]["nodeName"] for pod in pods}) == 2
+    before = holder(alone)
+    alone.kill_operator()
+    until("another operator", 60, lambda: holder(alone) not in ("", before))
+
+
+def holder(raygen: Raygen) -> str:
+    lease = raygen.cluster.get("lease", "raygen-operator", namespace=SYSTEM)
+    return str(lease["spec"].get("holderIdentity") or "")
