@@ -49,6 +49,11 @@ class Forward:
         metadata, driver = job["metadata"], (job.get("status") or {}).get("driver")
         if not driver:
             raise _no_head(job)
+        if connection.impersonation:
+            raise InputError(
+                "the kubeconfig says to act as somebody else, and the way to a pod cannot be opened so",
+                remedy="Use a kubeconfig of that user's own, or one without `as`.",
+            )
         self._connection, self._namespace = connection, metadata["namespace"]
         self._pod = driver["podName"]
         self._token = _token(connection, job)

@@ -175,7 +175,7 @@ def follow(
 
     def late(why: str = "") -> RunError:
         return RunError(
-            f"{namespace}/{name} is not there yet after {timeout:g} s{why}",
+            f"{namespace}/{name} has not come so far within {timeout:g} s{why}",
             remedy="Wait longer with --timeout, or look at it: raygen get",
         )
 
@@ -206,7 +206,7 @@ def follow(
                     yield event["object"]
         except ApiError as error:
             away = away or time.monotonic()
-            if error.is_refused or time.monotonic() - away > LOST_SECONDS:
+            if error.exit_code == 2 or time.monotonic() - away > LOST_SECONDS:
                 raise
             if left(PAUSE_SECONDS) <= 0:
                 raise late(f": {error.what}") from error

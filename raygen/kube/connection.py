@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import urllib3
 from kubernetes.client import ApiClient, Configuration
 from kubernetes.config import list_kube_config_contexts, load_incluster_config, load_kube_config
-from kubernetes.config.config_exception import ConfigException
+from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION, KubeConfigMerger
 
 from raygen import __version__
 from raygen.kube.errors import ApiError, error_of
@@ -39,7 +39,9 @@ class Connection:
     Attributes:
         namespace: The one that the kubeconfig or the pod names.
         configuration: Address and credentials.
+        impersonation: Headers by which somebody with the right to acts as somebody else.
         may_write: Is asked before each request that changes something; where it says no, none is sent.
+        on_answer: Is told of each request when its answer begins: method, path with its query, and status; 0 if none came.
     """
 
     def __init__(
@@ -49,13 +51,16 @@ class Connection:
         *,
         pool: int = 16,
         seconds: float = SECONDS,
+        impersonation: tuple[tuple[str, str], ...] = (),
     ) -> None:
         configuration.connection_pool_maxsize = pool
         # What is tried again, and when, is decided here and not below.
         configuration.retries = False
         self.namespace = namespace
         self.configuration = configuration
+        self.impersonation = impersonation
         self.may_write: Callable[[], bool] = lambda: True
+        self.on_answer: Callable[[str, str, int], None] = lambda *_: None
         self._seconds = seconds
         self._pool: urllib3.PoolManager = ApiClient(configuration).rest_client.pool_manager
 
@@ -145,8 +150,9 @@ class Connection:
         body: Object | None = None,
         content_type: str = "application/json",
         seconds: float | None = None,
+        accept: str | None = None,
     ) -> Object:
-        """One request and its JSON answer, which must begin within `seconds`.
+        """One request and its JSON answer, which must begin within `seconds`, and be of the type `accept`.
 
         Raises:
             ApiError: The server refuses, or does not answer; or this process may not write.
@@ -154,7 +160,7 @@ class Connection:
         if method != "GET" and not self.may_write():
             raise ApiError("this process may not write at present", where=f"{method} {path}")
         with self._answer(
-            method, path, query=query, body=body, content_type=content_type, read=seconds
+            method, path, query=query, body=body, content_type=content_type, read=seconds, accept=accept
         ) as answer:
             try:
                 document: Object = json.loads(answer.data)
@@ -176,10 +182,13 @@ class Connection:
         body: Object | None = None,
         content_type: str = "application/json",
         read: float | None = None,
+        accept: str | None = None,
     ) -> Iterator[urllib3.BaseHTTPResponse]:
         where = f"{method} {path}"
         wait = self._seconds if read is None else read
-        headers = {"Accept": "application/json", "User-Agent": f"raygen/{__version__}"}
+        headers = urllib3.HTTPHeaderDict(self.impersonation)
+        headers["Accept"] = accept or "application/json"
+        headers["User-Agent"] = f"raygen/{__version__}"
         token = self.configuration.get_api_key_with_prefix("authorization", alias="BearerToken")
         if token:
             headers["Authorization"] = token
@@ -187,16 +196,20 @@ class Connection:
         if body is not None:
             encoded = json.dumps(body, separators=(",", ":")).encode()
             headers["Content-Type"] = content_type
+        target = path + (f"?{urlencode(query)}" if query else "")
+        is_answered = False
         try:
             answer = self._pool.request(
                 method,
-                self.configuration.host + path + (f"?{urlencode(query)}" if query else ""),
+                self.configuration.host + target,
                 body=encoded,
                 headers=headers,
                 timeout=urllib3.Timeout(connect=min(CONNECT_SECONDS, self._seconds, wait), read=wait),
                 preload_content=False,
                 redirect=False,
             )
+            is_answered = True
+            self.on_answer(method, target, answer.status)
             try:
                 if answer.status >= 300:
                     raise error_of(answer.status, answer.data, answer.headers, where)
@@ -207,6 +220,8 @@ class Connection:
                     answer.close()
                 answer.release_conn()
         except (urllib3.exceptions.HTTPError, OSError) as error:
+            if not is_answered:
+                self.on_answer(method, target, 0)
             raise ApiError(
                 f"the API server does not answer: {_words(error)}",
                 where=where,
@@ -243,18 +258,36 @@ def connect(
             own = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace").read_text(encoding="utf-8")
             return Connection(configuration, own.strip(), pool=pool, seconds=seconds)
         load_kube_config(kubeconfig, context, configuration, persist_config=False)  # type: ignore[no-untyped-call]
-        return Connection(configuration, _namespace(kubeconfig, context), pool=pool, seconds=seconds)
-    except (ConfigException, OSError, TypeError, ValueError) as error:
+        chosen = _chosen(kubeconfig, context)
+        users = KubeConfigMerger(str(kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION)).config  # type: ignore[no-untyped-call]
+    except Exception as error:  # the package lets through what its parsers raise: of YAML, of certificates
         raise ApiError(
             f"there is no cluster to talk to: {_words(error)}",
             remedy="Set KUBECONFIG to the file of your cluster, or name it with --kubeconfig.",
         ) from error
+    acting = _impersonation(users.value, chosen.get("user"))
+    namespace = str(chosen.get("namespace") or "default")
+    return Connection(configuration, namespace, pool=pool, seconds=seconds, impersonation=acting)
 
 
-def _namespace(kubeconfig: str | None, context: str | None) -> str:
+def _chosen(kubeconfig: str | None, context: str | None) -> Object:
+    """What a context of the kubeconfig names."""
     contexts, active = list_kube_config_contexts(kubeconfig)  # type: ignore[no-untyped-call]
-    chosen = next((one for one in contexts if one["name"] == context), active)
-    return str(chosen["context"].get("namespace") or "default")
+    chosen: Object = next((one for one in contexts if one["name"] == context), active)["context"]
+    return chosen
+
+
+def _impersonation(config: Object, user: str | None) -> tuple[tuple[str, str], ...]:
+    """As whom a kubeconfig says to act, which the package passes over: requests would have all rights of the real user."""
+    named = [getattr(one, "value", one) for one in config.get("users") or ()]
+    found = next((one["user"] for one in named if one["name"] == user), None) or {}
+    found = getattr(found, "value", found)
+    headers = [("Impersonate-User", found["as"])] if found.get("as") else []
+    headers += [("Impersonate-Uid", found["as-uid"])] if found.get("as-uid") else []
+    headers += [("Impersonate-Group", group) for group in found.get("as-groups") or ()]
+    for key, values in (found.get("as-user-extra") or {}).items():
+        headers += [(f"Impersonate-Extra-{quote(key, safe='')}", value) for value in values]
+    return tuple(headers)
 
 
 def _lines(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:

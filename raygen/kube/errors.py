@@ -75,6 +75,11 @@ class ApiError(RaygenError):
         return self.status in (400, 403, 413, 422) and not self.is_early
 
     @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        """2 where it is whoever asks who has to change something, 1 where the server may do better another time."""
+        return 2 if self.is_refused or self.status == 401 else 1
+
+    @property
     def is_early(self) -> bool:
         """The API server cannot judge the request yet."""
         return NO_PARAMETERS in self.what
@@ -109,6 +114,10 @@ def _remedy(status: int, message: str) -> str:
         return (
             "Try again in half a minute: the API server has just started, or the definition is new. Then install what is missing:"
             " kubectl apply -f manifests/crd"
+        )
+    if status == 401:
+        return (
+            "Log in to the cluster anew: the credentials of the kubeconfig are not, or no longer, accepted."
         )
     found = NO_RIGHT.search(message) if status == 403 else None
     if found is None:

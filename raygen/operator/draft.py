@@ -8,7 +8,7 @@ from typing import Any
 from raygen.kube.resources import RAY_JOBS
 from raygen.operator import conditions
 from raygen.operator.attempts import Ending
-from raygen.operator.conditions import RUNNING, SUCCEEDED, SUSPENDED, VALIDATED, stamp
+from raygen.operator.conditions import RUNNING, SUCCEEDED, SUSPENDED, VALIDATED, moment, stamp
 from raygen.operator.explain import Trouble
 from raygen.operator.model import Deletion, Note, Observed, Plan
 from raygen.operator.render import ray_job_name
@@ -21,6 +21,7 @@ OWN = (
     "conditions",
     "observedGeneration",
     "startTime",
+    "activeSeconds",
     "completionTime",
     "attempts",
     "attemptCount",
@@ -109,7 +110,8 @@ class Draft:
             self.finish(True, ending.cause, ending.message)
             return
         said = f"Attempt {number} ended: {ending.message}"
-        self.result.notes.append(Note(ending.cause, said, warning=ending.cause != "Suspended"))
+        is_asked_for = ending.cause in ("Suspended", "SpecChanged")
+        self.result.notes.append(Note(ending.cause, said, warning=not is_asked_for))
         failures = self.status.get("failedAttempts", 0) + ending.counts
         self.status["failedAttempts"] = failures
         limit = (self.spec.get("attempts") or {}).get("limit") or 3
@@ -118,6 +120,14 @@ class Draft:
         elif ending.counts and failures >= limit:
             more = f" {failures} attempts failed, and attempts.limit is {limit}."
             self.finish(False, ending.cause, ending.message + more)
+
+    def pause_clock(self, until: str | None = None) -> None:
+        """From a time on, by default now, no time of activity passes; what has passed is kept."""
+        since = self.status.pop("startTime", None)
+        if since is not None:
+            end = self.seen.now if until is None else moment(until)
+            passed = int((end - moment(since)).total_seconds())
+            self.status["activeSeconds"] = self.status.get("activeSeconds", 0) + max(passed, 0)
 
     def finish(self, succeeded: bool, reason: str, message: str) -> None:
         """Ends the job for good."""

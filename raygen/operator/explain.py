@@ -25,6 +25,7 @@ CHECK_KUBERAY = (
     "check that KubeRay runs and watches this namespace"
     " (kubectl get pods --all-namespaces --selector=app.kubernetes.io/name=kuberay-operator)."
 )
+_NEXT = " (that counts for the next attempt: suspend the job, and resume it)"
 _LESS = " Lower scale.workers, gpusPerWorker, cpusPerWorker or memoryPerWorker"
 _IMAGE_REASONS = {
     "ErrImageNeverPull",
@@ -135,7 +136,7 @@ def _container(pod: Object, who: str, container: Object) -> Iterator[Trouble]:
             yield Trouble(
                 "ImagePull",
                 _sentence(f"{who}: the image {container.get('image', '')} cannot be had: {text or reason}")
-                + " Check spec.image and spec.imagePullSecrets of the runtime.",
+                + f" Check spec.image and spec.imagePullSecrets of the runtime{_NEXT}.",
             )
         elif reason == "CrashLoopBackOff":
             yield Trouble("PodCrashes", _crashes(pod, who, container))
@@ -161,7 +162,7 @@ def _out_of_memory(pod: Object, who: str) -> str:
     limits = (c.get("resources", {}).get("limits", {}) for c in pod.get("spec", {}).get("containers", ()))
     limit = next((one["memory"] for one in limits if "memory" in one), "unknown")
     remedy = (
-        "Raise spec.head.memory of the runtime."
+        f"Raise spec.head.memory of the runtime{_NEXT}."
         if who.startswith("head")
         else "Raise scale.memoryPerWorker, or lower training.microBatchSize."
     )
@@ -181,7 +182,7 @@ def _unscheduled(who: str, pod: Object, now: datetime) -> Iterator[Trouble]:
         yield Trouble(
             "Unschedulable",
             _sentence(f"no node has room for {who}: {condition.get('message', '')}")
-            + (" Have spec.head of the runtime lowered" if _is_head(pod) else _LESS)
+            + (f" Have spec.head of the runtime lowered{_NEXT}" if _is_head(pod) else _LESS)
             + ", or add nodes; it waits meanwhile.",
         )
 

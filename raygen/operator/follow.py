@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from raygen.operator import attempts, conditions, deadline, head, suspend
+from raygen.operator import attempts, conditions, deadline, gang, head, suspend
 from raygen.operator.attempts import Ending
 from raygen.operator.check import Refusal, examine, refuse
-from raygen.operator.conditions import RUNNING, VALIDATED, moment, stamp
+from raygen.operator.conditions import RUNNING, SUCCEEDED, VALIDATED, moment, stamp
 from raygen.operator.draft import Draft
 from raygen.operator.explain import CHECK_KUBERAY, DISRUPTIONS, Trouble, troubles
+from raygen.operator.model import Note
 from raygen.operator.render import job_hash
 from raygen.spec.names import HASH_ANNOTATION
 from raygen.spec.runtime import DEFAULT_STOP_SECONDS
@@ -46,11 +47,15 @@ def follow(draft: Draft, attempt: Object) -> None:
     _note_progress(draft, attempt)
     if _is_held(ray_job):
         # Waiting for quota is no time of activity, and no head is missing.
-        for key in ("driver", "dashboardUrl", "startTime"):
+        draft.pause_clock(None if "driver" in draft.status else attempt["started"])
+        for key in ("driver", "dashboardUrl"):
             draft.status.pop(key, None)
+    elif gang.is_waiting(draft, name):
+        # Nor is waiting for room for all pods.
+        draft.pause_clock(attempt["started"])
     else:
         draft.status.setdefault("startTime", stamp(draft.seen.now))
-        _note_driver(draft, ray_job)
+        _note_driver(draft, attempt, ray_job)
     if "cause" not in attempt:
         gone = ray_job["metadata"].get("deletionTimestamp")
         reason = _DELETED if gone else _reason_to_stop(draft, attempt, ray_job)
@@ -151,16 +156,23 @@ def _note_progress(draft: Draft, attempt: Object) -> None:
             earlier["lostSteps"] = max(0, earlier["lastStep"] - attempt["firstStep"] + 1)
 
 
-def _note_driver(draft: Draft, ray_job: Object) -> None:
+def _note_driver(draft: Draft, attempt: Object, ray_job: Object) -> None:
     status = ray_job.get("status", {})
     name = ray_job["metadata"]["name"]
+    before = draft.status.get("driver")
     driver = head.driver_of(
-        draft.status.get("driver"),
+        before,
         head.head_pod(draft.seen.pods, name),
         started=status.get("jobDeploymentStatus") == "Running",
         now=draft.seen.now,
     )
     if driver is not None:
+        if before is not None and before["podUid"] != driver["podUid"]:
+            attempt["lostHeads"] = attempt.get("lostHeads", 0) + 1
+            said = f"The head pod {before['podName']} is gone; {driver['podName']} takes its place, and the run goes on"
+            draft.result.notes.append(
+                Note("HeadReplaced", f"{said} from its newest checkpoint.", warning=True)
+            )
         draft.status["driver"] = driver
         if status.get("dashboardURL"):
             draft.status["dashboardUrl"] = f"http://{status['dashboardURL']}"
@@ -190,14 +202,15 @@ def _out_of_date(draft: Draft, ray_job: Object) -> Ending | None:
 
 def _time_is_up(draft: Draft, attempt: Object) -> Ending | None:
     """The deadline, and a head that stays away."""
+    before = draft.status.get("activeSeconds", 0)
     left = deadline.seconds_left(
-        draft.spec, draft.seen.runtime, draft.status.get("startTime"), draft.seen.now
+        draft.spec, draft.seen.runtime, draft.status.get("startTime"), draft.seen.now, before
     )
     if left is not None and left <= 0:
         return Ending(
             "DeadlineExceeded",
             "The job was active for as long as activeDeadlineSeconds or its runtime allows."
-            " To go on from its newest checkpoint, make a job with the same output and a longer time.",
+            " To go on from its newest checkpoint, delete it and apply it again with a longer time.",
             final=True,
         )
     if left is not None:
@@ -250,11 +263,25 @@ def _tell_stage(draft: Draft, attempt: Object, ray_job: Object, found: list[Trou
             else f"Attempt {number} waits: spec.suspend of its RayJob {attempt['rayJob']} is true, which somebody"
             " else has set. Set it to false.",
         )
+    elif not trains and gang.is_passed_over(draft, ray_job):
+        gang.tell_passed_over(draft)
+        draft.result.look_again(WAITING_SECONDS)
+    elif gang.is_waiting(draft, attempt["rayJob"]) and gang.explains(found):
+        draft.tell(None, "Queued", f"Attempt {number} {gang.told(draft, attempt['rayJob'])}")
+        draft.result.look_again(WAITING_SECONDS)
     elif found:
+        told = conditions.find(draft.conditions, SUCCEEDED)
+        if told is None or told["reason"] != found[0].reason:
+            draft.result.notes.append(Note(found[0].reason, found[0].message, warning=True))
         draft.tell(None, found[0].reason, found[0].message)
         draft.result.look_again(WAITING_SECONDS)
     elif trains:
-        draft.tell(None, "Training", f"Attempt {number} trains, from step {attempt['firstStep']}.")
+        since = draft.progress.get("firstStep", attempt["firstStep"])
+        again = (
+            f"; its head pod was lost {attempt['lostHeads']} times so far" if "lostHeads" in attempt else ""
+        )
+        draft.tell(None, "Training", f"Attempt {number} trains, from step {since}{again}.")
     else:
-        draft.tell(None, "Starting", f"Attempt {number} starts its pods and its driver.")
+        again = " again, after its head pod was lost" if "lostHeads" in attempt else ""
+        draft.tell(None, "Starting", f"Attempt {number} starts its pods and its driver{again}.")
         draft.result.look_again(WAITING_SECONDS)

@@ -15,7 +15,7 @@ def reason_to_stop(draft: Draft) -> Ending | None:
 
 def rest(draft: Draft) -> None:
     """Says that a job without an attempt rests; the time that it is suspended does not count as active."""
-    draft.status.pop("startTime", None)
+    draft.pause_clock()
     is_quiet = not draft.seen.pods and all(attempts.is_over(one) for one in draft.seen.ray_jobs)
     draft.put(SUSPENDED, is_quiet, "Suspended" if is_quiet else "Suspending", "spec.suspend is true.")
     draft.tell(

@@ -165,18 +165,26 @@ MAX_INT = 2**53 - 1
 _NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 _RUN = r"^[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?$"
 _METRIC = r"^[a-zA-Z][a-zA-Z0-9_]*$"
-_QUANTITY = r"^[0-9]+(\.[0-9]+)?(k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
+_MEMORY = (
+    r"^([1-9][0-9]{8,12}|[1-9][0-9]{5,9}(k|Ki)|[1-9][0-9]{2,6}(M|Mi)"
+    r"|([1-9][0-9]{0,3}(\.[0-9]{1,3})?|0\.[1-9][0-9]{0,2})(G|Gi)|[1-9](\.[0-9]{1,3})?(T|Ti))$"
+)
+_AMOUNT = r"^[1-9][0-9]{0,5}$"
+_JOB_NAME = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 _LABEL = r"^([A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?)?$"
 _ENTRYPOINT = r"^[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
 _DIGEST = r"^[0-9a-f]{64}$"
 _IDENTIFIER = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _LABEL_KEY = r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?$"
-_CPU = r"^[0-9]+(\.[0-9]{1,3})?m?$"
+_CPU = r"^([1-9][0-9]{0,2}(\.[0-9]{1,3})?|0\.[1-9][0-9]{0,2}|[1-9][0-9]{1,5}m)$"
 _IMAGE = r"^[a-z0-9]([-a-z0-9._:]*[a-z0-9])?(/[a-z0-9]([-a-z0-9._]*[a-z0-9])?)+@sha256:[0-9a-f]{64}$"
 _VERSION = r"^[0-9]+\.[0-9]+\.[0-9]+$"
 _SUBDOMAIN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 _PREFIX = r"^(s3|file)://[^?#%@]+$"
 _ANY_OR_NAME = r"^([*]|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$"
+_QUEUE = (
+    r"^([*]|([A-Za-z0-9]|[{]namespace[}])(([-_.A-Za-z0-9]|[{]namespace[}])*([A-Za-z0-9]|[{]namespace[}]))?)$"
+)
 _REASON = r"^[A-Za-z][A-Za-z0-9]*$"
 _TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?Z$"
 
@@ -184,18 +192,21 @@ PATTERNS: dict[str, str] = {
     _NAME: "lower-case letters, digits and '-', with a letter or digit first and last",
     _RUN: "letters, digits, '-', '_' and '.', with a letter or digit first and last",
     _METRIC: "letters, digits and '_', with a letter first",
-    _QUANTITY: "a Kubernetes quantity such as 512Mi or 16Gi",
+    _MEMORY: "memory from 100Mi to some terabytes, as a Kubernetes quantity such as 512Mi or 16Gi",
+    _AMOUNT: "a whole number from 1 to 999999",
+    _JOB_NAME: "lower-case letters, digits and '-', with a letter first and no '-' last",
     _LABEL: "letters, digits, '-', '_' and '.', with a letter or digit first and last",
     _ENTRYPOINT: "module:Class, such as energy:EnergyModel",
     _DIGEST: "64 hexadecimal digits in lower case, as sha256sum prints",
     _IDENTIFIER: "letters, digits and '_', with no digit first",
     _LABEL_KEY: "a Kubernetes label key: name or domain/name",
-    _CPU: "a number of cores such as 2 or 500m",
+    _CPU: "a number of cores, from 10m to 999, such as 2 or 500m",
     _IMAGE: "registry/name@sha256: and 64 hexadecimal digits",
     _VERSION: "three numbers with dots between",
     _SUBDOMAIN: "lower-case letters, digits, '-' and '.', with a letter or digit first and last",
     _PREFIX: "an s3:// or file:// URI without query, fragment, user and percent escape",
     _ANY_OR_NAME: "'*', or a name of lower-case letters, digits and '-'",
+    _QUEUE: "'*', or letters, digits, '-', '_', '.' and {namespace}, with no '-', '_' and '.' first and last",
     _REASON: "letters and digits, with a letter first",
     _TIME: "a time in UTC such as 2026-01-31T12:00:00Z",
 }
@@ -214,7 +225,12 @@ Name = Annotated[str, Field(min_length=1, max_length=40, pattern=_NAME)]
 Namespace = Annotated[str, Field(min_length=1, max_length=63, pattern=_NAME)]
 RunName = Annotated[str, Field(min_length=1, max_length=63, pattern=_RUN)]
 MetricName = Annotated[str, Field(min_length=1, max_length=40, pattern=_METRIC)]
-Quantity = Annotated[str, Field(min_length=1, max_length=32, pattern=_QUANTITY)]
+Memory = Annotated[str, Field(min_length=1, max_length=32, pattern=_MEMORY)]
+"""An amount that a limit can have: 0 would stand for none, and what exceeds 64 bits of bytes confuses schedulers."""
+Amount = Annotated[str, Field(min_length=1, max_length=6, pattern=_AMOUNT)]
+"""Of devices."""
+JobName = Annotated[str, Field(min_length=1, max_length=40, pattern=_JOB_NAME)]
+"""As `Name`, and as services are named after it, it begins with a letter (RFC 1035)."""
 LabelKey = Annotated[str, Field(min_length=1, max_length=317, pattern=_LABEL_KEY)]
 LabelValue = Annotated[str, Field(max_length=63, pattern=_LABEL)]
 Uri = Annotated[str, Field(min_length=1, max_length=1024)]
@@ -231,6 +247,9 @@ Version = Annotated[str, Field(min_length=5, max_length=32, pattern=_VERSION)]
 ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=_SUBDOMAIN)]
 """Name of a Kubernetes object."""
 AllowedNamespace = Annotated[str, Field(min_length=1, max_length=63, pattern=_ANY_OR_NAME)]
+AllowedQueue = Annotated[str, Field(min_length=1, max_length=63, pattern=_QUEUE)]
+PriorityClassName = Annotated[str, Field(min_length=1, max_length=63, pattern=_SUBDOMAIN)]
+"""Name of a PriorityClass that fits into a label, by which Kueue and KubeRay are told of it."""
 UriPrefix = Annotated[str, Field(min_length=1, max_length=1024, pattern=_PREFIX)]
 Reason = Annotated[str, Field(min_length=1, max_length=64, pattern=_REASON)]
 """One CamelCase word that says why."""

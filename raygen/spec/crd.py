@@ -32,6 +32,30 @@ LIST_KEYS: dict[type[Spec], str] = {
 FROZEN = ("spec.output",)
 """What a run could have elsewhere in its next attempt, but an object cannot: the run would not be the same one."""
 
+_WHILE_SUSPENDED = {
+    "rule": "(has(oldSelf.suspend) && oldSelf.suspend)"
+    " || (self.data.train.sources == oldSelf.data.train.sources"
+    " && has(self.data.validation) == has(oldSelf.data.validation)"
+    " && (!has(self.data.validation) || self.data.validation == oldSelf.data.validation))",
+    "message": "sources and validation can change while the job is suspended, and then to the same data at another place:"
+    " an attempt that finds other data ends the job. Suspend it first (raygen stop).",
+    "fieldPath": ".data",
+    "reason": "FieldValueForbidden",
+}
+"""What a typing error must not take from a job that trains."""
+_WHILE_IT_LASTS = {
+    "rule": "!has(oldSelf.status) || !has(oldSelf.status.completionTime) || self.spec == oldSelf.spec"
+    " || has(self.spec.suspend) != has(oldSelf.spec.suspend)"
+    " || (has(self.spec.suspend) && self.spec.suspend != oldSelf.spec.suspend)"
+    " || has(self.spec.ttlSecondsAfterFinished) != has(oldSelf.spec.ttlSecondsAfterFinished)"
+    " || (has(self.spec.ttlSecondsAfterFinished)"
+    " && self.spec.ttlSecondsAfterFinished != oldSelf.spec.ttlSecondsAfterFinished)",
+    "message": "cannot change, since the job has ended. Delete it, and apply it again: it goes on from its newest checkpoint.",
+    "fieldPath": ".spec",
+    "reason": "FieldValueForbidden",
+}
+"""A change of a job that has ended would look as if it did something."""
+
 _SUMMARY = '.status.conditions[?(@.type=="Succeeded")]'
 _JOB_COLUMNS = (
     ("Status", "string", f"{_SUMMARY}.reason", 0),
@@ -67,7 +91,9 @@ def definitions() -> dict[str, dict[str, Any]]:
     job = _kind(TrainingJob)
     spec = job["properties"]["spec"]
     _freeze(spec, TrainingJobSpec, "spec")
+    spec["x-kubernetes-validations"].append(_WHILE_SUSPENDED)
     job["properties"]["status"] = _value(Shape("object", model=TrainingJobStatus), "status")
+    job["x-kubernetes-validations"] = [_WHILE_IT_LASTS]
     found = (
         _definition(TrainingJob, "trainingjobs", "rtj", "Namespaced", job, _JOB_COLUMNS),
         _definition(
@@ -291,7 +317,8 @@ def _freeze(schema: dict[str, Any], model: type[Spec], path: str) -> None:
                 "reason": "FieldValueForbidden",
             }
         )
-    schema.setdefault("x-kubernetes-validations", []).extend(rules)
+    if rules:
+        schema.setdefault("x-kubernetes-validations", []).extend(rules)
 
 
 def _paths(shape: Shape, path: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from raygen.spec.base import LabelKey, LabelValue, Name, Namespace, Quantity, Rule, Spec, Text
+from raygen.spec.base import JobName, LabelKey, LabelValue, Memory, Namespace, Rule, Spec, Text
 from raygen.spec.cluster import Attempts, RuntimeRef, Scheduling, Seconds
 from raygen.spec.data import Data
 from raygen.spec.evaluation import METRIC_FAMILIES, Evaluation
@@ -22,8 +22,8 @@ KIND = "TrainingJob"
 class Metadata(Spec):
     """Standard metadata of a Kubernetes object."""
 
-    name: Name
-    """The job's name: lower-case letters, digits and '-', at most 40 characters."""
+    name: JobName
+    """The job's name: lower-case letters, digits and '-', with a letter first, at most 40 characters."""
     namespace: Namespace | None = None
     """Namespace on a cluster. Default: that of the command; means nothing on a laptop."""
     labels: dict[LabelKey, LabelValue] = Field(default={}, max_length=64)
@@ -41,7 +41,7 @@ class Scale(Spec):
     """Number of GPUs of each worker."""
     cpus_per_worker: Annotated[int, Field(ge=1, le=1024)] | None = None
     """Number of CPU cores of each worker. Default: all of the machine's."""
-    memory_per_worker: Quantity | None = None
+    memory_per_worker: Memory | None = None
     """Memory of each worker, as a Kubernetes quantity (16Gi), in bytes. One machine does not enforce it.
     Default: no limit."""
     accelerator_type: Annotated[LabelValue, Field(min_length=1)] | None = None

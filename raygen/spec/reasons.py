@@ -59,7 +59,8 @@ REFUSED: dict[str, Meaning] = {
     ),
     "RuntimeInvalid": Meaning("The RaygenRuntime has faults.", "Have the administrator mend it."),
     "NotAllowed": Meaning(
-        "The runtime does not allow what the job asks for: its namespace, scale, time, custom code, or a URI.",
+        "The runtime does not allow what the job asks for: its namespace, scale, time, queue, priority, custom"
+        " code, or a URI; or its scheduler cannot do it.",
         "Ask for less, name another runtime, or have this one changed; the message names the field and the limit.",
     ),
 }
@@ -71,8 +72,9 @@ WAITING: dict[str, Meaning] = {
     ),
     "Training": Meaning("Steps are done; `progress` says how far."),
     "Queued": Meaning(
-        "The attempt waits in its Kueue queue for quota; without a queue, somebody has suspended its RayJob.",
-        "Wait; `kubectl describe` of the queue's LocalQueue shows what is before it. Where somebody has suspended the RayJob, set its `spec.suspend` to false.",
+        "The attempt waits in its Kueue queue for quota, or for Volcano, KAI or YuniKorn to have room for all its pods at"
+        " once; without any of these, somebody has suspended its RayJob.",
+        "Wait; `kubectl describe` of the queue's LocalQueue, or of the pods, shows what is before it. Where somebody has suspended the RayJob, set its `spec.suspend` to false.",
     ),
     "Stopping": Meaning("The attempt is being ended, with a checkpoint if there is time for one."),
     "Restarting": Meaning(
@@ -88,6 +90,11 @@ WAITING: dict[str, Meaning] = {
     "PodCrashes": Meaning(
         "A pod's container ends again and again; the message has its exit code.",
         "Read why in the log of its last life, by the command that the message gives.",
+    ),
+    "SchedulerMissing": Meaning(
+        "The runtime names Volcano, KAI or YuniKorn, and KubeRay is not set up for it: the job starts without a queue, and"
+        " its pods one by one.",
+        "Have KubeRay installed with the `batchScheduler.name` that the message gives, or another scheduler in the runtime.",
     ),
     "KubeRayMissing": Meaning(
         "KubeRay has not looked at the RayJob for 30 s.",
@@ -149,7 +156,7 @@ STOPPED_BY_GUARD = Meaning(
 FINAL: dict[str, Meaning] = {
     "DeadlineExceeded": Meaning(
         "The job was active for as long as `activeDeadlineSeconds` or the runtime allows.",
-        "Submit it under another name with the same `output` and a longer time; it goes on from its newest checkpoint.",
+        "Delete it, and apply it again with a longer time; it goes on from its newest checkpoint.",
     ),
     "DataError": Meaning(
         "Data is missing, empty, unreadable, or does not fit the model.",

@@ -10,15 +10,19 @@ from pydantic import Field
 from raygen.errors import ValidationError
 from raygen.spec.base import (
     AllowedNamespace,
+    AllowedQueue,
+    Amount,
     Cpu,
     Image,
     LabelKey,
     LabelValue,
+    Memory,
     Name,
     ObjectName,
-    Quantity,
+    PriorityClassName,
     Rule,
     Spec,
+    Tagged,
     Text,
     Uri,
     UriPrefix,
@@ -94,7 +98,7 @@ class Defaults(Spec):
 
     cpus_per_worker: Annotated[int, Field(ge=1, le=1024)] = 1
     """Number of CPU cores."""
-    memory_per_worker: Quantity = "4Gi"
+    memory_per_worker: Memory = "4Gi"
     """Memory, as a Kubernetes quantity, in bytes."""
 
 
@@ -103,8 +107,43 @@ class Head(Spec):
 
     cpu: Cpu = "500m"
     """CPU cores that are reserved."""
-    memory: Quantity = "4Gi"
+    memory: Memory = "4Gi"
     """Memory, reserved and at most, in bytes."""
+
+
+class Scheduler(Tagged):
+    """What decides when and where the pods of a job run, and how much of that is the job's to choose."""
+
+    type: Literal["Kubernetes", "Kueue", "Volcano", "KAI", "YuniKorn"]
+    """Kubernetes: its own scheduler, without queues. Kueue holds a job back until there is quota for all its pods.
+    Volcano, KAI and YuniKorn place all pods of a job or none; KubeRay has to be set up for the same one."""
+    queue_names: Annotated[tuple[AllowedQueue, ...], Field(min_length=1, max_length=256)] | None = None
+    """Queues that jobs may name where queues belong to the whole cluster; {namespace} stands for the job's
+    namespace, * for all. Default: none. Kueue's queues belong to namespaces, and a job may name any of its own."""
+    priority_class_names: Annotated[tuple[PriorityClassName, ...], Field(max_length=64)] = ()
+    """Priority classes that jobs may name: WorkloadPriorityClasses with Kueue, else PriorityClasses. Default: none."""
+
+    belongs: ClassVar[dict[str, tuple[str, ...]]] = {"queue_names": ("Volcano", "KAI", "YuniKorn")}
+
+    def allows_queue(self, queue: str, namespace: str) -> bool:
+        """Whether jobs of this namespace may name this queue."""
+        return any(
+            allowed == "*" or allowed.replace("{namespace}", namespace) == queue
+            for allowed in self.queue_names or ()
+        )
+
+
+Scheduler.rules = (
+    *Scheduler.foreign_rules(),
+    Rule(
+        fields=("type", "queue_names"),
+        at="queueNames",
+        holds=lambda self: self.type != "KAI" or self.queue_names is not None,
+        rule="must be given with KAI, which places no pods without a queue",
+        remedy="List the queues that jobs may name, or * for all.",
+        cel="self.type != 'KAI' || has(self.queueNames)",
+    ),
+)
 
 
 class RaygenRuntimeSpec(Spec):
@@ -131,10 +170,12 @@ class RaygenRuntimeSpec(Spec):
     """Environment variables of all pods, such as NCCL's; no secrets, which everybody could read here."""
     environment_secrets: Annotated[tuple[ObjectName, ...], Field(max_length=8)] = ()
     """Names of Secrets in the job's namespace whose values become environment variables."""
-    extended_resources: dict[LabelKey, Quantity] = Field(default={}, max_length=8)
+    extended_resources: dict[LabelKey, Amount] = Field(default={}, max_length=8)
     """Further resources of each worker, such as RDMA devices (rdma/ib: 1)."""
     storage: Storage
     """The object storage that the jobs use."""
+    scheduler: Scheduler | None = None
+    """What decides when and where pods run. Default: Kubernetes' own, and Kueue for jobs that name a queue."""
     gpus: Gpus = Gpus()
     """How GPUs are asked for."""
     ceilings: Ceilings = Ceilings()
@@ -143,7 +184,7 @@ class RaygenRuntimeSpec(Spec):
     """What a worker gets where the job does not say."""
     head: Head = Head()
     """What the head pod gets."""
-    shared_memory: Quantity = "2Gi"
+    shared_memory: Memory = "2Gi"
     """Size of /dev/shm, which counts as memory of its pod, in bytes."""
     head_lost_seconds: Seconds = 300
     """Time after which an attempt ends whose head is not ready, in seconds."""

@@ -73,6 +73,8 @@ class Attempt(Spec):
     """Last step that it reported."""
     lost_steps: Index | None = None
     """Steps that the next attempt had to train again."""
+    lost_heads: Index | None = None
+    """How often its head pod was lost and another one went on. Default: never."""
 
 
 class Driver(Spec):
@@ -117,7 +119,7 @@ class Progress(Spec):
     loss: Number | None = None
     """Training loss of the newest step that was logged."""
     throughput: Number | None = None
-    """Samples per second, over the newest steps."""
+    """Tokens of text, or images, per second, over the newest steps."""
     goodput: Annotated[float, Field(ge=0, le=1)] | None = None
     """Share of the attempt's time that was spent in training steps."""
     remaining_seconds: Index | None = None
@@ -166,6 +168,8 @@ class TrainingJobStatus(Spec):
     """Generation of the job that the operator has seen."""
     start_time: Time | None = None
     """When the job became active, anew after each time that it was suspended."""
+    active_seconds: Index | None = None
+    """How long it was active before `startTime`, in seconds."""
     completion_time: Time | None = None
     """When the job ended for good."""
     attempts: Annotated[tuple[Attempt, ...], Field(max_length=MAX_ATTEMPTS)] = ()

@@ -41,6 +41,14 @@ def test_a_job_from_apply_to_succeeded_and_its_operator_killed_on_the_way(
     assert attempt["cause"] == "Completed"
     assert [step for step, _ in alone.losses("gpt-tiny")] == list(range(1, STEPS + 1))
     assert "report.html" in alone.objects("gpt-tiny")
+    # The pods are gone; what they printed is not.
+    until("the pods to go", 120, lambda: not alone.cluster.get("pod", namespace=NAMESPACE))
+    kept = alone.raygen("logs", "gpt-tiny", "-n", NAMESPACE)
+    assert "attempt 1" in kept
+    assert "Succeeded (Completed)" in kept
+    lines = json.loads(alone.raygen("logs", "gpt-tiny", "-n", NAMESPACE, "--json"))["lines"]
+    assert {(line["job"], line["attempt"], line["rank"]) for line in lines} == {("gpt-tiny", 1, None)}
+    assert [key for key in alone.objects("gpt-tiny") if key.startswith("logs/001-rank0-")]
     described = alone.raygen("get", "gpt-tiny", "-n", NAMESPACE)
     assert "Completed" in described
     events = alone.cluster.kubectl("--namespace", NAMESPACE, "get", "events.events.k8s.io")

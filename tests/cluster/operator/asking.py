@@ -89,7 +89,7 @@ def namespace(admin: Connection, name: str) -> str:
 @contextmanager
 def working(connection: Connection, team: str) -> Iterator[Operator]:
     """An operator with all its threads, as the process has it."""
-    operator = Operator(connection, Settings(namespace=team, health_port=0, watch_seconds=5.0))
+    operator = Operator(connection, Settings(namespaces=(team,), health_port=0, watch_seconds=5.0))
     thread = threading.Thread(target=operator.run, daemon=True)
     thread.start()
     try:

@@ -26,8 +26,8 @@ ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 
 
 def install_roles(admin: Connection) -> None:
-    for document in yaml.safe_load_all((ROOT / "manifests/install/operator.yaml").read_text()):
-        if document["kind"] != "Deployment":
+    for document in yaml.safe_load_all((ROOT / "manifests/install/install.yaml").read_text()):
+        if document["kind"] in ("Namespace", "ServiceAccount") or "rbac" in document["apiVersion"]:
             apply(admin, document)
 
 

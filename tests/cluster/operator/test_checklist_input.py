@@ -46,6 +46,8 @@ SHELL = (
     "\u2028a",
 )
 """What a shell, Kubernetes or a file format would take for more than text."""
+SCHEDULER = {"type": "YuniKorn", "queueNames": ["*"], "priorityClassNames": ["high"]}
+"""One that takes the jobs below."""
 
 
 def bases() -> list[Object]:
@@ -64,7 +66,7 @@ def bases() -> list[Object]:
         output={"uri": "s3://runs/team/", "run": "r"},
         tracking={"wandb": {"project": "p"}, "mlflow": {"experiment": "e"}},
         scale={"memoryPerWorker": "4Gi", "acceleratorType": "H100"},
-        scheduling={"queueName": "q"},
+        scheduling={"queueName": "q", "priorityClassName": "high"},
         runtimeRef={"name": "default"},
     )
     text["metadata"] |= {"labels": {"a": "b"}, "annotations": {"a": "b"}}
@@ -147,7 +149,7 @@ def literal(document: Object) -> tuple[Object, Any] | None:
     sent = copy.deepcopy(document)
     metadata = {"namespace": "team", "uid": "uid-tiny", "generation": 1, "resourceVersion": "1"}
     sent["metadata"] |= metadata | {"creationTimestamp": "2026-01-31T12:00:00Z"}
-    made = World(sent, runtime(allowCustomCode=True)).look().create
+    made = World(sent, runtime(allowCustomCode=True, scheduler=SCHEDULER)).look().create
     if made is None:
         return None
     (container,) = made["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]["containers"]
@@ -182,7 +184,8 @@ def test_what_a_shell_would_run_is_refused_with_its_field_or_stays_text(number: 
 
 def test_the_api_server_refuses_and_takes_the_same_texts(admin: Connection, team: str) -> None:
     storage = {"allowedUriPrefixes": ["s3://datasets/", "s3://runs/team"]}
-    asking.put(admin, asking.runtime_of(f"{team}-runtime", allowCustomCode=True, storage=storage))
+    grants = {"allowCustomCode": True, "storage": storage, "scheduler": SCHEDULER}
+    asking.put(admin, asking.runtime_of(f"{team}-runtime", **grants))
     tried = 0
     for document in bases():
         document["spec"]["runtimeRef"] = {"name": f"{team}-runtime"}

@@ -147,7 +147,7 @@ def installed(server: ApiServer, shell: Shell) -> dict[str, str]:
     def rolled_out() -> None:
         # The operator is ready once it sees its kinds.
         until("the definitions", 30, served)
-        counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 1)
+        counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 2)
         generation = admin.get(DEPLOYMENTS, "raygen-system", "raygen-operator")["metadata"]["generation"]
         body = {"status": {"observedGeneration": generation, **counts}}
         path = DEPLOYMENTS.path("raygen-system", "raygen-operator", "status")
@@ -379,7 +379,7 @@ def test_the_exit_codes_that_the_guide_tells(member: Shell, life: Life) -> None:
     both = [one for one in commands(GUIDE) if "\n" in one][1]
     wait = f"raygen wait {JOB} --namespace {NAMESPACE}"
     member.run(wait, Step(code=2, says="there is no TrainingJob"))
-    member.run(f"{wait} --timeout 1", Step(before=life.again(), code=1, says="not there yet"))
+    member.run(f"{wait} --timeout 1", Step(before=life.again(), code=1, says="has not come so far"))
     member.run(wait, Step(hears="Training", meanwhile=life.clear, code=1))
     member.run(wait, Step(before=life.again(well=True)))
     life.again()()

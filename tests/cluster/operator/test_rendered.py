@@ -9,6 +9,7 @@ from typing import Any
 from testcluster import tools
 
 from raygen.kube import PODS, RAY_JOBS, ApiError, Connection
+from raygen.kube.resources import Resource
 from tests.cluster.apiserver import NAMESPACES
 from tests.unit.operator.specs import drawn
 from tests.unit.operator.test_render import SEED
@@ -17,6 +18,7 @@ from tests.unit.operator.world import World
 Object = dict[str, Any]
 
 COUNT, PODS_TRIED = 3000, 600
+PRIORITIES = Resource("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", namespaced=False)
 
 
 def rendered() -> list[Object]:
@@ -45,6 +47,12 @@ def test_kuberay_and_pod_security_take_what_is_rendered(admin: Connection, team:
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     body = {"metadata": {"labels": labels}}
     admin.request("PATCH", NAMESPACES.path(name=team), body=body, content_type="application/merge-patch+json")
+    # The API server makes no pods of a class that it does not know.
+    for name in ("high", "a.b-c"):
+        priority = {"metadata": {"name": name}, "value": 1}
+        admin.create(
+            PRIORITIES, "", {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass"} | priority
+        )
     templates = [template for one in made for template in templates_of(one)]
     step = max(1, len(templates) // PODS_TRIED)
     tried = 0

@@ -136,7 +136,7 @@ def test_whatever_its_watches_do_a_life_ends_as_it_should(admin: Connection, tea
     connection = Mangled(admin, seed)
     world = Surroundings(admin, team)
     world.runtime()
-    settings = Settings(namespace=team, health_port=0, watch_seconds=1.0, silent_seconds=2.0)
+    settings = Settings(namespaces=(team,), health_port=0, watch_seconds=1.0, silent_seconds=2.0)
     operator = Operator(connection, settings)
     thread = threading.Thread(target=operator.run, daemon=True)
     thread.start()

@@ -69,7 +69,9 @@ def test_the_time_is_up_while_the_api_server_is_away(
         if not silent:
             listening.close()
         began = time.monotonic()
-        with pytest.raises(RunError, match=r"is not there yet after 0\.2 s: the API server does not answer"):
+        with pytest.raises(
+            RunError, match=r"has not come so far within 0\.2 s: the API server does not answer"
+        ):
             wait(connect(cluster.kubeconfig(tmp_path)), TEAM, NAME, timeout=0.2)
         assert time.monotonic() - began < 5
 
@@ -93,7 +95,7 @@ def test_who_lacks_a_right_reads_which_one(
 ) -> None:
     said = 'User "ann" cannot %s resource "trainingjobs" in API group "raygen.io" in the namespace "team"'
     cluster.forbidden = {JOB: said % "get", JOB.rpartition("/")[0]: said % "list"}
-    assert main([verb, NAME, "--kubeconfig", cluster.kubeconfig(tmp_path), "--json"]) == 1
+    assert main([verb, NAME, "--kubeconfig", cluster.kubeconfig(tmp_path), "--json"]) == 2
     remedy = json.loads(capsys.readouterr().out)["error"]["remedy"]
     right = "list" if verb == "wait" else "get"
     assert (
@@ -132,6 +134,16 @@ def test_a_change_waits_for_an_api_server_that_has_just_started(
     cluster.early = 3
     jobs.stop(connection, TEAM, NAME)
     assert [where for where, _ in cluster.patches] == [path, JOB]
+
+
+def test_who_submits_a_job_that_has_ended_is_told_so(
+    cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = JOB.replace(NAME, "gpt-tiny")
+    cluster.objects[path] = ended()
+    assert main(["submit", str(SAMPLE), "-n", TEAM, "--kubeconfig", cluster.kubeconfig(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "has ended (DataError) and is not run again; for that: raygen delete" in said
 
 
 def test_a_definition_that_never_comes_is_named(

@@ -4,11 +4,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from email.message import Message
+from pathlib import Path
 
 import pytest
 from kubernetes.client import Configuration
 
-from raygen.kube import LEASES, ApiError, Connection
+from raygen.kube import LEASES, ApiError, Connection, connect
+from tests.unit.client.stub import serving
 
 
 @pytest.fixture
@@ -74,3 +77,46 @@ def test_whoever_may_not_write_may_read(answering: Callable[[bytes | None], str]
     ):
         with pytest.raises(ApiError, match="may not write"):
             write()
+
+
+CONFIG = """
+apiVersion: v1
+kind: Config
+current-context: a
+clusters: [{{name: a, cluster: {{server: {url}}}}}]
+contexts:
+- {{name: a, context: {{cluster: a, user: admin}}}}
+- {{name: as-ann, context: {{cluster: a, user: ann}}}}
+users:
+- {{name: admin, user: {{token: x}}}}
+- {{name: ann, user: {{token: x, as: ann, as-groups: [researchers, people], as-uid: u, as-user-extra: {{a/b: [c]}}}}}}
+"""
+
+
+def test_whoever_the_kubeconfig_says_to_act_as_is_told_to_the_server(tmp_path: Path) -> None:
+    seen: list[Message] = []
+    with serving(lambda *_: (200, {}), seen) as url:
+        (tmp_path / "config").write_text(CONFIG.format(url=url))
+        for context in (None, "as-ann"):
+            connect(str(tmp_path / "config"), context).get(LEASES, "n", "l")
+    admin, ann = seen
+    assert not [name for name in admin if name.lower().startswith("impersonate")]
+    assert (ann["Impersonate-User"], ann["Impersonate-Uid"]) == ("ann", "u")
+    assert ann.get_all("Impersonate-Group") == ["researchers", "people"]
+    assert ann["Impersonate-Extra-a%2Fb"] == "c"
+
+
+@pytest.mark.parametrize("text", ["foo: [", "[]", "", "contexts: 3", "\x00"])
+def test_a_kubeconfig_that_is_none_is_an_error_without_a_traceback(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config").write_text(text)
+    with pytest.raises(ApiError, match="there is no cluster to talk to"):
+        connect(str(tmp_path / "config"))
+
+
+def test_who_is_not_known_any_more_reads_what_to_do(tmp_path: Path) -> None:
+    with serving(lambda *_: (401, {"message": "Unauthorized"})) as url:
+        (tmp_path / "config").write_text(CONFIG.format(url=url))
+        with pytest.raises(ApiError, match="Unauthorized") as caught:
+            connect(str(tmp_path / "config")).get(LEASES, "n", "l")
+    assert "Log in to the cluster anew" in caught.value.remedy
+    assert caught.value.exit_code == 2

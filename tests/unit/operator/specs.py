@@ -25,7 +25,10 @@ SHELL = (
 def drawn(seed: int) -> tuple[Object, Object]:
     """A TrainingJob and its RaygenRuntime."""
     draw = random.Random(seed)
-    return _job(draw, seed), _runtime(draw)
+    document, grants = _job(draw, seed), _runtime(draw)
+    if draw.random() < 0.5:
+        grants["spec"]["scheduler"] = scheduler_for(draw, document["spec"].get("scheduling"))
+    return document, grants
 
 
 def _job(draw: random.Random, seed: int) -> Object:
@@ -50,8 +53,8 @@ def _job(draw: random.Random, seed: int) -> Object:
             for number in range(500 if draw.random() < 0.03 else draw.choice([1, 2]))
         ]
     }
-    if draw.random() < 0.3:
-        changes["scheduling"] = {"queueName": draw.choice(["research", "Q.1"])}
+    if draw.random() < 0.5:
+        changes["scheduling"] = scheduling_of(draw)
     for key, choices in {
         "suspend": [True, False],
         "activeDeadlineSeconds": [1, 3600, 2**31 - 1],
@@ -60,8 +63,10 @@ def _job(draw: random.Random, seed: int) -> Object:
         "runtimeRef": [{}, {"name": "default"}],
     }.items():
         _maybe(draw, changes, key, choices)
-    name = "".join(draw.choice("abcdefghij0123456789") for _ in range(draw.choice([1, 8, 40])))
-    return job(f"a{name}"[:40], **changes) | {"seed": seed}
+    rest = "".join(draw.choice("abcdefghij0123456789--") for _ in range(draw.choice([0, 7, 39])))
+    # Most begin as they must, and end so.
+    name = draw.choice("abcdefghijklmnopqrstuvwxyz" * 2 + "01-") + rest
+    return job(name.rstrip("-") or "a", **changes) | {"seed": seed}
 
 
 def _runtime(draw: random.Random) -> Object:
@@ -88,6 +93,29 @@ def _runtime(draw: random.Random) -> Object:
     _maybe(draw, storage, "endpoint", ["http://s3.storage.svc.cluster.local", "https://s3.example.org:9000"])
     _maybe(draw, storage, "region", ["us-east-1"])
     return runtime(**changes, storage=storage)
+
+
+def scheduling_of(draw: random.Random) -> Object:
+    """What a job asks of a scheduler."""
+    scheduling: Object = {
+        "queueName": draw.choice(["research", "research", "root.team.x", "team-low", "Q.1"])
+    }
+    if draw.random() < 0.3:
+        scheduling["priorityClassName"] = draw.choice(["high", "a.b-c"])
+    return scheduling
+
+
+def scheduler_for(draw: random.Random, asked: Object | None) -> Object:
+    """The scheduler of a runtime, mostly one with which a job that asks for this gets along."""
+    gang = ["Volcano", "YuniKorn"] if asked is None else ["Volcano", "KAI", "YuniKorn", "Kueue"]
+    kind = draw.choice(gang) if draw.random() < 0.9 else draw.choice(["Kubernetes", "Kueue", "KAI"])
+    scheduler: Object = {"type": kind}
+    if kind == "KAI" or (kind in gang[:3] and draw.random() < 0.9):
+        queues = [["*"], ["*"], ["research", "Q.1", "{namespace}-low"], ["root.{namespace}.x"]]
+        scheduler["queueNames"] = draw.choice(queues)
+    if draw.random() < 0.8:
+        scheduler["priorityClassNames"] = draw.choice([[], ["high", "a.b-c"], ["high", "a.b-c"]])
+    return scheduler
 
 
 def _maybe(draw: random.Random, target: Object, key: str, choices: list[Any]) -> None:

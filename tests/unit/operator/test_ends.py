@@ -245,3 +245,58 @@ def test_workers_that_ray_ends_for_memory_are_out_of_memory() -> None:
     failed(world, 1, message=said)
     assert world.condition() == ("False", "OutOfMemory")
     assert "near its limit of 3Gi. Raise scale.memoryPerWorker" in world.message
+
+
+def test_a_limit_does_not_begin_anew_with_each_suspension() -> None:
+    world = training(activeDeadlineSeconds=3600)
+    for _ in range(3):
+        world.wait(1000)
+        world.edit(suspend=True)
+        world.settle()
+        attempt = world.status["attempts"][-1]["number"]
+        world.driver_says(attempt, state="Stopped", reason="SIGTERM", message="stopped", exitCode=3)
+        world.gone(attempt)
+        world.settle()
+        assert "startTime" not in world.status
+        world.wait(100_000)
+        world.edit(suspend=False)
+        world.settle()
+        world.running(attempt + 1, step=10 * (attempt + 1))
+        world.settle()
+        assert world.condition() == ("Unknown", "Training")
+    assert world.status["activeSeconds"] == pytest.approx(3000, abs=10)
+    world.wait(700)
+    world.look()
+    world.settle()
+    assert world.status["attempts"][-1]["cause"] == "DeadlineExceeded"
+
+
+def test_a_head_that_is_replaced_within_an_attempt_leaves_a_trace() -> None:
+    world = training()
+    world.pods.clear()
+    world.settle()
+    world.wait(5)
+    world.pod("tiny-r1-other", 1, "head")
+    notes = world.look().notes
+    (note,) = [one for one in notes if one.reason == "HeadReplaced"]
+    assert "The head pod tiny-r1-head is gone; tiny-r1-other takes its place" in note.message
+    assert note.warning
+    world.settle()
+    assert world.status["attempts"][0]["lostHeads"] == 1
+    assert world.condition() == ("Unknown", "Starting")
+    assert "again, after its head pod was lost" in world.message
+
+
+def test_what_keeps_pods_from_starting_is_an_event_once() -> None:
+    world = World(job())
+    world.settle()
+    world.running(step=None)
+    waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "unauthorized"}}
+    world.pod(
+        "tiny-r1-worker", 1, "worker", containerStatuses=[{"name": "ray", "image": "x", "state": waiting}]
+    )
+    made = world.look()
+    assert [one.reason for one in made.notes if one.warning] == ["ImagePull"]
+    assert "suspend the job, and resume it" in made.notes[-1].message
+    world.settle()
+    assert not world.look().notes

