@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import signal
 import sys
@@ -81,6 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_cluster_options(submit)
     submit.add_argument("--dry-run", action="store_true", help="have the cluster check it, and make nothing")
     _add_cluster_verbs(verb)
+    _add_administrator_verbs(verb)
 
     verb("version", "versions of raygen and of what it uses")
 
@@ -117,6 +119,12 @@ def _add_cluster_verbs(verb: Callable[[str, str], argparse.ArgumentParser]) -> N
     _add_cluster_options(listing)
     listing.add_argument("-A", "--all-namespaces", action="store_true", help="of all namespaces")
     of_a_job("get", "how a job on a cluster is, and why")
+    top = verb("top", "what the jobs of a cluster use, and how well: GPUs, goodput, cost")
+    _add_cluster_options(top)
+    top.add_argument("-A", "--all-namespaces", action="store_true", help="of all namespaces")
+    top.add_argument("--ended", action="store_true", help="jobs without pods too")
+    top.add_argument("--price", type=_price, metavar="AMOUNT", help="of a GPU for an hour; shows the cost")
+    top.add_argument("--watch", type=_seconds, metavar="SECONDS", help="again and again, with this pause")
     wait = of_a_job("wait", "wait for the end of a job on a cluster")
     wait.add_argument(
         "--for",
@@ -129,13 +137,45 @@ def _add_cluster_verbs(verb: Callable[[str, str], argparse.ArgumentParser]) -> N
     wait.add_argument("--timeout", type=float, metavar="SECONDS", help="longest wait (default: none)")
     of_a_job("stop", "suspend a job on a cluster, with a checkpoint")
     of_a_job("delete", "delete a job from a cluster; its run directory stays")
-    logs = of_a_job("logs", "what the driver of a job on a cluster prints")
+    logs = of_a_job("logs", "what a job on a cluster prints, also when its pods are gone")
     logs.add_argument("-f", "--follow", action="store_true", help="go on until it ends")
+    logs.add_argument(
+        "--attempt", type=int, metavar="N", help="this attempt of the run (default: the newest)"
+    )
+    logs.add_argument(
+        "--rank", type=_rank, default="driver", metavar="N", help="this worker instead of the driver"
+    )
     dashboard = of_a_job("dashboard", "open the way to the Ray dashboard of a job on a cluster")
     dashboard.add_argument("--port", type=int, default=0, help="port of this machine (default: a free one)")
 
+
+def _add_administrator_verbs(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    """Verbs of those who look after a cluster."""
+    doctor = verb("doctor", "what keeps jobs from running on a cluster, and what to do about it")
+    _add_cluster_options(doctor)
+    doctor.add_argument("--runtime", default="default", help="RaygenRuntime of the jobs (default: default)")
+    doctor.add_argument(
+        "--only", action="append", default=[], metavar="CHECK", help="this check alone; may be repeated"
+    )
+    doctor.add_argument(
+        "--wait",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="longest wait for faults to go (default: 0)",
+    )
+
     operator = verb("operator", "look after the jobs of a cluster")
-    _add_cluster_options(operator)
+    _add_connection_options(operator)
+    operator.add_argument(
+        "-n",
+        "--namespace",
+        action="append",
+        default=[],
+        dest="namespaces",
+        metavar="NAMESPACE",
+        help="look after the jobs of this one; may be repeated (default: all)",
+    )
     operator.add_argument(
         "--workers", type=int, default=4, help="jobs worked on at the same time (default: 4)"
     )
@@ -145,16 +185,50 @@ def _add_cluster_verbs(verb: Callable[[str, str], argparse.ArgumentParser]) -> N
         help="elect one of several operators by a Lease there (default: alone)",
     )
     operator.add_argument(
+        "--log-format",
+        choices=("text", "json"),
+        default="text",
+        help="the log as lines for people or as JSON objects (default: text)",
+    )
+    operator.add_argument(
         "--health-port", type=int, default=8081, help="port of /livez and /readyz (default: 8081)"
     )
 
 
+def _price(text: str) -> float:
+    return _at_least(text, 0.0, "an amount, such as 2.50")
+
+
+def _seconds(text: str) -> float:
+    return _at_least(text, 0.2, "seconds, at least 0.2")
+
+
+def _at_least(text: str, least: float, words: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not least <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be {words}")
+    return value
+
+
+def _rank(text: str) -> str:
+    if text != "driver" and not text.isdecimal():
+        raise argparse.ArgumentTypeError("must be a worker's rank, such as 0, or driver")
+    return text
+
+
 def _add_cluster_options(added: argparse.ArgumentParser) -> None:
+    _add_connection_options(added)
+    added.add_argument("-n", "--namespace", help="namespace (default: the context's)")
+
+
+def _add_connection_options(added: argparse.ArgumentParser) -> None:
     added.add_argument(
         "--kubeconfig", metavar="FILE", help="default: KUBECONFIG, ~/.kube/config, or the pod's own"
     )
     added.add_argument("--context", help="context of the kubeconfig (default: the current one)")
-    added.add_argument("-n", "--namespace", help="namespace (default: the context's; for the operator all)")
 
 
 def _add_sample_options(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import signal
 from types import FrameType
 
@@ -16,11 +15,12 @@ def run(args: argparse.Namespace) -> int:
     with needs_cluster():
         from raygen.kube import connect
         from raygen.operator.election import REQUEST_SECONDS
+        from raygen.operator.logs import configure
         from raygen.operator.process import Operator, Settings
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    configure(args.log_format)
 
     settings = Settings(
-        namespace=args.namespace or "",
+        namespaces=tuple(dict.fromkeys(args.namespaces)),
         lease_namespace=args.lease_namespace or "",
         workers=args.workers,
         health_port=args.health_port,

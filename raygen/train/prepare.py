@@ -182,7 +182,7 @@ def _refuse_other_job(existing: Mapping[str, Any], job: TrainingJob, uri: str) -
         raise OutputError(
             "this run belongs to a job that differs:\n" + "\n".join(f"  {change}" for change in changes),
             where=uri,
-            remedy="Choose another --run; add --from to start it from this run's weights.",
+            remedy="Choose another run (--run, or spec.output.run); --from starts it from this run's weights.",
         )
 
 

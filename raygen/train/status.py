@@ -123,6 +123,9 @@ class StatusReporter:
         """Writes the last words of a driver that ended well; blocks until they are written, or for `LAST_SECONDS`."""
         metrics = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
         said = f"{result.state} at step {result.step} of {result.steps}" + (f": {metrics}" if metrics else "")
+        if "step" in self._progress and result.step:
+            # A run that ends well, or stops, leaves a checkpoint of its last step.
+            self._update({"step": result.step, "checkpoint": result.step})
         self._last(
             {
                 "state": result.state,
