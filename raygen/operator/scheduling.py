@@ -76,7 +76,7 @@ def labels(job: TrainingJobSpec, runtime: RaygenRuntimeSpec, name: str, uid: str
         found[_PRIORITY[kind]] = wanted.priority_class_name
     if kind == "YuniKorn":
         # Applications are one to a cluster: another namespace may have a RayJob of this name. At most 54 characters.
-        found |= {GANG_LABEL: "true", YUNIKORN_APPLICATION_LABEL: f"{name}-{uid[:8]}"}
+        found |= {GANG_LABEL: "true", YUNIKORN_APPLICATION_LABEL: f"{name}-{uid[:8].rstrip('-')}"}
     return found
 
 

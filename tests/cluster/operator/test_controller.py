@@ -81,6 +81,7 @@ class Lives:
         status = copy.deepcopy(self.world.job()["status"])
         status.pop("startTime")
         status.pop("completionTime")
+        status.pop("activeSeconds", None)
         for part in ("progress", "outcome"):
             status[part].pop("time")
         for condition in status["conditions"]:

@@ -121,7 +121,7 @@ def test_what_cannot_be_honoured_cannot_change(admin: Connection, team: str) -> 
         {"scale": {"workers": 2}},
         {"ttlSecondsAfterFinished": 5},
         {"suspend": True},
-        {"data__train__sources": [{"uri": "elsewhere.txt"}]},
+        {"suspend": True, "data__train__sources": [{"uri": "elsewhere.txt"}]},
         {},
     ]
     for changes in allowed:
