@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from testcluster import cluster, host, own, parts
+from testcluster import cluster, host, own, parts, tools
 from testcluster.console import ClusterError
 from testcluster.network import NODES
 from testcluster.paths import CACHE, KUBECONFIG
@@ -15,7 +15,7 @@ def main() -> int:
     """Runs one verb; the exit code is 0, or 1 with a message."""
     arguments = _parser().parse_args()
     try:
-        if arguments.verb not in ("up", "status"):
+        if arguments.verb not in ("build", "up", "status"):
             host.check_privileges()
         return int(arguments.run(arguments) or 0)
     except ClusterError as error:
@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help=f"add a part to the cluster: {', '.join(parts.NAMES)}; may be given several times",
     )
+    verb("build", "build all programs, those of tests too, and start nothing", lambda _: _build())
     verb("down", "end the cluster; what was built stays", lambda _: cluster.down())
     verb("status", "machines, nodes, pods", lambda _: print(cluster.status()))
     for name, text, run in (
@@ -67,6 +68,11 @@ def _parser() -> argparse.ArgumentParser:
     cut.add_argument("node", choices=NODES)
     cut.add_argument("--except-storage", action="store_true", help="from everything but the S3 server")
     return parser
+
+
+def _build() -> None:
+    for tool in (*tools.ALL, *tools.EXTRA):
+        tools.build(tool)
 
 
 def _up(names: list[str]) -> None:
