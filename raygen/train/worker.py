@@ -89,7 +89,7 @@ def work(config: dict[str, Any]) -> None:
     logs = keep_worker_logs(task.job["metadata"]["name"], dist.get_rank())
     try:
         _work(task, startup, logs)
-    except BaseException:
+    except Exception:
         # Ray prints it too, but where nobody looks once the pod is gone.
         traceback.print_exc()
         raise

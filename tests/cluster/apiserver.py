@@ -208,15 +208,22 @@ def _established(connection: Connection) -> bool:
 
 
 @contextlib.contextmanager
-def serving(folder: Path) -> Iterator[ApiServer]:
-    """An API server with everything installed."""
+def started(folder: Path) -> Iterator[ApiServer]:
+    """An API server with nothing installed."""
     server = ApiServer(folder)
     try:
         server.start()
-        install(server.connection())
         yield server
     finally:
         server.stop()
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[ApiServer]:
+    """An API server with everything installed."""
+    with started(folder) as server:
+        install(server.connection())
+        yield server
 
 
 def free_port() -> int:

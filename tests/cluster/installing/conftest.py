@@ -11,18 +11,14 @@ from testcluster import kuberay, tools
 
 from raygen.kube import ApiError, Connection
 from tests.cluster.api import until
-from tests.cluster.apiserver import NAMESPACES, ApiServer, apply
+from tests.cluster.apiserver import NAMESPACES, ApiServer, apply, started
 
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """With nothing installed."""
-    server = ApiServer(tmp_path_factory.mktemp("bare"))
-    try:
-        server.start()
+    with started(tmp_path_factory.mktemp("bare")) as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="module")

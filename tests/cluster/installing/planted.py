@@ -8,7 +8,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from raygen.kube import LEASES, RUNTIMES, Connection, Resource
+from raygen.client.doctor.inside import BINDINGS as POLICY_BINDINGS
+from raygen.client.doctor.inside import DEPLOYMENTS, POLICIES
+from raygen.client.doctor.placing import ACCOUNTS, NODES
+from raygen.kube import LEASES, PODS, RUNTIMES, Connection, Resource
 from raygen.kube.connection import MERGE
 from raygen.kube.resources import SECRETS
 from tests.cluster.apiserver import CRDS
@@ -17,28 +20,10 @@ from tests.cluster.installing.helm import IMAGE
 Object = dict[str, Any]
 
 SYSTEM, TEAM = "raygen-system", "research"
-DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
-PODS = Resource("", "v1", "pods", "Pod")
-NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
-ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 QUOTAS = Resource("", "v1", "resourcequotas", "ResourceQuota")
 ROLES = Resource("rbac.authorization.k8s.io", "v1", "roles", "Role")
 CLUSTER_ROLES = Resource(ROLES.group, "v1", "clusterroles", "ClusterRole", namespaced=False)
-BINDINGS = Resource(ROLES.group, "v1", "rolebindings", "RoleBinding")
-POLICIES = Resource(
-    "admissionregistration.k8s.io",
-    "v1",
-    "validatingadmissionpolicies",
-    "ValidatingAdmissionPolicy",
-    namespaced=False,
-)
-POLICY_BINDINGS = Resource(
-    POLICIES.group,
-    "v1",
-    "validatingadmissionpolicybindings",
-    "ValidatingAdmissionPolicyBinding",
-    namespaced=False,
-)
+ROLE_BINDINGS = Resource(ROLES.group, "v1", "rolebindings", "RoleBinding")
 
 
 def kuberay() -> Object:
@@ -148,12 +133,12 @@ def too_much(admin: Connection) -> Iterator[None]:
     subject = {"kind": "ServiceAccount", "name": "raygen-operator", "namespace": SYSTEM}
     reference = {"apiGroup": ROLES.group, "kind": "Role", "name": "spy"}
     binding = admin.create(
-        BINDINGS, TEAM, {"metadata": {"name": "spy"}, "subjects": [subject], "roleRef": reference}
+        ROLE_BINDINGS, TEAM, {"metadata": {"name": "spy"}, "subjects": [subject], "roleRef": reference}
     )
     try:
         yield
     finally:
-        admin.delete(BINDINGS, TEAM, "spy", uid=binding["metadata"]["uid"])
+        admin.delete(ROLE_BINDINGS, TEAM, "spy", uid=binding["metadata"]["uid"])
         admin.delete(ROLES, TEAM, "spy", uid=role["metadata"]["uid"])
 
 
@@ -308,7 +293,7 @@ PLANTED: dict[str, tuple[Plant, str, str, str, str]] = {
         "manifests/install/runner.yaml",
     ),
     "the runner may write nothing": (
-        lambda admin: without(admin, BINDINGS, TEAM, "raygen-runner"),
+        lambda admin: without(admin, ROLE_BINDINGS, TEAM, "raygen-runner"),
         "namespace",
         "warning",
         "may not patch the status of jobs",

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from raygen.client.doctor.inside import DEPLOYMENTS
 from raygen.jobfile import load
 from raygen.kube import RUNTIMES, TRAINING_JOBS, ApiError, Connection, Resource
 from tests.cluster.api import until
@@ -22,7 +23,6 @@ Object = dict[str, Any]
 SYSTEM, TEAM = "raygen-system", "research"
 VALUES: Object = {"image": IMAGE, "jobNamespaces": [TEAM]}
 WITH_RUNTIME = VALUES | {"runtime": {"install": True, "spec": RUNTIME, "groups": ["researchers"]}}
-DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 SAMPLE = ROOT / "manifests" / "samples" / "gpt.yaml"
 
 

@@ -19,7 +19,7 @@ from raygen.kube import RAY_JOBS, RUNTIMES, TRAINING_JOBS, Connection
 from raygen.kube.connection import MERGE
 from raygen.kube.resources import SECRETS, Resource
 from tests.cluster.api import until
-from tests.cluster.apiserver import ROOT, ApiServer
+from tests.cluster.apiserver import ROOT, ApiServer, started
 from tests.cluster.operator.stub import Harmed, Process, Surroundings
 from tests.cluster.operator.terminal import Shell, Step, commands
 
@@ -118,12 +118,8 @@ class Life:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """A cluster with KubeRay's definitions and nothing of raygen."""
-    server = ApiServer(tmp_path_factory.mktemp("recipes"))
-    try:
-        server.start()
+    with started(tmp_path_factory.mktemp("recipes")) as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="module")

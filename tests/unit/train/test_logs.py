@@ -76,7 +76,7 @@ def test_a_worker_that_is_started_anew_goes_on_after_its_lines(tmp_path: Path) -
 
 
 def test_a_process_that_is_killed_has_left_what_it_printed_seconds_before(tmp_path: Path) -> None:
-    program = PROGRAM.format(more="import time; sys.stdout.flush(); time.sleep(60)", rank=None)
+    program = PROGRAM.format(more="import signal; sys.stdout.flush(); signal.pause()", rank=None)
     program = program.replace(
         "logs = KeptLogs", "import raygen.train.logs as module\nmodule.FLUSH_SECONDS = 0.05\nlogs = KeptLogs"
     )
