@@ -94,6 +94,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in here:
         # Of the test alone: what makes the cluster, and may have to build it, is a fixture.
         item.add_marker(pytest.mark.timeout(3600 if item in optional else 1500, func_only=True))
+    # Tests of the cluster end it and start it anew; raygen is installed once, on the last one.
+    items.sort(key=lambda item: item in here and "installed" in getattr(item, "fixturenames", ()))
     if os.environ.get("RAYGEN_CLUSTER_PARTS") != "1":
         config.hook.pytest_deselected(items=optional)
         items[:] = [item for item in items if item not in optional]
