@@ -105,6 +105,9 @@ def _add_run_verbs(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:
     leave = verb("leave", "in a pod that is about to go: ask for a checkpoint and wait for it (preStop hook)")
     leave.add_argument("--seconds", type=float, default=25.0, help="longest wait (default: 25)")
 
+    probe = verb("probe", "try storages from here with one small object: list, create, read, delete")
+    probe.add_argument("uris", metavar="URI", nargs="*", help="folder: a path or s3://bucket/folder")
+
 
 def _add_cluster_verbs(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:
     """Verbs that talk to a cluster."""
@@ -163,6 +166,18 @@ def _add_administrator_verbs(verb: Callable[[str, str], argparse.ArgumentParser]
         default=0.0,
         metavar="SECONDS",
         help="longest wait for faults to go (default: 0)",
+    )
+    doctor.add_argument(
+        "--probe",
+        action="store_true",
+        help="try image and storage from inside the cluster too, by a pod that is deleted again",
+    )
+    doctor.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=180.0,
+        metavar="SECONDS",
+        help="longest wait for the pod of --probe (default: 180)",
     )
 
     operator = verb("operator", "look after the jobs of a cluster")

@@ -172,6 +172,16 @@ class Connection:
                 ) from error
             return document
 
+    def text(self, path: str, **query: str) -> str:
+        """What an address gives that answers with text, as the log of a pod does.
+
+        Raises:
+            ApiError: The server refuses, or does not answer.
+        """
+        # It refuses whoever asks for text alone, since that is no type of an object.
+        with self._answer("GET", path, query=query, accept="application/json, */*") as answer:
+            return bytes(answer.data).decode(errors="replace")
+
     @contextmanager
     def _answer(
         self,

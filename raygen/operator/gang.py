@@ -14,9 +14,10 @@ from raygen.operator.conditions import SUCCEEDED
 from raygen.operator.draft import Draft
 from raygen.operator.explain import Trouble
 from raygen.operator.model import Note
-from raygen.operator.scheduling import GANG, KUBERAY_NAMES
+from raygen.operator.scheduling import GANG
 from raygen.spec.names import (
     KAI_QUEUE_LABEL,
+    KUBERAY_NAMES,
     RAY_PRIORITY_LABEL,
     VOLCANO_QUEUE_LABEL,
     YUNIKORN_APPLICATION_LABEL,

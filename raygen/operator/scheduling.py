@@ -26,6 +26,7 @@ from raygen.spec.job import TrainingJobSpec
 from raygen.spec.names import (
     GANG_LABEL,
     KAI_QUEUE_LABEL,
+    KUBERAY_NAMES,
     KUEUE_PRIORITY_LABEL,
     QUEUE_LABEL,
     RAY_PRIORITY_LABEL,
@@ -35,8 +36,6 @@ from raygen.spec.names import (
 )
 from raygen.spec.runtime import RaygenRuntime, RaygenRuntimeSpec, Scheduler
 
-KUBERAY_NAMES = {"Volcano": "volcano", "KAI": "kai-scheduler", "YuniKorn": "yunikorn"}
-"""What KubeRay calls its batch scheduler (GetPluginName), of which it has one for all that it runs."""
 GANG = frozenset(KUBERAY_NAMES)
 """Schedulers that place all pods of a job or none, and whose queues belong to the whole cluster."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from raygen.spec.crd import GROUP
 
 JOB_LABEL = f"{GROUP}/job"
-"""On RayJobs and pods: the name of their TrainingJob. The operator writes and reads it."""
+"""On RayJobs and pods: the name of their TrainingJob. The operator writes and reads it. On head pods of RayClusters that
+take jobs: nothing. Whoever makes such a cluster writes that, so that the operator sees its head."""
 ATTEMPT_LABEL = f"{GROUP}/attempt"
 """On RayJobs and pods: the number of the attempt. The operator writes and reads it."""
 RAY_JOB_LABEL = f"{GROUP}/rayjob"
@@ -31,6 +32,8 @@ GANG_LABEL = "ray.io/gang-scheduling-enabled"
 RAY_PRIORITY_LABEL = "ray.io/priority-class-name"
 """On RayJobs: the PriorityClass. The operator writes it, KubeRay (for Volcano) and KAI read it."""
 
+RAY_CLUSTER_LABEL = "ray.io/cluster"
+"""On pods: their RayCluster; KubeRay writes it. In a RayJob's clusterSelector: where it goes; the operator writes it."""
 RAY_NODE_TYPE = "ray.io/node-type"
 """On pods: head or worker. KubeRay writes it."""
 
@@ -39,6 +42,8 @@ JOB_VARIABLE = "RAYGEN_JOB"
 STATUS_VARIABLE = "RAYGEN_STATUS"
 """In the head pod: where the driver tells its progress, as JSON {name, namespace, uid, rayJob}. The operator writes it,
 the driver reads it."""
+JOIN_VARIABLE = "RAYGEN_JOIN_SECONDS"
+"""For the driver: how long machines of a Ray cluster may take to join. Users and the operator set it, the driver reads it."""
 TOKEN_FOLDER = "/var/run/secrets/raygen"  # noqa: S105
 """In the head pod: token and ca.crt for the API server. The operator mounts it, the driver reads it."""
 
@@ -46,3 +51,7 @@ OPERATOR_MANAGER = "raygen-operator"
 """Owner of the fields of the status that the operator applies."""
 DRIVER_MANAGER = "raygen-driver"
 """Owner of the fields of the status that the driver applies."""
+
+KUBERAY_NAMES = {"Volcano": "volcano", "KAI": "kai-scheduler", "YuniKorn": "yunikorn"}
+"""What KubeRay calls its batch scheduler (GetPluginName), of which it has one for all that it runs. An administrator writes
+it where KubeRay is installed; the operator and `raygen doctor` say which."""

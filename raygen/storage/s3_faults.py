@@ -109,6 +109,17 @@ _CODES = {
     "NotImplemented": _CONDITION,
     **dict.fromkeys(_THROTTLED, _BUSY),
 }
+_KINDS = {
+    _NO_BUCKET: "bucket",
+    _REFUSED: "refused",
+    _EXPIRED: "expired",
+    _MISSING: "missing",
+    _DENIED: "denied",
+    _REGION: "region",
+    _FULL: "full",
+    _UNREACHABLE: "unreachable",
+    _CERTIFICATE: "certificate",
+}
 _NO_CREDENTIALS = (
     boto.NoCredentialsError,
     boto.PartialCredentialsError,
@@ -169,6 +180,11 @@ def refuse(error: BaseException, where: str, done: str, endpoint: str) -> NoRetu
     raise OutputError(
         f"cannot be {done}: {cause.format(endpoint=endpoint)}", where=where, remedy=remedy
     ) from error
+
+
+def kind_of(error: BaseException | None) -> str:
+    """What is wrong, in one word of `raygen.storage.probe.KINDS`."""
+    return "other" if error is None else _KINDS.get(_words(error), "other")
 
 
 def _words(error: BaseException) -> tuple[str, str]:

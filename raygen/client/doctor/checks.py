@@ -5,49 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from raygen.client.doctor import inside, placing
+from raygen.client.doctor import inside, kuberay, placing
 from raygen.client.doctor.finding import Finding
+from raygen.client.doctor.kuberay import DEFINITIONS
 from raygen.client.doctor.view import HiddenError, Object, View
-from raygen.kube import ApiError, Resource
+from raygen.kube import ApiError
 from raygen.spec.crd import GROUP, VERSION, definitions
 
 Check = Callable[[View], Iterator[Finding]]
-
-DEFINITIONS = Resource(
-    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
-)
-INSTALL_KUBERAY = (
-    "helm install kuberay-operator kuberay/kuberay-operator --namespace kuberay-system --create-namespace"
-)
-
-
-def kuberay(view: View) -> Iterator[Finding]:
-    """KubeRay is there, new enough, and at work."""
-    name = "kuberay"
-    if view.ask("/apis/ray.io/v1") is None:
-        yield Finding(
-            name, "fault", "the cluster has no RayJobs", f"Install KubeRay 1.6 or newer: {INSTALL_KUBERAY}"
-        )
-        return
-    found = view.ask(DEFINITIONS.path(name="rayjobs.ray.io"))
-    if found is not None and not _knows_token(found):
-        yield Finding(
-            name,
-            "fault",
-            "KubeRay is too old: its RayJobs lack rayClusterSpec.authOptions.enableK8sTokenAuth",
-            "Upgrade it to 1.6 or newer, its definitions too, which Helm leaves as they are: "
-            "kubectl apply --server-side --force-conflicts -f helm-chart/kuberay-operator/crds",
-        )
-    yield from inside.deployment(view, name, "kuberay-operator", f"Install it: {INSTALL_KUBERAY}")
-
-
-def _knows_token(definition: Object) -> bool:
-    versions: list[Object] = definition["spec"]["versions"]
-    version: Object = next((one for one in versions if one["name"] == "v1"), {})
-    place: Object = version.get("schema", {}).get("openAPIV3Schema", {})
-    for key in ("spec", "rayClusterSpec", "authOptions"):
-        place = place.get("properties", {}).get(key, {})
-    return "enableK8sTokenAuth" in place.get("properties", {})
 
 
 def kinds(view: View) -> Iterator[Finding]:
@@ -109,7 +74,7 @@ def _guarded(name: str, check: Check, view: View) -> Iterator[Finding]:
 CHECKS: dict[str, Check] = {
     name: partial(_guarded, name, check)
     for name, check in {
-        "kuberay": kuberay,
+        "kuberay": kuberay.kuberay,
         "definitions": kinds,
         "admission": inside.admission,
         "operator": inside.operator,

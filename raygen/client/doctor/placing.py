@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from raygen.client.doctor.finding import Finding
+from raygen.client.doctor.pod import pod
 from raygen.client.doctor.view import Object, View
 from raygen.errors import RaygenError
 from raygen.kube import PODS, RUNTIMES, ApiError, Resource
@@ -187,7 +188,7 @@ def pods(view: View) -> Iterator[Finding]:
         return
     place = view.namespace
     try:
-        view.connection.request("POST", PODS.path(place), query={"dryRun": "All"}, body=_pod(spec))
+        view.connection.request("POST", PODS.path(place), query={"dryRun": "All"}, body=_head(spec))
     except ApiError as error:
         if error.status not in (400, 403, 422):
             raise
@@ -205,31 +206,8 @@ def pods(view: View) -> Iterator[Finding]:
         yield Finding("pods", "ok", f"{place} lets pods of jobs in")
 
 
-def _pod(spec: RaygenRuntimeSpec) -> Object:
+def _head(spec: RaygenRuntimeSpec) -> Object:
     """As much of a head pod as admission looks at."""
-    resources = {
-        "requests": {"cpu": spec.head.cpu, "memory": spec.head.memory},
-        "limits": {"memory": spec.head.memory},
-    }
-    container = {
-        "name": "ray",
-        "image": spec.image,
-        "resources": resources,
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-    }
-    security = {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"generateName": "raygen-doctor-"},
-        "spec": {
-            "automountServiceAccountToken": False,
-            "serviceAccountName": spec.service_account_name,
-            "securityContext": security,
-            "containers": [container],
-        },
-    }
+    body = pod(spec, cpu=spec.head.cpu, memory=spec.head.memory)
+    body["spec"]["serviceAccountName"] = spec.service_account_name
+    return body

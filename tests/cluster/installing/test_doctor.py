@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,16 @@ import pytest
 import yaml
 
 from raygen.cli.main import main
-from raygen.kube import LEASES, RUNTIMES, ApiError, Connection
+from raygen.kube import LEASES, PODS, RUNTIMES, ApiError, Connection
 from raygen.kube.resources import SECRETS
 from tests.cluster.api import until
 from tests.cluster.apiserver import ApiServer
+from tests.cluster.installing import planted, planted_kuberay
 from tests.cluster.installing.conftest import install_kuberay, make_namespace
 from tests.cluster.installing.helm import CHART, IMAGE, RUNTIME, helm
 from tests.cluster.installing.planted import (
     DEPLOYMENTS,
     NODES,
-    PLANTED,
     SYSTEM,
     TEAM,
     change,
@@ -32,6 +33,7 @@ from tests.cluster.installing.planted import (
 
 Object = dict[str, Any]
 
+PLANTED = planted.PLANTED | planted_kuberay.PLANTED
 GRANTED = RUNTIME | {"environmentSecrets": ["storage"]}
 VALUES: Object = {"image": IMAGE, "jobNamespaces": [TEAM]}
 
@@ -137,6 +139,39 @@ def test_a_user_is_told_what_he_may_not(bare: ApiServer, capsys: pytest.CaptureF
         for one in found
         if one["state"] == "unknown" and one["check"] != "pods"
     )
+
+
+def test_a_pod_to_try_with_is_gone_again_where_no_scheduler_is(
+    bare: ApiServer, admin: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, found = doctor(bare, capsys, "--probe", "--only=image", "--only=storage", "--timeout=2")
+    assert code == 1
+    assert [(one["check"], one["state"]) for one in found] == [("image", "fault"), ("storage", "unknown")]
+    assert found[0]["said"] == "no node took the pod within 2 s: no scheduler has looked at it"
+    assert admin.list(PODS, TEAM)[0] == []
+
+
+def test_a_user_who_may_not_make_pods_makes_none(
+    bare: ApiServer, admin: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever may see the runtime and no more."""
+    rules = [{"apiGroups": ["raygen.io"], "resources": ["raygenruntimes"], "verbs": ["get"]}]
+    role = admin.create(planted.CLUSTER_ROLES, "", {"metadata": {"name": "looks"}, "rules": rules})
+    subject = {"kind": "User", "name": "bob", "apiGroup": planted.ROLES.group}
+    reference = {"apiGroup": planted.ROLES.group, "kind": "ClusterRole", "name": "looks"}
+    bindings = replace(planted.CLUSTER_ROLES, plural="clusterrolebindings", kind="ClusterRoleBinding")
+    binding = admin.create(
+        bindings, "", {"metadata": {"name": "looks"}, "subjects": [subject], "roleRef": reference}
+    )
+    try:
+        code, found = doctor(bare, capsys, "--probe", "--only=image", "--only=storage", user="bob")
+    finally:
+        admin.delete(bindings, "", "looks", uid=binding["metadata"]["uid"])
+        admin.delete(planted.CLUSTER_ROLES, "", "looks", uid=role["metadata"]["uid"])
+    assert code == 1
+    assert [one["state"] for one in found] == ["unknown", "unknown"]
+    said = "you may not create pods, get pods, get pods/log, delete pods in research, so it was not tried"
+    assert found[0]["said"] == said
 
 
 def test_one_check_can_be_waited_for(

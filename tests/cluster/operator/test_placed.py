@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from testcluster import tools
 
-from raygen.operator.scheduling import KUBERAY_NAMES
+from raygen.spec.names import KUBERAY_NAMES
 from tests.unit.operator.specs import drawn
 from tests.unit.operator.test_render import SEED
 from tests.unit.operator.world import World

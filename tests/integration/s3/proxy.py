@@ -23,12 +23,13 @@ FAULTS = ("cut before", "cut after", "truncated", "delayed", "500", "503", "500 
 SLOW_DOWN = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Reduce your rate.</Message></Error>"
 DENIED = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>No.</Message></Error>"
 INTERNAL = b"<?xml version='1.0'?><Error><Code>InternalError</Code><Message>Again.</Message></Error>"
-ANSWERS = {"403": DENIED, "500": INTERNAL, "503": SLOW_DOWN}
+FULL = b"<?xml version='1.0'?><Error><Code>QuotaExceeded</Code><Message>No more.</Message></Error>"
+ANSWERS = {"403": DENIED, "500": INTERNAL, "503": SLOW_DOWN, "507": FULL}
 DELAY_SECONDS = 0.05
 UNSIGNED = frozenset({"authorization", "x-amz-date", "if-none-match", "host", "content-length"})
 
 Script = Callable[["Request"], str]
-"""What happens to a request: one of FAULTS, '403', 'black hole', 'without conditions', or '' for nothing."""
+"""What happens to a request: one of FAULTS, '403', '507', 'black hole', 'without conditions', or '' for nothing."""
 
 
 @dataclass(frozen=True)

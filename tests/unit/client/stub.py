@@ -18,8 +18,8 @@ from raygen.kube import RAY_JOBS, TRAINING_JOBS
 from raygen.kube.resources import SECRETS
 
 Object = dict[str, Any]
-Answer = tuple[int, Object] | None
-"""Status and document; None ends the connection without a word."""
+Answer = tuple[int, Object | str] | None
+"""Status, and document or text; None ends the connection without a word."""
 
 TEAM, NAME = "team", "tiny"
 JOB = TRAINING_JOBS.path(TEAM, NAME)
@@ -124,13 +124,14 @@ def serving(answer: Callable[[str, str, Object], Answer], seen: list[Any] | None
             given = answer(self.command, self.path, body)
             if given is None:
                 return
-            said = json.dumps(given[1]).encode() + b"\n"
+            said = (given[1] if isinstance(given[1], str) else json.dumps(given[1]) + "\n").encode()
             self.send_response(given[0])
             self.send_header("Content-Length", str(len(said)))
             self.end_headers()
             self.wfile.write(said)
 
-        do_PATCH = do_GET  # noqa: N815 (the name that http.server asks for)
+        # The names that http.server asks for.
+        do_DELETE = do_PATCH = do_POST = do_GET  # noqa: N815
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
             """Says nothing."""

@@ -1,0 +1,91 @@
+"""Mistakes in how KubeRay was set up, in the manner of planted.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from raygen.client.doctor.kuberay import CONFIG_MAPS
+from raygen.kube import RUNTIMES, Connection
+from tests.cluster.installing.planted import DEPLOYMENTS, Object, Plant, changed, kuberay
+
+SYSTEM = "kuberay-system"
+UPGRADE = "helm upgrade kuberay-operator kuberay/kuberay-operator --namespace kuberay-system --reuse-values "
+
+
+@contextmanager
+def started(admin: Connection, scheduler: Object, **container: Any) -> Iterator[None]:
+    """KubeRay with this in its container, and a runtime with this scheduler."""
+    before = kuberay()["spec"]
+    (own,) = before["template"]["spec"]["containers"]
+    volumes = [{"name": "config", "configMap": {"name": "kuberay-operator-config"}}]
+    pod = {"containers": [own | container], "volumes": volumes if "volumeMounts" in container else None}
+    back = {"spec": {"template": {"spec": {"containers": [own], "volumes": None}}}}
+    with (
+        changed(admin, DEPLOYMENTS, SYSTEM, "kuberay-operator", {"spec": {"template": {"spec": pod}}}, back),
+        changed(
+            admin,
+            RUNTIMES,
+            "",
+            "default",
+            {"spec": {"scheduler": scheduler}},
+            {"spec": {"scheduler": None}},
+        ),
+    ):
+        yield
+
+
+@contextmanager
+def configured(admin: Connection) -> Iterator[None]:
+    """As the chart does with configuration.enabled: what counts is in a ConfigMap, and no flag."""
+    text = 'apiVersion: config.ray.io/v1alpha1\nkind: Configuration\nbatchScheduler: "yunikorn"\n'
+    metadata = {"name": "kuberay-operator-config"}
+    made = admin.create(CONFIG_MAPS, SYSTEM, {"metadata": metadata, "data": {"config.yaml": text}})
+    mounts = [{"name": "config", "mountPath": "/etc/kuberay"}]
+    args = ["--config", "/etc/kuberay/config.yaml", "--batch-scheduler=volcano"]
+    try:
+        with started(admin, {"type": "Volcano"}, args=args, volumeMounts=mounts):
+            yield
+    finally:
+        admin.delete(CONFIG_MAPS, SYSTEM, metadata["name"], uid=made["metadata"]["uid"])
+
+
+PLANTED: dict[str, tuple[Plant, str, str, str, str]] = {
+    "KubeRay has no scheduler, and the runtime one": (
+        lambda admin: started(admin, {"type": "Volcano"}),
+        "kuberay",
+        "fault",
+        "has the scheduler Volcano, and kuberay-system/kuberay-operator is set up for no batch scheduler",
+        f"{UPGRADE}--set batchScheduler.name=volcano",
+    ),
+    "KubeRay has another scheduler": (
+        lambda admin: started(admin, {"type": "YuniKorn"}, args=["--enable-batch-scheduler"]),
+        "kuberay",
+        "fault",
+        "has the scheduler YuniKorn, and kuberay-system/kuberay-operator is set up for volcano",
+        f"{UPGRADE}--set batchScheduler.enabled=false --set batchScheduler.name=yunikorn",
+    ),
+    "KubeRay has another scheduler in its file": (
+        configured,
+        "kuberay",
+        "fault",
+        "is set up for yunikorn",
+        "--set batchScheduler.name=volcano",
+    ),
+    "KubeRay has a scheduler that the runtime does not know of": (
+        lambda admin: started(admin, {"type": "Kueue"}, args=["--batch-scheduler=kai-scheduler"]),
+        "kuberay",
+        "fault",
+        "hands the pods of all its RayJobs to kai-scheduler, which places none without a queue",
+        "Name KAI in the RaygenRuntime default",
+    ),
+    "KubeRay is old beside new definitions": (
+        lambda admin: started(admin, {"type": "Kubernetes"}, image="registry.example.org/kuberay:v1.5.1"),
+        "kuberay",
+        "fault",
+        "is KubeRay 1.5.1, and raygen needs 1.6 or newer",
+        "helm upgrade kuberay-operator",
+    ),
+}
+"""As planted.PLANTED."""
