@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools.dashboards.shape import Dashboard, Panel, quantile
+from tools.dashboards.shape import Dashboard, Panel, events, quantile
 
 ANY_POD = '{raygen_io_job!=""}'
 """Pods of jobs, by Ray's agents in them."""
@@ -123,7 +123,7 @@ FLEET = Dashboard(
             "none",
             {
                 "{{namespace}}/{{training_job}}": "sum by (namespace, training_job)"
-                " (increase(ray_raygen_train_guard_events_total[1h])) > 0"
+                f" {events('ray_raygen_train_guard_events_total', span='1h')} > 0"
             },
         ),
         Panel(

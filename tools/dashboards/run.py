@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools.dashboards.shape import Dashboard, Panel
+from tools.dashboards.shape import Dashboard, Panel, events
 
 RUN = '{namespace=~"$namespace", training_job=~"$training_job"}'
 """Of a run's driver."""
@@ -58,7 +58,7 @@ A_RUN = Dashboard(
             "Findings of guards",
             "In the time shown. The job's status says of a run that a guard ended which one it was; the log has all.",
             "none",
-            {"{{run}}": f"sum by (run) (increase(ray_raygen_train_guard_events_total{RUN}[$__range]))"},
+            {"{{run}}": f"sum by (run) {events('ray_raygen_train_guard_events_total', RUN)}"},
             kind="stat",
             width=6,
         ),

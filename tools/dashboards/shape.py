@@ -54,6 +54,12 @@ class Dashboard:
     panels: Sequence[Panel]
 
 
+def events(metric: str, labels: str = "", span: str = "$__range") -> str:
+    """How often a counter of Ray's counted: its agents tell of it from the first time on, which is no increase."""
+    counter = metric + labels
+    return f"({counter} unless {counter} offset {span} or increase({counter}[{span}]))"
+
+
 def quantile(share: float, metric: str, labels: str = "", span: str = "$__rate_interval") -> str:
     """Of a histogram."""
     return f"histogram_quantile({share}, sum by (le) (rate({metric}_bucket{labels}[{span}])))"

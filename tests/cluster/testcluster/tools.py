@@ -73,7 +73,11 @@ PLACE = Tool("rayjob-place", ("rayjob-place",))
 """KubeRay's own code for batch schedulers, run on RayJobs; for tests as well."""
 HELM = Tool("helm", ("helm",), link="-X helm.sh/helm/v4/internal/version.version=v4.2.4")
 """Helm, for tests of the chart and for manifests/install."""
-EXTRA = (CHECK, PLACE, HELM)
+SCORE = Tool("kube-score", ("kube-score",))
+"""What is known to be unwise in Kubernetes' own kinds; for a test of the chart."""
+PROMETHEUS = Tool("prometheus", ("promtool", "prometheus"), tags="remove_all_sd")
+"""For tests of alerts and dashboards; without what finds targets in clouds."""
+EXTRA = (CHECK, PLACE, HELM, SCORE, PROMETHEUS)
 
 
 def is_built(name: str) -> bool:
