@@ -157,7 +157,7 @@ class ClusterHead(Spec):
 
 
 class RayCluster(Spec):
-    """A long-lived RayCluster for interactive work, with Ray's dashboard behind a token."""
+    """A long-lived RayCluster for interactive work and for jobs, with Ray's dashboard behind a token."""
 
     install: bool = False
     """Whether this release makes it."""
@@ -165,6 +165,9 @@ class RayCluster(Spec):
     """Its name."""
     namespace: Namespace | None = None
     """Its namespace. Default: the release's."""
+    takes_jobs: bool = False
+    """Whether TrainingJobs of its namespace may be sent to it, by a RaygenRuntime whose `sharedCluster` is its name. They
+    share its pods and what these may do: for people who trust each other."""
     image: Pinned = ""
     """Image of its pods, by digest; the target `train` of the Dockerfile, or made from it."""
     ray_version: Version = "2.60.0"
@@ -181,6 +184,8 @@ class RayCluster(Spec):
     """Time after which a worker without work ends, in seconds."""
     shared_memory: Memory = "1Gi"
     """Size of /dev/shm, which counts as memory of its pod, in bytes."""
+    stop_seconds: Annotated[int, Field(ge=15, le=3600)] = 60
+    """Time that pods have to leave checkpoints when they are asked to go, in seconds."""
 
 
 class ServiceMonitor(Spec):

@@ -46,7 +46,7 @@ def begin(draft: Draft) -> None:
         return
     draft.result.create = render(draft.seen.job, *read, number)
     draft.add_attempt(number, stamp(draft.seen.now))
-    draft.tell(None, "Starting", f"Attempt {number} starts its pods and its driver.")
+    draft.tell(None, "Starting", draft.starting(number))
     draft.put(RUNNING, False, "NotTraining", "")
 
 

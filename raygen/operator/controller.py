@@ -29,8 +29,14 @@ class Stores:
     def __init__(self) -> None:
         self.jobs = Store({"runtime": lambda item: [item["runtime"]]})
         self.runtimes = Store()
-        self.ray_jobs = Store({"job": lambda item: ["/".join(trim.job_of(item))]})
+        self.ray_jobs = Store({"job": lambda item: ["/".join(trim.job_of(item))], "shared": _shared})
         self.pods = Store({"job": lambda item: ["/".join(trim.job_of(item))]})
+
+
+def _shared(item: Object) -> list[str]:
+    """The cluster that a RayJob shares with others, as an index has it."""
+    cluster = trim.shared_cluster(item)
+    return [f"{item['metadata']['namespace']}/{cluster}"] if cluster else []
 
 
 class Controller:
@@ -63,7 +69,7 @@ class Controller:
             "jobs": self._on_job,
             "runtimes": self._on_runtime,
             "ray_jobs": self._on_child,
-            "pods": self._on_child,
+            "pods": self._on_pod,
         }
 
     def reconcile(self, key: Key) -> None:
@@ -101,10 +107,10 @@ class Controller:
         pods = [
             one
             for one in self._stores.pods.by("job", f"{namespace}/{name}")
-            if any(
-                owner["kind"] == "RayCluster" and owner["name"] in clusters
-                for owner in one["metadata"]["ownerReferences"]
-            )
+            if trim.cluster_of(one) in clusters
+        ]
+        heads = [
+            one for one in self._stores.pods.by("job", f"{namespace}/") if trim.cluster_of(one) in clusters
         ]
         now = self._clock().replace(microsecond=0)
         return Observed(
@@ -114,6 +120,7 @@ class Controller:
             pods=pods,
             now=now,
             warnings=self._warnings(pods, list(owned.values()), now),
+            shared_heads=heads,
         )
 
     def _warnings(self, pods: list[Object], ray_jobs: list[Object], now: datetime) -> dict[str, str]:
@@ -234,6 +241,16 @@ class Controller:
         item = after or before
         if item is not None:
             self._queue.add(trim.job_of(item))
+
+    def _on_pod(self, before: Object | None, after: Object | None) -> None:
+        item = after or before
+        if item is None or trim.job_of(item)[1]:
+            self._on_child(before, after)
+            return
+        # The head of a cluster that jobs share: it is the matter of all that were sent there.
+        place = f"{item['metadata']['namespace']}/{trim.cluster_of(item)}"
+        for ray_job in self._stores.ray_jobs.by("shared", place):
+            self._queue.add(trim.job_of(ray_job), Urgency.AGAIN)
 
 
 def _is_owned(item: dict[str, Any], uid: str) -> bool:

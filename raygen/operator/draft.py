@@ -12,6 +12,7 @@ from raygen.operator.conditions import RUNNING, SUCCEEDED, SUSPENDED, VALIDATED,
 from raygen.operator.explain import Trouble
 from raygen.operator.model import Deletion, Note, Observed, Plan
 from raygen.operator.render import ray_job_name
+from raygen.operator.trim import cluster_of, shared_cluster
 from raygen.spec.names import RAY_JOB_LABEL
 from raygen.spec.status import MAX_ATTEMPTS
 
@@ -71,8 +72,33 @@ class Draft:
         return last if last is not None and "ended" not in last else None
 
     def pods(self, ray_job: str) -> list[Object]:
-        """The pods of a RayJob."""
-        return [pod for pod in self.seen.pods if pod["metadata"]["labels"].get(RAY_JOB_LABEL) == ray_job]
+        """The pods of a RayJob; of one that shares its cluster, the head pod of that."""
+        own = [pod for pod in self.seen.pods if pod["metadata"]["labels"].get(RAY_JOB_LABEL) == ray_job]
+        return own or self.shared_heads(ray_job)
+
+    def shared_heads(self, ray_job: str) -> list[Object]:
+        """Head pods of the cluster that a RayJob shares with others; none if it has its own."""
+        names = {
+            one["rayCluster"] for one in self.attempts if one["rayJob"] == ray_job and "rayCluster" in one
+        }
+        for one in self.seen.ray_jobs:
+            if one["metadata"]["name"] == ray_job:
+                names.add(shared_cluster(one))
+        return [pod for pod in self.seen.shared_heads if cluster_of(pod) in names]
+
+    def starting(self, number: int, again: str = "") -> str:
+        """What an attempt does before its first step."""
+        if self.shared_cluster:
+            where = (
+                f"the RayCluster {self.shared_cluster}{again}, and starts once that has room for its workers"
+            )
+            return f"Attempt {number} was handed to {where}."
+        return f"Attempt {number} starts its pods and its driver{again}."
+
+    @property
+    def shared_cluster(self) -> str:
+        """The RayCluster that the runtime sends jobs to; "" if each gets its own."""
+        return str(self.grants.get("sharedCluster") or "")
 
     def add_attempt(self, number: int, started: str) -> None:
         """Takes note of an attempt that has begun."""

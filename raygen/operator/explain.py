@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from raygen.operator.conditions import moment
-from raygen.spec.names import RAY_NODE_TYPE
+from raygen.operator.trim import shared_cluster
+from raygen.spec.names import JOB_LABEL, RAY_NODE_TYPE
 
 Object = dict[str, Any]
 
@@ -73,6 +74,7 @@ def troubles(
     found = [one for pod in pods for one in _pod(pod, now)]
     found += _refused(ray_job or {})
     found += _untaken(ray_job, now)
+    found += _homeless(pods, ray_job, now)
     if _has_head(pods, now):
         found += [one for pod in pods for one in _initial(pod, now)]
     if not found:
@@ -94,6 +96,7 @@ _ORDER = (
     "Configuration",
     "PodCrashes",
     "KubeRayMissing",
+    "SharedClusterMissing",
     "QuotaExceeded",
     "PodsRefused",
     "Unschedulable",
@@ -196,6 +199,21 @@ def _untaken(ray_job: Object | None, now: datetime) -> Iterator[Trouble]:
     if not held and (now - moment(metadata["creationTimestamp"])).total_seconds() > UNTAKEN_SECONDS:
         said = f"KubeRay has not taken the RayJob {metadata['name']} of {metadata['creationTimestamp']}: "
         yield Trouble("KubeRayMissing", said + CHECK_KUBERAY)
+
+
+def _homeless(pods: Sequence[Object], ray_job: Object | None, now: datetime) -> Iterator[Trouble]:
+    """A RayJob for a shared cluster that is not there, or has no head that takes jobs."""
+    cluster = shared_cluster(ray_job) if ray_job is not None else ""
+    if ray_job is None or not cluster or pods:
+        return
+    metadata = ray_job["metadata"]
+    if (now - moment(metadata["creationTimestamp"])).total_seconds() > UNTAKEN_SECONDS:
+        namespace = metadata["namespace"]
+        yield Trouble(
+            "SharedClusterMissing",
+            f"the namespace {namespace} has no head pod of a RayCluster {cluster} that takes jobs. Make it, as by the"
+            f' chart\'s cluster.takesJobs, or give its head pods the label {JOB_LABEL}: "", or name another runtime.',
+        )
 
 
 def _initial(pod: Object, now: datetime) -> Iterator[Trouble]:

@@ -96,7 +96,8 @@ def _conclude(draft: Draft, attempt: Object, ray_job: Object | None, found: list
     remembered = [Trouble(known["reason"], known["message"])] if known else []
     _note_progress(draft, attempt)
     ending = _ending(attempt, ray_job, outcome, [*found, *remembered], _memory(draft))
-    if ray_job is not None or not _pods_end(draft, attempt, ending):
+    told_all = outcome is not None and bool(draft.shared_heads(attempt["rayJob"]))
+    if ray_job is not None or told_all or not _pods_end(draft, attempt, ending):
         draft.end(attempt, ending)
 
 
@@ -122,7 +123,10 @@ def _ending(
 
 
 def _pods_end(draft: Draft, attempt: Object, ending: Ending) -> bool:
-    """Whether pods of a RayJob that is gone may still write their checkpoint: until then the attempt has not ended."""
+    """Whether pods of a RayJob that is gone may still write their checkpoint: until then the attempt has not ended.
+
+    Pods of a shared cluster stay, so there the driver's last words say it.
+    """
     over = ("Succeeded", "Failed")
     if all(pod.get("status", {}).get("phase") in over for pod in draft.pods(attempt["rayJob"])):
         return False
@@ -162,7 +166,7 @@ def _note_driver(draft: Draft, attempt: Object, ray_job: Object) -> None:
     before = draft.status.get("driver")
     driver = head.driver_of(
         before,
-        head.head_pod(draft.seen.pods, name),
+        head.head_pod(draft.pods(name)),
         started=status.get("jobDeploymentStatus") == "Running",
         now=draft.seen.now,
     )
@@ -236,7 +240,7 @@ def _trains(draft: Draft, attempt: Object, ray_job: Object) -> bool:
     """Whether steps are being done, by the driver that is there now."""
     if "firstStep" not in attempt or "cause" in attempt or _is_held(ray_job):
         return False
-    pod = head.head_pod(draft.seen.pods, attempt["rayJob"])
+    pod = head.head_pod(draft.pods(attempt["rayJob"]))
     if pod is None or draft.progress.get("rayJob") != attempt["rayJob"]:
         return "driver" in draft.status
     return moment(draft.progress["time"]) >= moment(pod["metadata"]["creationTimestamp"])
@@ -283,5 +287,5 @@ def _tell_stage(draft: Draft, attempt: Object, ray_job: Object, found: list[Trou
         draft.tell(None, "Training", f"Attempt {number} trains, from step {since}{again}.")
     else:
         again = " again, after its head pod was lost" if "lostHeads" in attempt else ""
-        draft.tell(None, "Starting", f"Attempt {number} starts its pods and its driver{again}.")
+        draft.tell(None, "Starting", draft.starting(number, again))
         draft.result.look_again(WAITING_SECONDS)

@@ -11,18 +11,17 @@ from datetime import datetime
 from typing import Any
 
 from raygen.operator.conditions import moment, stamp
-from raygen.spec.names import RAY_JOB_LABEL, RAY_NODE_TYPE
+from raygen.spec.names import RAY_NODE_TYPE
 
 Object = dict[str, Any]
 
 
-def head_pod(pods: Sequence[Object], ray_job: str) -> Object | None:
-    """The newest head pod of a RayJob that has a node and is not about to go."""
+def head_pod(pods: Sequence[Object]) -> Object | None:
+    """Of the pods of a RayJob the newest head pod that has a node and is not about to go."""
     heads = [
         pod
         for pod in pods
-        if pod["metadata"]["labels"].get(RAY_JOB_LABEL) == ray_job
-        and pod["metadata"]["labels"].get(RAY_NODE_TYPE) == "head"
+        if pod["metadata"]["labels"].get(RAY_NODE_TYPE) == "head"
         and not pod["metadata"].get("deletionTimestamp")
         and pod.get("spec", {}).get("nodeName")
         and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")

@@ -21,6 +21,7 @@ class Observed:
         runtime: The RaygenRuntime that it names, if it is there.
         ray_jobs: The RayJobs that it owns.
         pods: Their pods.
+        shared_heads: Head pods of clusters that these RayJobs share with others.
         now: The time, in whole seconds.
         warnings: Events about pods that have waited for long, by the pod's name: what keeps them.
     """
@@ -31,6 +32,7 @@ class Observed:
     pods: Sequence[Object]
     now: datetime
     warnings: Mapping[str, str] = field(default_factory=dict)
+    shared_heads: Sequence[Object] = ()
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from raygen.spec.names import (
     HASH_ANNOTATION,
     JOB_LABEL,
     JOB_VARIABLE,
+    JOIN_VARIABLE,
+    RAY_CLUSTER_LABEL,
     RAY_JOB_LABEL,
     STATUS_VARIABLE,
     TOKEN_FOLDER,
@@ -23,8 +25,14 @@ Object = dict[str, Any]
 
 MAX_JOB_BYTES = 64 * 1024
 """Largest job file that travels in an environment variable."""
+MAX_SHARED_JOB_BYTES = 32 * 1024
+"""Largest one to a shared cluster, where Ray quotes it up to twice within one argument of at most 128 KiB (Linux)."""
 PREPARE_SECONDS = 10
 """Of the time that a pod has to stop: what Kubernetes and Ray need for themselves."""
+JOIN_SECONDS = 3600
+"""For which a job waits for room in a shared cluster, unless the runtime's environment says otherwise."""
+STOP_VARIABLE = "RAY_JOB_STOP_WAIT_TIME_S"
+"""For Ray: how long the driver has after SIGTERM when its job is stopped, in seconds (dashboard/modules/job)."""
 USER = 1000
 """The image's user."""
 OBJECT_STORE_BYTES = 100_000_000
@@ -84,6 +92,17 @@ def render(document: Object, job: TrainingJob, runtime: RaygenRuntime, attempt: 
     name = ray_job_name(metadata["name"], attempt)
     labels = {JOB_LABEL: metadata["name"], ATTEMPT_LABEL: str(attempt)}
     told = scheduling.labels(job.spec, runtime.spec, name, metadata["uid"])
+    spec = {
+        "submissionMode": "HTTPMode",
+        # Ray runs it in a shell, so nothing of the job is in it.
+        "entrypoint": f"raygen train env:{JOB_VARIABLE}",
+        "backoffLimit": 0,
+    }
+    if runtime.spec.shared_cluster is not None:
+        spec |= _sent(document, runtime.spec, runtime.spec.shared_cluster, name)
+    else:
+        own = _cluster(document, job, runtime.spec, labels | {RAY_JOB_LABEL: name})
+        spec |= {"shutdownAfterJobFinishes": True, "ttlSecondsAfterFinished": 0, "rayClusterSpec": own}
     return {
         "apiVersion": "ray.io/v1",
         "kind": "RayJob",
@@ -103,15 +122,22 @@ def render(document: Object, job: TrainingJob, runtime: RaygenRuntime, attempt: 
                 }
             ],
         },
-        "spec": {
-            "submissionMode": "HTTPMode",
-            # Ray runs it in a shell, so nothing of the job is in it.
-            "entrypoint": f"raygen train env:{JOB_VARIABLE}",
-            "backoffLimit": 0,
-            "shutdownAfterJobFinishes": True,
-            "ttlSecondsAfterFinished": 0,
-            "rayClusterSpec": _cluster(document, job, runtime.spec, labels | {RAY_JOB_LABEL: name}),
-        },
+        "spec": spec,
+    }
+
+
+def _sent(document: Object, runtime: RaygenRuntimeSpec, cluster: str, name: str) -> Object:
+    """What a RayJob is besides that goes to a cluster which it shares with others."""
+    variables = {JOIN_VARIABLE: str(JOIN_SECONDS)} | _variables(runtime)
+    variables |= {
+        JOB_VARIABLE: travelling(document),
+        STATUS_VARIABLE: _where_to_tell(document, name),
+        STOP_VARIABLE: _stop_seconds(runtime),
+    }
+    # JSON is YAML. KubeRay hands it to Ray as it is, so that nothing is put in place of $(NAME).
+    return {
+        "clusterSelector": {RAY_CLUSTER_LABEL: cluster},
+        "runtimeEnvYAML": json.dumps({"env_vars": variables}, sort_keys=True),
     }
 
 
@@ -152,18 +178,10 @@ def _cluster(
 
 
 def _head(document: Object, runtime: RaygenRuntimeSpec, labels: dict[str, str]) -> Object:
-    metadata = document["metadata"]
-    status = {
-        "name": metadata["name"],
-        "namespace": metadata["namespace"],
-        "uid": metadata["uid"],
-        "rayJob": labels[RAY_JOB_LABEL],
-    }
     own = [
         {"name": JOB_VARIABLE, "value": _literal(travelling(document))},
-        {"name": STATUS_VARIABLE, "value": json.dumps(status, separators=(",", ":"))},
-        # How long the driver has after SIGTERM when its job is stopped.
-        {"name": "RAY_JOB_STOP_WAIT_TIME_S", "value": str(runtime.stop_seconds - PREPARE_SECONDS // 2)},
+        {"name": STATUS_VARIABLE, "value": _where_to_tell(document, labels[RAY_JOB_LABEL])},
+        {"name": STOP_VARIABLE, "value": _stop_seconds(runtime)},
     ]
     resources = {
         "requests": {"cpu": runtime.head.cpu, "memory": runtime.head.memory},
@@ -222,14 +240,25 @@ def _worker(job: TrainingJob, runtime: RaygenRuntimeSpec, cpus: int, labels: dic
     return template
 
 
-def _pod(runtime: RaygenRuntimeSpec, own: list[Object], resources: Object, labels: dict[str, str]) -> Object:
+def _where_to_tell(document: Object, ray_job: str) -> str:
+    """What the driver has to know to write its part of the status."""
+    status = {key: document["metadata"][key] for key in ("name", "namespace", "uid")} | {"rayJob": ray_job}
+    return json.dumps(status, separators=(",", ":"))
+
+
+def _stop_seconds(runtime: RaygenRuntimeSpec) -> str:
+    return str(runtime.stop_seconds - PREPARE_SECONDS // 2)
+
+
+def _variables(runtime: RaygenRuntimeSpec) -> dict[str, str]:
+    """Environment variables of all processes."""
     storage = {"AWS_ENDPOINT_URL": runtime.storage.endpoint, "AWS_REGION": runtime.storage.region}
-    variables = {
-        # By default workers are processes of niceness 15, and starve beside Ray's own.
-        "RAY_worker_niceness": "0",
-        **{name: value for name, value in storage.items() if value is not None},
-        **runtime.environment,
-    }
+    return {name: value for name, value in storage.items() if value is not None} | dict(runtime.environment)
+
+
+def _pod(runtime: RaygenRuntimeSpec, own: list[Object], resources: Object, labels: dict[str, str]) -> Object:
+    # By default workers are processes of niceness 15, and starve beside Ray's own.
+    variables = {"RAY_worker_niceness": "0"} | _variables(runtime)
     ours = {one["name"] for one in own}
     environment = [
         {"name": name, "value": _literal(value)} for name, value in variables.items() if name not in ours

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from raygen.operator import scheduling
-from raygen.operator.render import MAX_JOB_BYTES
+from raygen.operator.render import MAX_JOB_BYTES, MAX_SHARED_JOB_BYTES
 from raygen.spec import Fault, Source, TrainingJob
 from raygen.spec.faults import fault
 from raygen.spec.runtime import RaygenRuntime
@@ -52,7 +52,10 @@ def _refusals(job: TrainingJob, runtime: RaygenRuntime, namespace: str, size: in
             "Put the module into a package that the cluster can reach, with its SHA-256.",
         )
     yield from _ceilings(job, runtime)
-    yield from scheduling.refusals(job.spec, runtime, namespace)
+    if allowed.shared_cluster is None:
+        yield from scheduling.refusals(job.spec, runtime, namespace)
+    else:
+        yield from _shared(job, name, allowed.shared_cluster)
     for location, uri in uris(job):
         if not allowed.allows_uri(uri, namespace):
             prefixes = ", ".join(allowed.storage.allowed_uri_prefixes)
@@ -62,13 +65,30 @@ def _refusals(job: TrainingJob, runtime: RaygenRuntime, namespace: str, size: in
                 f"must begin with one of the runtime's allowedUriPrefixes ({prefixes})",
                 "Move the data, or name a runtime that allows this place.",
             )
-    if size > MAX_JOB_BYTES:
+    limit = MAX_JOB_BYTES if allowed.shared_cluster is None else MAX_SHARED_JOB_BYTES
+    if size > limit:
         yield fault(
             ("spec",),
             f"{size} bytes",
-            f"must be at most {MAX_JOB_BYTES} bytes as JSON",
+            f"must be at most {limit} bytes as JSON",
             "Name folders or globs instead of many sources, and shorten prompts.",
         )
+
+
+def _shared(job: TrainingJob, name: str, cluster: str) -> Iterator[Fault]:
+    """What a job cannot choose whose pods are there before it."""
+    asked = {
+        ("spec", "scheduling"): job.spec.scheduling,
+        ("spec", "scale", "acceleratorType"): job.spec.scale.accelerator_type,
+    }
+    for place, value in asked.items():
+        if value is not None:
+            yield fault(
+                place,
+                None if place[-1] == "scheduling" else value,
+                f"must be left out, since the runtime {name} sends jobs to the RayCluster {cluster}, whose pods are there already",
+                "Remove it, or name another runtime.",
+            )
 
 
 def _ceilings(job: TrainingJob, runtime: RaygenRuntime) -> Iterator[Fault]:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from raygen.operator.queue import Key
-from raygen.spec.names import JOB_LABEL
+from raygen.spec.names import JOB_LABEL, RAY_CLUSTER_LABEL
 
 Object = dict[str, Any]
 
@@ -64,12 +64,12 @@ def ray_job(item: Object) -> Object:
     status = dict(item.get("status") or {})
     cluster = status.get("rayClusterStatus") or {}
     status["rayClusterStatus"] = {key: cluster[key] for key in _RAY_CLUSTER if key in cluster}
-    metadata = _metadata(item)
+    metadata, spec = _metadata(item), item.get("spec") or {}
     for name in ("annotations", "ownerReferences"):
         metadata[name] = item["metadata"].get(name) or ({} if name == "annotations" else [])
     return {
         "metadata": metadata,
-        "spec": {"suspend": bool((item.get("spec") or {}).get("suspend"))},
+        "spec": {"suspend": bool(spec.get("suspend")), "clusterSelector": spec.get("clusterSelector") or {}},
         "status": status,
     }
 
@@ -116,6 +116,17 @@ def job_of(item: Object) -> Key:
     """The TrainingJob that a RayJob or a pod says it belongs to."""
     metadata = item["metadata"]
     return metadata["namespace"], (metadata.get("labels") or {}).get(JOB_LABEL, "")
+
+
+def cluster_of(item: Object) -> str:
+    """The RayCluster that a pod belongs to."""
+    owners = item["metadata"]["ownerReferences"]
+    return next((str(owner["name"]) for owner in owners if owner["kind"] == "RayCluster"), "")
+
+
+def shared_cluster(ray_job: Object) -> str:
+    """The RayCluster that a RayJob shares with others; "" if it has its own."""
+    return str(ray_job["spec"].get("clusterSelector", {}).get(RAY_CLUSTER_LABEL, ""))
 
 
 def says_more(before: Object | None, after: Object | None) -> bool:

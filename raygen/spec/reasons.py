@@ -100,6 +100,11 @@ WAITING: dict[str, Meaning] = {
         "KubeRay has not looked at the RayJob for 30 s.",
         "Have the administrator see whether KubeRay runs and watches this namespace.",
     ),
+    "SharedClusterMissing": Meaning(
+        "The runtime sends jobs to a RayCluster of the namespace that is not there, or whose head pod does not say that it"
+        " takes jobs.",
+        "Have it made or labelled as the message says, or name another runtime; the job begins by itself then.",
+    ),
     "QuotaExceeded": Meaning(
         "The namespace's ResourceQuota is used up.",
         "Wait for other jobs, lower `scale`, or have the quota raised.",

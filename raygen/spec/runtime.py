@@ -176,6 +176,9 @@ class RaygenRuntimeSpec(Spec):
     """The object storage that the jobs use."""
     scheduler: Scheduler | None = None
     """What decides when and where pods run. Default: Kubernetes' own, and Kueue for jobs that name a queue."""
+    shared_cluster: Name | None = None
+    """Name of a RayCluster in the job's namespace that is there already and takes jobs, such as the chart's. Jobs go to its
+    pods, which it shares among them, and what is said here of pods is not read. Default: each attempt has its own."""
     gpus: Gpus = Gpus()
     """How GPUs are asked for."""
     ceilings: Ceilings = Ceilings()
@@ -190,6 +193,25 @@ class RaygenRuntimeSpec(Spec):
     """Time after which an attempt ends whose head is not ready, in seconds."""
     stop_seconds: Annotated[int, Field(ge=15, le=3600)] = DEFAULT_STOP_SECONDS
     """Time that pods have to leave a checkpoint when they are asked to go, in seconds."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            fields=("shared_cluster", "scheduler"),
+            at="scheduler",
+            holds=lambda self: self.shared_cluster is None or self.scheduler is None,
+            rule="must be left out where sharedCluster is given, whose pods are placed before any job comes",
+            remedy="Remove scheduler, or sharedCluster.",
+            cel="!has(self.sharedCluster) || !has(self.scheduler)",
+        ),
+        Rule(
+            fields=("shared_cluster", "environment_secrets"),
+            at="environmentSecrets",
+            holds=lambda self: self.shared_cluster is None or not self.environment_secrets,
+            rule="must be left out where sharedCluster is given: jobs have what that cluster's pods have",
+            remedy="Remove environmentSecrets, and give the Secrets to the cluster's pods.",
+            cel="!has(self.sharedCluster) || !has(self.environmentSecrets) || size(self.environmentSecrets) == 0",
+        ),
+    )
 
     def allows_namespace(self, namespace: str) -> bool:
         """Whether jobs of this namespace may name this runtime."""

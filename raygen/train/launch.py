@@ -13,10 +13,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,7 +32,7 @@ from raygen.train.group import STOP, STOPPING, TCPStore
 from raygen.train.janitor import scratch
 from raygen.train.ray_figures import RayFigures
 from raygen.train.remote import RESULT, STARTS, TRANSPORTS, Inbox
-from raygen.train.room import find_room, joining_seconds
+from raygen.train.room import find_room, joining_seconds, resources
 from raygen.train.startup import IMPORT_RAY, START_RAY, START_WORKERS, Startup
 from raygen.train.stop import Stop
 from raygen.train.worker import STORE_TIMEOUT_S, Task, work
@@ -97,7 +97,8 @@ def launch(
     try:
         # Ray takes SIGTERM for itself when it starts, so ours is set once more.
         with _ray(scale.workers * cpus, cores, startup) as (ray, folder, host), stop.on_signals():
-            if not find_room(ray.nodes, scale, cpus, stop, observer.notice, seconds=joining_seconds()):
+            seconds, ask = joining_seconds(), partial(_ask, scale, cpus)
+            if not find_room(ray.nodes, scale, cpus, stop, observer.notice, seconds=seconds, ask=ask):
                 return None
             store = TCPStore(
                 host, 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=STORE_TIMEOUT_S)
@@ -113,20 +114,27 @@ def launch(
         return None
 
 
+def _ask(scale: Scale, cpus: int) -> Callable[[], None]:
+    """Has Ray want what the workers need: by that its autoscaler knows of it. What it gives takes that back."""
+    from ray.util import placement_group, remove_placement_group
+
+    group = placement_group([resources(scale, cpus)] * scale.workers)
+    return lambda: remove_placement_group(group)
+
+
 def _trainer(scale: Scale, cpus: int, task: Task, folder: Path) -> Any:
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig
 
     from raygen.train.trainer import Trainer
 
-    gpu = scale.gpus_per_worker > 0
     return Trainer(
         work,
         train_loop_config=vars(task),
         scaling_config=ScalingConfig(
             num_workers=scale.workers,
-            use_gpu=gpu,
-            resources_per_worker={"CPU": cpus} | ({"GPU": scale.gpus_per_worker} if gpu else {}),
+            use_gpu=scale.gpus_per_worker > 0,
+            resources_per_worker=resources(scale, cpus),
         ),
         run_config=RunConfig(
             name=task.run,
@@ -135,7 +143,9 @@ def _trainer(scale: Scale, cpus: int, task: Task, folder: Path) -> Any:
                 max_failures=WORKER_FAILURES, controller_failure_limit=CONTROLLER_FAILURES
             ),
         ),
-        torch_config=TorchConfig(backend="nccl" if gpu and torch.cuda.is_available() else "gloo"),
+        torch_config=TorchConfig(
+            backend="nccl" if scale.gpus_per_worker and torch.cuda.is_available() else "gloo"
+        ),
     )
 
 

@@ -6,17 +6,17 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from raygen.errors import InputError
 from raygen.spec import Scale
+from raygen.spec.names import JOIN_VARIABLE
 from raygen.train import leaving
 from raygen.train.stop import Stop
 
 JOIN_S = 120.0
 """How long machines of a cluster may take to join: a head that was replaced comes back before its workers."""
-JOIN_VARIABLE = "RAYGEN_JOIN_SECONDS"
-"""Says otherwise, where machines are bought first, say."""
 POLL_S = 0.5
 
 
@@ -48,6 +48,7 @@ def find_room(
     notice: Callable[[str], None],
     *,
     seconds: float,
+    ask: Callable[[], Callable[[], None]] = lambda: lambda: None,
 ) -> bool:
     """Waits until the machines, with nothing else on them, have room for all workers.
 
@@ -58,6 +59,7 @@ def find_room(
         stop: Ends the waiting.
         notice: Takes what is waited for.
         seconds: Longest wait.
+        ask: Asks an autoscaler, if there is one, for that room; what it gives takes that back.
 
     Returns:
         False if it was to stop first.
@@ -67,26 +69,33 @@ def find_room(
     """
     deadline = time.monotonic() + seconds
     told = False
-    while (lack := _lack(nodes(), scale, cpus)) is not None:
-        if time.monotonic() >= deadline:
-            raise InputError(
-                lack,
-                where="spec.scale",
-                remedy="Lower scale.workers or what each worker gets, or add machines.",
-            )
-        if not told:
-            notice(f"{lack}; waiting up to {seconds:.0f} s for more to join")
-            told = True
-        if leaving.asked():
-            stop.request(leaving.REASON)
-        if stop.requested:
-            return False
-        time.sleep(POLL_S)
+    with ExitStack() as asked:
+        while (lack := _lack(nodes(), scale, cpus)) is not None:
+            if time.monotonic() >= deadline:
+                raise InputError(
+                    lack,
+                    where="spec.scale",
+                    remedy="Lower scale.workers or what each worker gets, or add machines.",
+                )
+            if leaving.asked():
+                stop.request(leaving.REASON)
+            if stop.requested:
+                return False
+            if not told:
+                notice(f"{lack}; waiting up to {seconds:.0f} s for more to join")
+                asked.callback(ask())
+                told = True
+            time.sleep(POLL_S)
     return True
 
 
+def resources(scale: Scale, cpus: int) -> dict[str, int]:
+    """What each worker books of Ray."""
+    return {"CPU": cpus} | ({"GPU": scale.gpus_per_worker} if scale.gpus_per_worker else {})
+
+
 def _lack(nodes: Sequence[Mapping[str, Any]], scale: Scale, cpus: int) -> str | None:
-    each = {"CPU": cpus} | ({"GPU": scale.gpus_per_worker} if scale.gpus_per_worker else {})
+    each = resources(scale, cpus)
     there = [node["Resources"] for node in nodes if node["Alive"]]
     room = sum(min(int(node.get(name, 0) // amount) for name, amount in each.items()) for node in there)
     if room >= scale.workers:

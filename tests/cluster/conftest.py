@@ -90,7 +90,7 @@ def alone(installed: Raygen) -> Iterator[Raygen]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     here = [item for item in items if "tests/cluster/" in item.nodeid]
-    optional = [item for item in here if item.path.name == "test_parts.py"]
+    optional = [item for item in here if item.path.name in ("test_parts.py", "test_queued.py")]
     for item in here:
         # Of the test alone: what makes the cluster, and may have to build it, is a fixture.
         item.add_marker(pytest.mark.timeout(3600 if item in optional else 1500, func_only=True))

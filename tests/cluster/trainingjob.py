@@ -114,9 +114,13 @@ class Raygen:
         found: Object = self.cluster.get("trainingjob", name, namespace=NAMESPACE)
         return found
 
-    def summary(self, name: str = "gpt-tiny") -> Object:
+    def condition(self, kind: str, name: str = "gpt-tiny") -> Object:
+        """A condition of a job; Unknown and without a reason if it has none."""
         conditions = (self.job(name).get("status") or {}).get("conditions") or ()
-        return next((one for one in conditions if one["type"] == "Succeeded"), {"status": "Unknown"})
+        return next((one for one in conditions if one["type"] == kind), {"status": "Unknown", "reason": ""})
+
+    def summary(self, name: str = "gpt-tiny") -> Object:
+        return self.condition("Succeeded", name)
 
     def reaches(self, step: int, name: str = "gpt-tiny") -> None:
         """Waits until the status says that this step is done."""

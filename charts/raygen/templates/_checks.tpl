@@ -58,6 +58,9 @@
 {{- if and .install (not .image) -}}
 {{- fail "\n\ncluster.image is missing: name the image `train` in your registry by its digest, or set cluster.install=false\n" -}}
 {{- end -}}
+{{- if and .takesJobs (not (has (.namespace | default $.Release.Namespace) $.Values.jobNamespaces)) -}}
+{{- fail (printf "\n\ncluster.takesJobs is true, and jobNamespaces lacks %s, where the cluster is: set cluster.namespace to one of jobNamespaces, or cluster.takesJobs=false\n" (.namespace | default $.Release.Namespace)) -}}
+{{- end -}}
 {{- if gt (int .workers.min) (int .workers.max) -}}
 {{- fail (printf "\n\ncluster.workers.min (%v) is above cluster.workers.max (%v): lower the one, or raise the other\n" .workers.min .workers.max) -}}
 {{- end -}}

@@ -249,11 +249,36 @@ REFUSED: dict[str, tuple[Object, str]] = {
         "name the namespaces in which they may use the runtime",
     ),
     "a cluster without an image": ({"cluster": {"install": True}}, "cluster.image is missing"),
+    "a cluster for jobs where none are": (
+        {"cluster": {"install": True, "image": TRAIN, "takesJobs": True}, "jobNamespaces": ["research"]},
+        "set cluster.namespace to one of jobNamespaces",
+    ),
     "bounds the wrong way round": (
         {"cluster": {"install": True, "image": TRAIN, "workers": {"min": 3, "max": 2}}},
         "lower the one, or raise the other",
     ),
 }
+
+
+def test_a_cluster_takes_jobs_when_it_is_said_and_its_workers_get_no_token() -> None:
+    cluster = {"install": True, "image": TRAIN, "namespace": "research"}
+    for takes_jobs in (False, True):
+        documents = render(values_of((0,) * len(SWITCHES)) | {"cluster": cluster | {"takesJobs": takes_jobs}})
+        (made,) = (one for one in documents if one["kind"] == "RayCluster")
+        head = made["spec"]["headGroupSpec"]["template"]
+        worker = made["spec"]["workerGroupSpecs"][0]["template"]
+        assert ("raygen.io/job" in head["metadata"]["labels"]) == takes_jobs
+        mounted = [volume["name"] for volume in head["spec"]["volumes"] if "projected" in volume]
+        assert mounted == (["runner"] if takes_jobs else [])
+        assert "raygen.io/job" not in worker["metadata"]["labels"]
+        assert not any("projected" in volume for volume in worker["spec"]["volumes"])
+        roles = [
+            one["rules"]
+            for one in documents
+            if one["metadata"]["name"] == "shared-drivers" and "rules" in one
+        ]
+        allowed = [{"apiGroups": ["raygen.io"], "resources": ["trainingjobs/status"], "verbs": ["patch"]}]
+        assert roles == ([allowed] if takes_jobs else [])
 
 
 @pytest.mark.parametrize("case", REFUSED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from typing import Any
 
@@ -134,12 +135,11 @@ def drawn(draw: random.Random, team: str, name: str) -> tuple[Object, Object]:
         grants["nodeSelector"] = draw.choice([{"nvidia.com/gpu.product": "H100"}, {"pool": "gpu"}])
     if draw.random() < 0.3:
         changes["data__validation"] = {"sources": [{"uri": draw.choice(["s3://datasets/v", "s3://v"])}]}
-    return grants, of_team(team, name, **changes)
+    grants |= draw.choice([{}, {}, {"sharedCluster": "shared"}])
+    return grants, of_team(team, name, **changes, **draw.choice([{}, {"scheduling": {"queueName": "q"}}]))
 
 
 def _json(name: str, grants: Object) -> str:
-    import json
-
     return json.dumps(runtime(**grants) | {"metadata": {"name": name}})
 
 

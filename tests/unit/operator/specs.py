@@ -22,12 +22,19 @@ SHELL = (
 """Texts that a shell, Kubernetes or a format would not leave as they are."""
 
 
-def drawn(seed: int) -> tuple[Object, Object]:
-    """A TrainingJob and its RaygenRuntime."""
+def drawn(seed: int, *, shared: bool = False) -> tuple[Object, Object]:
+    """A TrainingJob and its RaygenRuntime; `shared`: which mostly sends jobs to a cluster that is there."""
     draw = random.Random(seed)
     document, grants = _job(draw, seed), _runtime(draw)
     if draw.random() < 0.5:
         grants["spec"]["scheduler"] = scheduler_for(draw, document["spec"].get("scheduling"))
+    if shared and draw.random() < 0.7:
+        # Mostly a pair that gets along.
+        grants["spec"] |= {"sharedCluster": "shared", "environmentSecrets": []}
+        if draw.random() < 0.8:
+            document["spec"].pop("scheduling", None)
+            document["spec"]["scale"].pop("acceleratorType", None)
+            grants["spec"].pop("scheduler", None)
     return document, grants
 
 

@@ -12,7 +12,7 @@ import yaml
 
 from raygen.jobfile import loads
 from raygen.operator.conditions import find
-from raygen.operator.render import MAX_JOB_BYTES, job_hash, render
+from raygen.operator.render import MAX_JOB_BYTES, MAX_SHARED_JOB_BYTES, job_hash, render
 from raygen.spec import parse
 from raygen.spec.runtime import RaygenRuntime
 from tests.unit.operator.specs import drawn
@@ -27,12 +27,16 @@ def test_jobs_are_rendered_well_or_refused_with_a_path() -> None:
     render_many(range(SEED, SEED + 500))
 
 
-def render_many(seeds: range) -> None:
+def test_jobs_for_a_shared_cluster_are_too() -> None:
+    render_many(range(SEED, SEED + 300), shared=True)
+
+
+def render_many(seeds: range, *, shared: bool = False) -> None:
     """Every job is rendered so that all that `check` says holds, or was refused with a path."""
     print(f"seeds {seeds.start} to {seeds.stop}")
     made, refused = 0, 0
     for seed in seeds:
-        document, grants = drawn(seed)
+        document, grants = drawn(seed, shared=shared)
         world = World(document, grants)
         document["spec"].pop("suspend", None)
         plan = world.look()
@@ -44,7 +48,7 @@ def render_many(seeds: range) -> None:
             assert re.search(r"(spec|metadata)[.\w]*", condition["message"]), seed
         else:
             made += 1
-            check(document, grants, plan.create)
+            (check_sent if "sharedCluster" in grants["spec"] else check)(document, grants, plan.create)
     assert min(made, refused) > len(seeds) / 5
 
 
@@ -81,6 +85,23 @@ def check(document: dict[str, Any], grants: dict[str, Any], made: dict[str, Any]
     consistent(group, worker, scale, grants["spec"])
     same_job(document, head)
     whole(document, grants, made)
+
+
+def check_sent(document: dict[str, Any], grants: dict[str, Any], made: dict[str, Any]) -> None:
+    """What holds for every RayJob that goes to a cluster which is there."""
+    spec = made["spec"]
+    assert set(spec) == {"submissionMode", "entrypoint", "backoffLimit", "clusterSelector", "runtimeEnvYAML"}
+    assert spec["clusterSelector"] == {"ray.io/cluster": grants["spec"]["sharedCluster"]}
+    assert spec["entrypoint"] == "raygen train env:RAYGEN_JOB"
+    environment = yaml.safe_load(spec["runtimeEnvYAML"])
+    assert set(environment) == {"env_vars"}
+    variables = environment["env_vars"]
+    assert json.loads(variables["RAYGEN_STATUS"])["rayJob"] == made["metadata"]["name"]
+    assert len(variables["RAYGEN_JOB"].encode()) <= MAX_SHARED_JOB_BYTES
+    same_spec(document, variables["RAYGEN_JOB"])
+    for name, value in grants["spec"].get("environment", {}).items():
+        assert name == "RAYGEN_JOB" or variables[name] == value
+    assert {key for key in made["metadata"]["labels"] if "raygen.io/" not in key} == set()
 
 
 def whole(document: dict[str, Any], grants: dict[str, Any], made: dict[str, Any]) -> None:
@@ -134,6 +155,11 @@ def same_job(document: dict[str, Any], head: dict[str, Any]) -> None:
     (text,) = (one["value"] for one in head["containers"][0]["env"] if one["name"] == "RAYGEN_JOB")
     arrived = expanded(text)
     assert len(arrived.encode()) <= MAX_JOB_BYTES
+    same_spec(document, arrived)
+
+
+def same_spec(document: dict[str, Any], arrived: str) -> None:
+    """What arrives is the job."""
     got = loads(arrived, "job.json").job.spec
     sent = parse(
         {key: document[key] for key in ("apiVersion", "kind", "metadata", "spec")} | _named(document)
@@ -172,7 +198,7 @@ SCHEDULERS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", ["small", "large", *SCHEDULERS])
+@pytest.mark.parametrize("name", ["small", "large", "shared", *SCHEDULERS])
 def test_rendered_to_the_letter(name: str) -> None:
     changes: dict[str, Any] = {}
     grants = runtime()
@@ -181,6 +207,8 @@ def test_rendered_to_the_letter(name: str) -> None:
         changes["scale"] = {"workers": 2, "gpusPerWorker": 1}
         changes["scheduling"] = {"queueName": queue, "priorityClassName": "high"}
         grants = runtime(scheduler=SCHEDULERS[name] | {"priorityClassNames": ["high"]})
+    if name == "shared":
+        grants = runtime(sharedCluster="shared", environment={"NCCL_DEBUG": "INFO"})
     if name == "large":
         changes["scale"] = {
             "workers": 2,

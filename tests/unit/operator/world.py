@@ -61,6 +61,7 @@ class World:
         self.runtime: Object | None = grants if grants is not None else runtime()
         self.ray_jobs: dict[str, Object] = {}
         self.pods: dict[str, Object] = {}
+        self.shared_heads: dict[str, Object] = {}
         self.now = START
         self.notes: list[Note] = []
         self.writes: list[str] = []
@@ -77,6 +78,7 @@ class World:
             copy.deepcopy(list(self.ray_jobs.values())),
             copy.deepcopy(list(self.pods.values())),
             self.now,
+            shared_heads=copy.deepcopy(list(self.shared_heads.values())),
         )
 
     def look(self, obstacle: Trouble | None = None) -> Plan:

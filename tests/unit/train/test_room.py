@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from raygen.errors import InputError
 from raygen.spec import Scale
+from raygen.spec.names import JOIN_VARIABLE
 from raygen.train import room
 from raygen.train.stop import Stop
 
@@ -52,6 +55,25 @@ def test_machines_that_join_in_time_are_waited_for(monkeypatch: pytest.MonkeyPat
     assert notice.endswith("waiting up to 60 s for more to join")
 
 
+def test_an_autoscaler_is_asked_once_and_released(monkeypatch: pytest.MonkeyPatch) -> None:
+    for joining, stop in (({20.0: WORKER}, Stop()), ({}, Stop())):
+        time, said = Time(joining=joining), list[str]()
+        monkeypatch.setattr(room, "time", time)
+
+        def ask(said: list[str] = said) -> Callable[[], None]:
+            said.append("asked")
+            return lambda: said.append("released")
+
+        scale = Scale(workers=1, cpus_per_worker=2)
+        wait = partial(room.find_room, time.nodes, scale, 2, stop, said.append, seconds=60, ask=ask)
+        if joining:
+            assert wait()
+        else:
+            with pytest.raises(InputError):
+                wait()
+        assert said[1:] == ["asked", "released"]
+
+
 def test_room_that_is_there_is_not_spoken_of(monkeypatch: pytest.MonkeyPatch) -> None:
     time = Time(joining={0.0: WORKER})
     assert waits(monkeypatch, time, Scale(workers=1, cpus_per_worker=2, gpus_per_worker=1), Stop()) == (
@@ -90,17 +112,17 @@ def test_a_pod_that_goes_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(("text", "seconds"), [(None, 120.0), ("0", 0.0), ("600.5", 600.5)])
 def test_how_long_to_wait(monkeypatch: pytest.MonkeyPatch, text: str | None, seconds: float) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.delenv(room.JOIN_VARIABLE, raising=False)
+    monkeypatch.delenv(JOIN_VARIABLE, raising=False)
     assert room.joining_seconds() == 0
     monkeypatch.setenv("RAY_ADDRESS", "head:6379")
     if text is not None:
-        monkeypatch.setenv(room.JOIN_VARIABLE, text)
+        monkeypatch.setenv(JOIN_VARIABLE, text)
     assert room.joining_seconds() == seconds
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-1", "inf", "nan"])
 def test_no_number_of_seconds(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "head:6379")
-    monkeypatch.setenv(room.JOIN_VARIABLE, text)
+    monkeypatch.setenv(JOIN_VARIABLE, text)
     with pytest.raises(InputError, match="no number of seconds"):
         room.joining_seconds()

@@ -1,0 +1,193 @@
+"""A hundred TrainingJobs and Kueue with room for two: order, fairness between two queues, the operator's CPU and memory.
+
+    make cluster-up WITH=kueue
+    PYTHONPATH=.:tests/cluster python benchmarks/queued.py
+
+All are submitted at once, in an order drawn at random, to the queues of two teams that lend each other what they do not use.
+Each trains ten steps on one worker, in pods.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+from harness import write_result
+from image_data import verdict
+from testcluster.paths import KUBECONFIG
+
+from raygen.kube import TRAINING_JOBS, Connection, Resource, connect
+from tests.cluster import kueue
+from tests.cluster.api import Cluster
+from tests.cluster.trainingjob import NAMESPACE, Raygen, installed
+
+JOB_CPU = "1300m"
+"""A head of 300m and a worker of one core: room for one job a team, two in all."""
+ROOM = 2
+LONGEST_SECONDS = 5400.0
+RECIPE = (
+    "training.duration.steps=10",
+    "training.schedule.type=Constant",
+    "evaluation.everySteps=10",
+    "evaluation.samples=null",
+    "checkpoint.everySteps=10",
+    "scale.workers=1",
+    "scale.memoryPerWorker=3Gi",
+    f"runtimeRef.name={kueue.RUNTIME}",
+)
+WORKLOADS = Resource("kueue.x-k8s.io", "v1beta2", "workloads", "Workload")
+Object = dict[str, Any]
+
+
+@dataclass
+class Watched:
+    """What was seen while the jobs ran: who was admitted when, and what the operator took."""
+
+    admitted: dict[str, float] = field(default_factory=dict)
+    most: int = 0
+    memory: float = 0.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--jobs", type=int, default=100)
+    parser.add_argument("--alpha", type=float, default=0.7, help="share of the jobs that one team has")
+    parser.add_argument("--seed", type=int, default=0, help="of the order in which jobs are submitted")
+    parser.add_argument("--out", type=Path, help="write the result here")
+    arguments = parser.parse_args()
+    teams = ["alpha"] * round(arguments.jobs * arguments.alpha)
+    teams += ["beta"] * (arguments.jobs - len(teams))
+    random.Random(arguments.seed).shuffle(teams)
+    with (
+        tempfile.TemporaryDirectory(prefix="queued-") as folder,
+        installed(Cluster(), Path(folder)) as raygen,
+    ):
+        more = {"cohortName": "teams", "preemption": {"reclaimWithinCohort": "Any"}}
+        with kueue.queues(raygen, JOB_CPU, **more):
+            result = run(raygen, teams)
+    write_result("queued", result, arguments.out)
+
+
+def run(raygen: Raygen, teams: Sequence[str]) -> Object:
+    """Submits a job for each entry, in this order, and looks on until all have ended."""
+    names = {f"job-{number:03}": team for number, team in enumerate(teams)}
+    connection = connect(str(KUBECONFIG))
+    operators = operator_processes()
+    busy, began = sum(cpu(one) for one in operators), time.monotonic()
+    for name, team in names.items():
+        changes = (f"metadata.name={name}", f"output.run={name}", f"scheduling.queueName={team}")
+        raygen.apply(*RECIPE, *changes)
+    submitted = time.monotonic() - began
+    seen = watch(connection, names, operators, began)
+    seconds = time.monotonic() - began
+    jobs = {one["metadata"]["name"]: one for one in connection.list(TRAINING_JOBS, NAMESPACE)[0]}
+    bad = [name for name in names if summary(jobs[name])["status"] != "True"]
+    retried = [name for name in names if jobs[name]["status"]["attemptCount"] != 1]
+    order = {team: out_of_order(names, team, seen) for team in kueue.TEAMS}
+    shares = both_waiting(names, seen)
+    waits = {team: [seen.admitted[name] for name in names if names[name] == team] for team in kueue.TEAMS}
+    return {
+        "must": {
+            "failed": verdict(len(bad), 0, least=False),
+            "more_than_one_attempt": verdict(len(retried), 0, least=False),
+            "more_at_once_than_room": verdict(max(0, seen.most - ROOM), 0, least=False),
+            "out_of_order": verdict(sum(order.values()), 0, least=False),
+        },
+        "jobs": {team: teams.count(team) for team in kueue.TEAMS},
+        "seconds": {"submit": submitted, "all": seconds, "a_job": seconds * ROOM / len(names)},
+        "most_at_once": seen.most,
+        "admitted_while_both_teams_wait": shares,
+        "admission_s": {
+            team: {"first": min(one), "median": statistics.median(one), "last": max(one)}
+            for team, one in waits.items()
+        },
+        "operator": {
+            "cpu_s": sum(cpu(one) for one in operators) - busy,
+            "cpu_s_a_job": (sum(cpu(one) for one in operators) - busy) / len(names),
+            "share_of_a_core": (sum(cpu(one) for one in operators) - busy) / seconds,
+            "peak_rss_mb_of_one": seen.memory,
+            "processes": len(operators),
+        },
+    }
+
+
+def watch(
+    connection: Connection, names: dict[str, str], operators: list[psutil.Process], began: float
+) -> Watched:
+    """Looks twice a second until all jobs have ended."""
+    seen = Watched()
+    told, jobs = 0, 0
+    while jobs < len(names):
+        now = time.monotonic() - began
+        assert now < LONGEST_SECONDS, f"{jobs} of {len(names)} have ended"
+        at_once = 0
+        for one in connection.list(WORKLOADS, NAMESPACE)[0]:
+            name = one["metadata"]["ownerReferences"][0]["name"].removesuffix("-r1")
+            true = {
+                each["type"]
+                for each in one.get("status", {}).get("conditions", ())
+                if each["status"] == "True"
+            }
+            if name in names and "Admitted" in true:
+                seen.admitted.setdefault(name, now)
+                at_once += "Finished" not in true
+        seen.most = max(seen.most, at_once)
+        seen.memory = max([seen.memory, *(one.memory_info().rss / 1e6 for one in operators)])
+        jobs = sum(
+            "completionTime" in (one.get("status") or {})
+            for one in connection.list(TRAINING_JOBS, NAMESPACE)[0]
+        )
+        if jobs >= told + 10:
+            told = jobs
+            print(f"{told} of {len(names)} after {now:.0f} s", flush=True)
+        time.sleep(0.5)
+    return seen
+
+
+def summary(job: Object) -> Object:
+    conditions = (job.get("status") or {}).get("conditions") or ()
+    return next((one for one in conditions if one["type"] == "Succeeded"), {"status": "Unknown"})
+
+
+def out_of_order(names: dict[str, str], team: str, seen: Watched) -> int:
+    """How many jobs of a team were admitted before one of the same team that had come before."""
+    times = [seen.admitted[name] for name in names if names[name] == team]
+    # Those that come within one look at the jobs are of one time.
+    return sum(later < earlier - 1.0 for earlier, later in itertools.pairwise(times))
+
+
+def both_waiting(names: dict[str, str], seen: Watched) -> dict[str, int]:
+    """How many of each team were admitted while jobs of both still waited."""
+    last = {team: max(seen.admitted[name] for name in names if names[name] == team) for team in kueue.TEAMS}
+    until_s = min(last.values())
+    return {
+        team: sum(seen.admitted[name] <= until_s for name in names if names[name] == team)
+        for team in kueue.TEAMS
+    }
+
+
+def operator_processes() -> list[psutil.Process]:
+    """The operators' processes, which run on this machine."""
+    return [
+        one
+        for one in psutil.process_iter(["cmdline"])
+        if any(word.startswith("--lease-namespace") for word in one.info["cmdline"] or ())
+    ]
+
+
+def cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+if __name__ == "__main__":
+    main()

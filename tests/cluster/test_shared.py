@@ -1,0 +1,79 @@
+"""A long-lived cluster of the chart, and jobs that are sent to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from testcluster import images
+
+from tests.cluster.api import until
+from tests.cluster.installing.helm import CHART
+from tests.cluster.rayjob import SHORT
+from tests.cluster.trainingjob import NAMESPACE, Raygen
+
+STEPS = 120
+NAME = "shared"
+
+
+@pytest.fixture
+def shared(installed: Raygen) -> Iterator[Raygen]:
+    """A cluster without workers, and a runtime that sends jobs there."""
+    cluster = {
+        "install": True,
+        "takesJobs": True,
+        "name": NAME,
+        "namespace": NAMESPACE,
+        "image": images.by_digest(images.TRAIN),
+        "environmentSecrets": ["storage"],
+        "sharedMemory": "512Mi",
+        "head": {"resources": {"requests": {"cpu": "300m", "memory": "4Gi"}, "limits": {"memory": "4Gi"}}},
+        "workers": {
+            "min": 0,
+            "max": 2,
+            "resources": {"requests": {"cpu": "500m", "memory": "3Gi"}, "limits": {"memory": "3Gi"}},
+        },
+        "idleSeconds": 15,
+    }
+    installed.helm("upgrade", "raygen", str(CHART), "--wait", values=installed.values | {"cluster": cluster})
+    runtime = installed.cluster.get("raygenruntime", "default")
+    spec = {key: value for key, value in runtime["spec"].items() if key != "environmentSecrets"}
+    grants: dict[str, Any] = {"apiVersion": runtime["apiVersion"], "kind": runtime["kind"]}
+    installed.cluster.apply(grants | {"metadata": {"name": NAME}, "spec": spec | {"sharedCluster": NAME}})
+    yield installed
+    installed.cluster.kubectl("--namespace", NAMESPACE, "delete", "trainingjobs", "--all", "--wait=true")
+    installed.cluster.kubectl("delete", "raygenruntime", NAME)
+    installed.helm("upgrade", "raygen", str(CHART), "--wait", values=installed.values)
+    until("the cluster to go", 120, lambda: not installed.cluster.get("pod", namespace=NAMESPACE))
+
+
+def workers(raygen: Raygen) -> list[str]:
+    selector = f"ray.io/cluster={NAME},ray.io/node-type=worker"
+    found = raygen.cluster.get("pod", namespace=NAMESPACE, selector=selector)
+    return [one["metadata"]["name"] for one in found]
+
+
+def test_a_job_is_sent_there_suspended_and_goes_on_in_the_same_pods(shared: Raygen) -> None:
+    settings = f"training.duration.steps={STEPS}", "output.run=shared", f"runtimeRef.name={NAME}"
+    assert workers(shared) == []
+    shared.apply(*SHORT, *settings)
+    shared.reaches(20)
+    status = shared.job()["status"]
+    (head,) = shared.cluster.get("pod", namespace=NAMESPACE, selector="ray.io/node-type=head")
+    assert status["driver"]["podUid"] == head["metadata"]["uid"]
+    assert status["attempts"][0]["rayCluster"] == NAME
+    assert len(workers(shared)) == 2
+    shared.raygen("stop", "gpt-tiny", "--namespace", NAMESPACE)
+    until("the job to rest", 90, lambda: shared.condition("Suspended")["status"] == "True")
+    shared.raygen("submit", str(shared.job_file(*SHORT, *settings)), "--namespace", NAMESPACE)
+    end = shared.ends(240)
+    assert (end["status"], end["reason"]) == ("True", "Completed"), end
+    first, second = shared.job()["status"]["attempts"]
+    assert (first["cause"], second["cause"]) == ("Suspended", "Completed")
+    # It left a checkpoint, so no step was done twice.
+    assert second["firstStep"] == first["lastStep"] + 1
+    assert [step for step, _ in shared.losses("shared")] == list(range(1, STEPS + 1))
+    (same,) = shared.cluster.get("pod", namespace=NAMESPACE, selector="ray.io/node-type=head")
+    assert same["metadata"]["uid"] == head["metadata"]["uid"]
+    until("the idle workers to end", 120, lambda: not workers(shared))
