@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt
 VENV_PACKAGE := $(notdir $(PYTHON))-venv
-EVERYTHING := train,ray,s3,operator,dev
+EVERYTHING := train,ray,s3,operator,tracing,dev
 CLUSTER := PYTHONPATH=tests/cluster $(BIN)/python -m testcluster
 
 .DEFAULT_GOAL := help

@@ -26,6 +26,7 @@ _PINNED = r"^([a-z0-9]([-a-z0-9._:]*[a-z0-9])?(/[a-z0-9]([-a-z0-9._]*[a-z0-9])?)
 _ACCOUNT = r"^system:serviceaccount:[a-z0-9][-a-z0-9]*:[a-z0-9][-a-z0-9.]*$"
 _DURATION = r"^[0-9]+(s|m)$"
 _AMOUNT = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
+_ENDPOINT = r"^(https?://[a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?(:[0-9]{1,5})?(/[-a-zA-Z0-9._/]*)?)?$"
 _CIDR = r"^[0-9a-fA-F.:]+/[0-9]{1,3}$"
 PATTERNS.update(
     {
@@ -33,6 +34,7 @@ PATTERNS.update(
         _ACCOUNT: "system:serviceaccount:NAMESPACE:NAME",
         _DURATION: "a number of seconds or minutes such as 30s",
         _AMOUNT: "a Kubernetes quantity such as 50m or 512Mi",
+        _ENDPOINT: "an address such as http://collector.observability:4318",
         _CIDR: "a range of addresses such as 10.0.0.0/16",
     }
 )
@@ -43,6 +45,7 @@ Group = Annotated[str, Field(min_length=1, max_length=253)]
 Account = Annotated[str, Field(max_length=400, pattern=_ACCOUNT)]
 Duration = Annotated[str, Field(max_length=8, pattern=_DURATION)]
 Amount = Annotated[str, Field(min_length=1, max_length=32, pattern=_AMOUNT)]
+Endpoint = Annotated[str, Field(max_length=512, pattern=_ENDPOINT)]
 Cidr = Annotated[str, Field(max_length=64, pattern=_CIDR)]
 Groups = Annotated[tuple[Group, ...], Field(max_length=64)]
 Namespaces = Annotated[tuple[Namespace, ...], Field(max_length=256)]
@@ -87,6 +90,9 @@ class Operator(Spec):
     """Further labels of the pods."""
     pod_annotations: dict[LabelKey, Group] = Field(default={}, max_length=32)
     """Annotations of the pods."""
+    tracing_endpoint: Endpoint = ""
+    """Address of an OpenTelemetry collector that speaks OTLP over HTTP, as http://collector.observability:4318, to which a
+    trace of each job goes when it has ended. Default: none is sent."""
 
 
 class Scope(Spec):

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from raygen.kube import PODS, RAY_JOBS, RUNTIMES, TRAINING_JOBS, ApiError, Connection, Resource
-from raygen.operator import mishap, trim
+from raygen.operator import mishap, traces, trim
 from raygen.operator.controller import Controller, Stores
 from raygen.operator.election import Election
 from raygen.operator.events import Recorder
@@ -21,6 +21,7 @@ from raygen.operator.fleet import Fleet
 from raygen.operator.health import Health
 from raygen.operator.logs import about
 from raygen.operator.metrics import Metrics
+from raygen.operator.model import Observed
 from raygen.operator.queue import Key, WorkQueue
 from raygen.operator.reflector import SILENT_SECONDS, WATCH_SECONDS, Listener, Reflector
 from raygen.operator.store import Object, Store
@@ -76,9 +77,8 @@ class Operator:
         self._connection, self._recorder = connection, Recorder(connection, identity)
         self.metrics = Metrics()
         connection.on_answer = self.metrics.answered
-        self.controller = Controller(
-            connection, self.stores, self.queue, self._recorder, told=self.metrics.told
-        )
+        self.traces = traces.from_environment()
+        self.controller = Controller(connection, self.stores, self.queue, self._recorder, told=self._written)
         listeners = self.controller.listeners()
         labelled = {"labelSelector": JOB_LABEL}
         kinds: tuple[tuple[Resource, Store, Listener, Callable[[Object], Object], dict[str, str]], ...] = (
@@ -152,6 +152,11 @@ class Operator:
         finally:
             self._leave()
 
+    def _written(self, seen: Observed, status: Object) -> None:
+        self.metrics.told(seen, status)
+        if self.traces is not None:
+            self.traces.told(seen, status)
+
     def stop(self) -> None:
         """Ends `run`; what is being written is written to its end or found half-way by the next operator."""
         if self.election is not None and not self.leads:
@@ -215,6 +220,8 @@ class Operator:
             self.election.stop()
             if has_ended and not self._failed:
                 self.election.release()
+        if self.traces is not None:
+            self.traces.close()
         self.health.stop()
 
     def _join(self) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from testcluster.cluster import kubectl
+
 from tests.cluster.api import until
 from tests.cluster.installing.helm import CHART
 from tests.cluster.rayjob import SHORT
@@ -18,11 +20,13 @@ def test_what_is_installed_is_found_in_order(installed: Raygen) -> None:
 
 
 def test_a_job_trains_on_while_its_release_changes(alone: Raygen) -> None:
-    """Upgraded, rolled back, removed and installed again: one attempt, and every step once."""
+    """Upgraded to fewer rights, rolled back, removed and installed again: one attempt, and every step once."""
     alone.apply(*SHORT, f"training.duration.steps={STEPS}", "output.run=upgraded")
     alone.reaches(20)
-    alone.helm("upgrade", "raygen", str(CHART), "--wait", values=alone.values | {"operator": {"workers": 5}})
-    assert "--workers=5" in arguments(alone)
+    own = {"scope": {"type": "Namespaced", "namespaces": [NAMESPACE]}, "operator": {"workers": 5}}
+    alone.helm("upgrade", "raygen", str(CHART), "--wait", values=alone.values | own)
+    assert {"--workers=5", f"--namespace={NAMESPACE}"} <= set(arguments(alone))
+    assert (may_create(alone, NAMESPACE), may_create(alone, "default")) == ("yes", "no")
     step = alone.job()["status"]["progress"]["step"]
     alone.reaches(step + 20)
     alone.helm("rollback", "raygen", "1", "--wait")
@@ -36,6 +40,13 @@ def test_a_job_trains_on_while_its_release_changes(alone: Raygen) -> None:
     (attempt,) = alone.job()["status"]["attempts"]
     assert attempt["cause"] == "Completed"
     assert [step for step, _ in alone.losses("upgraded")] == list(range(1, STEPS + 1))
+
+
+def may_create(raygen: Raygen, namespace: str) -> str:
+    """Whether the operator may make RayJobs there."""
+    account = f"--as=system:serviceaccount:{SYSTEM}:raygen-operator"
+    command = ("auth", "can-i", "create", "rayjobs.ray.io", account, f"--namespace={namespace}")
+    return kubectl(*command, quiet=True).strip()
 
 
 def arguments(raygen: Raygen) -> list[str]:

@@ -50,7 +50,7 @@ THIRD_PARTY = {
     "train": {"PIL", "mlflow", "numpy", "psutil", "ray", "safetensors", "tensorboardX", "torch", "wandb"},
     "kube": {"kubernetes", "urllib3"},
     "client": {"kubernetes"},
-    "operator": {"prometheus_client"},
+    "operator": {"opentelemetry", "prometheus_client"},
     "cli": {"rich", "shtab"},
     "__init__": set(),
     "__main__": set(),

@@ -260,6 +260,19 @@ REFUSED: dict[str, tuple[Object, str]] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "port"),
+    [("http://otel.obs:4318/x", 4318), ("https://otel.example.org", 443), ("http://otel", 80)],
+)
+def test_traces_go_where_it_is_said_and_may_get_there(endpoint: str, port: int) -> None:
+    documents = render({"image": IMAGE, "operator": {"tracingEndpoint": endpoint}})
+    (deployment,) = (one for one in documents if one["kind"] == "Deployment")
+    environment = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": endpoint} in environment
+    (policy,) = (one for one in documents if one["kind"] == "NetworkPolicy")
+    assert {"ports": [{"port": port, "protocol": "TCP"}]} in policy["spec"]["egress"]
+
+
 def test_a_cluster_takes_jobs_when_it_is_said_and_its_workers_get_no_token() -> None:
     cluster = {"install": True, "image": TRAIN, "namespace": "research"}
     for takes_jobs in (False, True):
