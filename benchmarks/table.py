@@ -11,6 +11,7 @@ from typing import Any
 import cluster_table
 import cuda_table
 import image_table
+import install_table
 from harness import RESULTS, ROOT, read_result
 
 SIDE_NAMES = {
@@ -48,6 +49,9 @@ def page() -> str:
         cluster_table.peer,
         cluster_table.operator_start,
         cluster_table.soak,
+        install_table.first_model,
+        install_table.upgrade,
+        install_table.queued,
     )
     on_cluster = [part(heading, row, middle) for part in parts]
     gpu = cuda_table.cuda(heading, row, middle)

@@ -17,9 +17,12 @@ from image_data import verdict
 
 from tests.cluster.api import Cluster, until
 from tests.cluster.installing.helm import CHART
+from tests.cluster.sharing import NAME, shared_cluster
 from tests.cluster.trainingjob import NAMESPACE, SYSTEM, Raygen, installed
 
-STEPS = 400
+STEPS = 1500
+OWN = 2
+"""Jobs in pods of their own: as many as two nodes of two cores carry. The others share a cluster."""
 FIRST = 20
 """Steps that every job has done before the upgrade."""
 RECIPE = (
@@ -49,12 +52,18 @@ def main() -> None:
 
 def measured(raygen: Raygen, names: list[str]) -> Object:
     """Upgrades, and rolls back, between the first and the last step of all jobs."""
-    small = {"head": {"cpu": "100m", "memory": "2500Mi"}}
-    values = raygen.values
-    values["runtime"]["spec"] |= small | {"defaults": {"cpusPerWorker": 1, "memoryPerWorker": "1500Mi"}}
-    raygen.helm("upgrade", "raygen", str(CHART), "--wait", values=values)
+    with shared_cluster(raygen, workers=len(names) - OWN, cpu="300m") as values:
+        small = {"head": {"cpu": "100m", "memory": "2500Mi"}}
+        values["runtime"]["spec"] |= small | {"defaults": {"cpusPerWorker": 1, "memoryPerWorker": "1500Mi"}}
+        raygen.helm("upgrade", "raygen", str(CHART), "--wait", values=values)
+        return _upgraded(raygen, names, values)
+
+
+def _upgraded(raygen: Raygen, names: list[str], values: Object) -> Object:
     for name in names:
-        raygen.apply(*RECIPE, f"metadata.name={name}", f"output.run={name}")
+        runtime = "default" if names.index(name) < OWN else NAME
+        changes = (f"metadata.name={name}", f"output.run={name}", f"runtimeRef.name={runtime}")
+        raygen.apply(*RECIPE, *changes)
     until("every job to train", 900, lambda: min(step(raygen, name) for name in names) >= FIRST)
     before, operators = pods(raygen), pods(raygen, SYSTEM)
     seconds = {}
@@ -80,6 +89,7 @@ def measured(raygen: Raygen, names: list[str]) -> Object:
             "jobs_with_lost_or_repeated_steps": verdict(whole.count(False), 0, least=False),
         },
         "jobs": len(names),
+        "own_pods": OWN,
         "pods": len(before),
         "operators_were_replaced": replaced,
         "steps_when_it_was_done": steps,

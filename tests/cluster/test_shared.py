@@ -3,49 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from testcluster import images
 
 from tests.cluster.api import until
-from tests.cluster.installing.helm import CHART
 from tests.cluster.rayjob import SHORT
+from tests.cluster.sharing import NAME, shared_cluster
 from tests.cluster.trainingjob import NAMESPACE, Raygen
 
 STEPS = 120
-NAME = "shared"
 
 
 @pytest.fixture
 def shared(installed: Raygen) -> Iterator[Raygen]:
     """A cluster without workers, and a runtime that sends jobs there."""
-    cluster = {
-        "install": True,
-        "takesJobs": True,
-        "name": NAME,
-        "namespace": NAMESPACE,
-        "image": images.by_digest(images.TRAIN),
-        "environmentSecrets": ["storage"],
-        "sharedMemory": "512Mi",
-        "head": {"resources": {"requests": {"cpu": "300m", "memory": "4Gi"}, "limits": {"memory": "4Gi"}}},
-        "workers": {
-            "min": 0,
-            "max": 2,
-            "resources": {"requests": {"cpu": "500m", "memory": "3Gi"}, "limits": {"memory": "3Gi"}},
-        },
-        "idleSeconds": 15,
-    }
-    installed.helm("upgrade", "raygen", str(CHART), "--wait", values=installed.values | {"cluster": cluster})
-    runtime = installed.cluster.get("raygenruntime", "default")
-    spec = {key: value for key, value in runtime["spec"].items() if key != "environmentSecrets"}
-    grants: dict[str, Any] = {"apiVersion": runtime["apiVersion"], "kind": runtime["kind"]}
-    installed.cluster.apply(grants | {"metadata": {"name": NAME}, "spec": spec | {"sharedCluster": NAME}})
-    yield installed
-    installed.cluster.kubectl("--namespace", NAMESPACE, "delete", "trainingjobs", "--all", "--wait=true")
-    installed.cluster.kubectl("delete", "raygenruntime", NAME)
-    installed.helm("upgrade", "raygen", str(CHART), "--wait", values=installed.values)
-    until("the cluster to go", 120, lambda: not installed.cluster.get("pod", namespace=NAMESPACE))
+    with shared_cluster(installed):
+        yield installed
 
 
 def workers(raygen: Raygen) -> list[str]:

@@ -1,0 +1,49 @@
+"""The chart's long-lived cluster on the test cluster, and a runtime that sends jobs to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from testcluster import images
+
+from tests.cluster.api import until
+from tests.cluster.installing.helm import CHART
+from tests.cluster.trainingjob import NAMESPACE, Raygen
+
+NAME = "shared"
+"""Of the cluster, and of the runtime."""
+Object = dict[str, Any]
+
+
+@contextmanager
+def shared_cluster(raygen: Raygen, *, workers: int = 2, cpu: str = "500m") -> Iterator[Object]:
+    """The cluster, without workers at first; gives the values that the chart has with it."""
+    head = {"requests": {"cpu": "100m", "memory": "3Gi"}, "limits": {"memory": "3Gi"}}
+    worker = {"requests": {"cpu": cpu, "memory": "2Gi"}, "limits": {"memory": "2Gi"}}
+    cluster = {
+        "install": True,
+        "takesJobs": True,
+        "name": NAME,
+        "namespace": NAMESPACE,
+        "image": images.by_digest(images.TRAIN),
+        "environmentSecrets": ["storage"],
+        "sharedMemory": "512Mi",
+        "head": {"resources": head},
+        "workers": {"min": 0, "max": workers, "resources": worker},
+        "idleSeconds": 15,
+    }
+    values = raygen.values | {"cluster": cluster}
+    raygen.helm("upgrade", "raygen", str(CHART), "--wait", values=values)
+    default = raygen.cluster.get("raygenruntime", "default")
+    spec = {key: value for key, value in default["spec"].items() if key != "environmentSecrets"}
+    body = {"apiVersion": default["apiVersion"], "kind": default["kind"], "metadata": {"name": NAME}}
+    raygen.cluster.apply(body | {"spec": spec | {"sharedCluster": NAME}})
+    try:
+        yield values
+    finally:
+        raygen.cluster.kubectl("--namespace", NAMESPACE, "delete", "trainingjobs", "--all", "--wait=true")
+        raygen.cluster.kubectl("delete", "raygenruntime", NAME)
+        raygen.helm("upgrade", "raygen", str(CHART), "--wait", values=raygen.values)
+        until("the cluster to go", 120, lambda: not raygen.cluster.get("pod", namespace=NAMESPACE))
