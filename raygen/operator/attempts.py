@@ -72,7 +72,9 @@ def without_gain(ended: Sequence[Object]) -> int:
     return count
 
 
-def conclude(ray_job: Object, outcome: Object | None, seen: Sequence[Trouble], memory: str = "") -> Ending:
+def conclude(
+    ray_job: Object, outcome: Object | None, seen: Sequence[Trouble], memory: str = "", shared: str = ""
+) -> Ending:
     """How an attempt ended whose RayJob is over.
 
     Args:
@@ -80,6 +82,7 @@ def conclude(ray_job: Object, outcome: Object | None, seen: Sequence[Trouble], m
         outcome: The driver's last words, if they are this RayJob's.
         seen: What was wrong with its pods.
         memory: What a worker may use.
+        shared: The RayCluster that it shared with other jobs; "" if it had its own.
     """
     status = ray_job.get("status", {})
     if status.get("jobDeploymentStatus") == REFUSED:
@@ -91,10 +94,19 @@ def conclude(ray_job: Object, outcome: Object | None, seen: Sequence[Trouble], m
         return Ending(reason, message, succeeded=True, final=True)
     said = outcome["message"] if outcome is not None else status.get("message", "")
     if _LOW_MEMORY.search(said) and not any(one.reason == "OutOfMemory" for one in seen):
-        remedy = "Raise scale.memoryPerWorker, or lower training.microBatchSize."
-        low = f"Ray ended a worker that came near its limit of {memory or 'memory'}. {remedy}"
-        seen = [Trouble("OutOfMemory", low), *seen]
+        seen = [Trouble("OutOfMemory", _low_memory(memory, shared)), *seen]
     return _told(outcome, seen) if outcome is not None else _untold(status, seen)
+
+
+def _low_memory(memory: str, shared: str) -> str:
+    if shared:
+        return (
+            f"Ray ended processes of this job where memory ran low in the RayCluster {shared}: in its head, where the drivers"
+            " of all its jobs are, or in a worker. Have the head or the workers given more memory, or send fewer jobs there"
+            " at once."
+        )
+    remedy = "Raise scale.memoryPerWorker, or lower training.microBatchSize."
+    return f"Ray ended a worker that came near its limit of {memory or 'memory'}. {remedy}"
 
 
 def _told(outcome: Object, seen: Sequence[Trouble]) -> Ending:

@@ -95,8 +95,9 @@ def _conclude(draft: Draft, attempt: Object, ray_job: Object | None, found: list
     known = attempt.get("trouble")
     remembered = [Trouble(known["reason"], known["message"])] if known else []
     _note_progress(draft, attempt)
-    ending = _ending(attempt, ray_job, outcome, [*found, *remembered], _memory(draft))
-    told_all = outcome is not None and bool(draft.shared_heads(attempt["rayJob"]))
+    shared = attempt.get("rayCluster", "") if draft.shared_heads(attempt["rayJob"]) else ""
+    ending = _ending(attempt, ray_job, outcome, [*found, *remembered], (_memory(draft), shared))
+    told_all = outcome is not None and bool(shared)
     if ray_job is not None or told_all or not _pods_end(draft, attempt, ending):
         draft.end(attempt, ending)
 
@@ -108,11 +109,16 @@ def _memory(draft: Draft) -> str:
 
 
 def _ending(
-    attempt: Object, ray_job: Object | None, outcome: Object | None, seen: list[Trouble], memory: str
+    attempt: Object,
+    ray_job: Object | None,
+    outcome: Object | None,
+    seen: list[Trouble],
+    place: tuple[str, str],
 ) -> Ending:
+    """How an attempt ended; `place`: the limit of a worker's memory, and the cluster if it shared one."""
     decided = _decided(attempt)
     if ray_job is not None or outcome is not None:
-        told = attempts.conclude(ray_job or {}, outcome, seen, memory)
+        told = attempts.conclude(ray_job or {}, outcome, seen, *place)
         # A driver that was asked to stop may have been done by then.
         if told.succeeded or (decided is None and ray_job is not None):
             return told

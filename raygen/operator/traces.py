@@ -65,11 +65,12 @@ class Traces:
     """Takes statuses as they are written, and hands over the spans of jobs that have ended.
 
     Args:
-        processor: Sends spans.
+        processor: Gathers spans.
+        exporter: By which it sends them.
     """
 
-    def __init__(self, processor: SpanProcessor) -> None:
-        self._processor = processor
+    def __init__(self, processor: SpanProcessor, exporter: SpanExporter) -> None:
+        self._processor, self._exporter = processor, exporter
         self._seen: dict[tuple[str, int], dict[str, datetime]] = {}
 
     def told(self, seen: Observed, status: Object) -> None:
@@ -107,6 +108,8 @@ class Traces:
         last = threading.Thread(target=self._processor.force_flush, name="traces", daemon=True)
         last.start()
         last.join(LEAVE_SECONDS)
+        # Ends what is still tried again.
+        self._exporter.shutdown()
 
     def _send(self, uid: str, span: Span) -> None:
         from opentelemetry.sdk.resources import Resource
@@ -132,7 +135,7 @@ class Traces:
         )
 
 
-def from_environment(exporter: SpanExporter | None = None) -> Traces | None:
+def from_environment() -> Traces | None:
     """Traces to where OpenTelemetry's variables say; None if they say nothing, or its packages are missing."""
     if not any(os.environ.get(name) for name in VARIABLES):
         return None
@@ -142,7 +145,8 @@ def from_environment(exporter: SpanExporter | None = None) -> Traces | None:
     except ImportError:
         log.warning("no traces are sent: OpenTelemetry is not installed (pip install 'raygen[tracing]')")
         return None
-    return Traces(BatchSpanProcessor(exporter or OTLPSpanExporter()))
+    exporter = OTLPSpanExporter()
+    return Traces(BatchSpanProcessor(exporter), exporter)
 
 
 def spans_of(metadata: Object, status: Object, known: Mapping[int, Mapping[str, datetime]]) -> Iterator[Span]:

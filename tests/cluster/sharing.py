@@ -18,9 +18,11 @@ Object = dict[str, Any]
 
 
 @contextmanager
-def shared_cluster(raygen: Raygen, *, workers: int = 2, cpu: str = "500m") -> Iterator[Object]:
+def shared_cluster(
+    raygen: Raygen, *, workers: int = 2, cpu: str = "500m", head_memory: str = "3Gi"
+) -> Iterator[Object]:
     """The cluster, without workers at first; gives the values that the chart has with it."""
-    head = {"requests": {"cpu": "100m", "memory": "3Gi"}, "limits": {"memory": "3Gi"}}
+    head = {"requests": {"cpu": "100m", "memory": head_memory}, "limits": {"memory": head_memory}}
     worker = {"requests": {"cpu": cpu, "memory": "2Gi"}, "limits": {"memory": "2Gi"}}
     cluster = {
         "install": True,

@@ -121,6 +121,21 @@ def test_a_cluster_that_is_not_there_is_named() -> None:
     assert world.condition() == ("Unknown", "Training")
 
 
+def test_low_memory_is_the_cluster_s_and_no_advice_about_the_job_s_own_workers() -> None:
+    world = Shared()
+    world.settle()
+    world.sent(step=10)
+    world.settle()
+    said = "the workers were lost: set RAY_memory_usage_threshold"
+    world.driver_says(state="Failed", reason="RunError", message=said, exitCode=1)
+    world.over(status="FAILED")
+    world.settle()
+    (first, *_) = world.status["attempts"]
+    assert first["cause"] == "OutOfMemory"
+    assert "memory ran low in the RayCluster shared" in first["message"]
+    assert "memoryPerWorker" not in first["message"]
+
+
 def test_what_a_job_cannot_choose_there_is_refused_with_its_field() -> None:
     for changes, place in (
         ({"scheduling": {"queueName": "q"}}, "spec.scheduling"),
