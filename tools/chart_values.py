@@ -11,6 +11,7 @@ from pydantic import Field
 
 from raygen.spec.base import (
     PATTERNS,
+    JobName,
     LabelKey,
     LabelValue,
     Memory,
@@ -26,7 +27,7 @@ _PINNED = r"^([a-z0-9]([-a-z0-9._:]*[a-z0-9])?(/[a-z0-9]([-a-z0-9._]*[a-z0-9])?)
 _ACCOUNT = r"^system:serviceaccount:[a-z0-9][-a-z0-9]*:[a-z0-9][-a-z0-9.]*$"
 _DURATION = r"^[0-9]+(s|m)$"
 _AMOUNT = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
-_ENDPOINT = r"^(https?://[a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?(:[0-9]{1,5})?(/[-a-zA-Z0-9._/]*)?)?$"
+_ENDPOINT = r"^(https?://[a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?(:[1-9][0-9]{0,4})?(/[-a-zA-Z0-9._/]*)?)?$"
 _CIDR = r"^[0-9a-fA-F.:]+/[0-9]{1,3}$"
 PATTERNS.update(
     {
@@ -167,8 +168,8 @@ class RayCluster(Spec):
 
     install: bool = False
     """Whether this release makes it."""
-    name: Name = "shared"
-    """Its name."""
+    name: JobName = "shared"
+    """Its name, which begins with a letter, and is that of KubeRay's account for it."""
     namespace: Namespace | None = None
     """Its namespace. Default: the release's."""
     takes_jobs: bool = False

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
+from collections.abc import Sequence
+from types import FrameType
+from typing import TYPE_CHECKING
 
 from raygen.cli.cluster import connection
 from raygen.cli.output import print_result, printable
 from raygen.errors import InputError
 
+if TYPE_CHECKING:
+    from raygen.client.doctor import Finding
+    from raygen.kube import Connection
+
 PAUSE_SECONDS = 1.0
 HINT = "Whether nodes get the image, and pods the storage, was not tried: `raygen doctor --probe` makes a pod that does."
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise KeyboardInterrupt
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints what keeps jobs from running on a cluster, and what to do; 1 if something does."""
     cluster, namespace = connection(args)
-    from raygen.client.doctor import CHECKS, PROBES, View, examine
-    from raygen.kube import ApiError
+    from raygen.client.doctor import CHECKS, PROBES
 
     for name in args.only:
         if name not in (*CHECKS, *PROBES):
@@ -28,21 +40,8 @@ def run(args: argparse.Namespace) -> int:
             raise InputError(f"the check {name} makes a pod", where="--only", remedy="Add --probe.")
     if args.probe and not args.json:
         print(f"trying by a pod in {namespace}, for at most {args.timeout:g} s", file=sys.stderr)
-    deadline = time.monotonic() + args.wait
-    while True:
-        try:
-            view = View(cluster, namespace, args.runtime)
-            found = examine(view, tuple(args.only), probe_seconds=args.timeout if args.probe else None)
-        except ApiError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(PAUSE_SECONDS)
-            continue
-        failed = any(one.state == "fault" for one in found)
-        blind = all(one.state == "unknown" for one in found)
-        if not (failed or blind) or time.monotonic() > deadline:
-            break
-        time.sleep(PAUSE_SECONDS)
+    found = _found(args, cluster, namespace)
+    failed = any(one.state == "fault" for one in found)
     lines = []
     for one in found:
         lines.append(f"{one.state:<8} {one.check}: {one.said}")
@@ -52,4 +51,32 @@ def run(args: argparse.Namespace) -> int:
         lines.append(HINT)
     document = {"faults": failed, "findings": [vars(one) for one in found]}
     print_result(args, document, printable("\n".join(lines)))
-    return 1 if failed or blind else 0
+    return 1 if failed or _is_blind(found) else 0
+
+
+def _found(args: argparse.Namespace, cluster: Connection, namespace: str) -> list[Finding]:
+    """What is found, once nothing is wrong or the time to wait for that is up."""
+    from raygen.client.doctor import View, examine
+    from raygen.kube import ApiError
+
+    if args.probe:
+        # However this is ended, the pod is deleted.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _interrupt)
+    deadline = time.monotonic() + args.wait
+    while True:
+        try:
+            view = View(cluster, namespace, args.runtime)
+            found = examine(view, tuple(args.only), probe_seconds=args.timeout if args.probe else None)
+        except ApiError:
+            if time.monotonic() > deadline:
+                raise
+        else:
+            faulty = _is_blind(found) or any(one.state == "fault" for one in found)
+            if not faulty or time.monotonic() > deadline:
+                return found
+        time.sleep(PAUSE_SECONDS)
+
+
+def _is_blind(found: Sequence[Finding]) -> bool:
+    return all(one.state == "unknown" for one in found)

@@ -27,6 +27,16 @@ CHECK_KUBERAY = (
     " (kubectl get pods --all-namespaces --selector=app.kubernetes.io/name=kuberay-operator)."
 )
 _NEXT = " (that counts for the next attempt: suspend the job, and resume it)"
+_OWN = {
+    "image": f" Check spec.image and spec.imagePullSecrets of the runtime{_NEXT}.",
+    "configuration": " Make what is missing in this namespace; spec.environmentSecrets of the runtime names the Secrets.",
+    "head room": f" Have spec.head of the runtime lowered{_NEXT}",
+    "head memory": f"Raise spec.head.memory of the runtime{_NEXT}.",
+    "autoscaler": "Have its limit raised.",
+}
+"""What to do about pods of a job's own."""
+AUTOSCALER = "autoscaler"
+"""Name of the container that KubeRay adds to the heads of clusters that grow (pod.go)."""
 _LESS = " Lower scale.workers, gpusPerWorker, cpusPerWorker or memoryPerWorker"
 _IMAGE_REASONS = {
     "ErrImageNeverPull",
@@ -44,6 +54,18 @@ _DISRUPTIONS = {
     "PreemptionByScheduler": "Preempted",
     "TerminationByKubelet": "Evicted",
 }
+
+
+def _of_shared(cluster: str) -> dict[str, str]:
+    """What to do about the head of a cluster that jobs share."""
+    place = f"the RayCluster {cluster}"
+    return {
+        "image": f" Check image and imagePullSecrets of {place}.",
+        "configuration": f" Make what is missing in this namespace, or mend {place}, whose head names it.",
+        "head room": f" Have the head of {place} ask for less",
+        "head memory": f"Give the head of {place} more memory, or send fewer jobs there at once.",
+        "autoscaler": f"Give {place} more in spec.autoscalerOptions.resources.",
+    }
 
 
 @dataclass(frozen=True)
@@ -71,10 +93,12 @@ def troubles(
         warnings: What Events say of pods, by their names; they count where a pod's own status says nothing.
     """
     order = [*_ORDER]
-    found = [one for pod in pods for one in _pod(pod, now)]
+    cluster = shared_cluster(ray_job) if ray_job is not None else ""
+    remedies = _of_shared(cluster) if cluster else _OWN
+    found = [one for pod in pods for one in _pod(pod, now, remedies)]
     found += _refused(ray_job or {})
     found += _untaken(ray_job, now)
-    found += _homeless(pods, ray_job, now)
+    found += _homeless(pods, ray_job, cluster, now)
     if _has_head(pods, now):
         found += [one for pod in pods for one in _initial(pod, now)]
     if not found:
@@ -112,11 +136,11 @@ def waits_long(pod: Object, now: datetime) -> bool:
     return pod.get("status", {}).get("phase") == "Pending" and (now - created).total_seconds() > LONG_SECONDS
 
 
-def _pod(pod: Object, now: datetime) -> Iterator[Trouble]:
+def _pod(pod: Object, now: datetime, remedies: Mapping[str, str]) -> Iterator[Trouble]:
     name, status = pod["metadata"]["name"], pod.get("status", {})
     who = f"{'head' if _is_head(pod) else 'worker'} pod {name}"
     for container in status.get("containerStatuses", ()):
-        yield from _container(pod, who, container)
+        yield from _container(pod, who, container, remedies)
     for condition in status.get("conditions", ()):
         if condition["type"] == "DisruptionTarget" and condition["status"] == "True":
             reason = _DISRUPTIONS.get(condition.get("reason", ""), "Evicted")
@@ -125,29 +149,28 @@ def _pod(pod: Object, now: datetime) -> Iterator[Trouble]:
         yield Trouble("Evicted", _sentence(f"{who}: {status.get('message', 'evicted')}"))
     if status.get("reason") == "NodeLost":
         yield Trouble("NodeLost", f"{who}: its node was lost.")
-    yield from _unscheduled(who, pod, now)
+    yield from _unscheduled(who, pod, now, remedies)
 
 
-def _container(pod: Object, who: str, container: Object) -> Iterator[Trouble]:
+def _container(pod: Object, who: str, container: Object, remedies: Mapping[str, str]) -> Iterator[Trouble]:
     runs = "running" in container.get("state", {})
     for state in (container.get("state", {}), {} if runs else container.get("lastState", {})):
         ended, waiting = state.get("terminated", {}), state.get("waiting", {})
         if ended.get("reason") == "OOMKilled":
-            yield Trouble("OutOfMemory", _out_of_memory(pod, who))
+            yield Trouble("OutOfMemory", _out_of_memory(pod, who, container, remedies))
         reason, text = waiting.get("reason", ""), waiting.get("message", "")
         if reason in _IMAGE_REASONS:
             yield Trouble(
                 "ImagePull",
                 _sentence(f"{who}: the image {container.get('image', '')} cannot be had: {text or reason}")
-                + f" Check spec.image and spec.imagePullSecrets of the runtime{_NEXT}.",
+                + remedies["image"],
             )
         elif reason == "CrashLoopBackOff":
             yield Trouble("PodCrashes", _crashes(pod, who, container))
         elif reason in _CONFIG_REASONS:
             yield Trouble(
                 "Configuration",
-                _sentence(f"{who}: {text or reason}")
-                + " Make what is missing in this namespace; spec.environmentSecrets of the runtime names the Secrets.",
+                _sentence(f"{who}: {text or reason}") + remedies["configuration"],
             )
 
 
@@ -161,18 +184,26 @@ def _crashes(pod: Object, who: str, container: Object) -> str:
     )
 
 
-def _out_of_memory(pod: Object, who: str) -> str:
-    limits = (c.get("resources", {}).get("limits", {}) for c in pod.get("spec", {}).get("containers", ()))
-    limit = next((one["memory"] for one in limits if "memory" in one), "unknown")
+def _out_of_memory(pod: Object, who: str, container: Object, remedies: Mapping[str, str]) -> str:
+    name = container.get("name", "")
+    all_limits = {
+        one.get("name", ""): one.get("resources", {}).get("limits", {})
+        for one in pod.get("spec", {}).get("containers", ())
+    }
+    known = [all_limits[name]] if name in all_limits else list(all_limits.values())
+    limit = next((one["memory"] for one in known if "memory" in one), "unknown")
+    if name == AUTOSCALER:
+        who = f"Ray's autoscaler in {who}"
+        return f"{who} was killed for memory at its limit of {limit}. {remedies['autoscaler']}"
     remedy = (
-        f"Raise spec.head.memory of the runtime{_NEXT}."
+        remedies["head memory"]
         if who.startswith("head")
         else "Raise scale.memoryPerWorker, or lower training.microBatchSize."
     )
     return f"{who} was killed for memory at its limit of {limit}. {remedy}"
 
 
-def _unscheduled(who: str, pod: Object, now: datetime) -> Iterator[Trouble]:
+def _unscheduled(who: str, pod: Object, now: datetime, remedies: Mapping[str, str]) -> Iterator[Trouble]:
     status = pod.get("status", {})
     if pod["metadata"].get("deletionTimestamp") or status.get("phase") != "Pending":
         return
@@ -185,7 +216,7 @@ def _unscheduled(who: str, pod: Object, now: datetime) -> Iterator[Trouble]:
         yield Trouble(
             "Unschedulable",
             _sentence(f"no node has room for {who}: {condition.get('message', '')}")
-            + (f" Have spec.head of the runtime lowered{_NEXT}" if _is_head(pod) else _LESS)
+            + (remedies["head room"] if _is_head(pod) else _LESS)
             + ", or add nodes; it waits meanwhile.",
         )
 
@@ -201,9 +232,10 @@ def _untaken(ray_job: Object | None, now: datetime) -> Iterator[Trouble]:
         yield Trouble("KubeRayMissing", said + CHECK_KUBERAY)
 
 
-def _homeless(pods: Sequence[Object], ray_job: Object | None, now: datetime) -> Iterator[Trouble]:
+def _homeless(
+    pods: Sequence[Object], ray_job: Object | None, cluster: str, now: datetime
+) -> Iterator[Trouble]:
     """A RayJob for a shared cluster that is not there, or has no head that takes jobs."""
-    cluster = shared_cluster(ray_job) if ray_job is not None else ""
     if ray_job is None or not cluster or pods:
         return
     metadata = ray_job["metadata"]

@@ -12,6 +12,7 @@ from raygen.operator.draft import Draft
 from raygen.operator.explain import CHECK_KUBERAY, DISRUPTIONS, Trouble, troubles
 from raygen.operator.model import Note
 from raygen.operator.render import job_hash
+from raygen.operator.trim import shared_cluster
 from raygen.spec.names import HASH_ANNOTATION
 from raygen.spec.runtime import DEFAULT_STOP_SECONDS
 
@@ -53,6 +54,10 @@ def follow(draft: Draft, attempt: Object) -> None:
     elif gang.is_waiting(draft, name):
         # Nor is waiting for room for all pods.
         draft.pause_clock(attempt["started"])
+    elif shared_cluster(ray_job) and "firstStep" not in attempt:
+        # Nor for room in a shared cluster, of which nobody tells how long it is.
+        draft.pause_clock(attempt["started"])
+        _note_driver(draft, attempt, ray_job)
     else:
         draft.status.setdefault("startTime", stamp(draft.seen.now))
         _note_driver(draft, attempt, ray_job)

@@ -24,7 +24,7 @@ from raygen.operator.metrics import Metrics
 from raygen.operator.model import Observed
 from raygen.operator.queue import Key, WorkQueue
 from raygen.operator.reflector import SILENT_SECONDS, WATCH_SECONDS, Listener, Reflector
-from raygen.operator.store import Object, Store
+from raygen.operator.store import Object, Store, key_of
 from raygen.spec.names import JOB_LABEL
 
 log = logging.getLogger(__name__)
@@ -155,7 +155,11 @@ class Operator:
     def _written(self, seen: Observed, status: Object) -> None:
         self.metrics.told(seen, status)
         if self.traces is not None:
-            self.traces.told(seen, status)
+            try:
+                self.traces.told(seen, status)
+            except Exception:
+                # What is told to others must not keep the job from being looked after.
+                log.exception("no trace of %s/%s", *key_of(seen.job))
 
     def stop(self) -> None:
         """Ends `run`; what is being written is written to its end or found half-way by the next operator."""

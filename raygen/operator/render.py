@@ -66,10 +66,17 @@ def job_hash(document: Object) -> str:
     return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def travelling(document: Object) -> str:
-    """The job file as the driver gets it."""
+def travelling(document: Object, cpus: int | None = None) -> str:
+    """The job file as the driver gets it.
+
+    Args:
+        document: The TrainingJob.
+        cpus: Cores of a worker's pod where the job does not say: the driver, in the head's pod, cannot see them.
+    """
     metadata = {key: document["metadata"][key] for key in ("name", "namespace")}
     spec = {key: value for key, value in document["spec"].items() if key not in _OF_THE_OPERATOR}
+    if cpus is not None:
+        spec["scale"] = {"cpusPerWorker": cpus} | spec.get("scale", {})
     job = {
         "apiVersion": document["apiVersion"],
         "kind": document["kind"],
@@ -130,11 +137,13 @@ def _sent(document: Object, runtime: RaygenRuntimeSpec, cluster: str, name: str)
     """What a RayJob is besides that goes to a cluster which it shares with others."""
     variables = {JOIN_VARIABLE: str(JOIN_SECONDS)} | _variables(runtime)
     variables |= {
-        JOB_VARIABLE: travelling(document),
+        # Ray puts variables, secret ones too, in place of $NAME (update_envs in _private/utils.py). In JSON text a $ can
+        # only be within a string, where this is the same.
+        JOB_VARIABLE: travelling(document, runtime.defaults.cpus_per_worker).replace("$", "\\u0024"),
         STATUS_VARIABLE: _where_to_tell(document, name),
         STOP_VARIABLE: _stop_seconds(runtime),
     }
-    # JSON is YAML. KubeRay hands it to Ray as it is, so that nothing is put in place of $(NAME).
+    # JSON is YAML, and KubeRay hands it to Ray as it is.
     return {
         "clusterSelector": {RAY_CLUSTER_LABEL: cluster},
         "runtimeEnvYAML": json.dumps({"env_vars": variables}, sort_keys=True),
@@ -179,7 +188,7 @@ def _cluster(
 
 def _head(document: Object, runtime: RaygenRuntimeSpec, labels: dict[str, str]) -> Object:
     own = [
-        {"name": JOB_VARIABLE, "value": _literal(travelling(document))},
+        {"name": JOB_VARIABLE, "value": _literal(travelling(document, runtime.defaults.cpus_per_worker))},
         {"name": STATUS_VARIABLE, "value": _where_to_tell(document, labels[RAY_JOB_LABEL])},
         {"name": STOP_VARIABLE, "value": _stop_seconds(runtime)},
     ]

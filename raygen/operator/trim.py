@@ -83,7 +83,10 @@ def pod(item: Object) -> Object:
         "spec": {
             "nodeName": spec.get("nodeName"),
             "containers": [
-                {"resources": {"limits": (one.get("resources") or {}).get("limits") or {}}}
+                {
+                    "name": one.get("name", ""),
+                    "resources": {"limits": (one.get("resources") or {}).get("limits") or {}},
+                }
                 for one in spec.get("containers", ())
             ],
         },

@@ -14,6 +14,7 @@ from raygen.spec.base import (
     Amount,
     Cpu,
     Image,
+    JobName,
     LabelKey,
     LabelValue,
     Memory,
@@ -176,7 +177,7 @@ class RaygenRuntimeSpec(Spec):
     """The object storage that the jobs use."""
     scheduler: Scheduler | None = None
     """What decides when and where pods run. Default: Kubernetes' own, and Kueue for jobs that name a queue."""
-    shared_cluster: Name | None = None
+    shared_cluster: JobName | None = None
     """Name of a RayCluster in the job's namespace that is there already and takes jobs, such as the chart's. Jobs go to its
     pods, which it shares among them, and what is said here of pods is not read. Default: each attempt has its own."""
     gpus: Gpus = Gpus()
@@ -210,6 +211,17 @@ class RaygenRuntimeSpec(Spec):
             rule="must be left out where sharedCluster is given: jobs have what that cluster's pods have",
             remedy="Remove environmentSecrets, and give the Secrets to the cluster's pods.",
             cel="!has(self.sharedCluster) || !has(self.environmentSecrets) || size(self.environmentSecrets) == 0",
+        ),
+        Rule(
+            fields=("shared_cluster", "environment"),
+            at="environment",
+            holds=lambda self: (
+                self.shared_cluster is None or not any("$" in one for one in self.environment.values())
+            ),
+            rule="must hold no $ where sharedCluster is given, since Ray puts variables, secret ones too, in place of $NAME",
+            remedy="Remove the $.",
+            cel="!has(self.sharedCluster) || !has(self.environment)"
+            " || self.environment.all(name, !self.environment[name].contains('$'))",
         ),
     )
 

@@ -70,6 +70,9 @@ def _probe(uri: str) -> Tried:
     except RaygenError as error:
         kind = _kind(uri, error)
         what = f"{error.what}: its name cannot be resolved" if kind == "unresolved" else error.what
+        if error.where and not str(error.where).startswith(uri.partition("://")[0] + "://"):
+            # Which variables or files are wrong.
+            what = f"{what} ({error.where})"
         return Tried(uri, kind, readable, what, error.remedy)
     return Tried(uri)
 

@@ -47,5 +47,7 @@ def shared_cluster(
     finally:
         raygen.cluster.kubectl("--namespace", NAMESPACE, "delete", "trainingjobs", "--all", "--wait=true")
         raygen.cluster.kubectl("delete", "raygenruntime", NAME)
+        # Helm makes it once, and leaves it.
+        raygen.cluster.kubectl("--namespace", NAMESPACE, "delete", "raycluster", NAME)
         raygen.helm("upgrade", "raygen", str(CHART), "--wait", values=raygen.values)
         until("the cluster to go", 120, lambda: not raygen.cluster.get("pod", namespace=NAMESPACE))

@@ -46,6 +46,14 @@
 {{- if and .install .groups (not $.Values.jobNamespaces) -}}
 {{- fail "\n\nruntime.groups has names, and jobNamespaces is empty: name the namespaces in which they may use the runtime, or remove the groups\n" -}}
 {{- end -}}
+{{- if and .install .spec.sharedCluster (or .spec.environmentSecrets .spec.scheduler) -}}
+{{- fail "\n\nruntime.spec.sharedCluster is given, beside environmentSecrets or scheduler: jobs have what that cluster's pods have. Remove the others, or sharedCluster\n" -}}
+{{- end -}}
+{{- if and .install .spec.scheduler -}}
+{{- if and (eq .spec.scheduler.type "KAI") (not .spec.scheduler.queueNames) -}}
+{{- fail "\n\nruntime.spec.scheduler is KAI without queueNames, and KAI places no pods without a queue: list those that jobs may name, or \"*\"\n" -}}
+{{- end -}}
+{{- end -}}
 {{- if .install -}}
 {{- range $.Values.jobNamespaces -}}
 {{- if not (or (has "*" ($.Values.runtime.spec.allowedNamespaces | default list)) (has . ($.Values.runtime.spec.allowedNamespaces | default list))) -}}
@@ -57,6 +65,12 @@
 {{- with .Values.cluster -}}
 {{- if and .install (not .image) -}}
 {{- fail "\n\ncluster.image is missing: name the image `train` in your registry by its digest, or set cluster.install=false\n" -}}
+{{- end -}}
+{{- if and .takesJobs (not .install) -}}
+{{- fail "\n\ncluster.takesJobs is true, and cluster.install is false: set cluster.install=true, or cluster.takesJobs=false\n" -}}
+{{- end -}}
+{{- if has .name (list "default" "raygen-runner" "raygen-operator") -}}
+{{- fail (printf "\n\ncluster.name is %s, as a service account is that others use, which would get the rights of Ray's autoscaler: choose another\n" .name) -}}
 {{- end -}}
 {{- if and .takesJobs (not (has (.namespace | default $.Release.Namespace) $.Values.jobNamespaces)) -}}
 {{- fail (printf "\n\ncluster.takesJobs is true, and jobNamespaces lacks %s, where the cluster is: set cluster.namespace to one of jobNamespaces, or cluster.takesJobs=false\n" (.namespace | default $.Release.Namespace)) -}}

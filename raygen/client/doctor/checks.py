@@ -82,6 +82,7 @@ CHECKS: dict[str, Check] = {
         "runtime": placing.runtime,
         "namespace": placing.namespace,
         "user": placing.user,
+        "cluster": placing.cluster,
         "nodes": placing.nodes,
         "pods": placing.pods,
     }.items()

@@ -10,6 +10,7 @@ from raygen.client.doctor.view import Object, View
 from raygen.errors import RaygenError
 from raygen.kube import PODS, RUNTIMES, ApiError, Resource
 from raygen.kube.resources import SECRETS
+from raygen.spec.names import JOB_LABEL, RAY_CLUSTER_LABEL, RAY_NODE_TYPE
 from raygen.spec.runtime import RaygenRuntimeSpec, parse_runtime
 
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
@@ -66,11 +67,17 @@ def namespace(view: View) -> Iterator[Finding]:
         return
     runner = spec.service_account_name
     make = f"Make it: kubectl --namespace {place} apply -f manifests/install/runner.yaml, or the chart's jobNamespaces."
-    found = list(_runner(view, runner, make))
+    found = list(_runner(view, runner, make)) if spec.shared_cluster is None else []
     for secret in (*spec.environment_secrets, *spec.image_pull_secrets):
         if view.ask(SECRETS.path(place, secret), names_alone=True) is None:
             said = f"{place} has no Secret {secret}, which the RaygenRuntime {view.runtime_name} names"
-            remedy = f"Make it: kubectl --namespace {place} create secret generic {secret} --from-literal=..."
+            pulls = secret in spec.image_pull_secrets
+            how = (
+                f"docker-registry {secret} --docker-server=..."
+                if pulls
+                else f"generic {secret} --from-literal=..."
+            )
+            remedy = f"Make it: kubectl --namespace {place} create secret {how}"
             found.append(Finding(name, "fault", said, remedy))
     yield from found or [
         Finding(name, "ok", f"{place} has the runner and the Secrets that the runtime names")
@@ -106,10 +113,34 @@ def user(view: View) -> Iterator[Finding]:
         yield Finding("user", "ok", "you may make jobs and use the runtime")
 
 
+def cluster(view: View) -> Iterator[Finding]:
+    """The cluster that the runtime sends jobs to is there, and takes them."""
+    spec = view.runtime()
+    if spec is None or spec.shared_cluster is None:
+        return
+    name, place = spec.shared_cluster, view.namespace
+    heads = view.list(PODS, place, selector=f"{RAY_CLUSTER_LABEL}={name},{RAY_NODE_TYPE}=head")
+    if not heads:
+        said = f"{place} has no RayCluster {name} with a head pod, to which the RaygenRuntime {view.runtime_name} sends jobs"
+        remedy = "Make it, as by the chart's cluster.install and cluster.takesJobs, or name another runtime."
+        yield Finding("cluster", "fault", said, remedy)
+        return
+    if not any(pod["metadata"].get("labels", {}).get(JOB_LABEL) == "" for pod in heads):
+        said = f"the head pod of the RayCluster {name} does not say that it takes jobs"
+        remedy = f'Set the chart\'s cluster.takesJobs and make the cluster anew, or give its head pods the label {JOB_LABEL}: "".'
+        yield Finding("cluster", "fault", said, remedy)
+    elif not any(_is_ready(pod) for pod in heads):
+        said = f"the head pod {heads[0]['metadata']['name']} of the RayCluster {name} is not ready"
+        remedy = f"See why: kubectl --namespace {place} describe pod {heads[0]['metadata']['name']}"
+        yield Finding("cluster", "fault", said, remedy)
+    else:
+        yield Finding("cluster", "ok", f"the RayCluster {name} in {place} takes jobs")
+
+
 def nodes(view: View) -> Iterator[Finding]:
     """There are nodes that pods of the runtime may go to, and their GPUs are offered."""
     spec = view.runtime()
-    if spec is None:
+    if spec is None or spec.shared_cluster is not None:
         return
     found = view.list(NODES)
     fit = [one for one in found if _selected(one, spec)]
@@ -162,8 +193,8 @@ def _selected(node: Object, spec: RaygenRuntimeSpec) -> bool:
     return all(labels.get(key) == value for key, value in spec.node_selector.items())
 
 
-def _is_ready(node: Object) -> bool:
-    conditions = node["status"].get("conditions", ())
+def _is_ready(thing: Object) -> bool:
+    conditions = thing.get("status", {}).get("conditions", ())
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
@@ -184,7 +215,7 @@ def _shut_out(node: Object, spec: RaygenRuntimeSpec) -> str:
 def pods(view: View) -> Iterator[Finding]:
     """A pod such as a job's head would be let into the namespace: quotas, limits, Pod Security, other policies."""
     spec = view.runtime()
-    if spec is None or not spec.allows_namespace(view.namespace):
+    if spec is None or spec.shared_cluster is not None or not spec.allows_namespace(view.namespace):
         return
     place = view.namespace
     try:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from raygen.client.doctor.kuberay import CONFIG_MAPS
-from raygen.kube import RUNTIMES, Connection
-from tests.cluster.installing.planted import DEPLOYMENTS, Object, Plant, changed, kuberay
+from raygen.kube import PODS, RUNTIMES, Connection
+from tests.cluster.installing.planted import DEPLOYMENTS, TEAM, Object, Plant, changed, kuberay
 
 SYSTEM = "kuberay-system"
 UPGRADE = "helm upgrade kuberay-operator kuberay/kuberay-operator --namespace kuberay-system --reuse-values "
@@ -51,7 +51,48 @@ def configured(admin: Connection) -> Iterator[None]:
         admin.delete(CONFIG_MAPS, SYSTEM, metadata["name"], uid=made["metadata"]["uid"])
 
 
+@contextmanager
+def sends_jobs(admin: Connection, labels: Object | None) -> Iterator[None]:
+    """A runtime that sends jobs to a cluster of this name; labels: of its head pod, if there is one."""
+    made = None
+    if labels is not None:
+        metadata = {
+            "name": "gone-head",
+            "labels": {"ray.io/cluster": "gone", "ray.io/node-type": "head"} | labels,
+        }
+        container = {"name": "ray", "image": "a"}
+        made = admin.create(PODS, TEAM, {"metadata": metadata, "spec": {"containers": [container]}})
+    wanted, back = {"spec": {"sharedCluster": "gone"}}, {"spec": {"sharedCluster": None}}
+    try:
+        with changed(admin, RUNTIMES, "", "default", wanted, back):
+            yield
+    finally:
+        if made is not None:
+            admin.delete(PODS, TEAM, "gone-head", uid=made["metadata"]["uid"])
+
+
 PLANTED: dict[str, tuple[Plant, str, str, str, str]] = {
+    "a shared cluster that is not there": (
+        lambda admin: sends_jobs(admin, None),
+        "cluster",
+        "fault",
+        "research has no RayCluster gone with a head pod",
+        "cluster.takesJobs",
+    ),
+    "a shared cluster that takes no jobs": (
+        lambda admin: sends_jobs(admin, {}),
+        "cluster",
+        "fault",
+        "does not say that it takes jobs",
+        'the label raygen.io/job: ""',
+    ),
+    "a shared cluster whose head is not ready": (
+        lambda admin: sends_jobs(admin, {"raygen.io/job": ""}),
+        "cluster",
+        "fault",
+        "the head pod gone-head of the RayCluster gone is not ready",
+        "describe pod gone-head",
+    ),
     "KubeRay has no scheduler, and the runtime one": (
         lambda admin: started(admin, {"type": "Volcano"}),
         "kuberay",

@@ -253,6 +253,27 @@ REFUSED: dict[str, tuple[Object, str]] = {
         {"cluster": {"install": True, "image": TRAIN, "takesJobs": True}, "jobNamespaces": ["research"]},
         "set cluster.namespace to one of jobNamespaces",
     ),
+    "jobs for a cluster that is not made": (
+        {"cluster": {"takesJobs": True}, "jobNamespaces": ["research"]},
+        "set cluster.install=true, or cluster.takesJobs=false",
+    ),
+    "a cluster by the name of an account": (
+        {"cluster": {"install": True, "image": TRAIN, "name": "default"}},
+        "which would get the rights of Ray's autoscaler",
+    ),
+    "a shared cluster with secrets of the job's own": (
+        {
+            "runtime": {
+                "install": True,
+                "spec": RUNTIME | {"sharedCluster": "shared", "environmentSecrets": ["s"]},
+            }
+        },
+        "jobs have what that cluster's pods have",
+    ),
+    "KAI without queues": (
+        {"runtime": {"install": True, "spec": RUNTIME | {"scheduler": {"type": "KAI"}}}},
+        "KAI places no pods without a queue",
+    ),
     "bounds the wrong way round": (
         {"cluster": {"install": True, "image": TRAIN, "workers": {"min": 3, "max": 2}}},
         "lower the one, or raise the other",
@@ -281,8 +302,12 @@ def test_a_cluster_takes_jobs_when_it_is_said_and_its_workers_get_no_token() -> 
         head = made["spec"]["headGroupSpec"]["template"]
         worker = made["spec"]["workerGroupSpecs"][0]["template"]
         assert ("raygen.io/job" in head["metadata"]["labels"]) == takes_jobs
+        # The token of Ray's autoscaler is in its own container alone.
+        assert head["spec"]["automountServiceAccountToken"] is False
+        assert "account" not in [one["name"] for one in head["spec"]["containers"][0]["volumeMounts"]]
+        assert [one["name"] for one in made["spec"]["autoscalerOptions"]["volumeMounts"]] == ["account"]
         mounted = [volume["name"] for volume in head["spec"]["volumes"] if "projected" in volume]
-        assert mounted == (["runner"] if takes_jobs else [])
+        assert mounted == (["runner", "account"] if takes_jobs else ["account"])
         assert "raygen.io/job" not in worker["metadata"]["labels"]
         assert not any("projected" in volume for volume in worker["spec"]["volumes"])
         roles = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ def check(document: dict[str, Any], grants: dict[str, Any], made: dict[str, Any]
     assert "serviceAccountName" not in worker
     assert len([one for one in head["volumes"] if "projected" in one]) == 1
     consistent(group, worker, scale, grants["spec"])
-    same_job(document, head)
+    same_job(document, grants, head)
     whole(document, grants, made)
 
 
@@ -98,10 +99,25 @@ def check_sent(document: dict[str, Any], grants: dict[str, Any], made: dict[str,
     variables = environment["env_vars"]
     assert json.loads(variables["RAYGEN_STATUS"])["rayJob"] == made["metadata"]["name"]
     assert len(variables["RAYGEN_JOB"].encode()) <= MAX_SHARED_JOB_BYTES
-    same_spec(document, variables["RAYGEN_JOB"])
+    arrived = as_ray_has_it(variables)["RAYGEN_JOB"]
+    same_spec(document, grants, arrived)
     for name, value in grants["spec"].get("environment", {}).items():
-        assert name == "RAYGEN_JOB" or variables[name] == value
+        assert name == "RAYGEN_JOB" or as_ray_has_it(variables)[name] == value
     assert {key for key in made["metadata"]["labels"] if "raygen.io/" not in key} == set()
+
+
+def as_ray_has_it(variables: dict[str, str]) -> dict[str, str]:
+    """What Ray makes of a runtime environment's variables (update_envs of ray/_private/utils.py), with a secret around."""
+    secret = {"AWS_SECRET_ACCESS_KEY": "secret", "HOME": "/tmp"}  # noqa: S108
+    found = {}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in secret.items():
+            patch.setenv(name, value)
+        for name, value in variables.items():
+            # As Ray does; what is not set becomes nothing.
+            found[name] = re.sub(r"\$\{[A-Z0-9_]+\}", "", os.path.expandvars(value))
+    assert "secret" not in "".join(found.values())
+    return found
 
 
 def whole(document: dict[str, Any], grants: dict[str, Any], made: dict[str, Any]) -> None:
@@ -150,22 +166,24 @@ def consistent(
     assert start.get("num-gpus", "0") == resources["limits"].get(name, "0") == str(gpus)
 
 
-def same_job(document: dict[str, Any], head: dict[str, Any]) -> None:
+def same_job(document: dict[str, Any], grants: dict[str, Any], head: dict[str, Any]) -> None:
     """The driver reads the very job, after Kubernetes has put variables in place."""
     (text,) = (one["value"] for one in head["containers"][0]["env"] if one["name"] == "RAYGEN_JOB")
     arrived = expanded(text)
     assert len(arrived.encode()) <= MAX_JOB_BYTES
-    same_spec(document, arrived)
+    same_spec(document, grants, arrived)
 
 
-def same_spec(document: dict[str, Any], arrived: str) -> None:
-    """What arrives is the job."""
+def same_spec(document: dict[str, Any], grants: dict[str, Any], arrived: str) -> None:
+    """What arrives is the job, with the cores that a worker's pod has, which the head cannot see."""
     got = loads(arrived, "job.json").job.spec
     sent = parse(
         {key: document[key] for key in ("apiVersion", "kind", "metadata", "spec")} | _named(document)
     ).spec
-    for name in ("model", "data", "training", "evaluation", "checkpoint", "output", "scale"):
+    for name in ("model", "data", "training", "evaluation", "checkpoint", "output"):
         assert getattr(got, name) == getattr(sent, name), name
+    cpus = sent.scale.cpus_per_worker or grants["spec"].get("defaults", {}).get("cpusPerWorker", 1)
+    assert got.scale == sent.scale.model_copy(update={"cpus_per_worker": cpus})
 
 
 def _named(document: dict[str, Any]) -> dict[str, Any]:

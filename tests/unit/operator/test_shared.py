@@ -151,7 +151,40 @@ def test_what_a_job_cannot_choose_there_is_refused_with_its_field() -> None:
     assert "must be at most 32768 bytes" in world.message
 
 
-def test_time_begins_when_it_is_handed_over() -> None:
-    world = Shared()
+def test_waiting_for_the_cluster_or_for_room_in_it_is_no_time_of_activity() -> None:
+    world = Shared(job(activeDeadlineSeconds=600))
+    world.settle()
+    world.sent()
+    world.wait(5000)
+    world.settle()
+    assert "startTime" not in world.status
+    assert world.condition() == ("Unknown", "Starting")
+    world.sent(step=1)
     world.settle()
     assert world.status["startTime"] == stamp(world.now)
+    world.wait(601)
+    world.settle()
+    assert world.status["attempts"][0]["cause"] == "DeadlineExceeded"
+
+
+def test_what_is_wrong_with_its_head_names_the_cluster_and_not_the_runtime() -> None:
+    world = Shared()
+    (head,) = world.shared_heads.values()
+    world.settle()
+    world.sent()
+    waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}
+    head["status"]["containerStatuses"] = [{"name": "ray", "image": "a", "state": waiting}]
+    world.settle()
+    assert "Check image and imagePullSecrets of the RayCluster shared" in world.message
+    head["spec"]["containers"] = [
+        {"name": "ray", "resources": {"limits": {"memory": "4Gi"}}},
+        {"name": "autoscaler", "resources": {"limits": {"memory": "512Mi"}}},
+    ]
+    killed = {"terminated": {"reason": "OOMKilled"}}
+    for name, said in (
+        ("autoscaler", "its limit of 512Mi. Give the RayCluster shared more in spec.autoscalerOptions"),
+        ("ray", "its limit of 4Gi. Give the head of the RayCluster shared more memory"),
+    ):
+        head["status"]["containerStatuses"] = [{"name": name, "image": "a", "state": killed}]
+        world.settle()
+        assert said in world.message
