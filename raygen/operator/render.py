@@ -135,7 +135,9 @@ def render(document: Object, job: TrainingJob, runtime: RaygenRuntime, attempt: 
 
 def _sent(document: Object, runtime: RaygenRuntimeSpec, cluster: str, name: str) -> Object:
     """What a RayJob is besides that goes to a cluster which it shares with others."""
-    variables = {JOIN_VARIABLE: str(JOIN_SECONDS)} | _variables(runtime)
+    # Both for machines to join, and for workers that other jobs have.
+    waits = dict.fromkeys((JOIN_VARIABLE, "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"), str(JOIN_SECONDS))
+    variables = waits | _variables(runtime)
     variables |= {
         # Ray puts variables, secret ones too, in place of $NAME (update_envs in _private/utils.py). In JSON text a $ can
         # only be within a string, where this is the same.

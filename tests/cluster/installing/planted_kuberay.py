@@ -62,7 +62,9 @@ def sends_jobs(admin: Connection, labels: Object | None) -> Iterator[None]:
         }
         container = {"name": "ray", "image": "a"}
         made = admin.create(PODS, TEAM, {"metadata": metadata, "spec": {"containers": [container]}})
-    wanted, back = {"spec": {"sharedCluster": "gone"}}, {"spec": {"sharedCluster": None}}
+    before = admin.get(RUNTIMES, "", "default")["spec"].get("environmentSecrets")
+    wanted = {"spec": {"sharedCluster": "gone", "environmentSecrets": None}}
+    back = {"spec": {"sharedCluster": None, "environmentSecrets": before}}
     try:
         with changed(admin, RUNTIMES, "", "default", wanted, back):
             yield

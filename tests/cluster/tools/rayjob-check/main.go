@@ -44,5 +44,9 @@ func check(line []byte) error {
 	if err := utils.ValidateRayJobSpec(&job); err != nil {
 		return err
 	}
+	if job.Spec.RayClusterSpec == nil {
+		// It goes to a cluster that is there.
+		return nil
+	}
 	return utils.ValidateRayClusterSpec(job.Spec.RayClusterSpec, job.Annotations)
 }
