@@ -15,7 +15,7 @@ from tests.cluster.api import until
 from tests.cluster.rayjob import SHORT
 from tests.cluster.trainingjob import NAMESPACE, Raygen
 
-STEPS = 160
+STEPS, LONG = 160, 960
 JOB_CPU = "1300m"
 """A head of 300m and a worker of one core: each team has room for one such job."""
 
@@ -49,7 +49,7 @@ def reason(raygen: Raygen, name: str) -> str:
 
 def test_two_teams_share_out_and_the_higher_priority_goes_first(queued: Raygen) -> None:
     """What is preempted goes on from the step that it was at, in the same attempt, and every step is done once."""
-    submit(queued, "long", "alpha", "low", f"training.duration.steps={2 * STEPS}")
+    submit(queued, "long", "alpha", "low", f"training.duration.steps={LONG}")
     queued.reaches(20, "long")
     # The quota of the one team is used up; that of the other is its own.
     submit(queued, "behind", "alpha", "low")
@@ -74,7 +74,7 @@ def test_two_teams_share_out_and_the_higher_priority_goes_first(queued: Raygen) 
     (attempt,) = queued.job("long")["status"]["attempts"]
     assert attempt["cause"] == "Completed"
     assert queued.job("long")["status"].get("failedAttempts", 0) == 0
-    assert [step for step, _ in queued.losses("long")] == list(range(1, 2 * STEPS + 1))
+    assert [step for step, _ in queued.losses("long")] == list(range(1, LONG + 1))
 
 
 def test_a_job_is_never_admitted_in_part(queued: Raygen) -> None:
