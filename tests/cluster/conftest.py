@@ -19,6 +19,10 @@ from tests.cluster.trainingjob import NAMESPACE as RESEARCH
 from tests.cluster.trainingjob import Raygen
 
 
+OPTIONAL = ("test_parts.py", "test_queued.py", "test_shared.py")
+"""Run with RAYGEN_CLUSTER_PARTS=1: they take long, or need programs that take long to build."""
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A running cluster with the project's image as the checkout has it."""
@@ -90,7 +94,7 @@ def alone(installed: Raygen) -> Iterator[Raygen]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     here = [item for item in items if "tests/cluster/" in item.nodeid]
-    optional = [item for item in here if item.path.name in ("test_parts.py", "test_queued.py")]
+    optional = [item for item in here if item.path.name in OPTIONAL]
     for item in here:
         # Of the test alone: what makes the cluster, and may have to build it, is a fixture.
         item.add_marker(pytest.mark.timeout(3600 if item in optional else 1500, func_only=True))

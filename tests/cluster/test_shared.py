@@ -1,4 +1,7 @@
-"""A long-lived cluster of the chart, and jobs that are sent to it."""
+"""A long-lived cluster of the chart, and jobs that are sent to it.
+
+A part of a run when it is asked for, as those of test_parts.py.
+"""
 
 from __future__ import annotations
 
