@@ -18,7 +18,6 @@ from tests.cluster.rayjob import NAMESPACE, Job
 from tests.cluster.trainingjob import NAMESPACE as RESEARCH
 from tests.cluster.trainingjob import Raygen
 
-
 OPTIONAL = ("test_parts.py", "test_queued.py", "test_shared.py")
 """Run with RAYGEN_CLUSTER_PARTS=1: they take long, or need programs that take long to build."""
 
