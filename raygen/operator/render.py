@@ -137,7 +137,7 @@ def _sent(document: Object, runtime: RaygenRuntimeSpec, cluster: str, name: str)
     """What a RayJob is besides that goes to a cluster which it shares with others."""
     # Both for machines to join, and for workers that other jobs have.
     waits = dict.fromkeys((JOIN_VARIABLE, "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"), str(JOIN_SECONDS))
-    variables = waits | _variables(runtime)
+    variables = waits | runtime.variables()
     variables |= {
         # Ray puts variables, secret ones too, in place of $NAME (update_envs in _private/utils.py). In JSON text a $ can
         # only be within a string, where this is the same.
@@ -261,15 +261,9 @@ def _stop_seconds(runtime: RaygenRuntimeSpec) -> str:
     return str(runtime.stop_seconds - PREPARE_SECONDS // 2)
 
 
-def _variables(runtime: RaygenRuntimeSpec) -> dict[str, str]:
-    """Environment variables of all processes."""
-    storage = {"AWS_ENDPOINT_URL": runtime.storage.endpoint, "AWS_REGION": runtime.storage.region}
-    return {name: value for name, value in storage.items() if value is not None} | dict(runtime.environment)
-
-
 def _pod(runtime: RaygenRuntimeSpec, own: list[Object], resources: Object, labels: dict[str, str]) -> Object:
     # By default workers are processes of niceness 15, and starve beside Ray's own.
-    variables = {"RAY_worker_niceness": "0"} | _variables(runtime)
+    variables = {"RAY_worker_niceness": "0"} | runtime.variables()
     ours = {one["name"] for one in own}
     environment = [
         {"name": name, "value": _literal(value)} for name, value in variables.items() if name not in ours
@@ -310,12 +304,7 @@ def _pod(runtime: RaygenRuntimeSpec, own: list[Object], resources: Object, label
     if runtime.node_selector:
         spec["nodeSelector"] = dict(runtime.node_selector)
     if runtime.tolerations:
-        spec["tolerations"] = [
-            {"key": one.key, "operator": "Exists" if one.value is None else "Equal"}
-            | ({} if one.value is None else {"value": one.value})
-            | ({} if one.effect is None else {"effect": one.effect})
-            for one in runtime.tolerations
-        ]
+        spec["tolerations"] = [one.of_pod() for one in runtime.tolerations]
     return {"metadata": {"labels": labels}, "spec": spec}
 
 

@@ -59,6 +59,12 @@ class Toleration(Spec):
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
     """Effect of the taint. Default: any."""
 
+    def of_pod(self) -> dict[str, str]:
+        """The same as pods say it (core/v1)."""
+        found = {"key": self.key, "operator": "Exists" if self.value is None else "Equal"}
+        given = {"value": self.value, "effect": self.effect}
+        return found | {name: value for name, value in given.items() if value is not None}
+
 
 class Storage(Spec):
     """The object storage that the jobs use. Credentials are in the Secrets that `environmentSecrets` names."""
@@ -224,6 +230,11 @@ class RaygenRuntimeSpec(Spec):
             " || self.environment.all(name, !self.environment[name].contains('$'))",
         ),
     )
+
+    def variables(self) -> dict[str, str]:
+        """Environment variables of all processes of a job."""
+        storage = {"AWS_ENDPOINT_URL": self.storage.endpoint, "AWS_REGION": self.storage.region}
+        return {name: value for name, value in storage.items() if value is not None} | dict(self.environment)
 
     def allows_namespace(self, namespace: str) -> bool:
         """Whether jobs of this namespace may name this runtime."""

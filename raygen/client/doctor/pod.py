@@ -30,12 +30,10 @@ def pod(spec: RaygenRuntimeSpec, *, cpu: str, memory: str, command: list[str] | 
         memory: That it asks for, and may have.
         command: What it runs. Default: what its image does.
     """
-    storage = {"AWS_ENDPOINT_URL": spec.storage.endpoint, "AWS_REGION": spec.storage.region}
-    variables = {name: value for name, value in storage.items() if value is not None} | spec.environment
     container: Object = {
         "name": "ray",
         "image": spec.image,
-        "env": [{"name": name, "value": literal(value)} for name, value in variables.items()],
+        "env": [{"name": name, "value": literal(value)} for name, value in spec.variables().items()],
         "securityContext": SECURITY,
         "resources": {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}},
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
@@ -64,12 +62,7 @@ def pod(spec: RaygenRuntimeSpec, *, cpu: str, memory: str, command: list[str] | 
     if spec.node_selector:
         body["nodeSelector"] = dict(spec.node_selector)
     if spec.tolerations:
-        body["tolerations"] = [
-            {"key": one.key, "operator": "Exists" if one.value is None else "Equal"}
-            | ({} if one.value is None else {"value": one.value})
-            | ({} if one.effect is None else {"effect": one.effect})
-            for one in spec.tolerations
-        ]
+        body["tolerations"] = [one.of_pod() for one in spec.tolerations]
     metadata = {"generateName": "raygen-doctor-", "labels": LABELS}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": body}
 
