@@ -52,7 +52,9 @@ def main() -> None:
 
 def measured(raygen: Raygen, names: list[str]) -> Object:
     """Upgrades, and rolls back, between the first and the last step of all jobs."""
-    with shared_cluster(raygen, workers=len(names) - OWN, cpu="300m", head_memory="7Gi") as values:
+    with shared_cluster(
+        raygen, jobs=len(names) - OWN, workers=len(names) - OWN, cpu="300m", head_memory="7Gi"
+    ) as values:
         small = {"head": {"cpu": "100m", "memory": "2500Mi"}}
         values["runtime"]["spec"] |= small | {"defaults": {"cpusPerWorker": 1, "memoryPerWorker": "1500Mi"}}
         raygen.helm("upgrade", "raygen", str(CHART), "--wait", values=values)

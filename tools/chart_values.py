@@ -157,7 +157,7 @@ class ClusterWorkers(Spec):
 class ClusterHead(Spec):
     """The head of the long-lived cluster."""
 
-    resources: Resources = Resources(requests={"cpu": "500m", "memory": "4Gi"}, limits={"memory": "4Gi"})
+    resources: Resources = Resources(requests={"cpu": "500m", "memory": "5Gi"}, limits={"memory": "5Gi"})
     """What it gets."""
     placement: Placement = Placement()
     """On which nodes it goes."""
@@ -175,6 +175,9 @@ class RayCluster(Spec):
     takes_jobs: bool = False
     """Whether TrainingJobs of its namespace may be sent to it, by a RaygenRuntime whose `sharedCluster` is its name. They
     share its pods and what these may do: for people who trust each other."""
+    max_jobs: Annotated[int, Field(ge=1, le=1000)] = 2
+    """How many of these it runs at once; others wait. The drivers of all are in its head, which needs 2 GiB of memory and
+    1.5 GiB for each."""
     image: Pinned = ""
     """Image of its pods, by digest; the target `train` of the Dockerfile, or made from it."""
     ray_version: Version = "2.60.0"

@@ -9,6 +9,7 @@ from typing import Any
 
 from raygen.operator.explain import DISRUPTIONS, Trouble
 from raygen.spec.guards import GUARD_DEFAULTS
+from raygen.spec.names import DRIVER_RESOURCE
 
 Object = dict[str, Any]
 
@@ -26,6 +27,8 @@ _TIMED_OUT = re.compile(
 )
 # Of Ray's memory monitor, which ends workers shortly before the kernel would end the container.
 _LOW_MEMORY = re.compile(r"RAY_memory_usage_threshold|running low on memory|memory pressure \(OOM\)")
+# Of a Ray cluster in whose head there was no place for the driver (dashboard/modules/job/job_manager.py).
+_UNPLACED = "Job supervisor actor failed to start within"
 _SPECIFIC = {"CheckpointError", "FencedError", "OutOfMemoryError"}
 """Errors of a driver that lost pods do not explain."""
 _EXIT = re.compile(r"exit code (\d+)")
@@ -147,6 +150,12 @@ def _untold(status: Object, seen: Sequence[Trouble]) -> Ending:
         return Ending("InputWrong", f"{said} Mend what it names, and apply the job again.", final=True)
     if code is not None:
         return Ending("DriverFailed", f"{said} The run directory has outcome.json and logs.")
+    if _UNPLACED in said:
+        remedy = (
+            f"Wait until other jobs of the RayCluster end, or have its head given more of Ray's resource {DRIVER_RESOURCE}"
+            " (the chart's cluster.maxJobs) and of memory."
+        )
+        return Ending("DriverUnplaced", f"the shared cluster had no place for the driver: {said} {remedy}")
     if reason == "JobStatusCheckTimeoutExceeded":
         said = f"Ray's dashboard in the head pod did not answer: {said} Look at the head pod's node."
         return Ending("HeadLost", said)

@@ -89,9 +89,7 @@ class Draft:
     def starting(self, number: int, again: str = "") -> str:
         """What an attempt does before its first step."""
         if self.shared_cluster:
-            where = (
-                f"the RayCluster {self.shared_cluster}{again}, and starts once that has room for its workers"
-            )
+            where = f"the RayCluster {self.shared_cluster}{again}, and starts once that has room for its driver and workers"
             return f"Attempt {number} was handed to {where}."
         return f"Attempt {number} starts its pods and its driver{again}."
 

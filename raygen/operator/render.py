@@ -10,6 +10,7 @@ from raygen.operator import scheduling
 from raygen.spec import TrainingJob
 from raygen.spec.names import (
     ATTEMPT_LABEL,
+    DRIVER_RESOURCE,
     HASH_ANNOTATION,
     JOB_LABEL,
     JOB_VARIABLE,
@@ -148,6 +149,7 @@ def _sent(document: Object, runtime: RaygenRuntimeSpec, cluster: str, name: str)
     # JSON is YAML, and KubeRay hands it to Ray as it is.
     return {
         "clusterSelector": {RAY_CLUSTER_LABEL: cluster},
+        "entrypointResources": json.dumps({DRIVER_RESOURCE: 1}),
         "runtimeEnvYAML": json.dumps({"env_vars": variables}, sort_keys=True),
     }
 

@@ -44,6 +44,9 @@ STATUS_VARIABLE = "RAYGEN_STATUS"
 the driver reads it."""
 JOIN_VARIABLE = "RAYGEN_JOIN_SECONDS"
 """For the driver: how long machines of a Ray cluster may take to join. Users and the operator set it, the driver reads it."""
+DRIVER_RESOURCE = "raygen_driver"
+"""In a RayCluster that jobs share: Ray's resource of which each driver takes one, so that the head has no more of them than it
+has memory for. An administrator gives the head some, the operator asks for it."""
 TOKEN_FOLDER = "/var/run/secrets/raygen"  # noqa: S105
 """In the head pod: token and ca.crt for the API server. The operator mounts it, the driver reads it."""
 

@@ -211,6 +211,10 @@ COUNTED: dict[str, Meaning] = {
         "The driver ended with an error that it could not write into the status.",
         "Read its log and outcome.json in the run directory.",
     ),
+    "DriverUnplaced": Meaning(
+        "The head of the shared RayCluster had no place for the job's driver for as long as Ray waits.",
+        "Have `cluster.maxJobs` of the chart raised, with memory for it, or Ray's resource `raygen_driver` of its head.",
+    ),
     "DriverLost": Meaning(
         "The driver ended without a word, as when its pod is killed.", "Look at the Events of pods and nodes."
     ),

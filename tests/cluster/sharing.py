@@ -19,7 +19,7 @@ Object = dict[str, Any]
 
 @contextmanager
 def shared_cluster(
-    raygen: Raygen, *, workers: int = 2, cpu: str = "500m", head_memory: str = "3Gi"
+    raygen: Raygen, *, jobs: int = 1, workers: int = 2, cpu: str = "500m", head_memory: str = "3Gi"
 ) -> Iterator[Object]:
     """The cluster, without workers at first; gives the values that the chart has with it."""
     head = {"requests": {"cpu": "100m", "memory": head_memory}, "limits": {"memory": head_memory}}
@@ -27,6 +27,7 @@ def shared_cluster(
     cluster = {
         "install": True,
         "takesJobs": True,
+        "maxJobs": jobs,
         "name": NAME,
         "namespace": NAMESPACE,
         "image": images.by_digest(images.TRAIN),

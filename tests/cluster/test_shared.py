@@ -30,7 +30,16 @@ def workers(raygen: Raygen) -> list[str]:
     return [one["metadata"]["name"] for one in found]
 
 
+def state(raygen: Raygen, name: str) -> str:
+    """What Ray says of a RayJob's driver."""
+    (found,) = (
+        one for one in raygen.cluster.get("rayjob", namespace=NAMESPACE) if one["metadata"]["name"] == name
+    )
+    return str(found.get("status", {}).get("jobStatus", ""))
+
+
 def test_a_job_is_sent_there_suspended_and_goes_on_in_the_same_pods(shared: Raygen) -> None:
+    """The head has a place for one driver, so a second job waits until the first one is suspended."""
     settings = f"training.duration.steps={STEPS}", "output.run=shared", f"runtimeRef.name={NAME}"
     assert workers(shared) == []
     shared.apply(*SHORT, *settings)
@@ -40,8 +49,12 @@ def test_a_job_is_sent_there_suspended_and_goes_on_in_the_same_pods(shared: Rayg
     assert status["driver"]["podUid"] == head["metadata"]["uid"]
     assert status["attempts"][0]["rayCluster"] == NAME
     assert len(workers(shared)) == 2
+    shared.apply(*SHORT, "metadata.name=second", "output.run=second", f"runtimeRef.name={NAME}")
+    until("Ray to know the second job", 60, lambda: state(shared, "second-r1") == "PENDING")
     shared.raygen("stop", "gpt-tiny", "--namespace", NAMESPACE)
     until("the job to rest", 90, lambda: shared.condition("Suspended")["status"] == "True")
+    assert shared.ends(240, "second")["reason"] == "Completed"
+    assert shared.job()["status"]["attempts"][0]["cause"] == "Suspended"
     shared.raygen("submit", str(shared.job_file(*SHORT, *settings)), "--namespace", NAMESPACE)
     end = shared.ends(240)
     assert (end["status"], end["reason"]) == ("True", "Completed"), end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from raygen.client.doctor.finding import Finding
@@ -10,7 +11,7 @@ from raygen.client.doctor.view import Object, View
 from raygen.errors import RaygenError
 from raygen.kube import PODS, RUNTIMES, ApiError, Resource
 from raygen.kube.resources import SECRETS
-from raygen.spec.names import JOB_LABEL, RAY_CLUSTER_LABEL, RAY_NODE_TYPE
+from raygen.spec.names import DRIVER_RESOURCE, JOB_LABEL, RAY_CLUSTER_LABEL, RAY_NODE_TYPE
 from raygen.spec.runtime import RaygenRuntimeSpec, parse_runtime
 
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
@@ -128,6 +129,15 @@ def cluster(view: View) -> Iterator[Finding]:
     if not any(pod["metadata"].get("labels", {}).get(JOB_LABEL) == "" for pod in heads):
         said = f"the head pod of the RayCluster {name} does not say that it takes jobs"
         remedy = f'Set the chart\'s cluster.takesJobs and make the cluster anew, or give its head pods the label {JOB_LABEL}: "".'
+        yield Finding("cluster", "fault", said, remedy)
+    elif not any(DRIVER_RESOURCE in json.dumps(pod["spec"]["containers"]) for pod in heads):
+        said = (
+            f"the head of the RayCluster {name} has no places for drivers, so jobs wait there and never start"
+        )
+        remedy = (
+            "Have the chart make the cluster anew, or give its head's rayStartParams"
+            f' resources: \'"{{\\"{DRIVER_RESOURCE}\\": 2}}"\', for two jobs at once.'
+        )
         yield Finding("cluster", "fault", said, remedy)
     elif not any(_is_ready(pod) for pod in heads):
         said = f"the head pod {heads[0]['metadata']['name']} of the RayCluster {name} is not ready"

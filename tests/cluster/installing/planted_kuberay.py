@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +11,8 @@ from raygen.kube import PODS, RUNTIMES, Connection
 from tests.cluster.installing.planted import DEPLOYMENTS, TEAM, Object, Plant, changed, kuberay
 
 SYSTEM = "kuberay-system"
+DRIVES = ('ray start --head --resources="{\\"raygen_driver\\": 2}"',)
+"""What KubeRay makes of the rayStartParams of a head that takes jobs."""
 UPGRADE = "helm upgrade kuberay-operator kuberay/kuberay-operator --namespace kuberay-system --reuse-values "
 
 
@@ -52,7 +54,7 @@ def configured(admin: Connection) -> Iterator[None]:
 
 
 @contextmanager
-def sends_jobs(admin: Connection, labels: Object | None) -> Iterator[None]:
+def sends_jobs(admin: Connection, labels: Object | None, args: Sequence[str] = DRIVES) -> Iterator[None]:
     """A runtime that sends jobs to a cluster of this name; labels: of its head pod, if there is one."""
     made = None
     if labels is not None:
@@ -60,7 +62,7 @@ def sends_jobs(admin: Connection, labels: Object | None) -> Iterator[None]:
             "name": "gone-head",
             "labels": {"ray.io/cluster": "gone", "ray.io/node-type": "head"} | labels,
         }
-        container = {"name": "ray", "image": "a"}
+        container = {"name": "ray", "image": "a", "args": list(args)}
         made = admin.create(PODS, TEAM, {"metadata": metadata, "spec": {"containers": [container]}})
     before = admin.get(RUNTIMES, "", "default")["spec"].get("environmentSecrets")
     wanted = {"spec": {"sharedCluster": "gone", "environmentSecrets": None}}
@@ -87,6 +89,13 @@ PLANTED: dict[str, tuple[Plant, str, str, str, str]] = {
         "fault",
         "does not say that it takes jobs",
         'the label raygen.io/job: ""',
+    ),
+    "a shared cluster without places for drivers": (
+        lambda admin: sends_jobs(admin, {"raygen.io/job": ""}, args=[]),
+        "cluster",
+        "fault",
+        "the head of the RayCluster gone has no places for drivers",
+        'resources: \'"{\\"raygen_driver\\": 2}"\'',
     ),
     "a shared cluster whose head is not ready": (
         lambda admin: sends_jobs(admin, {"raygen.io/job": ""}),

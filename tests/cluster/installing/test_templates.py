@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import yaml
 from raygen.spec.base import Spec
 from raygen.spec.crd import definitions
 from raygen.spec.fields import fields_of
+from raygen.spec.names import DRIVER_RESOURCE
 from tests.cluster.apiserver import ROOT
 from tests.cluster.installing.helm import CHART, IMAGE, KINDS, RUNTIME, TRAIN, HelmError, helm, render
 from tools import chart
@@ -295,13 +297,21 @@ def test_traces_go_where_it_is_said_and_may_get_there(endpoint: str, port: int) 
 
 
 def test_a_cluster_takes_jobs_when_it_is_said_and_its_workers_get_no_token() -> None:
-    cluster = {"install": True, "image": TRAIN, "namespace": "research"}
+    cluster = {"install": True, "image": TRAIN, "namespace": "research", "maxJobs": 3}
     for takes_jobs in (False, True):
         documents = render(values_of((0,) * len(SWITCHES)) | {"cluster": cluster | {"takesJobs": takes_jobs}})
         (made,) = (one for one in documents if one["kind"] == "RayCluster")
         head = made["spec"]["headGroupSpec"]["template"]
         worker = made["spec"]["workerGroupSpecs"][0]["template"]
         assert ("raygen.io/job" in head["metadata"]["labels"]) == takes_jobs
+        places = made["spec"]["headGroupSpec"]["rayStartParams"].get("resources")
+        # As Ray's autoscaler reads it.
+        assert (places and json.loads(places[1:-1].replace("\\", ""))) == (
+            {DRIVER_RESOURCE: 3} if takes_jobs else None
+        )
+        # Jobs wait for a place for longer than Ray's 15 minutes.
+        variables = {one["name"] for one in head["spec"]["containers"][0]["env"]}
+        assert ("RAY_JOB_START_TIMEOUT_SECONDS" in variables) == takes_jobs
         # The token of Ray's autoscaler is in its own container alone.
         assert head["spec"]["automountServiceAccountToken"] is False
         assert "account" not in [one["name"] for one in head["spec"]["containers"][0]["volumeMounts"]]

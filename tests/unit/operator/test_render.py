@@ -91,7 +91,13 @@ def check(document: dict[str, Any], grants: dict[str, Any], made: dict[str, Any]
 def check_sent(document: dict[str, Any], grants: dict[str, Any], made: dict[str, Any]) -> None:
     """What holds for every RayJob that goes to a cluster which is there."""
     spec = made["spec"]
-    assert set(spec) == {"submissionMode", "entrypoint", "backoffLimit", "clusterSelector", "runtimeEnvYAML"}
+    assert {key for key in spec if not key.startswith("entrypoint")} == {
+        "submissionMode",
+        "backoffLimit",
+        "clusterSelector",
+        "runtimeEnvYAML",
+    }
+    assert json.loads(spec["entrypointResources"]) == {"raygen_driver": 1}
     assert spec["clusterSelector"] == {"ray.io/cluster": grants["spec"]["sharedCluster"]}
     assert spec["entrypoint"] == "raygen train env:RAYGEN_JOB"
     environment = yaml.safe_load(spec["runtimeEnvYAML"])

@@ -136,6 +136,18 @@ def test_low_memory_is_the_cluster_s_and_no_advice_about_the_job_s_own_workers()
     assert "memoryPerWorker" not in first["message"]
 
 
+def test_a_driver_for_which_there_was_never_a_place_is_told_of() -> None:
+    world = Shared()
+    world.settle()
+    world.over(status="FAILED")
+    said = "Job supervisor actor failed to start within 900.0 seconds. This timeout can be configured."
+    world.ray_jobs["tiny-r1"]["status"] |= {"message": said, "reason": "AppFailed"}
+    world.settle()
+    (first, *_) = world.status["attempts"]
+    assert first["cause"] == "DriverUnplaced"
+    assert "raygen_driver (the chart's cluster.maxJobs)" in first["message"]
+
+
 def test_what_a_job_cannot_choose_there_is_refused_with_its_field() -> None:
     for changes, place in (
         ({"scheduling": {"queueName": "q"}}, "spec.scheduling"),
