@@ -38,10 +38,18 @@ def values_yaml() -> str:
 
 def values_schema() -> str:
     """values.schema.json: what Helm checks before it renders anything."""
-    schema = json_schema(Values)
+    schema = _in_words(json_schema(Values))
     # Helm's own key; a chart that has this one as a part may set it.
     schema["properties"]["global"] = {"type": "object"}
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _in_words(schema: Any) -> Any:
+    """The same without the patterns of images: Helm would show the pattern, and templates/_checks.tpl says what to do."""
+    if isinstance(schema, dict):
+        image = "@sha256" in str(schema.get("pattern", ""))
+        return {key: _in_words(part) for key, part in schema.items() if not (image and key == "pattern")}
+    return [_in_words(part) for part in schema] if isinstance(schema, list) else schema
 
 
 def definitions(kinds: Mapping[str, str]) -> dict[str, str]:

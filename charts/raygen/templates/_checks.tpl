@@ -86,4 +86,63 @@
 {{- fail (printf "\n\nThis cluster has no %ss: install the Prometheus operator first, or set metrics.%s.install=false\n" $kind (index . 0)) -}}
 {{- end -}}
 {{- end -}}
+{{- range $place, $names := dict "jobNamespaces" .Values.jobNamespaces "scope.namespaces" $scope.namespaces -}}
+{{- if ne (len $names) (len (uniq $names)) -}}
+{{- fail (printf "\n\n%s has a name twice (%s): remove one of the two\n" $place (join ", " $names)) -}}
+{{- end -}}
+{{- end -}}
+{{- include "raygen.check.images" . -}}
+{{- include "raygen.check.amounts" . -}}
+{{- end -}}
+
+{{/* Images without a digest, for which the schema has no words. */}}
+{{- define "raygen.check.images" -}}
+{{- $images := dict "image" .Values.image "cluster.image" .Values.cluster.image -}}
+{{- if .Values.runtime.spec -}}{{- $images = set $images "runtime.spec.image" .Values.runtime.spec.image -}}{{- end -}}
+{{- range $place, $image := $images -}}
+{{- if and $image (not (regexMatch "^[a-z0-9]([-a-z0-9._:]*[a-z0-9])?(/[a-z0-9]([-a-z0-9._]*[a-z0-9])?)+@sha256:[0-9a-f]{64}$" $image)) -}}
+{{- fail (printf "\n\n%s is %s, and must be registry/name@sha256: with the 64 digits of its digest, so that all pods run the same and keep doing so: `skopeo inspect --format '{{.Name}}@{{.Digest}}' docker://%s` prints it\n" $place $image $image) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Amounts that contradict each other. */}}
+{{- define "raygen.check.amounts" -}}
+{{- $cluster := .Values.cluster -}}
+{{- $all := dict "operator.resources" .Values.operator.resources -}}
+{{- if $cluster.install -}}
+{{- $all = merge $all (dict "cluster.head.resources" $cluster.head.resources "cluster.workers.resources" $cluster.workers.resources) -}}
+{{- end -}}
+{{- range $place, $resources := $all -}}
+{{- range $name, $request := $resources.requests -}}
+{{- $limit := get $resources.limits $name -}}
+{{- if $limit -}}
+{{- if gt (include "raygen.number" $request | float64) (include "raygen.number" $limit | float64) -}}
+{{- fail (printf "\n\n%s.requests.%s (%s) is above its limit (%s): lower the one, or raise the other\n" $place $name $request $limit) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if $cluster.install -}}
+{{- $shared := include "raygen.number" $cluster.sharedMemory | float64 -}}
+{{- range $group := list "head" "workers" -}}
+{{- $limit := get (index $cluster $group).resources.limits "memory" -}}
+{{- if and $limit (ge $shared (include "raygen.number" $limit | float64)) -}}
+{{- fail (printf "\n\ncluster.sharedMemory (%s) counts as memory of a pod, and cluster.%s.resources.limits.memory is %s: lower the one, or raise the other\n" $cluster.sharedMemory $group $limit) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.runtime.spec -}}
+{{- if and $.Values.runtime.install (has .serviceAccountName (list "default" "raygen-operator")) -}}
+{{- fail (printf "\n\nruntime.spec.serviceAccountName is %s, whose rights are not those of drivers: remove it, for raygen-runner, or name an account that may patch trainingjobs/status and no more\n" .serviceAccountName) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A Kubernetes quantity as a number. */}}
+{{- define "raygen.number" -}}
+{{- $text := toString . -}}
+{{- $unit := regexFind "[A-Za-z]*$" $text -}}
+{{- $scale := dict "" 1.0 "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 "Ei" 1152921504606846976.0 -}}
+{{- mulf (trimSuffix $unit $text | float64) (get $scale $unit) -}}
 {{- end -}}

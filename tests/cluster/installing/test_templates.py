@@ -218,7 +218,11 @@ def test_operators_of_other_releases_may_write_statuses() -> None:
 
 REFUSED: dict[str, tuple[Object, str]] = {
     "no image": ({"image": ""}, "image is missing: name the operator's image in your registry by its digest"),
-    "a tag": ({"image": "registry.example.org/raygen-operator:latest"}, "image"),
+    "a tag": (
+        {"image": "registry.example.org/raygen-operator:latest"},
+        "image is registry.example.org/raygen-operator:latest, and must be registry/name@sha256: with the 64 digits of its"
+        " digest, so that all pods run the same and keep doing so: `skopeo inspect",
+    ),
     "an unknown key": ({"operater": {}}, "additional properties 'operater' not allowed"),
     "an unknown key below": ({"operator": {"replica": 3}}, "additional properties 'replica' not allowed"),
     "no replica": ({"operator": {"replicas": 0}}, "minimum: got 0, want 1"),
@@ -230,6 +234,10 @@ REFUSED: dict[str, tuple[Object, str]] = {
         "no operator would look after jobs there",
     ),
     "a bad namespace": ({"jobNamespaces": ["No_Name"]}, "does not match pattern"),
+    "a namespace twice": (
+        {"jobNamespaces": ["research", "other", "research"]},
+        "jobNamespaces has a name twice (research, other, research): remove one of the two",
+    ),
     "a runtime of nothing": ({"runtime": {"install": True}}, "runtime.spec is missing: say what jobs get"),
     "a runtime without an image": (
         {"runtime": {"install": True, "spec": {"storage": {"allowedUriPrefixes": ["s3://a/"]}}}},
@@ -237,7 +245,33 @@ REFUSED: dict[str, tuple[Object, str]] = {
     ),
     "a runtime with a tag": (
         {"runtime": {"install": True, "spec": RUNTIME | {"image": "registry.example.org/train:1"}}},
-        "does not match pattern",
+        "runtime.spec.image is registry.example.org/train:1, and must be registry/name@sha256:",
+    ),
+    "a cluster with a tag": (
+        {"cluster": {"install": True, "image": TRAIN + "0"}},
+        "cluster.image is registry.example.org/",
+    ),
+    "a runtime with the operator's rights": (
+        {"runtime": {"install": True, "spec": RUNTIME | {"serviceAccountName": "raygen-operator"}}},
+        "whose rights are not those of drivers: remove it",
+    ),
+    "more reserved than allowed": (
+        {"operator": {"resources": {"requests": {"memory": "1Gi"}, "limits": {"memory": "1000Mi"}}}},
+        "operator.resources.requests.memory (1Gi) is above its limit (1000Mi): lower the one, or raise the other",
+    ),
+    "more cores reserved than allowed": (
+        {
+            "cluster": {
+                "install": True,
+                "image": TRAIN,
+                "workers": {"resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "900m"}}},
+            }
+        },
+        "cluster.workers.resources.requests.cpu (1) is above its limit (900m)",
+    ),
+    "shared memory that is no less than all": (
+        {"cluster": {"install": True, "image": TRAIN, "sharedMemory": "4Gi"}},
+        "counts as memory of a pod, and cluster.workers.resources.limits.memory is 4Gi",
     ),
     "a runtime that lets nobody in": (
         {
