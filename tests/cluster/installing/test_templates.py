@@ -18,6 +18,7 @@ from raygen.spec.fields import fields_of
 from raygen.spec.names import DRIVER_RESOURCE
 from tests.cluster.apiserver import ROOT
 from tests.cluster.installing.helm import CHART, IMAGE, KINDS, RUNTIME, TRAIN, HelmError, helm, render
+from tests.cluster.installing.refused import REFUSED
 from tools import chart
 from tools.chart_values import Values
 
@@ -214,107 +215,6 @@ def test_operators_of_other_releases_may_write_statuses() -> None:
         f"!(request.userInfo.username in ['system:serviceaccount:mine:raygen-operator', '{other}'])"
         in condition["expression"]
     )
-
-
-REFUSED: dict[str, tuple[Object, str]] = {
-    "no image": ({"image": ""}, "image is missing: name the operator's image in your registry by its digest"),
-    "a tag": (
-        {"image": "registry.example.org/raygen-operator:latest"},
-        "image is registry.example.org/raygen-operator:latest, and must be registry/name@sha256: with the 64 digits of its"
-        " digest, so that all pods run the same and keep doing so: `skopeo inspect",
-    ),
-    "an unknown key": ({"operater": {}}, "additional properties 'operater' not allowed"),
-    "an unknown key below": ({"operator": {"replica": 3}}, "additional properties 'replica' not allowed"),
-    "no replica": ({"operator": {"replicas": 0}}, "minimum: got 0, want 1"),
-    "text for a number": ({"operator": {"replicas": "two"}}, "got string, want integer"),
-    "no namespace": ({"scope": {"type": "Namespaced", "namespaces": []}}, "name at least one namespace"),
-    "namespaces without need": ({"scope": {"namespaces": ["research"]}}, "set scope.type=Namespaced"),
-    "jobs where nobody looks": (
-        {"scope": {"type": "Namespaced", "namespaces": ["research"]}, "jobNamespaces": ["other"]},
-        "no operator would look after jobs there",
-    ),
-    "a bad namespace": ({"jobNamespaces": ["No_Name"]}, "does not match pattern"),
-    "a namespace twice": (
-        {"jobNamespaces": ["research", "other", "research"]},
-        "jobNamespaces has a name twice (research, other, research): remove one of the two",
-    ),
-    "a runtime of nothing": ({"runtime": {"install": True}}, "runtime.spec is missing: say what jobs get"),
-    "a runtime without an image": (
-        {"runtime": {"install": True, "spec": {"storage": {"allowedUriPrefixes": ["s3://a/"]}}}},
-        "missing property 'image'",
-    ),
-    "a runtime with a tag": (
-        {"runtime": {"install": True, "spec": RUNTIME | {"image": "registry.example.org/train:1"}}},
-        "runtime.spec.image is registry.example.org/train:1, and must be registry/name@sha256:",
-    ),
-    "a cluster with a tag": (
-        {"cluster": {"install": True, "image": TRAIN + "0"}},
-        "cluster.image is registry.example.org/",
-    ),
-    "a runtime with the operator's rights": (
-        {"runtime": {"install": True, "spec": RUNTIME | {"serviceAccountName": "raygen-operator"}}},
-        "whose rights are not those of drivers: remove it",
-    ),
-    "more reserved than allowed": (
-        {"operator": {"resources": {"requests": {"memory": "1Gi"}, "limits": {"memory": "1000Mi"}}}},
-        "operator.resources.requests.memory (1Gi) is above its limit (1000Mi): lower the one, or raise the other",
-    ),
-    "more cores reserved than allowed": (
-        {
-            "cluster": {
-                "install": True,
-                "image": TRAIN,
-                "workers": {"resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "900m"}}},
-            }
-        },
-        "cluster.workers.resources.requests.cpu (1) is above its limit (900m)",
-    ),
-    "shared memory that is no less than all": (
-        {"cluster": {"install": True, "image": TRAIN, "sharedMemory": "4Gi"}},
-        "counts as memory of a pod, and cluster.workers.resources.limits.memory is 4Gi",
-    ),
-    "a runtime that lets nobody in": (
-        {
-            "runtime": {"install": True, "spec": RUNTIME | {"allowedNamespaces": ["other"]}},
-            "jobNamespaces": ["research"],
-        },
-        "no job there could use the runtime",
-    ),
-    "groups without a place": (
-        {"runtime": {"install": True, "spec": RUNTIME, "groups": ["researchers"]}},
-        "name the namespaces in which they may use the runtime",
-    ),
-    "a cluster without an image": ({"cluster": {"install": True}}, "cluster.image is missing"),
-    "a cluster for jobs where none are": (
-        {"cluster": {"install": True, "image": TRAIN, "takesJobs": True}, "jobNamespaces": ["research"]},
-        "set cluster.namespace to one of jobNamespaces",
-    ),
-    "jobs for a cluster that is not made": (
-        {"cluster": {"takesJobs": True}, "jobNamespaces": ["research"]},
-        "set cluster.install=true, or cluster.takesJobs=false",
-    ),
-    "a cluster by the name of an account": (
-        {"cluster": {"install": True, "image": TRAIN, "name": "default"}},
-        "which would get the rights of Ray's autoscaler",
-    ),
-    "a shared cluster with secrets of the job's own": (
-        {
-            "runtime": {
-                "install": True,
-                "spec": RUNTIME | {"sharedCluster": "shared", "environmentSecrets": ["s"]},
-            }
-        },
-        "jobs have what that cluster's pods have",
-    ),
-    "KAI without queues": (
-        {"runtime": {"install": True, "spec": RUNTIME | {"scheduler": {"type": "KAI"}}}},
-        "KAI places no pods without a queue",
-    ),
-    "bounds the wrong way round": (
-        {"cluster": {"install": True, "image": TRAIN, "workers": {"min": 3, "max": 2}}},
-        "lower the one, or raise the other",
-    ),
-}
 
 
 @pytest.mark.parametrize(
