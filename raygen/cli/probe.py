@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from raygen import __version__
 from raygen.cli.output import print_result
+from raygen.errors import InputError
 from raygen.storage.probe import probe
 
 
@@ -16,6 +17,8 @@ def run(args: argparse.Namespace) -> int:
 
     `raygen doctor --probe` runs it in a pod, and reads what --json prints.
     """
+    if not args.uris and not args.json:
+        raise InputError("there is nothing to try", remedy="Name folders: raygen probe s3://bucket/folder")
     try:
         ray = version("ray")
     except PackageNotFoundError:

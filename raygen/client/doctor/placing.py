@@ -159,7 +159,7 @@ def nodes(view: View) -> Iterator[Finding]:
         yield Finding(
             "nodes",
             "fault",
-            f"no node has {wanted}",
+            f"no node has {wanted}" if wanted else "this cluster has no nodes",
             f"Label nodes, or mend nodeSelector of the RaygenRuntime {view.runtime_name}.",
         )
         return

@@ -22,6 +22,11 @@ def test_a_storage_that_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 
+def test_nothing_to_try_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["probe"]) == 2
+    assert "raygen probe s3://bucket/folder" in capsys.readouterr().err
+
+
 def test_what_is_wrong_is_told_with_the_remedy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("in the way")
     assert main(["probe", str(tmp_path), str(tmp_path / "file"), "ftp://a", "--json"]) == 1
