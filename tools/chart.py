@@ -66,7 +66,7 @@ def admission(policies: str) -> str:
         f"request.userInfo.username != '{OPERATOR}'", f"!(request.userInfo.username in {others})"
     )
     body = f"# {MADE} from manifests/admission/policies.yaml; edit that.\n{known}"
-    return "{{- if .Values.admission.install }}\n" + body + "{{- end }}\n"
+    return "{{- if .Values.admission.enabled }}\n" + body + "{{- end }}\n"
 
 
 def install(root: Path, helm: Path) -> str:

@@ -108,14 +108,14 @@ class Scope(Spec):
 class Definitions(Spec):
     """The CustomResourceDefinitions of TrainingJob and RaygenRuntime."""
 
-    install: bool = True
+    enabled: bool = True
     """Whether this release installs and upgrades them. They stay when it is uninstalled, and the jobs with them."""
 
 
 class Admission(Spec):
     """The ValidatingAdmissionPolicies, which are one set for the whole cluster."""
 
-    install: bool = True
+    enabled: bool = True
     """Whether this release installs them. Without them whoever may make jobs has every runtime of their namespace."""
     other_operators: Annotated[tuple[Account, ...], Field(max_length=64)] = ()
     """Accounts of operators of other releases in this cluster, which may write statuses too."""
@@ -131,7 +131,7 @@ class Roles(Spec):
 class Runtime(Spec):
     """The RaygenRuntime that jobs get which name none. It stays when the release is uninstalled."""
 
-    install: bool = False
+    enabled: bool = False
     """Whether this release makes it."""
     name: Name = "default"
     """Its name."""
@@ -166,7 +166,7 @@ class ClusterHead(Spec):
 class RayCluster(Spec):
     """A long-lived RayCluster for interactive work and for jobs, with Ray's dashboard behind a token."""
 
-    install: bool = False
+    enabled: bool = False
     """Whether this release makes it."""
     name: JobName = "shared"
     """Its name, which begins with a letter, and is that of KubeRay's account for it."""
@@ -201,7 +201,7 @@ class RayCluster(Spec):
 class ServiceMonitor(Spec):
     """A ServiceMonitor, for clusters with the Prometheus operator."""
 
-    install: bool = False
+    enabled: bool = False
     """Whether this release makes it."""
     labels: dict[LabelKey, LabelValue] = Field(default={}, max_length=16)
     """Labels by which Prometheus finds it."""
@@ -212,7 +212,7 @@ class ServiceMonitor(Spec):
 class PodMonitor(Spec):
     """A PodMonitor, for clusters with the Prometheus operator."""
 
-    install: bool = False
+    enabled: bool = False
     """Whether this release makes it."""
     labels: dict[LabelKey, LabelValue] = Field(default={}, max_length=16)
     """Labels by which Prometheus finds it."""
@@ -223,7 +223,7 @@ class PodMonitor(Spec):
 class Monitored(Spec):
     """An object that somebody finds by its labels."""
 
-    install: bool = False
+    enabled: bool = False
     """Whether this release makes it."""
     labels: dict[LabelKey, LabelValue] = Field(default={}, max_length=16)
     """Labels by which it is found."""
@@ -246,7 +246,7 @@ class Metrics(Spec):
 class NetworkPolicy(Spec):
     """A NetworkPolicy for the operator: it is asked for probes and figures, and asks the API server alone."""
 
-    install: bool = True
+    enabled: bool = True
     """Whether this release makes it."""
     api_server_ports: Annotated[tuple[Port, ...], Field(min_length=1, max_length=8)] = (443, 6443)
     """Ports of the API server."""
@@ -259,7 +259,7 @@ class NetworkPolicy(Spec):
 class Disruptions(Spec):
     """A PodDisruptionBudget for the operator, where it has more than one pod."""
 
-    install: bool = True
+    enabled: bool = True
     """Whether this release makes it."""
 
 

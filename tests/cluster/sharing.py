@@ -25,7 +25,7 @@ def shared_cluster(
     head = {"requests": {"cpu": "100m", "memory": head_memory}, "limits": {"memory": head_memory}}
     worker = {"requests": {"cpu": cpu, "memory": "2Gi"}, "limits": {"memory": "2Gi"}}
     cluster = {
-        "install": True,
+        "enabled": True,
         "takesJobs": True,
         "maxJobs": jobs,
         "name": NAME,

@@ -46,7 +46,7 @@ class Raygen:
         return {
             "image": images.by_digest(images.OPERATOR),
             "jobNamespaces": [NAMESPACE],
-            "runtime": {"install": True, "spec": spec},
+            "runtime": {"enabled": True, "spec": spec},
         }
 
     def helm(self, *arguments: str, values: Object | None = None) -> str:

@@ -17,9 +17,9 @@
 {{- fail "\n\nThe KubeRay of this cluster is too old: its RayJobs lack rayClusterSpec.authOptions.enableK8sTokenAuth. Upgrade it to 1.6 or newer, its definitions too, which Helm leaves as they are: kubectl apply --server-side --force-conflicts -f helm-chart/kuberay-operator/crds\n" -}}
 {{- end -}}
 {{- end -}}
-{{- if and .Values.admission.install (not (.Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy")) -}}
+{{- if and .Values.admission.enabled (not (.Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy")) -}}
 {{- if not (semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version) -}}
-{{- fail "\n\nThis cluster has no ValidatingAdmissionPolicies, which Kubernetes has from 1.30 on. Upgrade it, or set admission.install=false; then whoever may make jobs has every runtime of their namespace.\n" -}}
+{{- fail "\n\nThis cluster has no ValidatingAdmissionPolicies, which Kubernetes has from 1.30 on. Upgrade it, or set admission.enabled=false; then whoever may make jobs has every runtime of their namespace.\n" -}}
 {{- end -}}
 {{- end -}}
 {{- if not .Values.image -}}
@@ -40,21 +40,21 @@
 {{- end -}}
 {{- end -}}
 {{- with .Values.runtime -}}
-{{- if and .install (not .spec) -}}
-{{- fail "\n\nruntime.spec is missing: say what jobs get (docs/reference/raygenruntime.md), at least image, allowedNamespaces and storage.allowedUriPrefixes, or set runtime.install=false\n" -}}
+{{- if and .enabled (not .spec) -}}
+{{- fail "\n\nruntime.spec is missing: say what jobs get (docs/reference/raygenruntime.md), at least image, allowedNamespaces and storage.allowedUriPrefixes, or set runtime.enabled=false\n" -}}
 {{- end -}}
-{{- if and .install .groups (not $.Values.jobNamespaces) -}}
+{{- if and .enabled .groups (not $.Values.jobNamespaces) -}}
 {{- fail "\n\nruntime.groups has names, and jobNamespaces is empty: name the namespaces in which they may use the runtime, or remove the groups\n" -}}
 {{- end -}}
-{{- if and .install .spec.sharedCluster (or .spec.environmentSecrets .spec.scheduler) -}}
+{{- if and .enabled .spec.sharedCluster (or .spec.environmentSecrets .spec.scheduler) -}}
 {{- fail "\n\nruntime.spec.sharedCluster is given, beside environmentSecrets or scheduler: jobs have what that cluster's pods have. Remove the others, or sharedCluster\n" -}}
 {{- end -}}
-{{- if and .install .spec.scheduler -}}
+{{- if and .enabled .spec.scheduler -}}
 {{- if and (eq .spec.scheduler.type "KAI") (not .spec.scheduler.queueNames) -}}
 {{- fail "\n\nruntime.spec.scheduler is KAI without queueNames, and KAI places no pods without a queue: list those that jobs may name, or \"*\"\n" -}}
 {{- end -}}
 {{- end -}}
-{{- if .install -}}
+{{- if .enabled -}}
 {{- range $.Values.jobNamespaces -}}
 {{- if not (or (has "*" ($.Values.runtime.spec.allowedNamespaces | default list)) (has . ($.Values.runtime.spec.allowedNamespaces | default list))) -}}
 {{- fail (printf "\n\njobNamespaces has %s, which runtime.spec.allowedNamespaces lacks: no job there could use the runtime. Add it there, or remove it\n" .) -}}
@@ -63,11 +63,11 @@
 {{- end -}}
 {{- end -}}
 {{- with .Values.cluster -}}
-{{- if and .install (not .image) -}}
-{{- fail "\n\ncluster.image is missing: name the image `train` in your registry by its digest, or set cluster.install=false\n" -}}
+{{- if and .enabled (not .image) -}}
+{{- fail "\n\ncluster.image is missing: name the image `train` in your registry by its digest, or set cluster.enabled=false\n" -}}
 {{- end -}}
-{{- if and .takesJobs (not .install) -}}
-{{- fail "\n\ncluster.takesJobs is true, and cluster.install is false: set cluster.install=true, or cluster.takesJobs=false\n" -}}
+{{- if and .takesJobs (not .enabled) -}}
+{{- fail "\n\ncluster.takesJobs is true, and cluster.enabled is false: set cluster.enabled=true, or cluster.takesJobs=false\n" -}}
 {{- end -}}
 {{- if has .name (list "default" "raygen-runner" "raygen-operator") -}}
 {{- fail (printf "\n\ncluster.name is %s, as a service account is that others use, which would get the rights of Ray's autoscaler: choose another\n" .name) -}}
@@ -82,8 +82,8 @@
 {{- range list (list "serviceMonitor" "ServiceMonitor") (list "prometheusRule" "PrometheusRule") (list "podMonitor" "PodMonitor") -}}
 {{- $one := index $.Values.metrics (index . 0) -}}
 {{- $kind := index . 1 -}}
-{{- if and $one.install (not ($.Capabilities.APIVersions.Has (printf "monitoring.coreos.com/v1/%s" $kind))) -}}
-{{- fail (printf "\n\nThis cluster has no %ss: install the Prometheus operator first, or set metrics.%s.install=false\n" $kind (index . 0)) -}}
+{{- if and $one.enabled (not ($.Capabilities.APIVersions.Has (printf "monitoring.coreos.com/v1/%s" $kind))) -}}
+{{- fail (printf "\n\nThis cluster has no %ss: install the Prometheus operator first, or set metrics.%s.enabled=false\n" $kind (index . 0)) -}}
 {{- end -}}
 {{- end -}}
 {{- range $place, $names := dict "jobNamespaces" .Values.jobNamespaces "scope.namespaces" $scope.namespaces -}}
@@ -110,7 +110,7 @@
 {{- define "raygen.check.amounts" -}}
 {{- $cluster := .Values.cluster -}}
 {{- $all := dict "operator.resources" .Values.operator.resources -}}
-{{- if $cluster.install -}}
+{{- if $cluster.enabled -}}
 {{- $all = merge $all (dict "cluster.head.resources" $cluster.head.resources "cluster.workers.resources" $cluster.workers.resources) -}}
 {{- end -}}
 {{- range $place, $resources := $all -}}
@@ -123,7 +123,7 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- if $cluster.install -}}
+{{- if $cluster.enabled -}}
 {{- $shared := include "raygen.number" $cluster.sharedMemory | float64 -}}
 {{- range $group := list "head" "workers" -}}
 {{- $limit := get (index $cluster $group).resources.limits "memory" -}}
@@ -133,7 +133,7 @@
 {{- end -}}
 {{- end -}}
 {{- with .Values.runtime.spec -}}
-{{- if and $.Values.runtime.install (has .serviceAccountName (list "default" "raygen-operator")) -}}
+{{- if and $.Values.runtime.enabled (has .serviceAccountName (list "default" "raygen-operator")) -}}
 {{- fail (printf "\n\nruntime.spec.serviceAccountName is %s, whose rights are not those of drivers: remove it, for raygen-runner, or name an account that may patch trainingjobs/status and no more\n" .serviceAccountName) -}}
 {{- end -}}
 {{- end -}}

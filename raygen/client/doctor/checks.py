@@ -19,7 +19,7 @@ def kinds(view: View) -> Iterator[Finding]:
     """The API server serves raygen's kinds, as this raygen knows them."""
     name = "definitions"
     install = (
-        "Install them: kubectl apply --server-side -f manifests/crd, or the chart with crds.install=true"
+        "Install them: kubectl apply --server-side -f manifests/crd, or the chart with crds.enabled=true"
     )
     served = view.ask(f"/apis/{GROUP}/{VERSION}") or {"resources": []}
     there = {one["name"] for one in served["resources"]}

@@ -145,6 +145,7 @@ def is_without_raygen(message: str) -> bool:
 
 def plain(text: str) -> str:
     """One line of what a node says, without what addresses may hold of secrets: a name and password before the host, and
-    queries, in which a registry's stores put signatures."""
+    queries, in which a registry's stores put signatures.
+    """
     text = re.sub(r"//[^\s\"'/@]+@", "//...@", " ".join(text.split()))
     return re.sub(r"\?[^\s\"']{8,}", "?...", text)[:MAX_TEXT]

@@ -189,7 +189,7 @@ def rights(view: View) -> Iterator[Finding]:
 
 def admission(view: View) -> Iterator[Finding]:
     """The policies are there, in force, and know the operator."""
-    remedy = "Install them: kubectl apply --server-side -f manifests/admission, or the chart with admission.install=true"
+    remedy = "Install them: kubectl apply --server-side -f manifests/admission, or the chart with admission.enabled=true"
     if view.ask(f"/apis/{POLICIES.group}/v1") is None:
         yield Finding(
             "admission",

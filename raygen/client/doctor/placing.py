@@ -26,7 +26,7 @@ def runtime(view: View) -> Iterator[Finding]:
     if document is None:
         others = [one["metadata"]["name"] for one in view.list(RUNTIMES)]
         remedy = f"Name one of these in spec.runtimeRef.name: {', '.join(others)}. " if others else ""
-        remedy += "Make it: edit manifests/samples/runtime.yaml, and kubectl apply -f it; or the chart's runtime.install."
+        remedy += "Make it: edit manifests/samples/runtime.yaml, and kubectl apply -f it; or the chart's runtime.enabled."
         yield Finding(name, "fault", f"there is no RaygenRuntime {where}", remedy)
         return
     spec = view.runtime()
@@ -123,7 +123,7 @@ def cluster(view: View) -> Iterator[Finding]:
     heads = view.list(PODS, place, selector=f"{RAY_CLUSTER_LABEL}={name},{RAY_NODE_TYPE}=head")
     if not heads:
         said = f"{place} has no RayCluster {name} with a head pod, to which the RaygenRuntime {view.runtime_name} sends jobs"
-        remedy = "Make it, as by the chart's cluster.install and cluster.takesJobs, or name another runtime."
+        remedy = "Make it, as by the chart's cluster.enabled and cluster.takesJobs, or name another runtime."
         yield Finding("cluster", "fault", said, remedy)
         return
     if not any(pod["metadata"].get("labels", {}).get(JOB_LABEL) == "" for pod in heads):

@@ -206,7 +206,7 @@ PLANTED: dict[str, tuple[Plant, str, str, str, str]] = {
         "admission",
         "fault",
         "raygen-runtime-use is missing",
-        "admission.install=true",
+        "admission.enabled=true",
     ),
     "a policy only warns": (
         lambda admin: changed(

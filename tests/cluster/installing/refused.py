@@ -29,21 +29,21 @@ REFUSED: dict[str, tuple[Object, str]] = {
         {"jobNamespaces": ["research", "other", "research"]},
         "jobNamespaces has a name twice (research, other, research): remove one of the two",
     ),
-    "a runtime of nothing": ({"runtime": {"install": True}}, "runtime.spec is missing: say what jobs get"),
+    "a runtime of nothing": ({"runtime": {"enabled": True}}, "runtime.spec is missing: say what jobs get"),
     "a runtime without an image": (
-        {"runtime": {"install": True, "spec": {"storage": {"allowedUriPrefixes": ["s3://a/"]}}}},
+        {"runtime": {"enabled": True, "spec": {"storage": {"allowedUriPrefixes": ["s3://a/"]}}}},
         "missing property 'image'",
     ),
     "a runtime with a tag": (
-        {"runtime": {"install": True, "spec": RUNTIME | {"image": "registry.example.org/train:1"}}},
+        {"runtime": {"enabled": True, "spec": RUNTIME | {"image": "registry.example.org/train:1"}}},
         "runtime.spec.image is registry.example.org/train:1, and must be registry/name@sha256:",
     ),
     "a cluster with a tag": (
-        {"cluster": {"install": True, "image": TRAIN + "0"}},
+        {"cluster": {"enabled": True, "image": TRAIN + "0"}},
         "cluster.image is registry.example.org/",
     ),
     "a runtime with the operator's rights": (
-        {"runtime": {"install": True, "spec": RUNTIME | {"serviceAccountName": "raygen-operator"}}},
+        {"runtime": {"enabled": True, "spec": RUNTIME | {"serviceAccountName": "raygen-operator"}}},
         "whose rights are not those of drivers: remove it",
     ),
     "more reserved than allowed": (
@@ -53,7 +53,7 @@ REFUSED: dict[str, tuple[Object, str]] = {
     "more cores reserved than allowed": (
         {
             "cluster": {
-                "install": True,
+                "enabled": True,
                 "image": TRAIN,
                 "workers": {"resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "900m"}}},
             }
@@ -61,48 +61,48 @@ REFUSED: dict[str, tuple[Object, str]] = {
         "cluster.workers.resources.requests.cpu (1) is above its limit (900m)",
     ),
     "shared memory that is no less than all": (
-        {"cluster": {"install": True, "image": TRAIN, "sharedMemory": "4Gi"}},
+        {"cluster": {"enabled": True, "image": TRAIN, "sharedMemory": "4Gi"}},
         "counts as memory of a pod, and cluster.workers.resources.limits.memory is 4Gi",
     ),
     "a runtime that lets nobody in": (
         {
-            "runtime": {"install": True, "spec": RUNTIME | {"allowedNamespaces": ["other"]}},
+            "runtime": {"enabled": True, "spec": RUNTIME | {"allowedNamespaces": ["other"]}},
             "jobNamespaces": ["research"],
         },
         "no job there could use the runtime",
     ),
     "groups without a place": (
-        {"runtime": {"install": True, "spec": RUNTIME, "groups": ["researchers"]}},
+        {"runtime": {"enabled": True, "spec": RUNTIME, "groups": ["researchers"]}},
         "name the namespaces in which they may use the runtime",
     ),
-    "a cluster without an image": ({"cluster": {"install": True}}, "cluster.image is missing"),
+    "a cluster without an image": ({"cluster": {"enabled": True}}, "cluster.image is missing"),
     "a cluster for jobs where none are": (
-        {"cluster": {"install": True, "image": TRAIN, "takesJobs": True}, "jobNamespaces": ["research"]},
+        {"cluster": {"enabled": True, "image": TRAIN, "takesJobs": True}, "jobNamespaces": ["research"]},
         "set cluster.namespace to one of jobNamespaces",
     ),
     "jobs for a cluster that is not made": (
         {"cluster": {"takesJobs": True}, "jobNamespaces": ["research"]},
-        "set cluster.install=true, or cluster.takesJobs=false",
+        "set cluster.enabled=true, or cluster.takesJobs=false",
     ),
     "a cluster by the name of an account": (
-        {"cluster": {"install": True, "image": TRAIN, "name": "default"}},
+        {"cluster": {"enabled": True, "image": TRAIN, "name": "default"}},
         "which would get the rights of Ray's autoscaler",
     ),
     "a shared cluster with secrets of the job's own": (
         {
             "runtime": {
-                "install": True,
+                "enabled": True,
                 "spec": RUNTIME | {"sharedCluster": "shared", "environmentSecrets": ["s"]},
             }
         },
         "jobs have what that cluster's pods have",
     ),
     "KAI without queues": (
-        {"runtime": {"install": True, "spec": RUNTIME | {"scheduler": {"type": "KAI"}}}},
+        {"runtime": {"enabled": True, "spec": RUNTIME | {"scheduler": {"type": "KAI"}}}},
         "KAI places no pods without a queue",
     ),
     "bounds the wrong way round": (
-        {"cluster": {"install": True, "image": TRAIN, "workers": {"min": 3, "max": 2}}},
+        {"cluster": {"enabled": True, "image": TRAIN, "workers": {"min": 3, "max": 2}}},
         "lower the one, or raise the other",
     ),
 }

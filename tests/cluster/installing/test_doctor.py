@@ -47,7 +47,7 @@ def _works(bare: ApiServer, admin: Connection) -> None:
     options = ("raygen", str(CHART), "--namespace", SYSTEM)
     helm("install", *options, "--create-namespace", kubeconfig=bare.kubeconfig, values=VALUES)
     until("raygen's kinds", 30, lambda: "trainingjobs" in answered(admin, "/apis/raygen.io/v1alpha1"))
-    with_runtime = VALUES | {"runtime": {"install": True, "spec": GRANTED}}
+    with_runtime = VALUES | {"runtime": {"enabled": True, "spec": GRANTED}}
     helm("upgrade", *options, kubeconfig=bare.kubeconfig, values=with_runtime)
     admin.create(DEPLOYMENTS, "kuberay-system", kuberay())
     for namespace, name in (("kuberay-system", "kuberay-operator"), (SYSTEM, "raygen-operator")):

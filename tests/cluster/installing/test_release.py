@@ -22,7 +22,7 @@ Object = dict[str, Any]
 
 SYSTEM, TEAM = "raygen-system", "research"
 VALUES: Object = {"image": IMAGE, "jobNamespaces": [TEAM]}
-WITH_RUNTIME = VALUES | {"runtime": {"install": True, "spec": RUNTIME, "groups": ["researchers"]}}
+WITH_RUNTIME = VALUES | {"runtime": {"enabled": True, "spec": RUNTIME, "groups": ["researchers"]}}
 SAMPLE = ROOT / "manifests" / "samples" / "gpt.yaml"
 
 
@@ -81,7 +81,7 @@ def test_a_release_lives(bare: ApiServer, admin: Connection, tmp_path: Path) -> 
     make_namespace(admin, TEAM)
     said = run(bare, "install", "raygen", str(older_chart(tmp_path)), "--create-namespace", values=VALUES)
     assert "raygen doctor --namespace research" in said
-    assert "this release made none (runtime.install)" in said
+    assert "this release made none (runtime.enabled)" in said
     until("the kinds", 30, lambda: there(admin, CRDS, "trainingjobs.raygen.io"))
     created = admin.get(CRDS, "", "trainingjobs.raygen.io")["metadata"]["uid"]
     job = load(SAMPLE).job.model_dump(mode="json", exclude_unset=True)
@@ -103,7 +103,7 @@ def test_a_release_lives(bare: ApiServer, admin: Connection, tmp_path: Path) -> 
     assert admin.get(RUNTIMES, "", "default")["metadata"]["uid"] == made["metadata"]["uid"], "it is kept"
     assert admin.get(TRAINING_JOBS, TEAM, "gpt-tiny")["metadata"]["uid"] == before["metadata"]["uid"]
 
-    upgrade(bare, WITH_RUNTIME | {"crds": {"install": False}})
+    upgrade(bare, WITH_RUNTIME | {"crds": {"enabled": False}})
     assert admin.get(CRDS, "", "trainingjobs.raygen.io")["metadata"]["uid"] == created, (
         "kept, and no longer its own"
     )

@@ -24,19 +24,19 @@ from tools.chart_values import Values
 
 Object = dict[str, Any]
 
-GROUPS = {"runtime": {"install": True, "spec": RUNTIME, "groups": ["researchers"]}}
+GROUPS = {"runtime": {"enabled": True, "spec": RUNTIME, "groups": ["researchers"]}}
 SWITCHES: dict[str, tuple[Object, Object]] = {
     "scope": ({}, {"scope": {"type": "Namespaced", "namespaces": ["research", "other"]}}),
-    "crds": ({}, {"crds": {"install": False}}),
-    "admission": ({}, {"admission": {"install": False}}),
+    "crds": ({}, {"crds": {"enabled": False}}),
+    "admission": ({}, {"admission": {"enabled": False}}),
     "runtime": ({}, GROUPS),
-    "cluster": ({}, {"cluster": {"install": True, "image": TRAIN}}),
-    "pods": ({}, {"operator": {"replicas": 1}, "networkPolicy": {"install": False}}),
+    "cluster": ({}, {"cluster": {"enabled": True, "image": TRAIN}}),
+    "pods": ({}, {"operator": {"replicas": 1}, "networkPolicy": {"enabled": False}}),
     "metrics": (
         {},
         {
             "metrics": {
-                name: {"install": True}
+                name: {"enabled": True}
                 for name in ("serviceMonitor", "podMonitor", "prometheusRule", "grafanaDashboards")
             }
         },
@@ -231,7 +231,7 @@ def test_traces_go_where_it_is_said_and_may_get_there(endpoint: str, port: int) 
 
 
 def test_a_cluster_takes_jobs_when_it_is_said_and_its_workers_get_no_token() -> None:
-    cluster = {"install": True, "image": TRAIN, "namespace": "research", "maxJobs": 3}
+    cluster = {"enabled": True, "image": TRAIN, "namespace": "research", "maxJobs": 3}
     for takes_jobs in (False, True):
         documents = render(values_of((0,) * len(SWITCHES)) | {"cluster": cluster | {"takesJobs": takes_jobs}})
         (made,) = (one for one in documents if one["kind"] == "RayCluster")
@@ -278,12 +278,12 @@ def test_what_cannot_work_is_refused_with_what_to_do(case: str) -> None:
         (KINDS[1:], {}, "This cluster has no RayJobs. Install KubeRay 1.6 or newer first: helm install"),
         (
             KINDS[:1],
-            {"serviceMonitor": {"install": True}},
+            {"serviceMonitor": {"enabled": True}},
             "This cluster has no ServiceMonitors: install the Prometheus operator first",
         ),
         (
             KINDS[:1],
-            {"prometheusRule": {"install": True}},
+            {"prometheusRule": {"enabled": True}},
             "This cluster has no PrometheusRules: install the Prometheus operator first",
         ),
     ],

@@ -23,7 +23,7 @@ MINUTES = 60
 @pytest.fixture(scope="module")
 def groups() -> list[Object]:
     """Of the PrometheusRule that the chart makes."""
-    documents = render({"image": IMAGE, "metrics": {"prometheusRule": {"install": True}}})
+    documents = render({"image": IMAGE, "metrics": {"prometheusRule": {"enabled": True}}})
     (rule,) = (one for one in documents if one["kind"] == "PrometheusRule")
     found: list[Object] = rule["spec"]["groups"]
     return found

@@ -97,7 +97,7 @@ class Prometheus:
 
 def chart_made() -> tuple[list[Object], dict[str, Object]]:
     """Groups of alerts, and dashboards by name."""
-    metrics = {name: {"install": True} for name in ("prometheusRule", "grafanaDashboards")}
+    metrics = {name: {"enabled": True} for name in ("prometheusRule", "grafanaDashboards")}
     documents = render({"image": IMAGE, "metrics": metrics})
     (rule,) = (one for one in documents if one["kind"] == "PrometheusRule")
     boards = [one["data"] for one in documents if one["kind"] == "ConfigMap"]

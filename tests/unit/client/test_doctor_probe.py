@@ -205,7 +205,9 @@ def test_what_keeps_the_pod_from_an_answer_is_said(kubelet: Kubelet, doctor: Doc
 
 def test_secrets_to_pull_with_are_named(kubelet: Kubelet, doctor: Doctor) -> None:
     kubelet.grant(imagePullSecrets=["registry"])
-    kubelet.life = [waits("ErrImagePull", "denied: https://me:canary@store.example.org/x?X-Amz-Signature=canary")]
+    kubelet.life = [
+        waits("ErrImagePull", "denied: https://me:canary@store.example.org/x?X-Amz-Signature=canary")
+    ]
     _, (image, _) = doctor()
     assert f"Make registry in {TEAM} anew" in image["remedy"]
 
