@@ -11,7 +11,7 @@ import pytest
 
 from tests.cluster.api import until
 from tests.cluster.rayjob import SHORT
-from tests.cluster.sharing import NAME, shared_cluster
+from tests.cluster.sharing import NAME, Object, shared_cluster
 from tests.cluster.trainingjob import NAMESPACE, Raygen
 
 STEPS = 120
@@ -30,6 +30,12 @@ def workers(raygen: Raygen) -> list[str]:
     return [one["metadata"]["name"] for one in found]
 
 
+def head_of(raygen: Raygen) -> Object:
+    """The pod in which drivers are."""
+    (head,) = raygen.cluster.get("pod", namespace=NAMESPACE, selector="ray.io/node-type=head")
+    return head
+
+
 def state(raygen: Raygen, name: str) -> str:
     """What Ray says of a RayJob's driver."""
     (found,) = (
@@ -45,11 +51,12 @@ def test_a_job_is_sent_there_suspended_and_goes_on_in_the_same_pods(shared: Rayg
     shared.apply(*SHORT, *settings)
     shared.reaches(20)
     status = shared.job()["status"]
-    (head,) = shared.cluster.get("pod", namespace=NAMESPACE, selector="ray.io/node-type=head")
+    head = head_of(shared)
     assert status["driver"]["podUid"] == head["metadata"]["uid"]
     assert status["attempts"][0]["rayCluster"] == NAME
     assert len(workers(shared)) == 2
-    shared.apply(*SHORT, "metadata.name=second", "output.run=second", f"runtimeRef.name={NAME}")
+    short = "training.duration.steps=20", "evaluation.everySteps=20", "checkpoint.everySteps=20"
+    shared.apply(*SHORT, *short, "metadata.name=second", "output.run=second", f"runtimeRef.name={NAME}")
     until("Ray to know the second job", 60, lambda: state(shared, "second-r1") == "PENDING")
     shared.raygen("stop", "gpt-tiny", "--namespace", NAMESPACE)
     until("the job to rest", 90, lambda: shared.condition("Suspended")["status"] == "True")
@@ -63,6 +70,24 @@ def test_a_job_is_sent_there_suspended_and_goes_on_in_the_same_pods(shared: Rayg
     # It left a checkpoint, so no step was done twice.
     assert second["firstStep"] == first["lastStep"] + 1
     assert [step for step, _ in shared.losses("shared")] == list(range(1, STEPS + 1))
-    (same,) = shared.cluster.get("pod", namespace=NAMESPACE, selector="ray.io/node-type=head")
-    assert same["metadata"]["uid"] == head["metadata"]["uid"]
+    assert head_of(shared)["metadata"]["uid"] == head["metadata"]["uid"]
     until("the idle workers to end", 120, lambda: not workers(shared))
+
+
+def test_a_job_outlives_the_head_that_it_shared(shared: Raygen) -> None:
+    run = "training.duration.steps=60", "evaluation.everySteps=60", "checkpoint.everySteps=10"
+    shared.apply(*SHORT, *run, "output.run=headless", f"runtimeRef.name={NAME}")
+    shared.reaches(20)
+    head = head_of(shared)
+    name = head["metadata"]["name"]
+    shared.cluster.kubectl("--namespace", NAMESPACE, "delete", "pod", name, "--force", "--grace-period=0")
+    end = shared.ends(420)
+    assert (end["status"], end["reason"]) == ("True", "Completed"), end
+    status = shared.job()["status"]
+    assert status["driver"]["podUid"] == head_of(shared)["metadata"]["uid"] != head["metadata"]["uid"]
+    # However KubeRay took it: one attempt that lost its head, or two.
+    first, last = status["attempts"][0], status["attempts"][-1]
+    lost = first.get("lostSteps", 0)
+    print([(one["cause"], one.get("message"), one.get("lostHeads")) for one in status["attempts"]])
+    assert first is last or (first["cause"] in ("HeadLost", "DriverLost") and lost <= 10)
+    assert {step for step, _ in shared.losses("headless")} == set(range(1, 61))
