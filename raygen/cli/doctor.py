@@ -47,11 +47,16 @@ def run(args: argparse.Namespace) -> int:
         lines.append(f"{one.state:<8} {one.check}: {one.said}")
         if one.remedy:
             lines.append(f"{'':<8} {one.remedy}")
+    if not found:
+        lines.append(
+            f"nothing to check: without its runtime, or with this one, {' and '.join(args.only)} has no meaning"
+        )
     if not args.probe and not args.only:
         lines.append(HINT)
     document = {"faults": failed, "findings": [vars(one) for one in found]}
     print_result(args, document, printable("\n".join(lines)))
-    return 1 if failed or _is_blind(found) else 0
+    # A probe that was asked for and not made shows nothing.
+    return 1 if failed or _is_blind(found) or (args.probe and not found) else 0
 
 
 def _found(args: argparse.Namespace, cluster: Connection, namespace: str) -> list[Finding]:
@@ -79,4 +84,4 @@ def _found(args: argparse.Namespace, cluster: Connection, namespace: str) -> lis
 
 
 def _is_blind(found: Sequence[Finding]) -> bool:
-    return all(one.state == "unknown" for one in found)
+    return bool(found) and all(one.state == "unknown" for one in found)

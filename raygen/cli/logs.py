@@ -18,11 +18,17 @@ def run(args: argparse.Namespace) -> int:
     if "/" in args.name:
         return _kept(args, args.name)
     cluster, namespace = connection(args)
-    from raygen.client.jobs import get
+    from raygen.client.jobs import current, get
 
     job = get(cluster, namespace, args.name)
     status = job.get("status") or {}
     is_asked = args.attempt is not None or args.rank != DRIVER
+    if not status.get("driver") and not any("ended" in one for one in status.get("attempts", ())):
+        raise InputError(
+            "the driver has not started, and nothing is kept of an earlier one",
+            where=args.name,
+            remedy=f"{current(job)['message'].rstrip('.')}. Wait for it: raygen wait {args.name} --for Training",
+        )
     if "run" in status and (is_asked or not status.get("driver")):
         return _kept(args, status["run"])
     return _live(args, cluster, job)

@@ -200,6 +200,12 @@ def _add_administrator_verbs(verb: Callable[[str, str], argparse.ArgumentParser]
         help="elect one of several operators by a Lease there (default: alone)",
     )
     operator.add_argument(
+        "--lease-name",
+        metavar="NAME",
+        default="raygen-operator",
+        help="name of the Lease; operators that share one look after the same jobs (default: raygen-operator)",
+    )
+    operator.add_argument(
         "--log-format",
         choices=("text", "json"),
         default="text",

@@ -22,6 +22,7 @@ def run(args: argparse.Namespace) -> int:
     settings = Settings(
         namespaces=tuple(dict.fromkeys(args.namespaces)),
         lease_namespace=args.lease_namespace or "",
+        lease_name=args.lease_name,
         workers=args.workers,
         health_port=args.health_port,
     )

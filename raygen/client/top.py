@@ -28,7 +28,8 @@ class Usage:
         throughput: Tokens of text, or images, per second.
         goodput: Share of the attempt's time that was spent in training steps; None while nobody has said.
         eta: Time left, as the driver says it.
-        gpu_hours: GPUs times the time of the attempts that the status has, in hours; what these waited for pods is in it.
+        gpu_hours: GPUs times the time in which the job was active, in hours. Waiting in a queue, or for room in a shared
+            cluster, is none; waiting for pods is.
     """
 
     namespace: str
@@ -57,15 +58,14 @@ def _usage(job: Object, now: datetime) -> Usage:
     attempts = status.get("attempts") or ()
     workers = int(scale.get("workers") or 1)
     gpus = workers * int(scale.get("gpusPerWorker") or 0)
-    seconds = sum(
-        ((_moment(one["ended"]) if "ended" in one else now) - _moment(one["started"])).total_seconds()
-        for one in attempts
-    )
+    since = status.get("startTime")
+    until = _moment(status["completionTime"]) if "completionTime" in status else now
+    seconds = status.get("activeSeconds", 0) + ((until - _moment(since)).total_seconds() if since else 0.0)
     return Usage(
         namespace=metadata["namespace"],
         name=metadata["name"],
         reason=current(job)["reason"],
-        active=any("ended" not in one for one in attempts),
+        active=since is not None and any("ended" not in one for one in attempts),
         workers=workers,
         gpus=gpus,
         step=int(progress.get("step", 0)),

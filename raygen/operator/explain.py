@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from raygen.kube.text import scrubbed
 from raygen.operator.conditions import moment
 from raygen.operator.trim import shared_cluster
 from raygen.spec.names import JOB_LABEL, RAY_NODE_TYPE
@@ -300,6 +301,6 @@ def _refused(ray_job: Object) -> Iterator[Trouble]:
 
 
 def _sentence(text: str) -> str:
-    text = " ".join(text.split())
+    text = scrubbed(text)
     text = text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
     return text if text.endswith(".") else text + "."

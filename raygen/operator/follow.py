@@ -11,7 +11,7 @@ from raygen.operator.conditions import RUNNING, SUCCEEDED, VALIDATED, moment, st
 from raygen.operator.draft import Draft
 from raygen.operator.explain import CHECK_KUBERAY, DISRUPTIONS, Trouble, troubles
 from raygen.operator.model import Note
-from raygen.operator.render import job_hash
+from raygen.operator.render import JOIN_SECONDS, job_hash
 from raygen.operator.trim import shared_cluster
 from raygen.spec.names import HASH_ANNOTATION
 from raygen.spec.runtime import DEFAULT_STOP_SECONDS
@@ -54,8 +54,8 @@ def follow(draft: Draft, attempt: Object) -> None:
     elif gang.is_waiting(draft, name):
         # Nor is waiting for room for all pods.
         draft.pause_clock(attempt["started"])
-    elif shared_cluster(ray_job) and "firstStep" not in attempt:
-        # Nor for room in a shared cluster, of which nobody tells how long it is.
+    elif shared_cluster(ray_job) and _waits_for_room(draft, attempt, ray_job):
+        # Nor for room in a shared cluster.
         draft.pause_clock(attempt["started"])
         _note_driver(draft, attempt, ray_job)
     else:
@@ -69,6 +69,19 @@ def follow(draft: Draft, attempt: Object) -> None:
     if "cause" in attempt and not ray_job["metadata"].get("deletionTimestamp"):
         draft.delete(ray_job)
     _tell_stage(draft, attempt, ray_job, found)
+
+
+def _waits_for_room(draft: Draft, attempt: Object, ray_job: Object) -> bool:
+    """Whether an attempt may still wait for others to leave it a place for its driver, or workers.
+
+    For workers it waits in the driver, and no longer than twice JOIN_SECONDS. What takes longer is no waiting.
+    """
+    if "firstStep" in attempt:
+        return False
+    if ray_job.get("status", {}).get("jobStatus") == "RUNNING":
+        attempt.setdefault("driverStarted", stamp(draft.seen.now))
+    since = attempt.get("driverStarted")
+    return since is None or (draft.seen.now - moment(since)).total_seconds() < 2 * JOIN_SECONDS
 
 
 def _is_held(ray_job: Object) -> bool:

@@ -35,7 +35,6 @@ STUCK_SECONDS = 120.0
 """For which a key may be worked on, or all may wait with none of them done, before the operator counts as stuck."""
 LEAVE_SECONDS = 8.0
 """In which workers may end what they have begun before the Lease is given back; a pod has 30 s for its end."""
-LEASE = "raygen-operator"
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,7 @@ class Settings:
     Attributes:
         namespaces: Those whose jobs are its own; none: all.
         lease_namespace: Where the Lease is; "": there is no election.
+        lease_name: The Lease. Operators that share one do the same work, one at a time.
         workers: Jobs that are worked on at the same time.
         health_port: Port of the probes; 0: a free one.
         watch_seconds: How long a watch lasts.
@@ -53,6 +53,7 @@ class Settings:
 
     namespaces: tuple[str, ...] = ()
     lease_namespace: str = ""
+    lease_name: str = "raygen-operator"
     workers: int = 4
     health_port: int = 8081
     watch_seconds: float = WATCH_SECONDS
@@ -108,7 +109,7 @@ class Operator:
                 raise ValueError("a Lease needs a connection of its own")
             own = connect()
             own.on_answer = self.metrics.answered
-            election = self.election = Election(own, settings.lease_namespace, LEASE, identity)
+            election = self.election = Election(own, settings.lease_namespace, settings.lease_name, identity)
             # Whatever a worker is at when the Lease is lost, its next write is not sent.
             connection.may_write = lambda: election.holds
         self._measure()

@@ -67,6 +67,8 @@ class Attempt(Spec):
     """The same in a sentence."""
     trouble: Trouble | None = None
     """What befell its pods while it ran."""
+    driver_started: Time | None = None
+    """Since when its driver has run, if it shares a RayCluster with other jobs; workers may still be missing."""
     first_step: Index | None = None
     """First step that it trained."""
     last_step: Index | None = None

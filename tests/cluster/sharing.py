@@ -19,7 +19,7 @@ Object = dict[str, Any]
 
 @contextmanager
 def shared_cluster(
-    raygen: Raygen, *, jobs: int = 1, workers: int = 2, cpu: str = "500m", head_memory: str = "3Gi"
+    raygen: Raygen, *, jobs: int = 1, workers: int = 2, cpu: str = "500m", head_memory: str = "3584Mi"
 ) -> Iterator[Object]:
     """The cluster, without workers at first; gives the values that the chart has with it."""
     head = {"requests": {"cpu": "100m", "memory": head_memory}, "limits": {"memory": head_memory}}

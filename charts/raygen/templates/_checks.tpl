@@ -14,13 +14,11 @@
 {{- end -}}
 {{- end -}}
 {{- if not $known -}}
-{{- fail "\n\nThe KubeRay of this cluster is too old: its RayJobs lack rayClusterSpec.authOptions.enableK8sTokenAuth. Upgrade it to 1.6 or newer, its definitions too, which Helm leaves as they are: kubectl apply --server-side --force-conflicts -f helm-chart/kuberay-operator/crds\n" -}}
+{{- fail "\n\nThe KubeRay of this cluster is too old: its RayJobs lack rayClusterSpec.authOptions.enableK8sTokenAuth. Upgrade it to 1.6 or newer, its definitions too, which Helm leaves as they are: helm show crds kuberay/kuberay-operator | kubectl apply --server-side --force-conflicts -f -\n" -}}
 {{- end -}}
 {{- end -}}
-{{- if and .Values.admission.enabled (not (.Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy")) -}}
-{{- if not (semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version) -}}
-{{- fail "\n\nThis cluster has no ValidatingAdmissionPolicies, which Kubernetes has from 1.30 on. Upgrade it, or set admission.enabled=false; then whoever may make jobs has every runtime of their namespace.\n" -}}
-{{- end -}}
+{{- if and $rayJobs .Values.admission.enabled (not (.Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy")) -}}
+{{- fail "\n\nThis cluster serves no ValidatingAdmissionPolicies, which Kubernetes has from 1.30 on. Have its API server serve admissionregistration.k8s.io/v1, or set admission.enabled=false; then whoever may make jobs has every runtime of their namespace.\n" -}}
 {{- end -}}
 {{- if not .Values.image -}}
 {{- fail "\n\nimage is missing: name the operator's image in your registry by its digest, as in --set image=registry.example.org/raygen-operator@sha256:...\n" -}}
@@ -69,7 +67,7 @@
 {{- if and .takesJobs (not .enabled) -}}
 {{- fail "\n\ncluster.takesJobs is true, and cluster.enabled is false: set cluster.enabled=true, or cluster.takesJobs=false\n" -}}
 {{- end -}}
-{{- if has .name (list "default" "raygen-runner" "raygen-operator") -}}
+{{- if has .name (list "default" "raygen-runner" (include "raygen.operator" $) (dig "serviceAccountName" "" ($.Values.runtime.spec | default dict))) -}}
 {{- fail (printf "\n\ncluster.name is %s, as a service account is that others use, which would get the rights of Ray's autoscaler: choose another\n" .name) -}}
 {{- end -}}
 {{- if and .takesJobs (not (has (.namespace | default $.Release.Namespace) $.Values.jobNamespaces)) -}}
@@ -91,7 +89,11 @@
 {{- fail (printf "\n\n%s has a name twice (%s): remove one of the two\n" $place (join ", " $names)) -}}
 {{- end -}}
 {{- end -}}
+{{- if and $rayJobs .Values.runtime.enabled (not .Values.crds.enabled) (not (.Capabilities.APIVersions.Has "raygen.io/v1alpha1/RaygenRuntime")) -}}
+{{- fail "\n\ncrds.enabled is false, and this cluster has no RaygenRuntimes, of which runtime.enabled makes one: kubectl apply --server-side -f manifests/crd first, or set crds.enabled=true\n" -}}
+{{- end -}}
 {{- include "raygen.check.images" . -}}
+{{- include "raygen.check.shared" . -}}
 {{- include "raygen.check.amounts" . -}}
 {{- end -}}
 
@@ -106,6 +108,28 @@
 {{- end -}}
 {{- end -}}
 
+{{/* A runtime that sends jobs to the cluster which this release makes, and does not fit it. */}}
+{{- define "raygen.check.shared" -}}
+{{- $cluster := .Values.cluster -}}
+{{- $runtime := .Values.runtime -}}
+{{- if and $runtime.enabled $cluster.enabled (eq (dig "sharedCluster" "" ($runtime.spec | default dict)) $cluster.name) -}}
+{{- if not $cluster.takesJobs -}}
+{{- fail (printf "\n\nruntime.spec.sharedCluster is %s, and cluster.takesJobs is false: set cluster.takesJobs=true, or remove sharedCluster\n" $cluster.name) -}}
+{{- end -}}
+{{- if ne $runtime.spec.image $cluster.image -}}
+{{- fail "\n\nruntime.spec.image is not cluster.image, and jobs run in the cluster's pods: give both the same\n" -}}
+{{- end -}}
+{{- if ne ($runtime.spec.rayVersion | default $cluster.rayVersion) $cluster.rayVersion -}}
+{{- fail "\n\nruntime.spec.rayVersion is not cluster.rayVersion, and both are that of one image: give both the same\n" -}}
+{{- end -}}
+{{- range $.Values.jobNamespaces -}}
+{{- if ne . ($cluster.namespace | default $.Release.Namespace) -}}
+{{- fail (printf "\n\njobNamespaces has %s, and runtime.spec.sharedCluster is in %s alone: remove the one, or give that namespace a runtime and a cluster of its own\n" . ($cluster.namespace | default $.Release.Namespace)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Amounts that contradict each other. */}}
 {{- define "raygen.check.amounts" -}}
 {{- $cluster := .Values.cluster -}}
@@ -116,6 +140,9 @@
 {{- range $place, $resources := $all -}}
 {{- range $name, $request := $resources.requests -}}
 {{- $limit := get $resources.limits $name -}}
+{{- if and (contains "/" $name) (not $limit) -}}
+{{- fail (printf "\n\n%s.requests has %s, and limits has not, which Kubernetes wants of devices: put it under limits\n" $place $name) -}}
+{{- end -}}
 {{- if $limit -}}
 {{- if gt (include "raygen.number" $request | float64) (include "raygen.number" $limit | float64) -}}
 {{- fail (printf "\n\n%s.requests.%s (%s) is above its limit (%s): lower the one, or raise the other\n" $place $name $request $limit) -}}
@@ -125,6 +152,11 @@
 {{- end -}}
 {{- if $cluster.enabled -}}
 {{- $shared := include "raygen.number" $cluster.sharedMemory | float64 -}}
+{{- $memory := get $cluster.head.resources.limits "memory" -}}
+{{- $needed := addf 2.0 (mulf 1.5 (float64 $cluster.maxJobs)) -}}
+{{- if and $cluster.takesJobs $memory (lt (include "raygen.number" $memory | float64) (mulf $needed 1073741824.0)) -}}
+{{- fail (printf "\n\ncluster.maxJobs is %v, whose drivers need %vGi in the head, and cluster.head.resources.limits.memory is %s: lower the one, or raise the other\n" $cluster.maxJobs $needed $memory) -}}
+{{- end -}}
 {{- range $group := list "head" "workers" -}}
 {{- $limit := get (index $cluster $group).resources.limits "memory" -}}
 {{- if and $limit (ge $shared (include "raygen.number" $limit | float64)) -}}
@@ -133,7 +165,15 @@
 {{- end -}}
 {{- end -}}
 {{- with .Values.runtime.spec -}}
-{{- if and $.Values.runtime.enabled (has .serviceAccountName (list "default" "raygen-operator")) -}}
+{{- $memory := dig "head" "memory" "4Gi" . -}}
+{{- $each := dig "defaults" "memoryPerWorker" "4Gi" . -}}
+{{- range $place, $limit := dict "head.memory" $memory "defaults.memoryPerWorker" $each -}}
+{{- $own := $.Values.runtime.spec.sharedMemory | default "2Gi" -}}
+{{- if and $.Values.runtime.enabled (ge (include "raygen.number" $own | float64) (include "raygen.number" $limit | float64)) -}}
+{{- fail (printf "\n\nruntime.spec.sharedMemory (%s) counts as memory of a pod, and runtime.spec.%s is %s: lower the one, or raise the other\n" $own $place $limit) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $.Values.runtime.enabled (has .serviceAccountName (list "default" (include "raygen.operator" $))) -}}
 {{- fail (printf "\n\nruntime.spec.serviceAccountName is %s, whose rights are not those of drivers: remove it, for raygen-runner, or name an account that may patch trainingjobs/status and no more\n" .serviceAccountName) -}}
 {{- end -}}
 {{- end -}}

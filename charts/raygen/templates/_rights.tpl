@@ -33,5 +33,5 @@ explain them; its own Events are written through their own API group.
 {{- end -}}
 
 {{- define "raygen.subject" -}}
-{kind: ServiceAccount, name: {{ include "raygen.operator" . }}, namespace: {{ .Release.Namespace }}}
+{kind: ServiceAccount, name: {{ include "raygen.operator" . }}, namespace: {{ .Release.Namespace | quote }}}
 {{- end -}}

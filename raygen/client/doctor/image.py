@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from raygen.kube.text import scrubbed
 from raygen.spec.runtime import RaygenRuntimeSpec
 
 Object = dict[str, Any]
@@ -144,8 +145,5 @@ def is_without_raygen(message: str) -> bool:
 
 
 def plain(text: str) -> str:
-    """One line of what a node says, without what addresses may hold of secrets: a name and password before the host, and
-    queries, in which a registry's stores put signatures.
-    """
-    text = re.sub(r"//[^\s\"'/@]+@", "//...@", " ".join(text.split()))
-    return re.sub(r"\?[^\s\"']{8,}", "?...", text)[:MAX_TEXT]
+    """One line of what a node says, without secrets in addresses."""
+    return scrubbed(text)[:MAX_TEXT]

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from raygen.client.doctor.finding import Finding
 from raygen.client.doctor.view import Object, View
 from raygen.kube import LEASES, PODS, Resource
+from raygen.kube.text import scrubbed
 
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 POLICIES = Resource(
@@ -105,7 +106,7 @@ def _why(view: View, one: Object) -> str:
                 "terminated"
             )
             if waiting:
-                return f"{waiting.get('reason', '')} {waiting.get('message', '')}".strip()
+                return scrubbed(f"{waiting.get('reason', '')} {waiting.get('message', '')}")
         for condition in pod.get("status", {}).get("conditions", ()):
             if condition["type"] == "PodScheduled" and condition["status"] == "False":
                 return str(condition.get("message", "it has no node"))
@@ -117,10 +118,20 @@ def _why(view: View, one: Object) -> str:
 
 def operator(view: View) -> Iterator[Finding]:
     """The operator runs, and one of its pods works."""
+    found = deployments(view, OPERATOR)
     yield from deployment(view, "operator", OPERATOR, INSTALL)
-    for one in deployments(view, OPERATOR):
+    if found and not _in_charge(view):
+        covered = ", ".join(sorted({name for one in found for name in _arguments(one, "namespace")}))
+        yield Finding(
+            "operator",
+            "fault",
+            f"the operator looks after {covered} alone, not after {view.namespace}",
+            "Add it to scope.namespaces of the chart's values, or run jobs in one of these.",
+        )
+    for one in _in_charge(view):
         place = one["metadata"]["namespace"]
-        lease = view.ask(LEASES.path(place, OPERATOR))
+        (name,) = _arguments(one, "lease-name")[-1:] or [OPERATOR]
+        lease = view.ask(LEASES.path(place, name))
         renewed = (lease or {}).get("spec", {}).get("renewTime")
         age = (datetime.now(UTC) - datetime.fromisoformat(renewed)).total_seconds() if renewed else None
         if age is None or age > LEASE_SECONDS:
@@ -128,29 +139,31 @@ def operator(view: View) -> Iterator[Finding]:
             yield Finding(
                 "operator",
                 "fault",
-                f"no operator works: the Lease {place}/{OPERATOR} was not renewed {said}",
+                f"no operator works: the Lease {place}/{name} was not renewed {said}",
                 f"Read why: kubectl --namespace {place} logs deployment/{one['metadata']['name']}",
             )
-        covered = _namespaces(one)
-        if covered and view.namespace not in covered:
-            yield Finding(
-                "operator",
-                "fault",
-                f"the operator looks after {', '.join(covered)} alone, not after {view.namespace}",
-                "Add it to scope.namespaces of the chart's values, or run jobs in one of these.",
-            )
 
 
-def _namespaces(one: Object) -> list[str]:
-    arguments = one["spec"]["template"]["spec"]["containers"][0].get("args", ())
-    return [word.partition("=")[2] for word in arguments if word.startswith("--namespace=")]
+def _in_charge(view: View) -> list[Object]:
+    """The operators that look after the namespace; there may be others, of other releases."""
+    return [
+        one
+        for one in deployments(view, OPERATOR)
+        if view.namespace in (_arguments(one, "namespace") or [view.namespace])
+    ]
+
+
+def _arguments(one: Object, option: str) -> list[str]:
+    """What an operator was started with."""
+    words = one["spec"]["template"]["spec"]["containers"][0].get("args", ())
+    return [word.partition("=")[2] for word in words if word.startswith(f"--{option}=")]
 
 
 def accounts(view: View) -> list[str]:
-    """The service accounts of operators, as NAMESPACE:NAME."""
+    """The service accounts of operators that look after the namespace, as NAMESPACE:NAME."""
     return [
         f"{one['metadata']['namespace']}:{one['spec']['template']['spec'].get('serviceAccountName', 'default')}"
-        for one in deployments(view, OPERATOR)
+        for one in _in_charge(view)
     ]
 
 

@@ -31,7 +31,7 @@ INSTALL = (
 )
 APPLY_DEFINITIONS = (
     "its definitions too, which Helm leaves as they are: "
-    "kubectl apply --server-side --force-conflicts -f helm-chart/kuberay-operator/crds"
+    "helm show crds kuberay/kuberay-operator | kubectl apply --server-side --force-conflicts -f -"
 )
 
 _TAG = re.compile(r":v?(\d+)[.](\d+)([.]\d+)?([-+@].*)?$")
@@ -51,8 +51,8 @@ def kuberay(view: View) -> Iterator[Finding]:
     if view.ask("/apis/ray.io/v1") is None:
         yield Finding(NAME, "fault", "the cluster has no RayJobs", f"Install KubeRay 1.6 or newer: {INSTALL}")
         return
-    found = view.ask(DEFINITIONS.path(name="rayjobs.ray.io"))
-    if found is not None and not _knows_token(found):
+    definition = view.ask(DEFINITIONS.path(name="rayjobs.ray.io"))
+    if definition is not None and not _knows_token(definition):
         yield Finding(
             NAME,
             "fault",
@@ -60,9 +60,21 @@ def kuberay(view: View) -> Iterator[Finding]:
             f"Upgrade it to 1.6 or newer, {APPLY_DEFINITIONS}",
         )
     yield from inside.deployment(view, NAME, OPERATOR, f"Install it: {INSTALL}")
-    for one in inside.deployments(view, OPERATOR):
+    there = inside.deployments(view, OPERATOR)
+    for one in there:
         yield from _version(one)
-        yield from _scheduler(view, one)
+    setups = [(one, setup(view, one)) for one in there]
+    for one, how in setups:
+        if how is None or not how.namespaces or view.namespace in how.namespaces:
+            yield from _scheduler(view, one, how)
+    elsewhere = [how.namespaces for _, how in setups if how is not None and how.namespaces]
+    if setups and len(elsewhere) == len(setups) and not any(view.namespace in names for names in elsewhere):
+        covered = ", ".join(sorted({name for names in elsewhere for name in names}))
+        remedy = f"Add {view.namespace} to watchNamespace of its chart's values, or run jobs in one of these."
+        said = (
+            f"KubeRay looks after {covered} alone, not after {view.namespace}: its RayJobs would never start"
+        )
+        yield Finding(NAME, "fault", said, remedy)
 
 
 def _knows_token(definition: Object) -> bool:
@@ -87,13 +99,13 @@ def _version(one: Object) -> Iterator[Finding]:
     )
 
 
-def _scheduler(view: View, one: Object) -> Iterator[Finding]:
+def _scheduler(view: View, one: Object, found: Setup | None) -> Iterator[Finding]:
     """What places pods is what the runtime says."""
     spec = view.runtime()
     if spec is None or spec.shared_cluster is not None:
         return  # Pods of a shared cluster are placed before any job comes.
     named, runtime = spec.scheduler.type if spec.scheduler is not None else None, view.runtime_name
-    wanted, found = KUBERAY_NAMES.get(named or ""), setup(view, one)
+    wanted = KUBERAY_NAMES.get(named or "")
     if found is None:
         if wanted is not None:
             yield Finding(
@@ -102,8 +114,6 @@ def _scheduler(view: View, one: Object) -> Iterator[Finding]:
                 f"the RaygenRuntime {runtime} has the scheduler {named}, and what {_name(one)} was set up for cannot be read",
                 f"See that its batch scheduler is {wanted}: docs/scheduling.md",
             )
-    elif found.namespaces and view.namespace not in found.namespaces:
-        return
     elif wanted is None:
         yield from _foreign(view, one, named, found.scheduler)
     elif wanted == found.scheduler:

@@ -67,7 +67,10 @@ def namespace(view: View) -> Iterator[Finding]:
     if spec is None:
         return
     runner = spec.service_account_name
-    make = f"Make it: kubectl --namespace {place} apply -f manifests/install/runner.yaml, or the chart's jobNamespaces."
+    make = (
+        f"Add {place} to jobNamespaces of the chart's values; where raygen came from manifests/install/install.yaml:"
+        f" kubectl --namespace {place} apply -f manifests/install/runner.yaml"
+    )
     found = list(_runner(view, runner, make)) if spec.shared_cluster is None else []
     for secret in (*spec.environment_secrets, *spec.image_pull_secrets):
         if view.ask(SECRETS.path(place, secret), names_alone=True) is None:
@@ -81,7 +84,11 @@ def namespace(view: View) -> Iterator[Finding]:
             remedy = f"Make it: kubectl --namespace {place} create secret {how}"
             found.append(Finding(name, "fault", said, remedy))
     yield from found or [
-        Finding(name, "ok", f"{place} has the runner and the Secrets that the runtime names")
+        Finding(
+            name,
+            "ok",
+            f"{place} has the {'' if spec.shared_cluster else 'runner and the '}Secrets that the runtime names",
+        )
     ]
 
 
@@ -143,8 +150,18 @@ def cluster(view: View) -> Iterator[Finding]:
         said = f"the head pod {heads[0]['metadata']['name']} of the RayCluster {name} is not ready"
         remedy = f"See why: kubectl --namespace {place} describe pod {heads[0]['metadata']['name']}"
         yield Finding("cluster", "fault", said, remedy)
+    elif not view.may(
+        "patch", "raygen.io/trainingjobs:status", place, account=f"{place}:{_account(heads[0])}"
+    ):
+        said = f"the service account {_account(heads[0])} of the RayCluster {name} may not patch the status of jobs in {place}, so no progress will be seen"
+        remedy = "Set the chart's cluster.takesJobs, or bind that account to a Role that may patch trainingjobs/status of raygen.io."
+        yield Finding("cluster", "fault", said, remedy)
     else:
         yield Finding("cluster", "ok", f"the RayCluster {name} in {place} takes jobs")
+
+
+def _account(pod: Object) -> str:
+    return str(pod["spec"].get("serviceAccountName", "default"))
 
 
 def nodes(view: View) -> Iterator[Finding]:
@@ -175,7 +192,11 @@ def nodes(view: View) -> Iterator[Finding]:
         )
         return
     gpu = spec.gpus.resource
-    offered = [one for one in able if int(one["status"].get("allocatable", {}).get(gpu, "0")) > 0]
+    for name in spec.extended_resources:
+        if not any(_offers(one, name) for one in able):
+            said = f"no node that takes pods offers {name}, which extendedResources of the RaygenRuntime {view.runtime_name} asks for"
+            yield Finding("nodes", "fault", said, "Install its device plugin, or take it out of the runtime.")
+    offered = [one for one in able if _offers(one, gpu)]
     looks_like = [
         one for one in able if any("gpu" in key.lower() for key in one["metadata"].get("labels", {}))
     ]
@@ -186,6 +207,10 @@ def nodes(view: View) -> Iterator[Finding]:
         yield Finding(
             "nodes", "ok", f"{len(able)} nodes take pods, {len(offered)} with {gpu}: {', '.join(kinds)}"
         )
+    elif shut := [one for one in fit if _offers(one, gpu) and _shut_out(one, spec)]:
+        said = f"{len(able)} nodes take pods, none with {gpu}: {shut[0]['metadata']['name']}, which has, {_shut_out(shut[0], spec)}"
+        remedy = f"Add it to tolerations of the RaygenRuntime {view.runtime_name}, or jobs with gpusPerWorker wait without end."
+        yield Finding("nodes", "warning", said, remedy)
     elif looks_like:
         said = f"{looks_like[0]['metadata']['name']} has labels of a GPU, and no node offers {gpu}"
         yield Finding(
@@ -196,6 +221,10 @@ def nodes(view: View) -> Iterator[Finding]:
         )
     else:
         yield Finding("nodes", "ok", f"{len(able)} nodes take pods, none with {gpu}: jobs train on CPUs")
+
+
+def _offers(node: Object, resource: str) -> bool:
+    return int(node["status"].get("allocatable", {}).get(resource, "0")) > 0
 
 
 def _selected(node: Object, spec: RaygenRuntimeSpec) -> bool:

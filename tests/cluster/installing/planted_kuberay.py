@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from raygen.client.doctor.kuberay import CONFIG_MAPS
+from raygen.client.doctor.placing import NODES
 from raygen.kube import PODS, RUNTIMES, Connection
-from tests.cluster.installing.planted import DEPLOYMENTS, TEAM, Object, Plant, changed, kuberay
+from tests.cluster.installing.planted import DEPLOYMENTS, TEAM, Object, Plant, change, changed, kuberay
 
 SYSTEM = "kuberay-system"
 DRIVES = ('ray start --head --resources="{\\"raygen_driver\\": 2}"',)
@@ -54,7 +55,9 @@ def configured(admin: Connection) -> Iterator[None]:
 
 
 @contextmanager
-def sends_jobs(admin: Connection, labels: Object | None, args: Sequence[str] = DRIVES) -> Iterator[None]:
+def sends_jobs(
+    admin: Connection, labels: Object | None, args: Sequence[str] = DRIVES, *, works: bool = False
+) -> Iterator[None]:
     """A runtime that sends jobs to a cluster of this name; labels: of its head pod, if there is one."""
     made = None
     if labels is not None:
@@ -64,6 +67,8 @@ def sends_jobs(admin: Connection, labels: Object | None, args: Sequence[str] = D
         }
         container = {"name": "ray", "image": "a", "args": list(args)}
         made = admin.create(PODS, TEAM, {"metadata": metadata, "spec": {"containers": [container]}})
+        status = {"conditions": [{"type": "Ready", "status": str(works)}]}
+        change(admin, PODS, TEAM, "gone-head", {"status": status}, "status")
     before = admin.get(RUNTIMES, "", "default")["spec"].get("environmentSecrets")
     wanted = {"spec": {"sharedCluster": "gone", "environmentSecrets": None}}
     back = {"spec": {"sharedCluster": None, "environmentSecrets": before}}
@@ -73,6 +78,21 @@ def sends_jobs(admin: Connection, labels: Object | None, args: Sequence[str] = D
     finally:
         if made is not None:
             admin.delete(PODS, TEAM, "gone-head", uid=made["metadata"]["uid"])
+
+
+@contextmanager
+def with_gpus(admin: Connection) -> Iterator[None]:
+    """A node with GPUs, and the taint that clouds give such nodes."""
+    taints = [{"key": "nvidia.com/gpu", "effect": "NoSchedule"}]
+    made = admin.create(NODES, "", {"metadata": {"name": "gpu-1"}, "spec": {"taints": taints}})
+    status = {"conditions": [{"type": "Ready", "status": "True"}], "allocatable": {"nvidia.com/gpu": "8"}}
+    change(admin, NODES, "", "gpu-1", {"status": status}, "status")
+    # Without the taint of a new node, which a controller takes back.
+    change(admin, NODES, "", "gpu-1", {"spec": {"taints": taints}})
+    try:
+        yield
+    finally:
+        admin.delete(NODES, "", "gpu-1", uid=made["metadata"]["uid"])
 
 
 PLANTED: dict[str, tuple[Plant, str, str, str, str]] = {
@@ -103,6 +123,41 @@ PLANTED: dict[str, tuple[Plant, str, str, str, str]] = {
         "fault",
         "the head pod gone-head of the RayCluster gone is not ready",
         "describe pod gone-head",
+    ),
+    "a shared cluster whose drivers may write nothing": (
+        lambda admin: sends_jobs(admin, {"raygen.io/job": ""}, works=True),
+        "cluster",
+        "fault",
+        "the service account default of the RayCluster gone may not patch the status of jobs in research",
+        "bind that account",
+    ),
+    "KubeRay looks elsewhere": (
+        lambda admin: started(admin, {"type": "Kueue"}, args=["--watch-namespace=other"]),
+        "kuberay",
+        "fault",
+        "KubeRay looks after other alone, not after research",
+        "watchNamespace",
+    ),
+    "nodes with GPUs have a taint": (
+        with_gpus,
+        "nodes",
+        "warning",
+        "none with nvidia.com/gpu: gpu-1, which has, has the taint nvidia.com/gpu",
+        "Add it to tolerations of the RaygenRuntime default",
+    ),
+    "a resource that no node has": (
+        lambda admin: changed(
+            admin,
+            RUNTIMES,
+            "",
+            "default",
+            {"spec": {"extendedResources": {"rdma/ib": "1"}}},
+            {"spec": {"extendedResources": None}},
+        ),
+        "nodes",
+        "fault",
+        "no node that takes pods offers rdma/ib",
+        "device plugin",
     ),
     "KubeRay has no scheduler, and the runtime one": (
         lambda admin: started(admin, {"type": "Volcano"}),

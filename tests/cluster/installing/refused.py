@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.cluster.installing.helm import RUNTIME, TRAIN
+from tests.cluster.installing.helm import IMAGE, RUNTIME, TRAIN
 
 Object = dict[str, Any]
+
+taking = {"enabled": True, "image": TRAIN, "takesJobs": True, "namespace": "research"}
+
+
+def sent(**changes: Any) -> Object:
+    """A runtime that sends jobs to the cluster of the same release."""
+    return {"enabled": True, "spec": RUNTIME | {"sharedCluster": "shared", "image": TRAIN} | changes}
+
 
 REFUSED: dict[str, tuple[Object, str]] = {
     "no image": ({"image": ""}, "image is missing: name the operator's image in your registry by its digest"),
@@ -100,6 +108,60 @@ REFUSED: dict[str, tuple[Object, str]] = {
     "KAI without queues": (
         {"runtime": {"enabled": True, "spec": RUNTIME | {"scheduler": {"type": "KAI"}}}},
         "KAI places no pods without a queue",
+    ),
+    "more drivers than memory": (
+        {
+            "cluster": {
+                "enabled": True,
+                "image": TRAIN,
+                "takesJobs": True,
+                "maxJobs": 3,
+                "namespace": "research",
+            },
+            "jobNamespaces": ["research"],
+        },
+        "cluster.maxJobs is 3, whose drivers need 6.5Gi in the head, and cluster.head.resources.limits.memory is 5Gi",
+    ),
+    "jobs for a cluster that takes none": (
+        {"runtime": sent(), "cluster": {"enabled": True, "image": TRAIN}},
+        "set cluster.takesJobs=true, or remove sharedCluster",
+    ),
+    "another image than the cluster's": (
+        {"runtime": sent(image=IMAGE), "cluster": taking, "jobNamespaces": ["research"]},
+        "runtime.spec.image is not cluster.image",
+    ),
+    "another Ray than the cluster's": (
+        {"runtime": sent(rayVersion="2.59.0"), "cluster": taking, "jobNamespaces": ["research"]},
+        "runtime.spec.rayVersion is not cluster.rayVersion",
+    ),
+    "jobs where the cluster is not": (
+        {"runtime": sent(), "cluster": taking, "jobNamespaces": ["research", "other"]},
+        "jobNamespaces has other, and runtime.spec.sharedCluster is in research alone",
+    ),
+    "a cluster by the name of the operator's account": (
+        {"cluster": {"enabled": True, "image": TRAIN, "name": "raygen-operator"}},
+        "cluster.name is raygen-operator",
+    ),
+    "a cluster by the name of the drivers' account": (
+        {
+            "runtime": {"enabled": True, "spec": RUNTIME | {"serviceAccountName": "drivers"}},
+            "cluster": {"enabled": True, "image": TRAIN, "name": "drivers"},
+        },
+        "cluster.name is drivers",
+    ),
+    "a device that is reserved and not limited": (
+        {
+            "cluster": {
+                "enabled": True,
+                "image": TRAIN,
+                "workers": {"resources": {"requests": {"nvidia.com/gpu": "1"}, "limits": {}}},
+            }
+        },
+        "put it under limits",
+    ),
+    "shared memory of jobs that is no less than all": (
+        {"runtime": {"enabled": True, "spec": RUNTIME | {"sharedMemory": "8Gi"}}},
+        "runtime.spec.sharedMemory (8Gi) counts as memory of a pod, and runtime.spec.defaults.memoryPerWorker is 4Gi",
     ),
     "bounds the wrong way round": (
         {"cluster": {"enabled": True, "image": TRAIN, "workers": {"min": 3, "max": 2}}},

@@ -123,6 +123,26 @@ def test_a_planted_mistake_is_found_and_its_remedy_named(
     assert not others, "one mistake is not told as many"
 
 
+def test_an_operator_of_another_release_is_not_asked(
+    bare: ApiServer, admin: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = {
+        "image": IMAGE,
+        "crds": {"enabled": False},
+        "admission": {"enabled": False},
+        "scope": {"type": "Namespaced", "namespaces": ["other"]},
+    }
+    make_namespace(admin, "other")
+    options = ("other", "--namespace", SYSTEM)
+    helm("install", *options, str(CHART), kubeconfig=bare.kubeconfig, values=values)
+    try:
+        ready(admin, SYSTEM, "other-operator", 2)
+        code, found = doctor(bare, capsys)
+        assert (code, [one for one in found if one["state"] != "ok"]) == (0, [])
+    finally:
+        helm("uninstall", *options, kubeconfig=bare.kubeconfig)
+
+
 def test_a_user_is_told_what_he_may_not(bare: ApiServer, capsys: pytest.CaptureFixture[str]) -> None:
     code, found = doctor(bare, capsys, user="ann")
     assert code == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -231,7 +232,9 @@ def test_traces_go_where_it_is_said_and_may_get_there(endpoint: str, port: int) 
 
 
 def test_a_cluster_takes_jobs_when_it_is_said_and_its_workers_get_no_token() -> None:
+    memory = {"requests": {"memory": "7Gi"}, "limits": {"memory": "7Gi"}}
     cluster = {"enabled": True, "image": TRAIN, "namespace": "research", "maxJobs": 3}
+    cluster["head"] = {"resources": memory}
     for takes_jobs in (False, True):
         documents = render(values_of((0,) * len(SWITCHES)) | {"cluster": cluster | {"takesJobs": takes_jobs}})
         (made,) = (one for one in documents if one["kind"] == "RayCluster")
@@ -300,3 +303,56 @@ def test_a_cluster_that_lacks_something_is_told_what(
 def test_a_cluster_without_admission_policies_is_refused() -> None:
     with pytest.raises(HelmError, match=r"chart requires kubeVersion: >=1\.30\.0-0"):
         render({"image": IMAGE}, "--kube-version=1.29.0")
+
+
+def test_releases_beside_each_other_have_a_lease_each() -> None:
+    for release in ("raygen", "team"):
+        documents = [
+            one
+            for one in yaml.safe_load_all(
+                helm("template", release, str(CHART), f"--api-versions={KINDS[0]}", values={"image": IMAGE})
+            )
+            if one
+        ]
+        (deployment,) = (one for one in documents if one["kind"] == "Deployment")
+        (role,) = (
+            one
+            for one in documents
+            if one["metadata"]["name"] == f"{release}-operator-lease" and "rules" in one
+        )
+        arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+        assert f"--lease-name={release}-operator" in arguments
+        assert role["rules"][1]["resourceNames"] == [f"{release}-operator"]
+
+
+def test_names_of_digits_and_words_of_yaml_are_text() -> None:
+    names = ["2024", "true", "1e3"]
+    documents = render(
+        {
+            "image": IMAGE,
+            "imagePullSecrets": ["0123"],
+            "jobNamespaces": names,
+            "scope": {"type": "Namespaced", "namespaces": names},
+            "operator": {"placement": {"priorityClassName": "no"}},
+            "runtime": {"enabled": True, "spec": RUNTIME | {"allowedNamespaces": ["*"]}, "groups": ["7"]},
+            "cluster": {"enabled": True, "image": TRAIN, "namespace": "2024", "environmentSecrets": ["0x1"]},
+        },
+        namespace="123",
+    )
+    texts = {"name", "namespace", "priorityClassName", "image"}
+    found = [value for document in documents for key, value in entries(document) if key in texts]
+    assert len(found) > 100
+    assert [value for value in found if not isinstance(value, str)] == []
+    assert {one["metadata"].get("namespace") for one in documents} >= {*names, "123"}
+
+
+def entries(part: Any) -> Iterator[tuple[str, Any]]:
+    """All keys with what they have, but those of schemas."""
+    if isinstance(part, dict):
+        for key, value in part.items():
+            if key != "openAPIV3Schema":
+                yield key, value
+                yield from entries(value)
+    elif isinstance(part, list):
+        for one in part:
+            yield from entries(one)

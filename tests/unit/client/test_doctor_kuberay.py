@@ -175,7 +175,15 @@ def test_another_namespace_s_kuberay_is_not_asked(
     cluster: Cluster, kuberay: Object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kuberay["args"] = ["--watch-namespace", "other", "--batch-scheduler=yunikorn"]
-    assert found(cluster, tmp_path, capsys, {"type": "Volcano"}) == []
+    (one,) = found(cluster, tmp_path, capsys, {"type": "Volcano"})
+    assert one["said"].startswith(f"KubeRay looks after other alone, not after {TEAM}")
+    beside = json.loads(json.dumps(cluster.objects[DEPLOYMENTS.path()]["items"][0]))
+    beside["metadata"]["name"] = "kuberay-operator-2"
+    beside["spec"]["template"]["spec"]["containers"][1]["args"] = ["--batch-scheduler=volcano"]
+    cluster.objects[DEPLOYMENTS.path()]["items"].append(beside)
+    (one,) = found(cluster, tmp_path, capsys, {"type": "Volcano"})
+    assert one["said"].startswith(f"{SYSTEM}/kuberay-operator-2 is set up for Volcano")
+    cluster.objects[DEPLOYMENTS.path()]["items"].pop()
     kuberay["args"] = ["--batch-scheduler=kai-scheduler"]
     assert found(cluster, tmp_path, capsys, None, sharedCluster="shared") == []
 
@@ -212,4 +220,12 @@ def test_an_old_kuberay_is_told_by_its_tag(
     assert one["state"] == "fault"
     assert f"is KubeRay {version}, and raygen needs 1.6 or newer" in one["said"]
     assert "helm upgrade rays" in one["remedy"]
-    assert "helm-chart/kuberay-operator/crds" in one["remedy"]
+    assert "helm show crds kuberay/kuberay-operator" in one["remedy"]
+
+
+def test_a_check_that_does_not_concern_the_runtime_is_no_fault(
+    cluster: Cluster, kuberay: Object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert found(cluster, tmp_path, capsys, None) == []
+    assert main(["doctor", "--only=cluster", "--kubeconfig", cluster.kubeconfig(tmp_path)]) == 0
+    assert capsys.readouterr().out.startswith("nothing to check: ")

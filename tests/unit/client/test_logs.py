@@ -15,7 +15,7 @@ from raygen.client.logs import logs
 from raygen.errors import RunError
 from raygen.storage import LocalStorage
 from raygen.train.logs import KeptLogs
-from tests.unit.client.stub import JOB, Answer, Cluster, Way, ended, serving
+from tests.unit.client.stub import JOB, Answer, Cluster, Way, ended, job, serving
 
 
 class Head:
@@ -72,6 +72,18 @@ def test_a_head_that_starts_anew_has_its_log_from_the_beginning(
     followed: Callable[..., tuple[str, bool]], second: str
 ) -> None:
     assert followed(("RUNNING", "aaa\nbbb\n"), ("SUCCEEDED", second)) == (f"aaa\nbbb\n{second}", True)
+
+
+def test_a_job_that_never_had_a_driver_says_what_it_waits_for(
+    cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = job("Queued")
+    del document["status"]["driver"]
+    cluster.objects[JOB] = document
+    assert main(["logs", "tiny", "--kubeconfig", cluster.kubeconfig(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "the driver has not started" in said
+    assert "Queued it is. Wait for it: raygen wait tiny --for Training" in said
 
 
 def test_a_head_that_goes_with_the_end_is_the_end(followed: Callable[..., tuple[str, bool]]) -> None:

@@ -30,7 +30,8 @@ def job(
     return {
         "metadata": {"name": name, "namespace": "team"},
         "spec": {"scale": {"workers": workers, "gpusPerWorker": gpus}},
-        "status": {"attempts": [attempt], "progress": progress, "conditions": [condition]},
+        "status": {"attempts": [attempt], "startTime": NOON, "progress": progress, "conditions": [condition]}
+        | ({"completionTime": ended} if ended else {}),
     }
 
 
@@ -48,6 +49,14 @@ def test_the_largest_come_first_and_hours_count_from_the_attempts() -> None:
         ("small", 1, 2.0, True),
         ("old", 2, 1.0, False),
     ]
+
+
+def test_what_waits_in_a_queue_uses_nothing() -> None:
+    waiting = job("queued", workers=8, gpus=8)
+    del waiting["status"]["startTime"]
+    waiting["status"]["activeSeconds"] = 1800
+    (one,) = usage([waiting], NOW)
+    assert (one.active, one.gpu_hours) == (False, 32.0), "but for what it used before"
 
 
 def test_goodput_is_weighted_by_what_it_costs() -> None:

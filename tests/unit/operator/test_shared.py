@@ -136,6 +136,29 @@ def test_low_memory_is_the_cluster_s_and_no_advice_about_the_job_s_own_workers()
     assert "memoryPerWorker" not in first["message"]
 
 
+def test_waiting_for_room_has_an_end_once_the_driver_runs() -> None:
+    world = Shared(job(activeDeadlineSeconds=600))
+    world.settle()
+    world.running()
+    world.pods.clear()
+    status = world.ray_jobs["tiny-r1"]["status"]
+    status |= {"rayClusterName": "shared", "jobStatus": "PENDING"}
+    world.wait(100_000)
+    world.settle()
+    assert "driverStarted" not in world.status["attempts"][0]
+    status["jobStatus"] = "RUNNING"
+    world.settle()
+    world.wait(7000)
+    world.settle()
+    assert "startTime" not in world.status, "workers may be missing"
+    world.wait(300)
+    world.settle()
+    assert world.condition() == ("Unknown", "Starting")
+    world.wait(601)
+    world.settle()
+    assert world.status["attempts"][0]["cause"] == "DeadlineExceeded"
+
+
 def test_a_driver_for_which_there_was_never_a_place_is_told_of() -> None:
     world = Shared()
     world.settle()
