@@ -101,6 +101,14 @@ def run(raygen: Raygen, teams: Sequence[str]) -> Object:
             "more_than_one_attempt": verdict(len(retried), 0, least=False),
             "more_at_once_than_room": verdict(max(0, seen.most - ROOM), 0, least=False),
             "out_of_order": verdict(sum(order.values()), 0, least=False),
+            "share_of_the_lesser_team_while_both_wait": verdict(
+                min(shares.values()) / sum(shares.values()), 0.4
+            ),
+            "longest_pause_of_a_team_in_jobs": verdict(
+                max(longest_pause(names, team, seen) for team in kueue.TEAMS) * len(names) / (seconds * ROOM),
+                3.0,
+                least=False,
+            ),
         },
         "jobs": {team: teams.count(team) for team in kueue.TEAMS},
         "seconds": {"submit": submitted, "all": seconds, "a_job": seconds * ROOM / len(names)},
@@ -173,6 +181,12 @@ def both_waiting(names: dict[str, str], seen: Watched) -> dict[str, int]:
         team: sum(seen.admitted[name] <= until_s for name in names if names[name] == team)
         for team in kueue.TEAMS
     }
+
+
+def longest_pause(names: dict[str, str], team: str, seen: Watched) -> float:
+    """The longest time in which none of a team was admitted, though jobs of its own waited, in seconds."""
+    times = sorted(seen.admitted[name] for name in names if names[name] == team)
+    return max(later - earlier for earlier, later in itertools.pairwise([0.0, *times]))
 
 
 def operator_processes() -> list[psutil.Process]:
