@@ -102,7 +102,7 @@ def run(raygen: Raygen, teams: Sequence[str]) -> Object:
             "more_at_once_than_room": verdict(max(0, seen.most - ROOM), 0, least=False),
             "out_of_order": verdict(sum(order.values()), 0, least=False),
             "share_of_the_lesser_team_while_both_wait": verdict(
-                min(shares.values()) / sum(shares.values()), 0.4
+                min(shares.values()) / sum(shares.values()), 0.4, least=True
             ),
             "longest_pause_of_a_team_in_jobs": verdict(
                 max(longest_pause(names, team, seen) for team in kueue.TEAMS) * len(names) / (seconds * ROOM),
