@@ -14,8 +14,8 @@ def first_model(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
     """From a cluster without KubeRay to a trained model."""
     del middle
     for name, job in (
-        ("first_model", "one worker of two cores"),
-        ("first_model_sample", "the sample's two workers"),
+        ("first_model", "500 steps on one worker of two cores"),
+        ("first_model_sample", "the sample's 2,000 steps on two workers"),
     ):
         result = read_result(name)
         if not result:
@@ -71,4 +71,4 @@ def _musts(row: Row, result: dict[str, Any]) -> Iterator[str]:
     yield from row("figure", "value", "must")
     yield from row("---", "---", "---")
     for name, bound in result["must"].items():
-        yield from row(name.replace("_", " "), str(bound["value"]), image_table.limit(bound))
+        yield from row(name.replace("_", " "), f"{bound['value']:.3g}", image_table.limit(bound))
