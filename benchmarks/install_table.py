@@ -46,13 +46,17 @@ def upgrade(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
 
 def queued(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
     """Jobs that Kueue lets in one after the other."""
-    result = read_result("queued")
-    if not result:
-        return
     del middle
+    for name, how in (("queued", "a stub in KubeRay's place"), ("queued_pods", "in pods")):
+        result = read_result(name)
+        if result:
+            yield from _queued(heading, row, result, how)
+
+
+def _queued(heading: Heading, row: Row, result: dict[str, Any], how: str) -> Iterator[str]:
     jobs, operator = result["jobs"], result["operator"]
     count = sum(jobs.values())
-    yield from heading(f"{count} jobs of two teams and Kueue, with room for two", result)
+    yield from heading(f"{count} jobs of two teams and Kueue, with room for two, {how}", result)
     yield from _musts(row, result)
     for team, number in jobs.items():
         times = result["admission_s"][team]

@@ -2,9 +2,11 @@
 
     make cluster-up WITH=kueue
     PYTHONPATH=.:tests/cluster python benchmarks/queued.py
+    PYTHONPATH=.:tests/cluster python benchmarks/queued.py --pods --jobs 20
 
 All are submitted at once, in an order drawn at random, to the queues of two teams that lend each other what they do not use.
-Each trains ten steps on one worker, in pods.
+Kueue, API server and operator are real. With --pods KubeRay is too, and each job trains ten steps on one worker; without, a stub in
+KubeRay's place ends each job some seconds after Kueue has let it in.
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ import itertools
 import random
 import statistics
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,14 +29,17 @@ from harness import write_result
 from image_data import verdict
 from testcluster.paths import KUBECONFIG
 
-from raygen.kube import TRAINING_JOBS, Connection, Resource, connect
+from raygen.kube import RAY_JOBS, TRAINING_JOBS, Connection, Resource, connect
+from raygen.kube.connection import MERGE
 from tests.cluster import kueue
-from tests.cluster.api import Cluster
+from tests.cluster.api import Cluster, until
 from tests.cluster.trainingjob import NAMESPACE, Raygen, installed
 
 JOB_CPU = "1300m"
 """A head of 300m and a worker of one core: room for one job a team, two in all."""
 ROOM = 2
+JOB_SECONDS = 5.0
+"""For which a job runs without pods."""
 LONGEST_SECONDS = 5400.0
 RECIPE = (
     "training.duration.steps=10",
@@ -60,6 +67,7 @@ class Watched:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--jobs", type=int, default=100)
+    parser.add_argument("--pods", action="store_true", help="train for real, a minute or so a job")
     parser.add_argument("--alpha", type=float, default=0.7, help="share of the jobs that one team has")
     parser.add_argument("--seed", type=int, default=0, help="of the order in which jobs are submitted")
     parser.add_argument("--out", type=Path, help="write the result here")
@@ -73,8 +81,44 @@ def main() -> None:
     ):
         more = {"cohortName": "teams", "preemption": {"reclaimWithinCohort": "Any"}}
         with kueue.queues(raygen, JOB_CPU, **more):
-            result = run(raygen, teams)
-    write_result("queued", result, arguments.out)
+            with nullcontext() if arguments.pods else stub(raygen):
+                result = run(raygen, teams)
+    write_result("queued_pods" if arguments.pods else "queued", result, arguments.out)
+
+
+@contextmanager
+def stub(raygen: Raygen) -> Iterator[None]:
+    """Ends jobs in KubeRay's place."""
+    kuberay = ("--namespace", "kuberay-system", "deployment/kuberay-operator")
+    raygen.cluster.kubectl(*kuberay[:2], "scale", kuberay[2], "--replicas=0")
+    ends = threading.Event()
+    thread = threading.Thread(target=end_ray_jobs, args=(connect(str(KUBECONFIG)), ends), daemon=True)
+    try:
+        until("KubeRay to go", 60, lambda: not raygen.cluster.get("pod", namespace="kuberay-system"))
+        thread.start()
+        yield
+    finally:
+        ends.set()
+        thread.join()
+        raygen.cluster.kubectl(*kuberay[:2], "scale", kuberay[2], "--replicas=1")
+        raygen.cluster.kubectl(*kuberay[:2], "rollout", "status", kuberay[2], "--timeout=120s")
+
+
+def end_ray_jobs(connection: Connection, ends: threading.Event) -> None:
+    """Has each RayJob that nobody suspends run for a while, and succeed."""
+    began: dict[str, float] = {}
+    while not ends.wait(0.2):
+        for one in connection.list(RAY_JOBS, NAMESPACE)[0]:
+            name, state = one["metadata"]["name"], (one.get("status") or {}).get("jobDeploymentStatus")
+            status: Object | None = None
+            if not one["spec"].get("suspend") and not state:
+                began[name] = time.monotonic()
+                status = {"jobDeploymentStatus": "Running", "jobStatus": "RUNNING"}
+            elif state == "Running" and time.monotonic() - began[name] > JOB_SECONDS:
+                status = {"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED"}
+            if status is not None:
+                path = RAY_JOBS.path(NAMESPACE, name, "status")
+                connection.request("PATCH", path, body={"status": status}, content_type=MERGE)
 
 
 def run(raygen: Raygen, teams: Sequence[str]) -> Object:

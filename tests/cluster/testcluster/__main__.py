@@ -53,7 +53,11 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help=f"add a part to the cluster: {', '.join(parts.NAMES)}; may be given several times",
     )
-    verb("build", "build all programs, those of tests too, and start nothing", lambda _: _build())
+    verb(
+        "build",
+        "build all programs, those of tests too, and the images, and start nothing",
+        lambda _: _build(),
+    )
     verb("down", "end the cluster; what was built stays", lambda _: cluster.down())
     verb("status", "machines, nodes, pods", lambda _: print(cluster.status()))
     for name, text, run in (
@@ -73,6 +77,8 @@ def _parser() -> argparse.ArgumentParser:
 def _build() -> None:
     for tool in (*tools.ALL, *tools.EXTRA):
         tools.build(tool)
+    if not own.configured():
+        cluster.build_images()
 
 
 def _up(names: list[str]) -> None:

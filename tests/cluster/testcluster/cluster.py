@@ -59,6 +59,14 @@ def up() -> None:
         VERSIONS.write_text(versions)
 
 
+def build_images() -> None:
+    """Builds what `up` would, and leaves a cluster that runs as it is."""
+    host.check()
+    with locked():
+        images.ensure_built()
+        images.ensure_project()
+
+
 def _shape() -> str:
     """A digest of what decides how the machines are put together and what their programs are told."""
     code = [
