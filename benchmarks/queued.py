@@ -80,9 +80,8 @@ def main() -> None:
         installed(Cluster(), Path(folder)) as raygen,
     ):
         more = {"cohortName": "teams", "preemption": {"reclaimWithinCohort": "Any"}}
-        with kueue.queues(raygen, JOB_CPU, **more):
-            with nullcontext() if arguments.pods else stub(raygen):
-                result = run(raygen, teams)
+        with kueue.queues(raygen, JOB_CPU, **more), nullcontext() if arguments.pods else stub(raygen):
+            result = run(raygen, teams)
     write_result("queued_pods" if arguments.pods else "queued", result, arguments.out)
 
 
