@@ -135,7 +135,7 @@ def run(raygen: Raygen, teams: Sequence[str]) -> Object:
     jobs = {one["metadata"]["name"]: one for one in connection.list(TRAINING_JOBS, NAMESPACE)[0]}
     bad = [name for name in names if summary(jobs[name])["status"] != "True"]
     retried = [name for name in names if jobs[name]["status"]["attemptCount"] != 1]
-    order = {team: out_of_order(names, team, seen) for team in kueue.TEAMS}
+    order = {team: out_of_order(names, team, seen, jobs) for team in kueue.TEAMS}
     shares = both_waiting(names, seen)
     waits = {team: [seen.admitted[name] for name in names if names[name] == team] for team in kueue.TEAMS}
     return {
@@ -209,11 +209,21 @@ def summary(job: Object) -> Object:
     return next((one for one in conditions if one["type"] == "Succeeded"), {"status": "Unknown"})
 
 
-def out_of_order(names: dict[str, str], team: str, seen: Watched) -> int:
-    """How many jobs of a team were admitted before one of the same team that had come before."""
-    times = [seen.admitted[name] for name in names if names[name] == team]
-    # Those that come within one look at the jobs are of one time.
-    return sum(later < earlier - 1.0 for earlier, later in itertools.pairwise(times))
+def out_of_order(names: dict[str, str], team: str, seen: Watched, jobs: dict[str, Object]) -> int:
+    """How many jobs of a team were admitted before one of the same team that had come before.
+
+    Kubernetes dates objects to the second, so those of one second came at one time, and those that come within one look
+    at the jobs were admitted at one time.
+    """
+    of_team = [name for name in names if names[name] == team]
+    return sum(
+        any(
+            jobs[earlier]["metadata"]["creationTimestamp"] < jobs[name]["metadata"]["creationTimestamp"]
+            and seen.admitted[earlier] > seen.admitted[name] + 1.0
+            for earlier in of_team
+        )
+        for name in of_team
+    )
 
 
 def both_waiting(names: dict[str, str], seen: Watched) -> dict[str, int]:
