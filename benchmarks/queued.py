@@ -57,9 +57,10 @@ Object = dict[str, Any]
 
 @dataclass
 class Watched:
-    """What was seen while the jobs ran: who was admitted when, and what the operator took."""
+    """What was seen while the jobs ran: who was admitted when, for the last time, and what the operator took."""
 
     admitted: dict[str, float] = field(default_factory=dict)
+    admissions: int = 0
     most: int = 0
     memory: float = 0.0
 
@@ -79,7 +80,11 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="queued-") as folder,
         installed(Cluster(), Path(folder)) as raygen,
     ):
-        more = {"cohortName": "teams", "preemption": {"reclaimWithinCohort": "Any"}}
+        more = {
+            "cohortName": "teams",
+            "queueingStrategy": "StrictFIFO",
+            "preemption": {"reclaimWithinCohort": "Any"},
+        }
         with kueue.queues(raygen, JOB_CPU, **more), nullcontext() if arguments.pods else stub(raygen):
             result = run(raygen, teams)
     write_result("queued_pods" if arguments.pods else "queued", result, arguments.out)
@@ -110,7 +115,11 @@ def end_ray_jobs(connection: Connection, ends: threading.Event) -> None:
         for one in connection.list(RAY_JOBS, NAMESPACE)[0]:
             name, state = one["metadata"]["name"], (one.get("status") or {}).get("jobDeploymentStatus")
             status: Object | None = None
-            if not one["spec"].get("suspend") and not state:
+            suspended = one["spec"].get("suspend")
+            if suspended and state == "Running":
+                # Kueue takes back what a team had lent to the other.
+                status = {"jobDeploymentStatus": "Suspended", "jobStatus": ""}
+            elif not suspended and state in (None, "", "Suspended"):
                 began[name] = time.monotonic()
                 status = {"jobDeploymentStatus": "Running", "jobStatus": "RUNNING"}
             elif state == "Running" and time.monotonic() - began[name] > JOB_SECONDS:
@@ -126,16 +135,19 @@ def run(raygen: Raygen, teams: Sequence[str]) -> Object:
     connection = connect(str(KUBECONFIG))
     operators = operator_processes()
     busy, began = sum(cpu(one) for one in operators), time.monotonic()
+    came: dict[str, float] = {}
     for name, team in names.items():
         changes = (f"metadata.name={name}", f"output.run={name}", f"scheduling.queueName={team}")
         raygen.apply(*RECIPE, *changes)
+        came[name] = time.monotonic()
     submitted = time.monotonic() - began
     seen = watch(connection, names, operators, began)
     seconds = time.monotonic() - began
     jobs = {one["metadata"]["name"]: one for one in connection.list(TRAINING_JOBS, NAMESPACE)[0]}
     bad = [name for name in names if summary(jobs[name])["status"] != "True"]
     retried = [name for name in names if jobs[name]["status"]["attemptCount"] != 1]
-    order = {team: out_of_order(names, team, seen, jobs) for team in kueue.TEAMS}
+    of_team = {team: [name for name in names if names[name] == team] for team in kueue.TEAMS}
+    order = {team: out_of_order(of_team[team], seen, came) for team in kueue.TEAMS}
     shares = both_waiting(names, seen)
     waits = {team: [seen.admitted[name] for name in names if names[name] == team] for team in kueue.TEAMS}
     return {
@@ -156,6 +168,7 @@ def run(raygen: Raygen, teams: Sequence[str]) -> Object:
         "jobs": {team: teams.count(team) for team in kueue.TEAMS},
         "seconds": {"submit": submitted, "all": seconds, "a_job": seconds * ROOM / len(names)},
         "most_at_once": seen.most,
+        "admitted_and_taken_back": seen.admissions - len(names),
         "admitted_while_both_teams_wait": shares,
         "admission_s": {
             team: {"first": min(one), "median": statistics.median(one), "last": max(one)}
@@ -177,6 +190,7 @@ def watch(
     """Looks twice a second until all jobs have ended."""
     seen = Watched()
     told, jobs = 0, 0
+    dates: dict[str, str] = {}
     while jobs < len(names):
         now = time.monotonic() - began
         assert now < LONGEST_SECONDS, f"{jobs} of {len(names)} have ended"
@@ -184,12 +198,14 @@ def watch(
         for one in connection.list(WORKLOADS, NAMESPACE)[0]:
             name = one["metadata"]["ownerReferences"][0]["name"].removesuffix("-r1")
             true = {
-                each["type"]
+                each["type"]: each["lastTransitionTime"]
                 for each in one.get("status", {}).get("conditions", ())
                 if each["status"] == "True"
             }
             if name in names and "Admitted" in true:
-                seen.admitted.setdefault(name, now)
+                if dates.get(name) != true["Admitted"]:
+                    seen.admissions += 1
+                    dates[name], seen.admitted[name] = true["Admitted"], now
                 at_once += "Finished" not in true
         seen.most = max(seen.most, at_once)
         seen.memory = max([seen.memory, *(one.memory_info().rss / 1e6 for one in operators)])
@@ -209,17 +225,15 @@ def summary(job: Object) -> Object:
     return next((one for one in conditions if one["type"] == "Succeeded"), {"status": "Unknown"})
 
 
-def out_of_order(names: dict[str, str], team: str, seen: Watched, jobs: dict[str, Object]) -> int:
-    """How many jobs of a team were admitted before one of the same team that had come before.
+def out_of_order(of_team: Sequence[str], seen: Watched, came: dict[str, float]) -> int:
+    """How many jobs of a team were admitted before one of the same team that had come more than a second before.
 
-    Kubernetes dates objects to the second, so those of one second came at one time, and those that come within one look
-    at the jobs were admitted at one time.
+    Kubernetes dates objects to the second, and Kueue goes by these dates. Jobs that come within one look at the queues
+    count as admitted at one time.
     """
-    of_team = [name for name in names if names[name] == team]
     return sum(
         any(
-            jobs[earlier]["metadata"]["creationTimestamp"] < jobs[name]["metadata"]["creationTimestamp"]
-            and seen.admitted[earlier] > seen.admitted[name] + 1.0
+            came[earlier] < came[name] - 1.0 and seen.admitted[earlier] > seen.admitted[name] + 1.0
             for earlier in of_team
         )
         for name in of_team
