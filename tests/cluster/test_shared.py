@@ -14,7 +14,7 @@ from tests.cluster.rayjob import SHORT
 from tests.cluster.sharing import NAME, Object, shared_cluster
 from tests.cluster.trainingjob import NAMESPACE, Raygen
 
-STEPS = 120
+STEPS = 600
 
 
 @pytest.fixture
@@ -38,10 +38,10 @@ def head_of(raygen: Raygen) -> Object:
 
 def state(raygen: Raygen, name: str) -> str:
     """What Ray says of a RayJob's driver."""
-    (found,) = (
-        one for one in raygen.cluster.get("rayjob", namespace=NAMESPACE) if one["metadata"]["name"] == name
+    found = raygen.cluster.get("rayjob", namespace=NAMESPACE)
+    return next(
+        (one.get("status", {}).get("jobStatus", "") for one in found if one["metadata"]["name"] == name), ""
     )
-    return str(found.get("status", {}).get("jobStatus", ""))
 
 
 def test_a_job_is_sent_there_suspended_and_goes_on_in_the_same_pods(shared: Raygen) -> None:
@@ -75,7 +75,7 @@ def test_a_job_is_sent_there_suspended_and_goes_on_in_the_same_pods(shared: Rayg
 
 
 def test_a_job_outlives_the_head_that_it_shared(shared: Raygen) -> None:
-    run = "training.duration.steps=60", "evaluation.everySteps=60", "checkpoint.everySteps=10"
+    run = "training.duration.steps=400", "checkpoint.everySteps=50"
     shared.apply(*SHORT, *run, "output.run=headless", f"runtimeRef.name={NAME}")
     shared.reaches(20)
     head = head_of(shared)
@@ -83,11 +83,10 @@ def test_a_job_outlives_the_head_that_it_shared(shared: Raygen) -> None:
     shared.cluster.kubectl("--namespace", NAMESPACE, "delete", "pod", name, "--force", "--grace-period=0")
     end = shared.ends(420)
     assert (end["status"], end["reason"]) == ("True", "Completed"), end
-    status = shared.job()["status"]
-    assert status["driver"]["podUid"] == head_of(shared)["metadata"]["uid"] != head["metadata"]["uid"]
+    assert head_of(shared)["metadata"]["uid"] != head["metadata"]["uid"]
+    attempts = shared.job()["status"]["attempts"]
     # However KubeRay took it: one attempt that lost its head, or two.
-    first, last = status["attempts"][0], status["attempts"][-1]
-    lost = first.get("lostSteps", 0)
-    print([(one["cause"], one.get("message"), one.get("lostHeads")) for one in status["attempts"]])
-    assert first is last or (first["cause"] in ("HeadLost", "DriverLost") and lost <= 10)
-    assert {step for step, _ in shared.losses("headless")} == set(range(1, 61))
+    told = [(one["cause"], one.get("lostHeads", 0), one.get("lostSteps", 0)) for one in attempts]
+    assert len(told) == 1 or told[0][0] in ("HeadLost", "DriverLost"), attempts
+    assert len(told) > 1 or told[0][1] == 1, attempts
+    assert {step for step, _ in shared.losses("headless")} == set(range(1, 401))
