@@ -23,7 +23,9 @@ def run(args: argparse.Namespace) -> int:
     job = get(cluster, namespace, args.name)
     status = job.get("status") or {}
     is_asked = args.attempt is not None or args.rank != DRIVER
-    if not status.get("driver") and not any("ended" in one for one in status.get("attempts", ())):
+    # One that Kueue took back has trained, though its attempt has not ended.
+    began = any("ended" in one or "firstStep" in one for one in status.get("attempts", ()))
+    if not status.get("driver") and not began:
         raise InputError(
             "the driver has not started, and nothing is kept of an earlier one",
             where=args.name,

@@ -17,6 +17,7 @@ from raygen.spec.base import Spec
 from raygen.spec.crd import definitions
 from raygen.spec.fields import fields_of
 from raygen.spec.names import DRIVER_RESOURCE
+from raygen.spec.runtime import RaygenRuntimeSpec
 from tests.cluster.apiserver import ROOT
 from tests.cluster.installing.helm import CHART, IMAGE, KINDS, RUNTIME, TRAIN, HelmError, helm, render
 from tests.cluster.installing.refused import REFUSED
@@ -356,3 +357,13 @@ def entries(part: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(part, list):
         for one in part:
             yield from entries(one)
+
+
+def test_the_checks_have_the_patterns_and_defaults_of_the_format() -> None:
+    text = (CHART / "templates" / "_checks.tpl").read_text()
+    image = fields_of(RaygenRuntimeSpec)["image"].shape.bounds["pattern"]
+    assert f'regexMatch "{image}"' in text
+    defaults = RaygenRuntimeSpec.model_construct()
+    assert f'dig "head" "memory" "{defaults.head.memory}"' in text
+    assert f'dig "defaults" "memoryPerWorker" "{defaults.defaults.memory_per_worker}"' in text
+    assert f'sharedMemory | default "{defaults.shared_memory}"' in text

@@ -86,6 +86,18 @@ def test_a_job_that_never_had_a_driver_says_what_it_waits_for(
     assert "Queued it is. Wait for it: raygen wait tiny --for Training" in said
 
 
+def test_what_a_preempted_job_printed_is_there_while_it_waits(
+    cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = job("Queued")
+    del document["status"]["driver"]
+    document["status"]["attempts"][0]["firstStep"] = 1
+    document["status"]["run"] = str(tmp_path / "run")
+    cluster.objects[JOB] = document
+    assert main(["logs", "tiny", "--kubeconfig", cluster.kubeconfig(tmp_path)]) == 2
+    assert "nothing is kept of what the driver printed" in capsys.readouterr().err, "it was looked for"
+
+
 def test_a_head_that_goes_with_the_end_is_the_end(followed: Callable[..., tuple[str, bool]]) -> None:
     assert followed(("RUNNING", "a\n"), None, over=True) == ("a\n", False)
 
