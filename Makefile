@@ -8,6 +8,9 @@ VENV_PACKAGE := $(notdir $(PYTHON))-venv
 EVERYTHING := train,ray,s3,operator,tracing,dev
 CLUSTER := PYTHONPATH=tests/cluster $(BIN)/python -m testcluster
 
+# Where it is set, as in many container images, every process would compile raygen and its dependencies from their sources.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo quick test test-cluster test-cuda check bench constraints generate images clean \
   cluster-up cluster-down cluster-status soak
@@ -90,7 +93,7 @@ $(VENV)/created:
 define install
 	@echo "Installing raygen[$(1)] into $(VENV). PyTorch is a large download; later calls skip this."
 	@if [ -x $(BIN)/uv ]; then \
-	  $(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt --editable '.[$(1)]'; \
+	  $(BIN)/uv pip install --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[$(1)]'; \
 	else \
 	  $(BIN)/python -m pip install --constraint constraints.txt --editable '.[$(1)]'; \
 	fi
