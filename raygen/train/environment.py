@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -37,6 +38,21 @@ def describe_environment(device: torch.device, base: Path) -> dict[str, str | in
     if commit:
         facts["commit"] = commit
     return facts
+
+
+def slow_start() -> str | None:
+    """What to do where every process compiles PyTorch from its sources; None where its bytecode is there or is kept.
+
+    It doubles the time until a run begins, and more with several workers, each of which is a process.
+    """
+    cached = torch.__spec__.cached if torch.__spec__ else None
+    if not sys.dont_write_bytecode or cached is None or Path(cached).exists():
+        return None
+    packages = Path(torch.__file__).parents[1]
+    return (
+        "every process compiles PyTorch from its sources, since PYTHONDONTWRITEBYTECODE is set and no bytecode is"
+        f" installed; compile it once: python -m compileall -q {packages}"
+    )
 
 
 def source_commit(folder: Path) -> str | None:

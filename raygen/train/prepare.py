@@ -18,7 +18,7 @@ from raygen.spec import TrainingJob, diff, may_change, notices, parse, resolve
 from raygen.storage import open_storage
 from raygen.train.code import install_code
 from raygen.train.device import choose_device, fit
-from raygen.train.environment import describe_environment
+from raygen.train.environment import describe_environment, slow_start
 from raygen.train.rollback import discard
 from raygen.train.rundir import RunDirectory
 from raygen.train.runs import Run, run_directory
@@ -83,7 +83,7 @@ def prepare(
     if strict and told:
         raise _unfitting(told)
     # Of the job as it was meant: another number of workers here changes these too.
-    told = [*told, *notices(resolved)]
+    told = [*told, *notices(resolved), *filter(None, [slow_start()])]
     output = resolved.spec.output
     storage = open_storage(output.uri)
     directory = RunDirectory(storage, output.run or job.metadata.name)
