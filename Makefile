@@ -23,14 +23,15 @@ setup: $(VENV)/installed-dev ## install raygen and all tools into .venv
 demo: $(VENV)/installed-train ## train a small language model on Shakespeare and write its report
 	$(BIN)/raygen train examples/01-gpt-tiny.yaml --output runs
 
-# Tests share the processor's cores between processes; more threads would only wait for each other.
-quick test: export OMP_NUM_THREADS ?= 1
+# As many processes as there are cores, each with one thread; more threads would only wait for each other.
+quick test test-cluster: export OMP_NUM_THREADS ?= 1
+PARALLEL := --numprocesses logical --maxprocesses 8
 
 quick: $(VENV)/installed-dev ## unit and property tests; no network
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest tests/unit $(PARALLEL) --dist worksteal
 
 test: quick ## all tests that need no cluster
-	$(BIN)/python -m pytest tests/integration
+	$(BIN)/python -m pytest tests/integration $(PARALLEL) --dist loadfile
 
 test-cluster: $(VENV)/installed-dev ## tests on a real Kubernetes that this makes; Linux and root
 	$(BIN)/python -m pytest tests/cluster

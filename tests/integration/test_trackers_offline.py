@@ -51,8 +51,11 @@ def services_python() -> Path:
 def _install(folder: Path, constraints: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, timeout=120)
     held = ["-c", str(constraints)] if constraints.is_file() else []
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, *held, *PACKAGES], check=True, timeout=700)
+    python, uv = folder / "bin" / "python", Path(sys.executable).with_name("uv")
+    install: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    if uv.exists():
+        install = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python]
+    subprocess.run([*install, *held, *PACKAGES], check=True, timeout=700)
 
 
 def drive(python: Path, service: str, folder: Path, **environment: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,31 +35,34 @@ from tests.unit.train.runs import losses
 
 pytestmark = pytest.mark.timeout(600)
 
-RAY = ("ray::", "raylet", "gcs_server", "raygen.train.janitor")
+MARK = "RAYGEN_TEST_MARK"
+"""A variable that tells the processes of a test, whoever their parent is, from those of others on this machine."""
 
 
-def ray_processes() -> set[int]:
-    found = set()
-    for process in psutil.process_iter(["cmdline"]):
-        command = " ".join(process.info["cmdline"] or ())
-        if any(name in command for name in RAY):
-            found.add(process.pid)
-    return found
-
-
-def temporary() -> set[str]:
-    return {path.name for path in Path(tempfile.gettempdir()).glob("raygen-*")}
+def started_by(mark: str) -> list[str]:
+    """The command lines of all processes that have inherited a mark."""
+    there = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get(MARK) == mark:
+                there.append(" ".join(process.cmdline()))
+    return there
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_left_behind() -> Iterator[None]:
-    before, files = ray_processes(), temporary()
+def _nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    mark = secrets.token_hex(8)
+    # Its name is short, since Ray's sockets are in folders of it.
+    folder = Path(tempfile.mkdtemp(prefix="w"))
+    monkeypatch.setenv(MARK, mark)
+    monkeypatch.setenv("TMPDIR", str(folder))
     yield
     deadline = time.monotonic() + 30
-    while (ray_processes() - before or temporary() - files) and time.monotonic() < deadline:
+    while (started_by(mark) or list(folder.iterdir())) and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert ray_processes() <= before
-    assert temporary() <= files
+    assert started_by(mark) == []
+    assert list(folder.iterdir()) == []
+    folder.rmdir()
 
 
 @pytest.fixture
