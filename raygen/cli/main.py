@@ -69,7 +69,12 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--run", metavar="NAME", help="the run's name; the same name continues the run")
     train.add_argument("--from", dest="parent", metavar="RUN", help="start from the weights of another run")
     train.add_argument("--strict", action="store_true", help="refuse to fit the job's scale to this machine")
-    train.add_argument("--cores", type=int, metavar="N", help="cores of this machine to use (default: all)")
+    train.add_argument(
+        "--cores",
+        type=int,
+        metavar="N",
+        help="cores of this machine to use (default: all, within a container's CPU limit)",
+    )
     train.add_argument(
         "--distributed", action="store_true", help="train on Ray's workers even if it is only one"
     )

@@ -25,11 +25,14 @@ def run(args: argparse.Namespace) -> int:
 
 def _text(e: Estimate) -> str:
     memory = f"{size(e.state_bytes)} state + {size(e.activation_bytes)} activations"
+    limit = f" (the container's limit is {size(e.memory_limit_bytes)})" if e.memory_limit_bytes else ""
+    quota = f" (the container's CPU limit is {e.cpu_limit:g})" if e.cpu_limit else ""
     return table(
         {
             "device": e.device,
+            "cores": f"{e.cores}{quota}",
             "parameters": number(e.parameters),
-            "memory": f"{memory} of {size(e.available_bytes)} available",
+            "memory": f"{memory} of {size(e.available_bytes)} available{limit}",
             "micro-batch": f"{number(e.micro_batch_size)} (largest that fits: about {number(e.largest_micro_batch)})",
             "steps": f"{number(e.steps)} ({e.epochs:.2f} epochs of {number(e.samples_per_epoch)} samples)",
             e.unit: number(e.units),

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from raygen import machine
 from raygen.data.arrow import input_file, reason
 from raygen.data.files import AnyFile, contents, find_files
 from raygen.errors import DataError
@@ -129,10 +129,10 @@ def _decoded(source: Source, base: Path, spec: Images) -> Labelled:
 
 
 def _check_memory(count: int, size: int, where: str) -> None:
-    needed, free = 2 * count * size, psutil.virtual_memory().available
-    if needed > free:
+    needed, memory = 2 * count * size, machine.memory()
+    if needed > memory.free:
         raise DataError(
-            f"{count:,} images need {needed / 2**30:.1f} GiB of memory while they are read; {free / 2**30:.1f} GiB are free",
+            f"{count:,} images need {needed / 2**30:.1f} GiB of memory while they are read; {memory}",
             where=where,
             remedy="Lower spec.data.images.size, give fewer files, or use a machine with more memory.",
         )
@@ -332,7 +332,7 @@ def _idx_array(path: AnyFile, magic: int, dimensions: int) -> Pixels:
 
 def _unpacked(content: bytes, path: AnyFile) -> bytes:
     """Unpacked in pieces, so that a small file that holds a huge one cannot fill the memory."""
-    limit = psutil.virtual_memory().available // 2
+    limit = machine.memory().free // 2
     pieces: list[bytes] = []
     for piece in _pieces(content):
         pieces.append(piece)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
+from raygen import machine
 from raygen.errors import InputError
 from raygen.spec import TrainingJob
 
@@ -67,7 +70,9 @@ def fit(job: TrainingJob, device: torch.device, cores: int) -> tuple[TrainingJob
     notes: list[str] = []
     if scale.cpus_per_worker is not None and scale.cpus_per_worker > cores:
         changes["cpus_per_worker"] = cores
-        notes.append(f"scale.cpusPerWorker: {scale.cpus_per_worker} -> {cores}; there are {cores} cores")
+        notes.append(
+            f"scale.cpusPerWorker: {scale.cpus_per_worker} -> {cores}; there are {cores_in_words(cores)}"
+        )
     there = torch.cuda.device_count() if device.type == "cuda" else 0
     if scale.gpus_per_worker > there:
         changes["gpus_per_worker"] = there
@@ -82,7 +87,7 @@ def fit(job: TrainingJob, device: torch.device, cores: int) -> tuple[TrainingJob
     if workers < scale.workers:
         changes["workers"] = workers
         notes.append(
-            f"scale.workers: {scale.workers} -> {workers}; more do not fit on {device.type} with {cores} cores"
+            f"scale.workers: {scale.workers} -> {workers}; more do not fit on {device.type} with {cores_in_words(cores)}"
             " (batches, order and noise do not depend on it)"
         )
     if not changes:
@@ -92,5 +97,26 @@ def fit(job: TrainingJob, device: torch.device, cores: int) -> tuple[TrainingJob
 
 
 def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores that this process may use, within its container's CPU limit."""
+    return machine.cores().count
+
+
+def cores_in_words(count: int) -> str:
+    """A number of cores, with the container's CPU limit where that is what makes them so few."""
+    available = machine.cores()
+    return str(available) if count == available.count else str(machine.Cores(count))
+
+
+@contextmanager
+def limited_threads(cores: int) -> Iterator[None]:
+    """PyTorch computes with no more threads than cores inside this context, unless OMP_NUM_THREADS says how many.
+
+    PyTorch counts the machine's cores. Where a container may use fewer, its threads would wait for one another.
+    """
+    threads = torch.get_num_threads()
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(min(threads, cores))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

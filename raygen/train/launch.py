@@ -27,6 +27,7 @@ import torch
 from raygen.errors import InputError, MissingExtraError, RunError
 from raygen.spec import Scale
 from raygen.train import leaving
+from raygen.train.device import cores_in_words
 from raygen.train.events import Observer, Several
 from raygen.train.group import STOP, STOPPING, TCPStore
 from raygen.train.janitor import scratch
@@ -223,7 +224,7 @@ def _ray(wanted: int, cores: int, startup: Startup) -> Iterator[tuple[Any, Path,
     cluster = "RAY_ADDRESS" in os.environ
     if not cluster and wanted > cores:
         raise InputError(
-            f"the workers need {wanted} cores, and this machine has {cores}",
+            f"the workers need {wanted} cores, and this machine has {cores_in_words(cores)}",
             where="spec.scale",
             remedy="Lower scale.workers or scale.cpusPerWorker.",
         )

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 from torch import Tensor
 
+from raygen import machine
 from raygen.data.readers import open_data
 from raygen.models.draws import Draws
 from raygen.models.protocol import Alone, Family, MicroBatch
@@ -20,7 +20,7 @@ from raygen.models.registry import build_family
 from raygen.spec import TrainingJob, resolve
 from raygen.train.arithmetic import memory_explained, repeatable
 from raygen.train.code import install_code
-from raygen.train.device import choose_device, device_name, fit
+from raygen.train.device import choose_device, device_name, fit, limited_threads
 from raygen.train.loop import micro_batches, to_device
 from raygen.train.prepare import count_steps
 from raygen.train.session import count_parameters
@@ -41,7 +41,10 @@ class Estimate:
         parameters: Trained parameters.
         state_bytes: Weights, gradients, optimizer state and averages.
         activation_bytes: Activations kept for the backward pass of one micro-batch.
-        available_bytes: Free memory of the device.
+        available_bytes: Free memory of the device; of the container, if its limit leaves less.
+        memory_limit_bytes: Memory limit of the container; None without one, and on devices with memory of their own.
+        cores: Cores that a run may use here.
+        cpu_limit: CPU limit of the container, if it is what makes them fewer; else None.
         micro_batch_size: Samples per forward pass, as the job has it.
         largest_micro_batch: The most samples per forward pass that should fit.
         samples_per_epoch: Samples in one pass over the training split.
@@ -59,6 +62,9 @@ class Estimate:
     state_bytes: int
     activation_bytes: int
     available_bytes: int
+    memory_limit_bytes: int | None
+    cores: int
+    cpu_limit: float | None
     micro_batch_size: int
     largest_micro_batch: int
     samples_per_epoch: int
@@ -83,7 +89,11 @@ def estimate(job: TrainingJob, base: Path, device: str = "auto") -> Estimate:
         InputError: job or data are wrong.
         OutOfMemoryError: not even the probe fits.
     """
-    chosen = choose_device(device)
+    with limited_threads(machine.cores().count):
+        return _estimate(job, base, choose_device(device))
+
+
+def _estimate(job: TrainingJob, base: Path, chosen: torch.device) -> Estimate:
     fitted, _ = fit(resolve(job), chosen, 1)
     training = fitted.spec.training
     install_code(fitted, base)
@@ -97,15 +107,18 @@ def estimate(job: TrainingJob, base: Path, device: str = "auto") -> Estimate:
         step_seconds = _probe(fitted, family, updates, data, chosen)
     state = _state_bytes(family, updates)
     parameter_bytes = sum(p.nbytes for n in family.networks.values() for p in n.parameters())
-    available = _available(chosen)
+    memory, cores = _memory(chosen), machine.cores()
     return Estimate(
         device=device_name(chosen),
         parameters=count_parameters(family),
         state_bytes=state,
         activation_bytes=fixed + per_sample * size,
-        available_bytes=available,
+        available_bytes=memory.free,
+        memory_limit_bytes=memory.limit,
+        cores=cores.count,
+        cpu_limit=cores.quota,
         micro_batch_size=size,
-        largest_micro_batch=max(int((available * MEMORY_SHARE - fixed) // max(per_sample, 1)), 0),
+        largest_micro_batch=max(int((memory.free * MEMORY_SHARE - fixed) // max(per_sample, 1)), 0),
         samples_per_epoch=data.samples_per_epoch,
         steps=steps,
         units=steps * training.global_batch_size * data.units_per_sample,
@@ -176,7 +189,7 @@ def _state_bytes(family: Family, updates: Mapping[str, NetworkUpdate]) -> int:
     return 2 * weights + states + averages
 
 
-def _available(device: torch.device) -> int:
+def _memory(device: torch.device) -> machine.Memory:
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return int(psutil.virtual_memory().available)
+        return machine.Memory(torch.cuda.mem_get_info(device)[0])
+    return machine.memory()

@@ -24,7 +24,7 @@ from raygen.models.protocol import Alone, Family
 from raygen.models.registry import build_family
 from raygen.spec import TrainingJob, parse
 from raygen.train.arithmetic import memory_explained
-from raygen.train.device import available_cores
+from raygen.train.device import available_cores, limited_threads
 from raygen.train.events import Observer, Silent
 from raygen.train.group import OwnDecisions
 from raygen.train.guards import Finding, Guards
@@ -125,6 +125,7 @@ def train(
         job, base = loaded.job, base or loaded.path.parent
     typed = job if isinstance(job, TrainingJob) else parse(job)
     stop = Stop()
+    cores = cores or available_cores()
 
     def ready() -> Prepared:
         return prepare(
@@ -134,10 +135,10 @@ def train(
             device,
             strict=strict,
             distributed=distributed,
-            cores=cores or available_cores(),
+            cores=cores,
         )
 
-    with stop.on_signals():
+    with stop.on_signals(), limited_threads(cores):
         p = ready()
         for notice in p.notices:
             observer.notice(notice)

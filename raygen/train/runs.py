@@ -16,7 +16,7 @@ from raygen.models.registry import build_family
 from raygen.spec import TrainingJob, parse
 from raygen.storage import open_storage
 from raygen.train.code import install_code
-from raygen.train.device import choose_device
+from raygen.train.device import available_cores, choose_device, limited_threads
 from raygen.train.loop import validation_batches
 from raygen.train.rundir import RunDirectory
 from raygen.train.state import restore_weights
@@ -124,7 +124,8 @@ class Run:
         # Reconstructions are of images of the validation split, which the model has not seen yet.
         if getattr(family, "shown", family) is None:
             self._show_validation(family, device)
-        samples = family.sample(request)
+        with limited_threads(available_cores()):
+            samples = family.sample(request)
         if not samples:
             raise InputError(
                 "this model shows reconstructions alone, and there are no validation images to reconstruct",

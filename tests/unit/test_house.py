@@ -40,11 +40,12 @@ FUNCTION_LINES = 80
 
 THIRD_PARTY = {
     "errors": set(),
+    "machine": {"psutil"},
     "spec": {"pydantic", "pydantic_core"},
     "jobfile": {"yaml"},
     "storage": {"boto3", "botocore", "urllib3"},
     "checkpoint": {"torch"},
-    "data": {"PIL", "numpy", "psutil", "pyarrow", "tokenizers"},
+    "data": {"PIL", "numpy", "pyarrow", "tokenizers"},
     "models": {"PIL", "numpy", "torch"},
     "evaluation": {"jinja2", "markupsafe", "numpy", "torch"},
     "train": {"PIL", "mlflow", "numpy", "psutil", "ray", "safetensors", "tensorboardX", "torch", "wandb"},

@@ -19,6 +19,7 @@ from raygen.data.image_files import read_images
 from raygen.data.images import ImageData, every_nth, open_data, open_domain
 from raygen.data.order import Order
 from raygen.errors import DataError
+from raygen.machine import Memory
 from raygen.spec import Images, Source, parse, resolve
 from tests.jobs import image_job_document
 
@@ -183,9 +184,8 @@ def test_more_than_fits_into_memory_is_refused_before_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(tmp_path / "pictures/a.png")
-    free = type("Memory", (), {"available": 10})
-    monkeypatch.setattr("raygen.data.image_files.psutil.virtual_memory", lambda: free)
-    with pytest.raises(DataError, match="GiB are free"):
+    monkeypatch.setattr("raygen.machine.memory", lambda: Memory(10, 900 << 20))
+    with pytest.raises(DataError, match=r"GiB are free of the container's limit of 0\.9 GiB"):
         folder_job(tmp_path)
 
 
