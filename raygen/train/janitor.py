@@ -21,15 +21,29 @@ from pathlib import Path
 
 import psutil
 
+from raygen.errors import InputError
+
+FALLBACKS = ("/tmp", "/var/tmp")  # noqa: S108 (what is made there has a random name and is the user's alone)
+"""Where temporary folders go if their usual place has too long a path."""
+VARIABLES = ("TMPDIR", "TEMP", "TMP")
+"""What names the usual place; the first that is set wins (`tempfile`)."""
+
 GRACE_S = 5.0
 """How long Ray's processes have to end by themselves, as most do without their parent."""
 POLL_S = 0.2
 
 
 @contextmanager
-def scratch() -> Iterator[Path]:
-    """A temporary folder, swept on leaving, or if this process dies."""
-    folder, janitor = _watched()
+def scratch(longest: int | None = None) -> Iterator[Path]:
+    """A temporary folder, swept on leaving, or if this process dies.
+
+    Args:
+        longest: The most bytes that its path may have. Where the usual place has a longer one, another is taken.
+
+    Raises:
+        InputError: No folder can be made.
+    """
+    folder, janitor = _watched(longest)
     try:
         yield folder
     finally:
@@ -44,8 +58,8 @@ def scratch_of_process() -> Path:
     return folder
 
 
-def _watched() -> tuple[Path, subprocess.Popen[bytes]]:
-    folder = Path(tempfile.mkdtemp(prefix="raygen-"))
+def _watched(longest: int | None = None) -> tuple[Path, subprocess.Popen[bytes]]:
+    folder = _made(longest)
     janitor = subprocess.Popen(  # noqa: S603 (nothing foreign in the command)
         [sys.executable, "-m", "raygen.train.janitor", str(folder)],
         stdin=subprocess.PIPE,
@@ -55,6 +69,43 @@ def _watched() -> tuple[Path, subprocess.Popen[bytes]]:
         start_new_session=True,
     )
     return folder, janitor
+
+
+def variable() -> str:
+    """The environment variable that names the place of temporary folders."""
+    return next((name for name in VARIABLES if os.environ.get(name)), VARIABLES[0])
+
+
+def _made(longest: int | None) -> Path:
+    faults: list[str] = []
+    try:
+        places = [tempfile.gettempdir(), *(FALLBACKS if longest is not None else ())]
+    except FileNotFoundError as error:
+        raise InputError(
+            f"there is no place for temporary files: {error.strerror}",
+            where=variable(),
+            remedy="Set it to a folder that exists and that you may write to.",
+        ) from error
+    for place in places:
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="raygen-", dir=place))
+        except OSError as error:
+            faults.append(f"{place}: {error.strerror}")
+            continue
+        if longest is None or len(os.fsencode(folder)) <= longest:
+            return folder
+        folder.rmdir()
+        faults.append(f"{place}: its path is too long")
+    raise InputError(
+        f"no temporary folder can be made: {'; '.join(faults)}",
+        where=variable(),
+        remedy="Set it to a folder that you may write to"
+        + (
+            "."
+            if longest is None
+            else f", with a path of at most {longest - len('/raygen-12345678')} characters."
+        ),
+    )
 
 
 def sweep(folder: Path, spared: Container[int] = (), grace_s: float = GRACE_S) -> None:

@@ -11,6 +11,7 @@ import os
 import secrets
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,10 +28,12 @@ import torch
 from raygen.errors import InputError, MissingExtraError, RunError
 from raygen.spec import Scale
 from raygen.train import leaving
+from raygen.train.cluster import SETTINGS as JOINING
+from raygen.train.cluster import on_cluster, refusal
 from raygen.train.device import cores_in_words
 from raygen.train.events import Observer, Several
 from raygen.train.group import STOP, STOPPING, TCPStore
-from raygen.train.janitor import scratch
+from raygen.train.janitor import scratch, variable
 from raygen.train.ray_figures import RayFigures
 from raygen.train.remote import RESULT, STARTS, TRANSPORTS, Inbox
 from raygen.train.room import find_room, joining_seconds, resources
@@ -49,6 +52,11 @@ LEAVE_S = 10.0
 """How long Ray has to end after the result is known."""
 GIVE_UP_S = 1.0
 """The same after an error."""
+
+SOCKETS = "/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
+"""The longest path that Ray binds a socket to, in its folder (`--temp-dir`)."""
+LONGEST_FOLDER = (103 if sys.platform == "darwin" else 107) - len(SOCKETS)
+"""Bytes of a folder's path that leave room for them: unix(7) allows 108 bytes with the end, macOS 104."""
 
 SETTINGS = {
     "RAY_TRAIN_V2_ENABLED": "1",
@@ -97,7 +105,10 @@ def launch(
     cpus = cores_of(scale, cores)
     try:
         # Ray takes SIGTERM for itself when it starts, so ours is set once more.
-        with _ray(scale.workers * cpus, cores, startup) as (ray, folder, host), stop.on_signals():
+        with (
+            _ray(scale.workers * cpus, cores, startup, observer.notice) as (ray, folder, host),
+            stop.on_signals(),
+        ):
             seconds, ask = joining_seconds(), partial(_ask, scale, cpus)
             if not find_room(ray.nodes, scale, cpus, stop, observer.notice, seconds=seconds, ask=ask):
                 return None
@@ -219,9 +230,11 @@ def reason_of(failures: Sequence[BaseException]) -> str:
 
 
 @contextmanager
-def _ray(wanted: int, cores: int, startup: Startup) -> Iterator[tuple[Any, Path, str]]:
+def _ray(
+    wanted: int, cores: int, startup: Startup, notice: Callable[[str], None]
+) -> Iterator[tuple[Any, Path, str]]:
     """A Ray of our own, or the cluster that RAY_ADDRESS names; gives Ray, a folder for its files, and our address."""
-    cluster = "RAY_ADDRESS" in os.environ
+    cluster = on_cluster()
     if not cluster and wanted > cores:
         raise InputError(
             f"the workers need {wanted} cores, and this machine has {cores_in_words(cores)}",
@@ -230,15 +243,22 @@ def _ray(wanted: int, cores: int, startup: Startup) -> Iterator[tuple[Any, Path,
         )
     with ExitStack() as stack:
         stack.callback(_restore, dict(os.environ))
-        for name, value in SETTINGS.items():
+        for name, value in (SETTINGS | (JOINING if cluster else {})).items():
             os.environ.setdefault(name, value)
-        folder = stack.enter_context(scratch())
+        folder = stack.enter_context(scratch(None if cluster else LONGEST_FOLDER))
+        if not folder.is_relative_to(tempfile.gettempdir()):
+            notice(f"the path in {variable()} is too long for Ray's sockets; Ray's files are in {folder}")
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         if not cluster:
             # Said outright: by default Ray writes a token into the home directory, or fails where it cannot.
             os.environ.setdefault("RAY_AUTH_MODE", "token")
             os.environ.setdefault("RAY_AUTH_TOKEN", _token())
-            options |= {"num_cpus": wanted, "include_dashboard": False, "_temp_dir": str(folder / "ray")}
+            options |= {
+                "address": "local",
+                "num_cpus": wanted,
+                "include_dashboard": False,
+                "_temp_dir": str(folder / "ray"),
+            }
         import ray  # after its environment, which it reads while it is imported
 
         startup.done(IMPORT_RAY)
@@ -247,7 +267,16 @@ def _ray(wanted: int, cores: int, startup: Startup) -> Iterator[tuple[Any, Path,
         for name in ("ray", "ray.train", "ray.data"):
             logging.getLogger(name).setLevel(logging.ERROR)
         stack.callback(ray.shutdown)
-        ray.init(**options)
+        try:
+            ray.init(**options)
+        except Exception as error:
+            if cluster:
+                raise refusal(error) from error
+            raise RunError(
+                f"Ray does not start: {error}",
+                where="Ray",
+                remedy="The machine may be too busy, or short of memory or disk; the same command tries again.",
+            ) from error
         startup.done(START_RAY)
         # Ray's threads print what they hear to stdout, which is for the result alone.
         stack.enter_context(redirect_stdout(sys.stderr))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from raygen.data.readers import open_data
 from raygen.errors import InputError, OutputError
 from raygen.spec import TrainingJob, diff, may_change, notices, parse, resolve
 from raygen.storage import open_storage
+from raygen.train.cluster import check_cluster, on_cluster
 from raygen.train.code import install_code
 from raygen.train.device import choose_device, fit
 from raygen.train.environment import describe_environment, slow_start
@@ -76,10 +76,12 @@ def prepare(
     base = base.resolve()
     device = choose_device(device_name)
     resolved = resolve(job)
-    on_cluster = "RAY_ADDRESS" in os.environ
-    fitted, told = (resolved, []) if on_cluster else fit(resolved, device, cores)
+    cluster = on_cluster()
+    if cluster:
+        check_cluster()
+    fitted, told = (resolved, []) if cluster else fit(resolved, device, cores)
     if distributed is None:
-        distributed = on_cluster or fitted.spec.scale.workers > 1
+        distributed = cluster or fitted.spec.scale.workers > 1
     if strict and told:
         raise _unfitting(told)
     # Of the job as it was meant: another number of workers here changes these too.

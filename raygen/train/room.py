@@ -13,6 +13,7 @@ from raygen.errors import InputError
 from raygen.spec import Scale
 from raygen.spec.names import JOIN_VARIABLE
 from raygen.train import leaving
+from raygen.train.cluster import on_cluster
 from raygen.train.stop import Stop
 
 JOIN_S = 120.0
@@ -26,7 +27,7 @@ def joining_seconds() -> float:
     Raises:
         InputError: the variable holds no number of seconds.
     """
-    if "RAY_ADDRESS" not in os.environ:
+    if not on_cluster():
         return 0.0
     text = os.environ.get(JOIN_VARIABLE, str(JOIN_S))
     try:

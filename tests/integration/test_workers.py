@@ -229,6 +229,10 @@ def test_one_two_and_three_workers_train_alike(tmp_path: Path, cluster: dict[str
     refused = trained(tmp_path, "w4", 3, code=2, environment=soon, scale=scale)
     assert "have room for 1: 3 CPUs" in refused["error"]["what"]
     assert "Lower scale.workers" in refused["error"]["remedy"]
+    stranger = cluster | {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    refused = trained(tmp_path, "w5", 3, code=2, environment=stranger, scale=scale)
+    assert refused["error"]["where"] == "RAY_ADDRESS"
+    assert "RAY_AUTH_TOKEN" in refused["error"]["remedy"]
 
 
 def figures_are_all_there(found: dict[str, dict[str, str]]) -> None:

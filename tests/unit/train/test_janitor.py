@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import stat
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 
+from raygen.errors import InputError
+from raygen.train import janitor
 from raygen.train.janitor import scratch, sweep
 
 OWNER = """
@@ -49,6 +53,32 @@ def test_a_folder_is_gone_when_its_context_is_left() -> None:
         (folder / "some").mkdir()
         (folder / "some" / "file").write_text("x")
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("longest", [None, 1000, 40])
+def test_a_long_path_is_avoided_where_it_matters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, longest: int | None
+) -> None:
+    usual, short = tmp_path / ("x" * 50), tempfile.mkdtemp(dir="/tmp")
+    usual.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(usual))
+    monkeypatch.setattr(janitor, "FALLBACKS", (str(tmp_path / "missing"), short))
+    with scratch(longest) as folder:
+        assert folder.parent == (Path(short) if longest == 40 else usual)
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert not list(usual.iterdir())
+    Path(short).rmdir()
+
+
+def test_without_a_short_place_the_variable_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(janitor, "FALLBACKS", (str(tmp_path / "missing"),))
+    with pytest.raises(InputError, match=r"too long; .*missing: No such file") as caught, scratch(30):
+        pass
+    assert caught.value.where == "TMPDIR"
+    assert "at most 14 characters" in (caught.value.remedy or "")
+    assert not list(tmp_path.iterdir())
 
 
 def test_processes_that_stay_in_the_folder_are_ended_and_no_others(tmp_path: Path) -> None:
