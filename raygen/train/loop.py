@@ -212,11 +212,10 @@ def step_seed(seed: int, step: int, rank: int = 0) -> int:
 
 def save(s: Session, state: State) -> None:
     """Hands the state to the writer of checkpoints, after everything measured up to it."""
-    s.recorder.flush()
     keep = s.job.spec.checkpoint.keep_best
     metric = state.metrics.get(keep.metric) if keep is not None and state.measured == state.step else None
-    if s.writer is not None:
-        with s.recorder.saves():
+    with s.recorder.saves():
+        if s.writer is not None:
             tensors, values = capture(s.family, s.updates)
             s.writer.save(state.step, tensors, {"loop": state.values(), "optimizers": values}, metric=metric)
     s.recorder.saved = state.step
@@ -286,8 +285,8 @@ def _sample(s: Session, step: int) -> None:
     s.recorder.flush()
     with averaged(s.updates):
         samples = s.family.sample(sample_request(spec, s.job.spec.training.seed))
-    s.recorder.paused()
     s.keep_samples(step, samples)
+    s.recorder.paused()
     s.observer.sampled(step, samples)
     s.guards.texts(step, [sample.text for sample in samples if sample.text is not None])
 

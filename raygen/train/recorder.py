@@ -37,7 +37,7 @@ class Recorder:
     Attributes:
         saved: Step of the newest checkpoint, or None; kept by the loop.
         loss: Newest training loss that was read, NaN before.
-        seconds: Time in training steps, without evaluation and samples.
+        seconds: Time in training steps, without evaluation, samples and checkpoints.
         waited: Of that the time that the host waited for data, in seconds.
         saving: Time that training stood still for checkpoints, in seconds.
     """
@@ -93,10 +93,18 @@ class Recorder:
 
     @contextmanager
     def saves(self) -> Iterator[None]:
-        """Inside, the loop stands still for a checkpoint."""
+        """Inside, the loop stands still for a checkpoint; everything measured up to it is written first.
+
+        Raises:
+            GuardError: a guard stops the run, or sends it back; then nothing inside runs.
+        """
+        # What still runs on the device belongs to the steps.
+        self._read()
         began = self._clock()
+        self.flush()
         yield
         self.saving += self._clock() - began
+        self.paused()
 
     def paused(self) -> None:
         """What happened since the last call was no training; it does not count as time of steps."""
