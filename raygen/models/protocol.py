@@ -259,5 +259,7 @@ def sort_parameters(network: nn.Module) -> ParameterGroups:
     return groups
 
 
+SHOWN = 16
+"""Images of the validation split that a family may keep, to show what it makes of them."""
 COMPUTE_TYPES = {"Float32": torch.float32, "BFloat16": torch.bfloat16}
 """Arithmetic of matrix products and activations by `training.precision`."""

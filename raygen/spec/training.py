@@ -149,8 +149,8 @@ class Training(Spec):
     """Size of an optimizer step over all workers, in samples; a sample is a sequence of contextLength tokens, or
     an image."""
     micro_batch_size: Annotated[int, Field(ge=1, le=16_777_216)] | None = None
-    """Size of a forward pass on each device, in samples; gradients of several passes add up to one step.
-    Default: all of a device's share."""
+    """Size of a forward pass on each device, in samples, in training and validation; gradients of several passes add
+    up to one step. Default: all of a device's share."""
     optimizer: Optimizer | None = None
     """The optimizer; of every network, where a family of your own has several."""
     optimizers: Optimizers | None = None

@@ -184,9 +184,14 @@ def micro_batches(
 def validation_batches(
     job: TrainingJob, data: Data, device: torch.device, workers: Workers
 ) -> Iterator[tuple[Batch, Draws]]:
-    """This worker's batches of the validation split on the device, with the random numbers of their samples."""
+    """This worker's batches of the validation split on the device, with the random numbers of their samples.
+
+    They are as large as micro-batches: what a device can train on, it can evaluate, and `microBatchSize` bounds both.
+    """
     training = job.spec.training
-    size = max(training.micro_batch_size or training.global_batch_size, 64)
+    # The smallest share of a worker, since all have to cut the split alike.
+    share = training.global_batch_size // workers.count
+    size = min(training.micro_batch_size or share, share)
     first = 0
     for number, arrays in enumerate(data.validation_batches(size)):
         count = len(next(iter(arrays.values())))

@@ -11,7 +11,15 @@ from raygen.checkpoint import Loaded, best_step, latest, load, survey
 from raygen.data.readers import open_data, open_domain
 from raygen.errors import DataError, InputError, OutputError, RunError
 from raygen.evaluation.metrics import metric_direction
-from raygen.models.protocol import Alone, Domain, Family, HuggingFaceModel, Sample, SampleRequest
+from raygen.models.protocol import (
+    SHOWN,
+    Alone,
+    Domain,
+    Family,
+    HuggingFaceModel,
+    Sample,
+    SampleRequest,
+)
 from raygen.models.registry import build_family
 from raygen.spec import TrainingJob, parse
 from raygen.storage import open_storage
@@ -142,7 +150,8 @@ class Run:
             data = open_data(self.job, Path(self.document["base"]), self.data_files())
             for batch, draws in validation_batches(self.job, data, choose_device(device), Alone()):
                 family.evaluate(batch, draws)
-                break
+                if draws.samples.stop >= SHOWN:
+                    break
 
     def export_huggingface(self, target: Path, *, step: int | None = None) -> list[Path]:
         """Writes config.json, model.safetensors and the tokenizer's files, which `transformers` loads.

@@ -13,6 +13,7 @@ from raygen.errors import ExportError
 from raygen.models.draws import Draws
 from raygen.models.protocol import (
     COMPUTE_TYPES,
+    SHOWN,
     Batch,
     Domain,
     HuggingFaceModel,
@@ -151,13 +152,18 @@ class VAEFamily:
             "gradient_norm": update.step(),
         }
 
+    def _show(self, images: Tensor, start: int) -> None:
+        """Keeps the split's first images, which may come in several batches."""
+        if start < SHOWN:
+            held = [] if self.shown is None or start == 0 else [self.shown]
+            self.shown = torch.cat([*held, images[: SHOWN - start]])
+
     def evaluate(self, batch: Batch, draws: Draws) -> dict[str, Tensor]:
         """Sums of `loss` (negative ELBO with analytic KL, in nats; with a codebook the reconstruction alone),
         `count` (of images), `dimensions`, `means` and `mean_squares` of the posterior means (D,), and for each
         NegativeLogLikelihood `<name>/sum`, `<name>/squares` and `<name>/count`.
         """
-        if draws.samples.start == 0:
-            self.shown = batch["images"][:16].clone()
+        self._show(batch["images"], draws.samples.start)
         target = self._target(batch, draws)
         count = torch.tensor(float(len(target)))
         sums = {"count": count, "dimensions": count * target[0].numel()}
