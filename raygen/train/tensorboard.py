@@ -36,7 +36,8 @@ class TensorBoardTracker:
 
         self._writer = SummaryWriter(
             str(folder),
-            purge_step=step + 1 if step else None,
+            # Also where an attempt begins again at 0: one that was killed before its first checkpoint left points too.
+            purge_step=step + 1,
             flush_secs=10,
             # The name holds only the second; an attempt that resumes at once would overwrite the file before.
             filename_suffix=f".{step:010}",

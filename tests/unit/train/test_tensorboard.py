@@ -44,8 +44,13 @@ def test_event_files_are_uploaded_whole_now_and_then(tmp_path: Path) -> None:
     assert len(list(storage.list())) == 1
 
 
-def test_a_resumed_attempt_hides_what_it_measures_again(tmp_path: Path) -> None:
-    for first, last in ((0, 8), (5, 10)):
+@pytest.mark.parametrize("again", [0, 5])
+def test_a_later_attempt_hides_what_it_measures_again(tmp_path: Path, again: int) -> None:
+    # Also one that begins again at 0, after a kill before the first checkpoint.
+    for first, last in ((0, 8), (again, 10)):
+        for number, earlier in enumerate(tmp_path.iterdir()):
+            # As if it had begun in an earlier second.
+            earlier.rename(tmp_path / f"events.out.tfevents.100000000{number}.vm")
         tracker = StoredTensorBoardTracker(LocalStorage(tmp_path), first)
         for step in range(first + 1, last + 1):
             tracker.log(step, {"loss": 1.0})
