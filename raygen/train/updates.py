@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from raygen.models.protocol import Family, ParameterGroups, Workers
 from raygen.spec import Optimizer, Training
+from raygen.train.eager import show_optimizers, take_step
 from raygen.train.schedule import rate_share
 
 Groups = list[dict[str, Any]]
@@ -76,7 +77,7 @@ class NetworkUpdate:
         if self._clip is not None:
             nn.utils.clip_grads_with_norm_(parameters, self._clip, norm)
         for optimizer in self.optimizers.values():
-            optimizer.step()
+            take_step(optimizer)
             optimizer.zero_grad(set_to_none=True)
         if self._training.ema is not None:
             decay = min(self._training.ema.decay, (1 + self._step) / (10 + self._step))
@@ -134,6 +135,7 @@ def make_optimizers(groups: ParameterGroups, spec: Optimizer) -> dict[str, torch
     Weight decay acts on matrices (kernels of convolutions too) only. Under Muon (Jordan et al. 2024) the matrices of
     hidden layers have it, and AdamW all others, kernels among them, for which its orthogonalisation is not defined.
     """
+    show_optimizers()
     others: Groups = [
         {"params": list(groups.embeddings.values()), "weight_decay": 0.0},
         {"params": list(groups.vectors.values()), "weight_decay": 0.0},
