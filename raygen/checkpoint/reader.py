@@ -41,7 +41,7 @@ class Loaded:
 
     Attributes:
         step: Training steps completed.
-        tensors: By name, on the CPU; tied tensors are one tensor under several names.
+        tensors: By name, on the CPU; tied tensors are one tensor under several names. Empty if they were not asked for.
         values: The JSON values, exactly as saved.
         manifest: What was verified.
         skipped: Newer checkpoints that did not verify, newest first.
@@ -54,21 +54,23 @@ class Loaded:
     skipped: tuple[Skipped, ...] = ()
 
 
-def latest(storage: Storage) -> Loaded | None:
+def latest(storage: Storage, *, until: int | None = None, tensors: bool = True) -> Loaded | None:
     """Loads the newest checkpoint that verifies; None if no save was ever completed.
 
     Args:
         storage: The folder of step folders.
+        until: The last step that may be taken. Default: any.
+        tensors: Whether to keep the tensors; without them every byte is read and verified all the same.
 
     Raises:
         CheckpointError: If there are checkpoints and none verifies, since starting again would
             discard them; or if one is of a newer format.
     """
-    found = _found(storage)
+    found = {step: done for step, done in _found(storage).items() if until is None or step <= until}
     skipped: list[Skipped] = []
     for step in sorted(found, reverse=True):
         try:
-            return replace(load(storage, step), skipped=tuple(skipped))
+            return replace(load(storage, step, tensors=tensors), skipped=tuple(skipped))
         except NewerFormatError:
             raise
         except CheckpointError as error:
@@ -82,14 +84,14 @@ def latest(storage: Storage) -> Loaded | None:
     return None
 
 
-def load(storage: Storage, step: int) -> Loaded:
-    """Loads and verifies the checkpoint of one step.
+def load(storage: Storage, step: int, *, tensors: bool = True) -> Loaded:
+    """Loads and verifies the checkpoint of one step; `tensors` as in `latest`.
 
     Raises:
         CheckpointError: If it is missing, torn or altered.
     """
-    manifest, tensors = _read(storage, step, keep=True)
-    return Loaded(step, tensors, _values(storage, manifest), manifest)
+    manifest, kept = _read(storage, step, keep=tensors)
+    return Loaded(step, kept, _values(storage, manifest), manifest)
 
 
 def verify(storage: Storage, step: int) -> Manifest:

@@ -25,7 +25,7 @@ STOP = "stop"
 STOPPING = "stopping"
 """Set by workers that have heard it, and go to leave a checkpoint."""
 LEAVING = "leaving"
-"""Set by a worker whose pod is about to go."""
+"""Set by a worker whose pod is about to go; deleted when Ray has noticed that it went (`train.losses`)."""
 AGREE_SECONDS = 0.5
 LONGEST_STRIDE = 1000
 """Most steps between two agreements."""
@@ -63,6 +63,9 @@ class Group:
         store: The driver's store, with a timeout.
         start: Number of this start of the workers; keeps the keys of an earlier one apart.
         stop: What the loop looks at; it asks to stop at the step that all have agreed on.
+        clock: Seconds that only grow.
+        rank: This one's number. Default: that in PyTorch's process group.
+        count: How many there are. Default: likewise.
 
     Attributes:
         rank: This one's number, from 0.
@@ -70,10 +73,17 @@ class Group:
     """
 
     def __init__(
-        self, store: Store, start: int, stop: Stop, clock: Callable[[], float] = time.monotonic
+        self,
+        store: Store,
+        start: int,
+        stop: Stop,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        rank: int | None = None,
+        count: int | None = None,
     ) -> None:
-        self.rank = dist.get_rank()
-        self.count = dist.get_world_size()
+        self.rank = dist.get_rank() if rank is None else rank
+        self.count = dist.get_world_size() if count is None else count
         self._store = PrefixStore(f"start-{start}", store)
         self._driver = store
         self._stop = stop
