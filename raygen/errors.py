@@ -138,3 +138,10 @@ class StoppedError(RaygenError):
 
 class FencedError(RaygenError):
     """A newer attempt has taken over this run; this one may not write any more."""
+
+
+def reason_of(error: BaseException) -> str:
+    """The word by which outcome.json, the report and a job's status say why a run failed: the guard that stopped it, or the
+    class of the error. `raygen.spec.reasons` has what each means.
+    """
+    return error.kind if isinstance(error, GuardError) else type(error).__name__
