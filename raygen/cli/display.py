@@ -15,7 +15,7 @@ from rich.text import Text
 
 from raygen.cli.output import duration, number, printable
 from raygen.models.protocol import Sample
-from raygen.train.events import Plan, Progress
+from raygen.train.events import Loss, Plan, Progress
 
 SHOWN_CHARACTERS = 400
 SLOW_START_S = 3.0
@@ -110,6 +110,11 @@ class Display:
 
     def saved(self, step: int) -> None:
         """Says nothing: the live line names the newest checkpoint."""
+
+    def lost(self, loss: Loss) -> None:
+        """Prints why training stands still."""
+        what = "a worker's pod is about to go" if loss.drained else f"workers were lost: {loss.cause}"
+        self.notice(f"{what}; all are started again from the newest checkpoint")
 
     def _line(self, text: Text) -> None:
         self._printed = self._clock()

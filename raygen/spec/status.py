@@ -36,7 +36,7 @@ class Condition(Spec):
 
 
 class Trouble(Spec):
-    """Something that befell the pods of an attempt, and may have ended it."""
+    """Something that befell the pods of an attempt, and may have interrupted or ended it."""
 
     reason: Reason
     """One CamelCase word."""
@@ -123,7 +123,7 @@ class Progress(Spec):
     throughput: Number | None = None
     """Tokens of text, or images, per second, over the newest steps."""
     goodput: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Share of the attempt's time that was spent in training steps."""
+    """Share of the attempt's time, start-up and recovery included, that was spent in training steps."""
     remaining_seconds: Index | None = None
     """Time that the rest will take, in seconds."""
     eta: Annotated[str, Field(max_length=32)] | None = None
@@ -134,6 +134,8 @@ class Progress(Spec):
     """Newest values of the metrics."""
     samples: Place | None = None
     """Where the newest samples are."""
+    recovery: Trouble | None = None
+    """Why its workers are being started again: WorkersLost or PodLeaving. Default: they are not."""
 
 
 class Outcome(Spec):

@@ -45,6 +45,8 @@ class Progress:
         trained: Time in training steps so far, in seconds.
         waited: Of that the time that the host waited for data, in seconds.
         saving: Time so far that training stood still for checkpoints, in seconds; most of their writing goes on beside it.
+        goodput: Share of the attempt's time that was spent in training steps (`train.goodput`); None in a worker, which
+            does not know when the attempt began.
     """
 
     step: int
@@ -57,6 +59,20 @@ class Progress:
     trained: float = 0.0
     waited: float = 0.0
     saving: float = 0.0
+    goodput: float | None = None
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Why all workers are started again.
+
+    Attributes:
+        cause: What happened, as a sentence without a full stop.
+        drained: Whether a worker's pod was about to go, so that all had left a checkpoint before.
+    """
+
+    cause: str
+    drained: bool
 
 
 class Observer(Protocol):
@@ -83,6 +99,9 @@ class Observer(Protocol):
     def saved(self, step: int) -> None:
         """A checkpoint is on its way to storage."""
 
+    def lost(self, loss: Loss) -> None:
+        """Workers were lost; all are started again, which `started` ends."""
+
 
 class Silent:
     """An observer that does nothing."""
@@ -106,6 +125,9 @@ class Silent:
         """Does nothing."""
 
     def saved(self, step: int) -> None:
+        """Does nothing."""
+
+    def lost(self, loss: Loss) -> None:
         """Does nothing."""
 
 
@@ -149,3 +171,8 @@ class Several:
         """Passes it on."""
         for observer in self._observers:
             observer.saved(step)
+
+    def lost(self, loss: Loss) -> None:
+        """Passes it on."""
+        for observer in self._observers:
+            observer.lost(loss)

@@ -23,26 +23,26 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from raygen.errors import InputError, MissingExtraError, RunError
 from raygen.spec import Scale
 from raygen.train import leaving
 from raygen.train.cluster import SETTINGS as JOINING
 from raygen.train.cluster import on_cluster, refusal
 from raygen.train.device import cores_in_words
-from raygen.train.events import Observer, Several
+from raygen.train.events import Observer
+from raygen.train.goodput import Goodput, Measured
 from raygen.train.group import STOP, STOPPING, TCPStore
 from raygen.train.janitor import scratch, variable
+from raygen.train.losses import LossLimit, LossReader, cause_of, last_line
 from raygen.train.ray_figures import RayFigures
-from raygen.train.remote import RESULT, STARTS, TRANSPORTS, Inbox
+from raygen.train.remote import RESULT, STARTS, Inbox
 from raygen.train.room import find_room, joining_seconds, resources
 from raygen.train.startup import IMPORT_RAY, START_RAY, START_WORKERS, Startup
 from raygen.train.stop import Stop
 from raygen.train.worker import STORE_TIMEOUT_S, Task, work
 
 WORKER_FAILURES = 8
-"""How often lost workers are started anew in one attempt."""
+"""Losses of workers in a row, without a newer checkpoint between them, that an attempt survives."""
 CONTROLLER_FAILURES = 3
 """How often starting workers may fail or time out; without a limit Ray tries for ever."""
 POLL_S = 0.1
@@ -79,7 +79,13 @@ def cores_of(scale: Scale, cores: int) -> int:
 
 
 def launch(
-    scale: Scale, task: dict[str, Any], cores: int, stop: Stop, observer: Observer, startup: Startup
+    scale: Scale,
+    task: dict[str, Any],
+    cores: int,
+    stop: Stop,
+    observer: Observer,
+    startup: Startup,
+    goodput: Goodput,
 ) -> dict[str, Any] | None:
     """Trains on Ray; blocks until the run has ended.
 
@@ -90,6 +96,7 @@ def launch(
         stop: Asks to stop.
         observer: Takes rank 0's events.
         startup: Takes the time until the first step.
+        goodput: The attempt's.
 
     Returns:
         What the workers told: how the run ended, or the error that ended it (`remote.error_document`). None if it
@@ -117,9 +124,12 @@ def launch(
             )
             config = Task(**task, scratch=str(folder), host=host, port=store.port, threads=cpus)
             figures = RayFigures(config.job["metadata"]["name"], config.run, observer.notice)
-            inbox = Inbox(store, Several(observer, figures), startup.worker_ready, figures.found)
-            trainer = _trainer(scale, cpus, config, folder)
-            return _attend(trainer, store, stop, inbox, startup)
+            limit = LossLimit(WORKER_FAILURES)
+            watching = Measured(goodput, observer, figures, limit)
+            inbox = Inbox(store, watching, startup.worker_ready, figures.found)
+            losses = LossReader(store, watching.lost)
+            trainer = make_trainer(scale, cpus, config, folder)
+            return _attend(trainer, store, stop, inbox, losses, limit, startup)
     except SystemExit:
         # Ray's answer to SIGTERM between its start and the line above.
         stop.request(signal.SIGTERM.name)
@@ -134,11 +144,15 @@ def _ask(scale: Scale, cpus: int) -> Callable[[], None]:
     return lambda: remove_placement_group(group)
 
 
-def _trainer(scale: Scale, cpus: int, task: Task, folder: Path) -> Any:
-    from ray.train import FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchConfig
+def make_trainer(scale: Scale, cpus: int, task: Task, folder: Path) -> Any:
+    """Ray Train's trainer of a run.
 
-    from raygen.train.trainer import Trainer
+    It leaves out how workers talk: Ray takes NCCL where they book GPUs, else Gloo, and this process may have none. It
+    starts workers again without limit: Ray counts drained pods as failures, so `LossLimit` counts instead.
+    """
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+
+    from raygen.train.trainer import LossReporter, Trainer
 
     return Trainer(
         work,
@@ -152,17 +166,21 @@ def _trainer(scale: Scale, cpus: int, task: Task, folder: Path) -> Any:
             name=task.run,
             storage_path=str(folder),
             failure_config=FailureConfig(  # type: ignore[call-arg]
-                max_failures=WORKER_FAILURES, controller_failure_limit=CONTROLLER_FAILURES
+                max_failures=-1, controller_failure_limit=CONTROLLER_FAILURES
             ),
-        ),
-        torch_config=TorchConfig(
-            backend="nccl" if scale.gpus_per_worker and torch.cuda.is_available() else "gloo"
+            callbacks=[LossReporter(task.host, task.port)],  # type: ignore[list-item]
         ),
     )
 
 
 def _attend(
-    trainer: Any, store: TCPStore, stop: Stop, inbox: Inbox, startup: Startup
+    trainer: Any,
+    store: TCPStore,
+    stop: Stop,
+    inbox: Inbox,
+    losses: LossReader,
+    limit: LossLimit,
+    startup: Startup,
 ) -> dict[str, Any] | None:
     """Runs the trainer in a thread, since its signal handlers would replace ours in the main one."""
     failures: list[BaseException] = []
@@ -177,11 +195,12 @@ def _attend(
     thread.start()
     told = 0.0
     in_vain = False
-    while thread.is_alive() and not in_vain:
+    while thread.is_alive() and not in_vain and limit.exceeded is None:
         thread.join(POLL_S)
         if START_WORKERS not in startup.seconds and store.check([STARTS]):
             startup.done(START_WORKERS)
         inbox.deliver()
+        losses.deliver()
         if leaving.asked():
             stop.request(leaving.REASON)
         if stop.requested and not told:
@@ -199,7 +218,7 @@ def _attend(
         thread.join(LEAVE_S)
     if result is None and not in_vain:
         raise RunError(
-            f"the workers were lost: {reason_of(failures)}",
+            f"the workers were lost: {limit.exceeded.cause if limit.exceeded else reason_of(failures)}",
             where="Ray Train",
             remedy="Look for a worker that was killed, by lack of memory for example; the same command goes on"
             " from the newest checkpoint.",
@@ -213,20 +232,9 @@ def _is_in_vain(store: TCPStore, waited_s: float) -> bool:
 
 
 def reason_of(failures: Sequence[BaseException]) -> str:
-    """What Ray Train's errors say of the workers, in one sentence: an error of their own first, then lost processes;
-    that the others could no longer reach a lost one is no reason.
-    """
-    workers = {
-        rank: error for one in failures for rank, error in sorted(getattr(one, "worker_failures", {}).items())
-    }
-    lost = [str(rank) for rank, error in workers.items() if type(error).__module__.startswith("ray.")]
-    for rank, error in workers.items():
-        if str(rank) not in lost and not any(name in str(error) for name in TRANSPORTS):
-            return f"worker {rank} raised {type(error).__name__}: {error}"
-    if lost:
-        return f"the processes of these workers ended: {', '.join(lost)}"
-    lines = [line for one in failures for line in str(one).splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "Ray gives no reason"
+    """What Ray Train's errors say of the workers, in one sentence."""
+    workers = {rank: error for one in failures for rank, error in getattr(one, "worker_failures", {}).items()}
+    return cause_of(workers) if workers else last_line(failures)
 
 
 @contextmanager

@@ -288,12 +288,17 @@ def _sample(s: Session, step: int) -> None:
     if spec is None or not _due(step, spec.every_steps, s.steps) or s.stop.requested:
         return
     s.recorder.flush()
-    with averaged(s.updates):
-        samples = s.family.sample(sample_request(spec, s.job.spec.training.seed))
-    s.keep_samples(step, samples)
+    samples: list[Sample] = []
+    if s.workers.rank == 0:
+        with averaged(s.updates):
+            samples = s.family.sample(sample_request(spec, s.job.spec.training.seed))
+        s.keep_samples(step, samples)
+    # Guards of all workers look at the same texts, and all wait for them here.
+    texts = {"texts": [sample.text for sample in samples if sample.text is not None]}
+    made = s.agreement.gather(texts)[0]
     s.recorder.paused()
     s.observer.sampled(step, samples)
-    s.guards.texts(step, [sample.text for sample in samples if sample.text is not None])
+    s.guards.texts(step, made["texts"])
 
 
 def sample_request(spec: Samples, seed: int) -> SampleRequest:

@@ -26,7 +26,11 @@ from raygen.train.runs import Run, run_directory
 
 @dataclass
 class Prepared:
-    """A job that can run: everything that may be wrong has been looked at."""
+    """A job that can run: everything that may be wrong has been looked at.
+
+    `data`, and the tensors of `found` and `start`, are large; whoever has used them lets them go (`take_found`,
+    `release`). A run on Ray's workers has no tensors in `found`: they load them by themselves.
+    """
 
     job: TrainingJob
     directory: RunDirectory
@@ -42,6 +46,15 @@ class Prepared:
     storage: str
     distributed: bool
     cores: int
+
+    def take_found(self) -> Loaded | None:
+        """Hands over the checkpoint to go on from, so that it goes when the caller lets it go."""
+        found, self.found = self.found, None
+        return found
+
+    def release(self) -> None:
+        """Lets go of data and checkpoints; they are not there afterwards."""
+        self.data = self.found = self.start = None
 
 
 def placed(job: TrainingJob, output: str | None, run: str | None) -> TrainingJob:
@@ -98,7 +111,7 @@ def prepare(
         _refuse_other_job(existing, resolved, directory.uri)
         rollbacks = directory.read_rollbacks()
         discard(directory)
-    found = latest(directory.checkpoints) if existing is not None else None
+    found = latest(directory.checkpoints, tensors=not distributed) if existing is not None else None
     ancestor = _ancestor(existing, parent, resolved, directory.uri, has_checkpoint=found is not None)
     files = directory.read_data_files() or (ancestor.data_files() if ancestor else {})
     install_code(resolved, base)

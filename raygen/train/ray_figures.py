@@ -7,12 +7,11 @@ with `ray_` before them. Ray sends them off every ten seconds from a thread of i
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-from raygen.train.events import Plan, Progress, Silent
+from raygen.train.events import Loss, Plan, Progress, Silent
 
 TAGS = ("training_job", "run")
 """Not `job`, which Prometheus itself gives to whatever it scrapes."""
@@ -21,7 +20,7 @@ GAUGES = {
     "raygen_train_last_step": "Steps asked for.",
     "raygen_train_loss": "Training loss of the newest step that was read.",
     "raygen_train_units_per_second": "Throughput over the newest steps: tokens for text, else images.",
-    "raygen_train_goodput_ratio": "Share of the attempt's time that was spent in training steps.",
+    "raygen_train_goodput_ratio": "Share of the attempt's time, start-up and recovery included, that was spent in training steps.",
 }
 COUNTERS = {
     "raygen_train_step_seconds": "Time in training steps.",
@@ -40,19 +39,10 @@ class RayFigures(Silent):
         run: The run's name.
         notice: Takes that line.
         ray: The module ray.util.metrics. Default: Ray's; Ray must have been started.
-        clock: Seconds that only grow.
     """
 
-    def __init__(
-        self,
-        job: str,
-        run: str,
-        notice: Callable[[str], None],
-        ray: Any = None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._notice, self._clock = notice, clock
-        self._began = clock()
+    def __init__(self, job: str, run: str, notice: Callable[[str], None], ray: Any = None) -> None:
+        self._notice = notice
         self._totals: dict[str, float] = {}
         self._calls: dict[str, Callable[[float], None]] = {}
         self._works = True
@@ -60,20 +50,19 @@ class RayFigures(Silent):
         self._try(lambda: self._make(ray or import_module("ray.util.metrics"), tags))
 
     def started(self, plan: Plan) -> None:
-        """Begins to count anew, as the worker does."""
-        self._began, self._totals = self._clock(), {}
+        """Counts from 0 again, as the worker does."""
+        self._totals = {}
         self._set({"raygen_train_step": plan.first_step - 1, "raygen_train_last_step": plan.steps})
 
     def progressed(self, progress: Progress) -> None:
         """Takes the newest numbers."""
-        elapsed = max(self._clock() - self._began, 1e-9)
         self._set(
             {
                 "raygen_train_step": progress.step,
                 "raygen_train_last_step": progress.steps,
                 "raygen_train_loss": progress.loss,
                 "raygen_train_units_per_second": progress.throughput,
-                "raygen_train_goodput_ratio": min(1.0, progress.trained / elapsed),
+                "raygen_train_goodput_ratio": math.nan if progress.goodput is None else progress.goodput,
             }
         )
         totals = {
@@ -89,6 +78,11 @@ class RayFigures(Silent):
         """Counts a checkpoint."""
         del step
         self._add("raygen_train_checkpoints", 1)
+
+    def lost(self, loss: Loss) -> None:
+        """Nothing is trained until workers begin again."""
+        del loss
+        self._set({"raygen_train_units_per_second": 0.0})
 
     def found(self, guard: str) -> None:
         """Counts a finding of a guard."""

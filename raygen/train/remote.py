@@ -11,7 +11,7 @@ from typing import Any
 from raygen import errors
 from raygen.errors import GuardError, RaygenError, RollBackError, RunError
 from raygen.models.protocol import Sample
-from raygen.train.events import Observer, Plan, Progress
+from raygen.train.events import Loss, Observer, Plan, Progress
 from raygen.train.group import Store
 from raygen.train.guards import Finding
 
@@ -56,6 +56,9 @@ class RemoteObserver:
     def saved(self, step: int) -> None:
         """Posts it."""
         self._post("saved", step)
+
+    def lost(self, loss: Loss) -> None:
+        """Says nothing: Ray's controller tells the driver (`train.losses`)."""
 
     def found(self, finding: Finding) -> None:
         """Posts which guard has found something."""

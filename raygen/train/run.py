@@ -10,14 +10,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 from raygen.errors import (
     CheckpointError,
     FencedError,
-    GuardError,
     InputError,
     OutputError,
     RaygenError,
     RollBackError,
+    reason_of,
 )
 from raygen.jobfile import load
 from raygen.models.protocol import Alone, Family
@@ -26,6 +28,7 @@ from raygen.spec import TrainingJob, parse
 from raygen.train.arithmetic import memory_explained
 from raygen.train.device import available_cores, limited_threads
 from raygen.train.events import Observer, Silent
+from raygen.train.goodput import Goodput, Measured
 from raygen.train.group import OwnDecisions
 from raygen.train.guards import Finding, Guards
 from raygen.train.loop import Ending, State, run_loop
@@ -159,11 +162,13 @@ def train(
 
 def _attempt(p: Prepared, stop: Stop, observer: Observer, began: float, startup: Startup) -> Result:
     """Claims the next attempt and trains; whatever happens, the attempt's file says how it ended."""
+    family: Family | None
     family = _family(p)
     document = p.document | {"parameters": count_parameters(family)}
     if p.new:
         p.directory.create_job(document)
     attempt = p.directory.claim(resumed_from=p.found.step if p.found else 0)
+    goodput = Goodput()
     if not p.new:
         p.directory.replace_job(document)
     if not p.directory.read_data_files():
@@ -176,11 +181,15 @@ def _attempt(p: Prepared, stop: Stop, observer: Observer, began: float, startup:
         observer.ready(seconds)
 
     startup.then = ready
+    if p.distributed:
+        # Each worker opens all of it by itself, and the driver may be in a small pod.
+        family = None
+        p.release()
     try:
         trained = (
-            _distributed(p, attempt, state, stop, observer, guards, startup)
-            if p.distributed
-            else _alone(p, family, attempt, state, stop, observer, guards, startup)
+            _distributed(p, attempt, state, stop, observer, guards, startup, goodput)
+            if family is None
+            else _alone(p, family, attempt, state, stop, Measured(goodput, observer), guards, startup)
         )
     except RollBackError as error:
         step = roll_back(p.directory, attempt, guards.findings[-1])
@@ -198,15 +207,18 @@ def _attempt(p: Prepared, stop: Stop, observer: Observer, began: float, startup:
 
 def _family(p: Prepared) -> Family:
     """The model, with the weights of the run that this one starts from."""
-    with memory_explained(p.device):
-        family = build_family(p.job, p.data.domain, p.device)
-    if p.start is not None:
+    # The accelerator of a machine with Ray workers is theirs.
+    device = torch.device("cpu") if p.distributed else p.device
+    with memory_explained(device):
+        family = build_family(p.job, p.data.domain, device)
+    start, p.start = p.start, None
+    if start is not None:
         try:
-            restore_weights(family, p.start)
+            restore_weights(family, start)
         except CheckpointError as error:
             raise InputError(
                 f"the weights do not fit this job's model: {error.what}",
-                where=f"--from {p.document['parent']['uri']}, step {p.start.step}",
+                where=f"--from {p.document['parent']['uri']}, step {start.step}",
                 remedy="Give spec.model as in that run, or leave out --from.",
             ) from error
     return family
@@ -241,7 +253,7 @@ def _alone(
             p.data,
             p.device,
             state,
-            p.found,
+            p.take_found(),
             steps=p.steps,
             rollbacks=p.rollbacks,
             stop=stop,
@@ -266,6 +278,7 @@ def _distributed(
     observer: Observer,
     guards: Guards,
     startup: Startup,
+    goodput: Goodput,
 ) -> _Trained:
     """Trains on Ray's workers, which read job, data and checkpoints by themselves.
 
@@ -279,13 +292,13 @@ def _distributed(
         "storage": p.storage,
         "run": p.directory.name,
         "attempt": asdict(attempt.record),
-        "fingerprint": p.data.fingerprint,
+        "fingerprint": p.document["data"]["fingerprint"],
         "steps": p.steps,
         "parent": p.document["parent"],
         "rollbacks": p.rollbacks,
     }
     try:
-        result = launch(p.job.spec.scale, task, p.cores, stop, observer, startup)
+        result = launch(p.job.spec.scale, task, p.cores, stop, observer, startup, goodput)
         if result is None:
             return _Trained(Ending(stop.reason or "", stopped=True), state, math.nan, guards.findings)
         guards.findings.extend(findings_of(result))
@@ -300,7 +313,7 @@ def _distributed(
 
 
 def _fail(p: Prepared, attempt: Attempt, state: State, error: BaseException, guards: Guards) -> None:
-    reason = error.kind if isinstance(error, GuardError) else type(error).__name__.removesuffix("Error")
+    reason = reason_of(error)
     message, remedy = (error.what, error.remedy) if isinstance(error, RaygenError) else (str(error), "")
     outcome = {
         "state": "Failed",

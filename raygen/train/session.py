@@ -108,7 +108,7 @@ def open_session(
         trackers=trackers,
         # What a user's own model is made of may have no repeatable kernel.
         repeatable=partial(repeatable, device, strict=job.spec.model.type != "Custom"),
-        keep_samples=partial(_keep_samples, directory, trackers) if first else _keep_nothing,
+        keep_samples=partial(_keep_samples, directory, trackers),
     )
 
 
@@ -131,10 +131,6 @@ def _keep_samples(directory: RunDirectory, trackers: list[Tracker], step: int, s
                 tracker.text(step, f"sample/{number}", sample.prompt + sample.text)
             if sample.png is not None:
                 tracker.image(step, f"sample/{number}", sample.png)
-
-
-def _keep_nothing(step: int, samples: list[Sample]) -> None:
-    """Another worker keeps the same samples."""
 
 
 def count_parameters(family: Family) -> int:

@@ -19,16 +19,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from raygen.errors import GuardError, RaygenError, RunError
+from raygen.errors import RaygenError, RunError, reason_of
 from raygen.models.protocol import Sample
 from raygen.spec.job import API_VERSION, KIND
 from raygen.spec.names import DRIVER_MANAGER, STATUS_VARIABLE, TOKEN_FOLDER
-from raygen.train.events import Plan, Progress
+from raygen.train.events import Loss, Plan, Progress
+from raygen.train.leaving import REASON as POD_LEAVING
 from raygen.train.run import Result
 
 Object = dict[str, Any]
 Send = Callable[[Object], None]
 
+WORKERS_LOST = "WorkersLost"
+"""Why workers are started again, where no pod was drained."""
 EVERY_SECONDS = 10.0
 """At most so often."""
 REFUSED_SECONDS = 60.0
@@ -65,7 +68,6 @@ class StatusReporter:
         self._outcome: Object | None = None
         self._metrics: dict[str, Object] = {}
         self._run = ""
-        self._began = time.monotonic()
         self._changed, self._lock = threading.Event(), threading.Lock()
         self._ended = False
         self._refused: float | None = None
@@ -79,9 +81,9 @@ class StatusReporter:
 
     def started(self, plan: Plan) -> None:
         """Takes the attempt and its steps."""
-        self._run, self._began = plan.run, time.monotonic()
+        self._run = plan.run
         first = {"attempt": plan.attempt, "firstStep": plan.first_step, "steps": plan.steps}
-        self._update({**first, "step": plan.first_step - 1})
+        self._update({**first, "step": plan.first_step - 1}, without=("recovery",))
 
     def ready(self, seconds: Mapping[str, float]) -> None:
         """Says nothing; the first progress follows."""
@@ -92,7 +94,7 @@ class StatusReporter:
         numbers = {
             "loss": progress.loss,
             "throughput": progress.throughput,
-            "goodput": min(1.0, progress.trained / max(time.monotonic() - self._began, 1e-9)),
+            "goodput": math.nan if progress.goodput is None else progress.goodput,
         }
         found = {name: _short(value) for name, value in numbers.items() if math.isfinite(value)}
         place = {
@@ -119,6 +121,15 @@ class StatusReporter:
     def saved(self, step: int) -> None:
         """Says nothing: a checkpoint counts when it has arrived."""
 
+    def lost(self, loss: Loss) -> None:
+        """Takes why steps stand still; what was told of their speed is no longer so."""
+        recovery = {
+            "reason": POD_LEAVING if loss.drained else WORKERS_LOST,
+            "message": f"{loss.cause}."[:1024],
+            "time": _now(),
+        }
+        self._update({"recovery": recovery}, without=("throughput", "remainingSeconds", "eta"))
+
     def ended(self, result: Result) -> None:
         """Writes the last words of a driver that ended well; blocks until they are written, or for `LAST_SECONDS`."""
         metrics = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
@@ -140,7 +151,7 @@ class StatusReporter:
     def failed(self, error: BaseException) -> None:
         """Writes the last words of a driver that failed; blocks as `ended` does."""
         known = error if isinstance(error, RaygenError) else RunError(str(error))
-        reason = error.kind if isinstance(error, GuardError) else type(error).__name__
+        reason = reason_of(error)
         what = f"{known.where}: {known.what}" if known.where else known.what
         outcome: Object = {
             "state": "Failed",
@@ -156,9 +167,10 @@ class StatusReporter:
             outcome["step"] = self._progress["step"]
         self._last(outcome)
 
-    def _update(self, changes: Object) -> None:
+    def _update(self, changes: Object, *, without: Sequence[str] = ()) -> None:
         with self._lock:
-            self._progress |= changes
+            kept = {name: value for name, value in self._progress.items() if name not in without}
+            self._progress = kept | changes
         self._changed.set()
 
     def _last(self, outcome: Object) -> None:

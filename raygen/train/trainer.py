@@ -1,18 +1,47 @@
-"""Ray Train's TorchTrainer that can be ended from outside; imports Ray, so it is imported late."""
+"""Ray Train's TorchTrainer that can be ended from outside, and tells of lost workers; imports Ray, so it comes late."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import ray
 from ray._common.constants import RAY_WARN_BLOCKING_GET_INSIDE_ASYNC_ENV_VAR
 from ray._raylet import RAY_NODE_ID_KEY  # type: ignore[attr-defined]
+from ray.train import UserCallback
 from ray.train.torch import TorchTrainer
 from ray.train.v2._internal.constants import (
     DEFAULT_RAY_WARN_BLOCKING_GET_INSIDE_ASYNC_VALUE,
     get_env_vars_to_propagate,
 )
 from ray.train.v2._internal.execution.controller import TrainController
+from torch.distributed import DistError
+
+from raygen.train.group import connect
+from raygen.train.losses import report_loss
+
+REPORT_S = 30.0
+"""How long the driver may take to hear of a loss."""
+
+
+class LossReporter(UserCallback):
+    """Tells the driver of lost workers; runs in Ray Train's controller.
+
+    Args:
+        host: Of the driver's store.
+        port: The same.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host, self._port = host, port
+
+    def after_exception(self, run_context: Any, worker_exceptions: Mapping[int, BaseException]) -> None:
+        """Called once for each time that workers are lost."""
+        del run_context
+        # A driver that is gone takes this controller with it.
+        with suppress(DistError):
+            report_loss(connect(self._host, self._port, timeout_s=REPORT_S), worker_exceptions)
 
 
 class Trainer(TorchTrainer):

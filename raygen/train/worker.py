@@ -12,7 +12,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from raygen.checkpoint import latest
 from raygen.data.readers import open_data
 from raygen.errors import DataError, RaygenError, RunError
 from raygen.models.registry import build_family
@@ -28,6 +27,7 @@ from raygen.train.kept import keep_worker_logs
 from raygen.train.logs import KeptLogs
 from raygen.train.loop import State, run_loop
 from raygen.train.remote import RESULT, STARTS, TRANSPORTS, RemoteObserver, error_document
+from raygen.train.resume import agreed_checkpoint
 from raygen.train.rundir import Attempt, AttemptRecord, RunDirectory
 from raygen.train.runs import Run
 from raygen.train.session import open_session
@@ -83,7 +83,8 @@ def work(config: dict[str, Any]) -> None:
     startup = Startup()
     task = Task(**config)
     if leaving.asked():
-        # Ray cannot know that this pod takes no more work.
+        # Ray cannot know that this pod takes no more work; that its end is no loss, the driver has to know.
+        connect(task.host, task.port, timeout_s=STORE_TIMEOUT_S).set(LEAVING, "")
         leaving.hold()
     torch.set_num_threads(task.threads)
     logs = keep_worker_logs(task.job["metadata"]["name"], dist.get_rank())
@@ -99,8 +100,6 @@ def work(config: dict[str, Any]) -> None:
 
 def _work(task: Task, startup: Startup, logs: KeptLogs) -> None:
     store = connect(task.host, task.port, timeout_s=STORE_TIMEOUT_S)
-    if dist.get_rank() == 0:
-        store.delete_key(LEAVING)
     number = torch.tensor([store.add(STARTS, 1) if dist.get_rank() == 0 else 0])
     device = _device()
     number = number.to(device)
@@ -178,12 +177,12 @@ def _train(
             remedy="Put the same data on every machine, or on storage that all of them share.",
         )
     family = build_family(job, data.domain, device)
-    found = latest(directory.checkpoints)
-    if found is None and task.parent is not None:
-        restore_weights(family, Run.open(task.parent["uri"]).checkpoint(task.parent["step"]))
     first = group.rank == 0
     remote = RemoteObserver(store) if first else None
     observer: Observer = remote or Silent()
+    found = agreed_checkpoint(directory.checkpoints, group, observer.notice)
+    if found is None and task.parent is not None:
+        restore_weights(family, Run.open(task.parent["uri"]).checkpoint(task.parent["step"]))
     state = State(**found.values["loop"]) if found else State.new()
     tell = remote.found if remote else _keep_to_itself
     guards = Guards(job.spec.training, len(task.rollbacks), observer.notice, tell)

@@ -295,7 +295,7 @@ def test_workers_that_are_lost_too_often_end_the_run(tmp_path: Path) -> None:
     assert error["what"].startswith("the workers were lost: the processes of these workers ended: ")
     assert "goes on from the newest checkpoint" in error["remedy"]
     document = outcome(tmp_path, "lost")
-    assert (document["state"], document["reason"]) == ("Failed", "Run")
+    assert (document["state"], document["reason"]) == ("Failed", "RunError")
     assert document["step"] >= 50
 
 
@@ -340,6 +340,7 @@ def test_a_signal_before_the_first_step_ends_the_run_at_once(tmp_path: Path) -> 
 def test_more_than_there_is_is_refused_within_seconds(tmp_path: Path) -> None:
     from raygen.errors import InputError
     from raygen.train.events import Silent
+    from raygen.train.goodput import Goodput
     from raygen.train.launch import launch
     from raygen.train.startup import Startup
     from raygen.train.stop import Stop
@@ -347,7 +348,7 @@ def test_more_than_there_is_is_refused_within_seconds(tmp_path: Path) -> None:
     scale = parse(image_job_document(scale={"workers": 8, "cpusPerWorker": 1})).spec.scale
     began = time.monotonic()
     with pytest.raises(InputError, match="need 8 cores, and this machine has 2"):
-        launch(scale, {}, 2, Stop(), Silent(), Startup())
+        launch(scale, {}, 2, Stop(), Silent(), Startup(), Goodput())
     assert time.monotonic() - began < 5
 
 

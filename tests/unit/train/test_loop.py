@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,17 +12,27 @@ import pytest
 import torch
 
 from raygen.data.readers import open_data
-from raygen.models.protocol import SHOWN, Alone, Workers
+from raygen.errors import GuardError
+from raygen.models.protocol import SHOWN, Alone, Sample, SampleRequest, Workers
 from raygen.models.registry import build_family
 from raygen.spec import parse, resolve
-from raygen.train.loop import micro_batches, validation_batches
+from raygen.storage import open_storage
+from raygen.train.group import OwnDecisions
+from raygen.train.guards import Guards
+from raygen.train.loop import State, micro_batches, run_loop, validation_batches
+from raygen.train.rundir import RunDirectory
+from raygen.train.session import open_session
+from raygen.train.stop import Stop
 from tests.jobs import image_job_document, job_document
+from tests.unit.train.bigram import Bigram
+from tests.unit.train.runs import Watcher
 
 CPU = torch.device("cpu")
 
 
 def worker(rank: int, count: int) -> Workers:
-    one: Any = SimpleNamespace(rank=rank, count=count)
+    """One of several, whose sums are its own."""
+    one: Any = SimpleNamespace(rank=rank, count=count, sum=Alone().sum)
     return one
 
 
@@ -60,3 +71,67 @@ def test_pictures_show_as_many_images_whatever_the_micro_batch(image_base: Path,
             for batch, draws in validation_batches(job, data, CPU, Alone()):
                 family.evaluate(batch, draws)
         assert family.shown.numpy().tolist() == first.tolist()
+
+
+class Talker(Bigram):
+    """Repeats itself, and counts how often it was asked."""
+
+    asked = 0
+
+    def sample(self, request: SampleRequest) -> list[Sample]:
+        self.asked += 1
+        return [Sample(prompt="the ", text="so it goes " * 20)]
+
+
+class Replay(OwnDecisions):
+    """Answers the second worker with what the first one gathered."""
+
+    def __init__(self, first: list[Any] | None = None) -> None:
+        self.said: list[Any] = []
+        self._first = first
+
+    def gather(self, values: Any) -> Any:
+        self.said.append(values)
+        return [values] if self._first is None else [self._first[len(self.said) - 1], values]
+
+
+def test_one_worker_generates_and_the_guards_of_all_look_at_its_texts(base: Path) -> None:
+    guard = {"type": "TextRepetition", "action": "Stop"}
+    document = job_document(
+        training__optimizer={"type": "SGD", "learningRate": 0.1},
+        training__guards=[guard],
+        evaluation__metrics=[],
+        checkpoint__everySteps=None,
+    )
+    job = resolve(parse(document))
+    data = open_data(job, base, {})
+    directory = RunDirectory(open_storage(str(base / "runs")), "tiny")
+    said: list[Any] | None = None
+    for rank in (0, 1):
+        family, watcher = Talker(data.domain.size), Watcher()
+        agreement = Replay(said)
+        workers = worker(rank, 2)
+        with ExitStack() as stack:
+            session = open_session(
+                job,
+                directory,
+                directory.claim(0),
+                family,
+                data,
+                CPU,
+                State.new(),
+                None,
+                steps=20,
+                rollbacks=[],
+                stop=Stop(),
+                observer=watcher,
+                guards=Guards(job.spec.training, 0, watcher.notice),
+                workers=workers,
+                agreement=agreement,
+                stack=stack,
+            )
+            with pytest.raises(GuardError, match="are repeats at step 10"):
+                run_loop(session, State.new())
+        said = agreement.said
+        assert family.asked == (rank == 0)
+    assert [file.step for file in directory.samples()] == [10]

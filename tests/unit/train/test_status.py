@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import trustme
 
-from raygen.errors import DataError, GuardError
+from raygen.errors import DataError, GuardError, OutOfMemoryError
 from raygen.spec.names import STATUS_VARIABLE
 from raygen.spec.status import TrainingJobStatus
 from raygen.train import status as module
-from raygen.train.events import Plan, Progress, Several, Silent
+from raygen.train.events import Loss, Plan, Progress, Several, Silent
 from raygen.train.run import Result
 from raygen.train.status import StatusReporter, reporter, send
 
@@ -61,7 +61,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def progress(step: int, loss: float = 1.5) -> Progress:
-    return Progress(step, 100, loss, 1234.56, "tokens", 3725.0, 50, 4.0)
+    return Progress(step, 100, loss, 1234.56, "tokens", 3725.0, 50, 4.0, goodput=0.75)
 
 
 def test_progress_and_outcome_fit_the_definition_and_each_other(sink: Sink) -> None:
@@ -80,11 +80,40 @@ def test_progress_and_outcome_fit_the_definition_and_each_other(sink: Sink) -> N
     assert (told["remainingSeconds"], told["eta"], told["checkpoint"]) == (3725, "1h02m", 100)
     assert told["metrics"] == [{"name": "loss", "value": 1.4, "step": 60}]
     assert told["samples"] == "s3://runs/team/tiny/samples/step-00000060"
-    assert 0 <= told["goodput"] <= 1
+    assert told["goodput"] == 0.75
     outcome = last["outcome"]
     assert (outcome["state"], outcome["reason"], outcome["exitCode"]) == ("Succeeded", "Completed", 0)
     assert outcome["message"] == "Succeeded at step 100 of 100: loss 1.5000."
     assert said == []
+
+
+def test_while_workers_are_replaced_it_says_why_and_not_how_fast_they_were(sink: Sink) -> None:
+    one = StatusReporter("tiny-r1", sink, lambda line: None)
+    one.started(PLAN)
+    one.progressed(progress(60))
+    one.lost(Loss("the processes of these workers ended: 1", drained=False))
+    one.failed(RuntimeError("boom"))
+    last = sink.taken[-1]
+    TrainingJobStatus.model_validate_json(json.dumps(last))
+    told = last["progress"]
+    assert told["step"] == 60
+    recovery = {name: told["recovery"][name] for name in ("reason", "message")}
+    assert recovery == {
+        "reason": "WorkersLost",
+        "message": "the processes of these workers ended: 1.",
+    }
+    assert not told.keys() & {"throughput", "remainingSeconds", "eta"}
+
+
+def test_once_they_begin_again_it_is_where_they_begin(sink: Sink) -> None:
+    one = StatusReporter("tiny-r1", sink, lambda line: None)
+    one.progressed(progress(60))
+    one.lost(Loss("a pod went", drained=True))
+    one.started(PLAN)
+    one.failed(RuntimeError("boom"))
+    told = sink.taken[-1]["progress"]
+    assert told["step"] == 50
+    assert "recovery" not in told
 
 
 def test_it_is_written_at_most_so_often(sink: Sink) -> None:
@@ -112,6 +141,7 @@ def test_numbers_that_json_does_not_have_are_left_out(sink: Sink) -> None:
     [
         (DataError("there are no files", where="s3://d/x", remedy="Give some."), "DataError", 2),
         (GuardError("the loss is NaN", kind="NonFiniteLoss", remedy="Lower it."), "NonFiniteLoss", 1),
+        (OutOfMemoryError("full", where="cuda:0"), "OutOfMemoryError", 1),
         (RuntimeError("boom"), "RuntimeError", 1),
     ],
 )

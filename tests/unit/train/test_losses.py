@@ -1,0 +1,98 @@
+"""How many losses of workers end an attempt, and how the driver hears of them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from ray.exceptions import ActorDiedError
+
+from raygen.train.events import Loss, Plan
+from raygen.train.group import LEAVING, TCPStore, connect
+from raygen.train.launch import reason_of
+from raygen.train.losses import LossLimit, LossReader, cause_of, report_loss
+
+LOST, DRAINED = Loss("the processes of these workers ended: 1", False), Loss("a pod went", True)
+PEER = "[gloo/transport/tcp/pair.cc:547] Connection closed by peer"
+
+
+def plan(first_step: int) -> Plan:
+    return Plan("runs/a", 1, 7, "cpu, 2 workers", first_step, 100)
+
+
+def test_drains_never_end_an_attempt() -> None:
+    limit = LossLimit(8)
+    for _ in range(100):
+        limit.started(plan(1))
+        limit.lost(DRAINED)
+    assert limit.exceeded is None
+
+
+def test_an_attempt_that_cannot_get_on_ends_after_its_limit() -> None:
+    limit = LossLimit(8)
+    limit.started(plan(51))
+    for _ in range(8):
+        limit.lost(LOST)
+        limit.lost(DRAINED)
+        limit.started(plan(51))
+    assert limit.exceeded is None
+    limit.lost(LOST)
+    assert limit.exceeded == LOST
+
+
+def test_workers_that_never_begin_count_too() -> None:
+    limit = LossLimit(0)
+    limit.lost(LOST)
+    assert limit.exceeded == LOST
+
+
+def test_a_newer_checkpoint_makes_up_for_losses() -> None:
+    limit = LossLimit(2)
+    for number in range(100):
+        limit.started(plan(1 + 50 * (number // 2)))
+        limit.lost(LOST)
+    assert limit.exceeded is None
+    # An older one, of a step that was reached before, does not.
+    for _ in range(2):
+        limit.started(plan(1))
+        limit.lost(LOST)
+    assert limit.exceeded == LOST
+
+
+def test_the_driver_hears_of_each_loss_once_and_whether_a_pod_was_drained() -> None:
+    driver = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=10))
+    controller = connect("127.0.0.1", driver.port, timeout_s=10)
+    heard: list[Loss] = []
+    reader = LossReader(driver, heard.append)
+    reader.deliver()
+    report_loss(controller, {0: RuntimeError(PEER), 1: ActorDiedError()})
+    reader.deliver()
+    controller.set(LEAVING, "")
+    report_loss(controller, {0: RuntimeError("about to go")})
+    report_loss(controller, {1: ValueError("boom")})
+    reader.deliver()
+    reader.deliver()
+    assert heard == [
+        LOST,
+        Loss("worker 0 raised RuntimeError: about to go", True),
+        Loss("worker 1 raised ValueError: boom", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("errors", "cause"),
+    [
+        ({0: RuntimeError(PEER), 1: ActorDiedError()}, "the processes of these workers ended: 1"),
+        ({1: ActorDiedError(), 2: ValueError("boom")}, "worker 2 raised ValueError: boom"),
+        ({0: RuntimeError(PEER)}, PEER),
+        ({}, "Ray gives no reason"),
+    ],
+)
+def test_the_cause_is_an_error_before_a_lost_process_before_its_echoes(
+    errors: dict[int, BaseException], cause: str
+) -> None:
+    assert cause_of(errors) == cause
+
+
+def test_what_is_not_of_workers_is_told_by_its_last_line() -> None:
+    assert reason_of([RuntimeError("Training failed:\nno resources\n")]) == "no resources"
