@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from raygen.models.protocol import Family, ParameterGroups, Workers
 from raygen.spec import Optimizer, Training
 from raygen.train.eager import show_optimizers, take_step
+from raygen.train.muon import Muon
 from raygen.train.schedule import rate_share
 
 Groups = list[dict[str, Any]]
@@ -150,7 +151,7 @@ def make_optimizers(groups: ParameterGroups, spec: Optimizer) -> dict[str, torch
         "weight_decay": spec.weight_decay,
     }
     if flat:
-        optimizers["matrices"] = torch.optim.Muon(
+        optimizers["matrices"] = Muon(
             flat,
             lr=spec.matrix_learning_rate or 0.02,
             weight_decay=spec.weight_decay,

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from raygen.models.protocol import Alone, sort_parameters
 from raygen.spec import Ema, Training
@@ -115,6 +116,28 @@ def test_muon_has_the_hidden_matrices_and_adamw_the_rest() -> None:
     update.schedule(1)
     assert update.optimizers["matrices"].param_groups[0]["lr"] == 0.3
     assert update.optimizers["rest"].param_groups[0]["lr"] == 0.05
+
+
+class Types(TorchDispatchMode):
+    """The types of all tensors that come up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = set[torch.dtype]()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        self.found |= {result.dtype} if isinstance(result, torch.Tensor) else set()
+        return result
+
+
+def test_muon_needs_no_bfloat16_of_a_processor() -> None:
+    network, update = make(training({"type": "Muon"}))
+    with Types() as types:
+        run(network, update, 1)
+    assert types.found & {torch.float32, torch.bfloat16} == {torch.float32}
 
 
 def test_muon_leaves_kernels_of_convolutions_to_adamw_with_their_decay() -> None:
