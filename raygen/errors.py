@@ -14,9 +14,10 @@ RaygenError                 what, where, and what to do about it
 │   ├── RollBackError       a guard sends the run back to a checkpoint; never seen by a user
 │   ├── ModelError          a custom model raised an error, or broke the protocol
 │   └── OutOfMemoryError    the device's memory does not hold the job
-├── ApiError                the Kubernetes API refuses, or does not answer (raygen.kube): exit code 1
-├── StoppedError            asked to stop; resumable: exit code 3
+├── ApiError                the Kubernetes API refuses (exit code 2), or fails or does not answer (1); in raygen.kube
 └── FencedError             a newer attempt has taken over this run: exit code 1
+
+A run that was asked to stop is not an error: `raygen.train` returns a result whose state is Stopped, exit code 3.
 """
 
 from __future__ import annotations
@@ -128,12 +129,6 @@ class ModelError(RunError):
 
 class OutOfMemoryError(RunError):
     """The memory of a device does not hold the job."""
-
-
-class StoppedError(RaygenError):
-    """Training was asked to stop and left a checkpoint to continue from."""
-
-    exit_code = 3
 
 
 class FencedError(RaygenError):
