@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -13,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from raygen.errors import ExportError, InputError, ModelError, RaygenError
+from raygen.models.blame import blamed
 from raygen.models.draws import Draws
 from raygen.models.protocol import (
     Batch,
@@ -233,10 +232,9 @@ def explained(entrypoint: str, what: str) -> Iterator[None]:
     except (RaygenError, torch.OutOfMemoryError):
         raise
     except (Exception, SystemExit) as error:
-        place = traceback.extract_tb(sys.exc_info()[2])[-1]
         raise ModelError(
             f"{entrypoint}: {what} raised {type(error).__name__}: {error}",
-            where=f"{place.filename}, line {place.lineno}, in {place.name}",
+            where=blamed(error, {_package(entrypoint)}),
             remedy="Correct the model's code; the run goes on from its newest checkpoint.",
         ) from error
 
@@ -294,13 +292,19 @@ def _class(entrypoint: str) -> Any:
             module = import_module(module_name)
     except ModelError as error:
         cause = error.__cause__
-        if isinstance(cause, ModuleNotFoundError) and cause.name and module_name.startswith(cause.name):
+        if not isinstance(cause, ModuleNotFoundError) or not cause.name:
+            raise
+        if f"{module_name}.".startswith(f"{cause.name}."):
             raise InputError(
                 f"there is no module {module_name!r}",
                 where=WHERE,
                 remedy="Put it beside the job file, or give its package.",
             ) from error
-        raise
+        raise InputError(
+            f"{entrypoint}: {module_name} imports {cause.name!r}, and there is no such module",
+            where=error.where,
+            remedy="Install it wherever the job runs, or put it beside the job file.",
+        ) from error
     found = getattr(module, name, None)
     if not isinstance(found, type):
         raise InputError(
@@ -309,6 +313,11 @@ def _class(entrypoint: str) -> Any:
             remedy="Name the class as module:Class.",
         )
     return found
+
+
+def _package(entrypoint: str) -> str:
+    """The top-level name of the module that holds the class."""
+    return entrypoint.partition(":")[0].partition(".")[0]
 
 
 def _unfit(entrypoint: str, why: str) -> InputError:

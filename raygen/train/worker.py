@@ -14,6 +14,7 @@ import torch.distributed as dist
 
 from raygen.data.readers import open_data
 from raygen.errors import DataError, RaygenError, RunError
+from raygen.models.blame import blamed
 from raygen.models.registry import build_family
 from raygen.spec import TrainingJob, parse
 from raygen.storage import open_storage
@@ -132,10 +133,9 @@ def _is_of_another(error: Exception) -> bool:
 
 
 def _unexpected(error: Exception, rank: int) -> RunError:
-    place = traceback.extract_tb(error.__traceback__)[-1]
     return RunError(
         f"worker {rank} raised {type(error).__name__}: {error}",
-        where=f"{place.filename}, line {place.lineno}, in {place.name}",
+        where=blamed(error, {"raygen"}),
         remedy="The same job on one worker (scale.workers=1) shows the whole trace, if it fails there too.",
     )
 

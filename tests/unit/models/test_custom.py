@@ -166,8 +166,8 @@ def test_a_class_beside_the_job_file_trains_and_is_sampled_later(image_base: Pat
         (
             "import torch\n",
             "import torch\nimport nothing_of_this_name\n",
-            ModelError,
-            "importing model raised",
+            InputError,
+            "model imports 'nothing_of_this_name', and there is no such module",
         ),
         ("import torch\n", "import torch\nsyntax error\n", ModelError, "SyntaxError"),
         (
@@ -200,6 +200,38 @@ def test_an_error_in_the_model_names_its_line(image_base: Path) -> None:
         run(image_base, MODEL.replace("losses = []", "losses = [1 / 0]"))
     line = next(n for n, text in enumerate(MODEL.splitlines(), 1) if "losses = []" in text)
     assert caught.value.where.endswith(f"model.py, line {line}, in step")
+
+
+def test_an_error_that_torch_raises_names_the_line_that_called_it(image_base: Path) -> None:
+    (image_base / "layers.py").write_text("def apply(layer, x):\n    return layer(x)\n", encoding="utf-8")
+    source = MODEL.replace("losses = []", "import layers; losses = [layers.apply(self.mean, torch.ones(3))]")
+    with pytest.raises(ModelError, match="step raised RuntimeError") as caught:
+        run(image_base, source)
+    assert caught.value.where == f"{image_base / 'layers.py'}, line 2, in apply"
+
+
+@pytest.mark.parametrize(
+    ("line", "where"),
+    [("syntax error", "model.py, line 3"), ("1 / 0", "model.py, line 3, in <module>")],
+)
+def test_an_error_of_an_import_names_its_line(image_base: Path, line: str, where: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        run(image_base, MODEL.replace("import torch\n", f"import torch\n{line}\n", 1))
+    assert caught.value.where == str(image_base / where)
+
+
+def test_a_module_that_begins_like_what_it_lacks_is_not_the_one_missing(image_base: Path) -> None:
+    (image_base / "nowhere_gan.py").write_text(f"import nowhere\n{MODEL}", encoding="utf-8")
+    with pytest.raises(InputError, match="nowhere_gan imports 'nowhere'") as caught:
+        run(image_base, model__custom={"entrypoint": "nowhere_gan:Model"})
+    assert caught.value.where == f"{image_base / 'nowhere_gan.py'}, line 1, in <module>"
+
+
+@pytest.mark.parametrize("entrypoint", ["absent.part:Model", "half.absent:Model"])
+def test_a_module_missing_from_its_package_is_an_input_error(image_base: Path, entrypoint: str) -> None:
+    (image_base / "half").mkdir()
+    with pytest.raises(InputError, match=f"no module '{entrypoint.partition(':')[0]}'"):
+        run(image_base, model__custom={"entrypoint": entrypoint})
 
 
 def test_a_metric_that_is_not_finite_is_told_and_is_never_the_best(image_base: Path) -> None:
