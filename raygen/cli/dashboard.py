@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import threading
 
 from raygen.cli.cluster import connection
+from raygen.cli.interrupts import unwound
 from raygen.cli.output import print_result
 
 
@@ -16,9 +18,12 @@ def run(args: argparse.Namespace) -> int:
     from raygen.client.jobs import get
 
     forward = Forward(cluster, get(cluster, namespace, args.name), args.port)
-    print_result(args, {"url": forward.url}, f"{forward.url}  (Ctrl-C ends it)")
     try:
-        threading.Event().wait()
+        with unwound():
+            print_result(args, {"url": forward.url}, f"{forward.url}  (Ctrl-C ends it)")
+            # Who reads the address from a pipe waits for it.
+            sys.stdout.flush()
+            threading.Event().wait()
     except KeyboardInterrupt:
         return 0
     finally:

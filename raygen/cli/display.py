@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,15 +22,6 @@ SILENT_S = 60.0
 """Where there is no live line, progress is printed after this long without any other line."""
 
 
-class Lasting(Console):
-    """A console that goes quiet when nobody reads it any longer (`raygen train ... | head`); training goes on."""
-
-    def on_broken_pipe(self) -> None:
-        """Writes to nowhere from now on."""
-        self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
-
-
 class Display:
     """Prints events to stderr; stdout stays free for data.
 
@@ -42,7 +32,7 @@ class Display:
     def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._printed = clock()
-        self._console = console or Lasting(file=sys.stderr, highlight=False, soft_wrap=True)
+        self._console = console or Console(file=sys.stderr, highlight=False, soft_wrap=True)
         self._live = Live(console=self._console, refresh_per_second=4, transient=True)
         self._steps = 0
         self._loss = ""

@@ -7,10 +7,12 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from raygen.cli.cluster import connection
+from raygen.cli.interrupts import unwound
 from raygen.cli.output import print_result, printable
 from raygen.errors import InputError
 
@@ -40,7 +42,9 @@ def run(args: argparse.Namespace) -> int:
             raise InputError(f"the check {name} makes a pod", where="--only", remedy="Add --probe.")
     if args.probe and not args.json:
         print(f"trying by a pod in {namespace}, for at most {args.timeout:g} s", file=sys.stderr)
-    found = _found(args, cluster, namespace)
+    # However this is ended, the pod is deleted.
+    with unwound() if args.probe else nullcontext():
+        found = _found(args, cluster, namespace)
     failed = any(one.state == "fault" for one in found)
     lines = []
     for one in found:
@@ -65,7 +69,6 @@ def _found(args: argparse.Namespace, cluster: Connection, namespace: str) -> lis
     from raygen.kube import ApiError
 
     if args.probe:
-        # However this is ended, the pod is deleted.
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _interrupt)
     deadline = time.monotonic() + args.wait

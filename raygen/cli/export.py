@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from raygen.cli.interrupts import unwound
 from raygen.cli.jobs import needs_training
 from raygen.cli.output import print_result
 from raygen.errors import InputError
@@ -20,7 +21,10 @@ def run(args: argparse.Namespace) -> int:
             where=args.target,
             remedy="Name a local folder, and copy it from there.",
         )
-    files = Run.open(args.run).export_huggingface(Path(args.target), step=args.step)
+    opened = Run.open(args.run)
+    # A file that is half written goes with the interruption.
+    with unwound():
+        files = opened.export_huggingface(Path(args.target), step=args.step)
     document = {"format": args.format, "folder": args.target, "files": [str(path) for path in files]}
     print_result(args, document, "\n".join(map(str, files)))
     return 0

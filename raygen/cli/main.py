@@ -1,28 +1,29 @@
 """The command `raygen`: its verbs, their options, and how errors leave it.
 
-Exit codes: 0 done, 1 the run failed, 2 the input is wrong, 3 stopped and resumable.
+Exit codes: 0 done, 1 the run failed, 2 the input is wrong, 3 stopped and resumable, 130 interrupted by Ctrl-C, 141 nobody
+reads what a verb that only prints has to say.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import os
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
-from types import FrameType
 
 from raygen import __version__
+from raygen.cli.interrupts import end_at_once, exit_code
+from raygen.cli.output import json_line
+from raygen.cli.streams import Streams, lasting_streams
 from raygen.errors import RaygenError, ValidationError
 
-INTERRUPTED = {"train": 3}
-"""Exit codes of verbs that can go on where they were interrupted."""
-EXIT_CODES = "exit codes: 0 done, 1 the run failed, 2 the input is wrong, 3 stopped and resumable"
+SHOWING = frozenset({"completion", "get", "list", "logs", "plan", "sample", "top", "version"})
+"""Verbs that have nothing left to do when nobody reads what they print."""
+EXIT_CODES = (
+    "exit codes: 0 done, 1 the run failed, 2 the input is wrong, 3 stopped and resumable, 130 interrupted"
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -291,50 +292,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    args = build_parser().parse_args(arguments)
+    with lasting_streams() as streams:
+        args = build_parser().parse_args(arguments)
+        streams.out.raises = args.verb in SHOWING
+        return streams.code(_run(args, streams), shows=args.verb in SHOWING)
+
+
+def _run(args: argparse.Namespace, streams: Streams) -> int:
+    """Runs a verb; returns its exit code."""
     try:
-        with _resumable(args.verb):
+        with end_at_once(args.verb):
             code: int = import_module(args.module).run(args)
-        sys.stdout.flush()
+            sys.stdout.flush()
     except RaygenError as error:
         _print_error(error, as_json=args.json)
         return error.exit_code
     except KeyboardInterrupt:
-        # Asked twice: the run goes on from its newest checkpoint.
+        # Asked twice: a run goes on from its newest checkpoint.
         print("interrupted", file=sys.stderr)
-        return INTERRUPTED.get(args.verb, 1)
-    except BrokenPipeError:
-        # The reader of our output is gone (`raygen ... | head`); nobody is left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return exit_code(args.verb)
+    except OSError as error:
+        if error is not streams.out.lost:
+            raise
+        # Nothing is left to do; `Streams.code` says how it ends.
+        return 0
     return code
-
-
-@contextmanager
-def _resumable(verb: str) -> Iterator[None]:
-    """Until training listens to SIGINT and SIGTERM by itself, they end a verb that can be resumed at once.
-
-    Nothing is written by then, and an exception would be raised in the middle of some library's import.
-    """
-    if verb not in INTERRUPTED or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        os.write(2, b"interrupted\n")
-        os._exit(INTERRUPTED[verb])
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number, handler in before.items():
-        # A process in the background was started to ignore the keyboard.
-        if handler != signal.SIG_IGN:
-            signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _print_error(error: RaygenError, *, as_json: bool) -> None:
@@ -349,6 +331,8 @@ def _print_error(error: RaygenError, *, as_json: bool) -> None:
         }
         if isinstance(error, ValidationError):
             document["faults"] = [fault.to_json() for fault in error.faults]
-        print(json.dumps(document, ensure_ascii=False))
+        # Whatever becomes of stdout, the error decides the exit code.
+        with suppress(OSError):
+            print(json_line(document))
         return
     print(f"error: {error}", file=sys.stderr)

@@ -12,7 +12,19 @@ from typing import Any
 
 def print_result(args: argparse.Namespace, document: Mapping[str, Any], text: str) -> None:
     """Prints `document` as one line of JSON under --json, else `text`."""
-    sys.stdout.write((json.dumps(_finite(document), ensure_ascii=False) if args.json else text) + "\n")
+    sys.stdout.write((json_line(document) if args.json else text) + "\n")
+
+
+def json_line(document: Mapping[str, Any]) -> str:
+    """One line of JSON that stdout can print; numbers that JSON does not have become null."""
+    finite = _finite(document)
+    text = json.dumps(finite, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        # Escapes of JSON's own, which mean the same, before the stream would use Python's.
+        return json.dumps(finite)
+    return text
 
 
 def _finite(value: Any) -> Any:
