@@ -53,8 +53,11 @@ LABEL org.opencontainers.image.title="raygen-train" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-# A pod whose root is read-only has /tmp as a volume; what programs write at home goes there.
-ENV HOME=/tmp
+# A pod whose root is read-only has /tmp as a volume; what programs write at home goes there. A cluster may run it as any
+# user, of whom /etc/passwd knows nothing: PyTorch asks for the name and takes it from USER.
+ENV HOME=/tmp \
+    USER=raygen
+# Numbers, by which a kubelet knows that this is not root.
 USER 1000:1000
 WORKDIR /tmp
 CMD ["raygen", "--help"]
@@ -76,7 +79,8 @@ LABEL org.opencontainers.image.title="raygen-operator" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-ENV HOME=/tmp
+ENV HOME=/tmp \
+    USER=raygen
 USER 1000:1000
 WORKDIR /tmp
 CMD ["raygen", "--help"]

@@ -21,7 +21,7 @@ from raygen.spec.base import (
     Spec,
     Version,
 )
-from raygen.spec.runtime import RaygenRuntimeSpec, Toleration
+from raygen.spec.runtime import RaygenRuntimeSpec, RunAs, Toleration
 
 _PINNED = r"^([a-z0-9]([-a-z0-9._:]*[a-z0-9])?(/[a-z0-9]([-a-z0-9._]*[a-z0-9])?)+@sha256:[0-9a-f]{64})?$"
 _ACCOUNT = r"^system:serviceaccount:[a-z0-9][-a-z0-9]*:[a-z0-9][-a-z0-9.]*$"
@@ -87,6 +87,8 @@ class Operator(Spec):
     """What each pod gets."""
     placement: Placement = Placement()
     """On which nodes the pods go; they keep apart from each other where they can."""
+    run_as: RunAs = RunAs()
+    """The user and groups that the pods run as."""
     pod_labels: dict[LabelKey, LabelValue] = Field(default={}, max_length=32)
     """Further labels of the pods."""
     pod_annotations: dict[LabelKey, Group] = Field(default={}, max_length=32)
@@ -163,6 +165,13 @@ class ClusterHead(Spec):
     """On which nodes it goes."""
 
 
+class ClusterAutoscaler(Spec):
+    """Ray's autoscaler, a container in the head pod of the long-lived cluster."""
+
+    resources: Resources = Resources(requests={"cpu": "50m", "memory": "256Mi"}, limits={"memory": "512Mi"})
+    """What it gets."""
+
+
 class RayCluster(Spec):
     """A long-lived RayCluster for interactive work and for jobs, with Ray's dashboard behind a token."""
 
@@ -190,6 +199,10 @@ class RayCluster(Spec):
     """Its head."""
     workers: ClusterWorkers = ClusterWorkers()
     """Its workers; Ray's autoscaler starts and ends them as work comes and goes."""
+    autoscaler: ClusterAutoscaler = ClusterAutoscaler()
+    """Ray's autoscaler, beside the head."""
+    run_as: RunAs = RunAs()
+    """The user and groups that the pods run as."""
     idle_seconds: Annotated[int, Field(ge=10, le=86_400)] = 300
     """Time after which a worker without work ends, in seconds."""
     shared_memory: Memory = "1Gi"

@@ -34,8 +34,6 @@ JOIN_SECONDS = 3600
 """For which a job waits for room in a shared cluster, unless the runtime's environment says otherwise."""
 STOP_VARIABLE = "RAY_JOB_STOP_WAIT_TIME_S"
 """For Ray: how long the driver has after SIGTERM when its job is stopped, in seconds (dashboard/modules/job)."""
-USER = 1000
-"""The image's user."""
 OBJECT_STORE_BYTES = 100_000_000
 GROUP_NAME = "trainers"
 
@@ -198,12 +196,13 @@ def _head(document: Object, runtime: RaygenRuntimeSpec, labels: dict[str, str]) 
     ]
     resources = {
         "requests": {"cpu": runtime.head.cpu, "memory": runtime.head.memory},
-        "limits": {"memory": runtime.head.memory},
+        "limits": {"memory": runtime.head.memory, **runtime.cpu_limit(runtime.head.cpu)},
     }
     token = {
         "name": "runner",
         "projected": {
-            "defaultMode": 0o440,
+            # The user's number is the cluster's to choose, so neither owner nor group may have to match.
+            "defaultMode": 0o444,
             "sources": [
                 {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}},
                 {
@@ -233,7 +232,7 @@ def _worker(job: TrainingJob, runtime: RaygenRuntimeSpec, cpus: int, labels: dic
         counted[runtime.gpus.resource] = str(scale.gpus_per_worker)
     resources = {
         "requests": {"cpu": str(cpus), "memory": memory, **counted},
-        "limits": {"memory": memory, **counted},
+        "limits": {"memory": memory, **runtime.cpu_limit(str(cpus)), **counted},
     }
     template = _pod(runtime, [], resources, labels)
     spec = template["spec"]
@@ -288,13 +287,7 @@ def _pod(runtime: RaygenRuntimeSpec, own: list[Object], resources: Object, label
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": runtime.stop_seconds,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": runtime.run_as.of_pod(),
         "volumes": [
             {"name": "tmp", "emptyDir": {}},
             {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": runtime.shared_memory}},

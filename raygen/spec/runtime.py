@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, ClassVar, Literal
 
 import pydantic
@@ -100,6 +101,23 @@ class Ceilings(Spec):
     """Longest active time, in hours."""
 
 
+class RunAs(Spec):
+    """The user and groups that pods run as, which are never root's."""
+
+    user: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    """User ID. Default: the image's, or one that the cluster assigns, as OpenShift does."""
+    group: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    """ID of the primary group. Default: the image's, or one that the cluster assigns."""
+    volume_group: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    """ID of the group that owns the pods' volumes. Default: none, or one that the cluster assigns."""
+
+    def of_pod(self) -> dict[str, object]:
+        """A pod's securityContext, as Pod Security `restricted` wants it (core/v1)."""
+        given = {"runAsUser": self.user, "runAsGroup": self.group, "fsGroup": self.volume_group}
+        numbers = {name: number for name, number in given.items() if number is not None}
+        return {"runAsNonRoot": True, **numbers, "seccompProfile": {"type": "RuntimeDefault"}}
+
+
 class Defaults(Spec):
     """What a worker gets where the job does not say."""
 
@@ -196,6 +214,11 @@ class RaygenRuntimeSpec(Spec):
     """What the head pod gets."""
     shared_memory: Memory = "2Gi"
     """Size of /dev/shm, which counts as memory of its pod, in bytes."""
+    cpu_limit_ratio: Annotated[float, Field(ge=1, le=100)] | None = None
+    """CPU limit of each pod, as a multiple of the cores that it reserves. Default: no limit, so that pods use what is idle;
+    a namespace whose ResourceQuota counts limits.cpu needs one."""
+    run_as: RunAs = RunAs()
+    """The user and groups that pods run as."""
     head_lost_seconds: Seconds = 300
     """Time after which an attempt ends whose head is not ready, in seconds."""
     stop_seconds: Annotated[int, Field(ge=15, le=3600)] = DEFAULT_STOP_SECONDS
@@ -230,6 +253,22 @@ class RaygenRuntimeSpec(Spec):
             " || self.environment.all(name, !self.environment[name].contains('$'))",
         ),
     )
+
+    def cpu_limit(self, cores: str) -> dict[str, str]:
+        """The CPU limit of a container.
+
+        Args:
+            cores: What it reserves, as a Kubernetes quantity.
+
+        Returns:
+            Whole cores or milli-cores, rounded up, by the resource's name; empty if there is no limit.
+        """
+        if self.cpu_limit_ratio is None:
+            return {}
+        reserved = int(cores[:-1]) if cores.endswith("m") else round(float(cores) * 1000)
+        # Rounded first, since 500 x 1.1 is a little above 550.
+        limit = math.ceil(round(reserved * self.cpu_limit_ratio, 6))
+        return {"cpu": str(limit // 1000) if limit % 1000 == 0 else f"{limit}m"}
 
     def variables(self) -> dict[str, str]:
         """Environment variables of all processes of a job."""

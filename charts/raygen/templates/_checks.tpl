@@ -135,7 +135,7 @@
 {{- $cluster := .Values.cluster -}}
 {{- $all := dict "operator.resources" .Values.operator.resources -}}
 {{- if $cluster.enabled -}}
-{{- $all = merge $all (dict "cluster.head.resources" $cluster.head.resources "cluster.workers.resources" $cluster.workers.resources) -}}
+{{- $all = merge $all (dict "cluster.head.resources" $cluster.head.resources "cluster.workers.resources" $cluster.workers.resources "cluster.autoscaler.resources" $cluster.autoscaler.resources) -}}
 {{- end -}}
 {{- range $place, $resources := $all -}}
 {{- range $name, $request := $resources.requests -}}

@@ -57,12 +57,18 @@ imagePullSecrets:
 {{- end }}
 {{- end -}}
 
-{{/* What Pod Security `restricted` asks of a pod and of a container. */}}
+{{/* What Pod Security `restricted` asks of a pod and of a container, with the IDs of a runAs. */}}
 {{- define "raygen.podSecurity" -}}
 runAsNonRoot: true
-runAsUser: 1000
-runAsGroup: 1000
-fsGroup: 1000
+{{- if not (kindIs "invalid" .user) }}
+runAsUser: {{ int64 .user }}
+{{- end }}
+{{- if not (kindIs "invalid" .group) }}
+runAsGroup: {{ int64 .group }}
+{{- end }}
+{{- if not (kindIs "invalid" .volumeGroup) }}
+fsGroup: {{ int64 .volumeGroup }}
+{{- end }}
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 

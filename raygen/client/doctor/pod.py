@@ -16,8 +16,6 @@ SECURITY = {
     "capabilities": {"drop": ["ALL"]},
     "readOnlyRootFilesystem": True,
 }
-USER = 1000
-"""The image's user."""
 LABELS = {"app.kubernetes.io/name": "raygen-doctor"}
 
 
@@ -35,7 +33,10 @@ def pod(spec: RaygenRuntimeSpec, *, cpu: str, memory: str, command: list[str] | 
         "image": spec.image,
         "env": [{"name": name, "value": literal(value)} for name, value in spec.variables().items()],
         "securityContext": SECURITY,
-        "resources": {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}},
+        "resources": {
+            "requests": {"cpu": cpu, "memory": memory},
+            "limits": {"memory": memory, **spec.cpu_limit(cpu)},
+        },
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
     }
     if command is not None:
@@ -47,13 +48,7 @@ def pod(spec: RaygenRuntimeSpec, *, cpu: str, memory: str, command: list[str] | 
         "enableServiceLinks": False,
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": 1,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": spec.run_as.of_pod(),
         "volumes": [{"name": "tmp", "emptyDir": {}}],
         "containers": [container],
     }

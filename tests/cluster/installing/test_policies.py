@@ -105,7 +105,7 @@ ACCEPTED = (
             "container-security-context-user-group-id",
             said,
             EVERY,
-            "1000 is the user that the images are made for; nothing of the node is mounted that it could own.",
+            "The number is the image's or one that the cluster assigns; nothing of the node is mounted that it could own.",
         )
         for said in (
             "The container is running with a low user ID",

@@ -140,6 +140,41 @@ def restricted(pod: Object) -> None:
         assert container["resources"]["requests"]["cpu"]
 
 
+EVERYTHING: Object = {
+    "image": IMAGE,
+    "jobNamespaces": ["research"],
+    "runtime": {"enabled": True, "spec": RUNTIME},
+    "cluster": {"enabled": True, "image": TRAIN, "namespace": "research", "takesJobs": True},
+}
+
+
+def test_no_pod_has_a_fixed_user_unless_values_name_one() -> None:
+    for pod in pods_of(render(EVERYTHING)):
+        assert set(pod["securityContext"]) == {"runAsNonRoot", "seccompProfile"}
+        for volume in pod.get("volumes", ()):
+            assert volume.get("projected", {}).get("defaultMode", 0o444) == 0o444, "any user reads its token"
+    given = {"runAs": {"user": 1000, "group": 0, "volumeGroup": 1_000_680_000}}
+    wanted = {"runAsUser": 1000, "runAsGroup": 0, "fsGroup": 1_000_680_000}
+    named = EVERYTHING | {"operator": given, "cluster": EVERYTHING["cluster"] | given}
+    pods = pods_of(render(named))
+    assert len(pods) == 4, "the operator, the job that waits, head and workers"
+    for pod in pods:
+        assert wanted.items() <= pod["securityContext"].items()
+
+
+def test_every_container_can_have_a_cpu_limit() -> None:
+    values = json.loads(json.dumps(EVERYTHING))
+    limits: Object = {"resources": {"limits": {"cpu": "2"}}}
+    values["operator"] = limits
+    values["cluster"] |= {"head": limits, "workers": limits, "autoscaler": limits}
+    documents = render(values)
+    (cluster,) = (one["spec"] for one in documents if one["kind"] == "RayCluster")
+    found = [one["resources"] for pod in pods_of(documents) for one in pod["containers"]]
+    for resources in [*found, cluster["autoscalerOptions"]["resources"]]:
+        assert resources["limits"]["cpu"] == "2"
+        assert resources["limits"]["memory"]
+
+
 def test_install_yaml_is_what_the_chart_makes() -> None:
     assert (ROOT / "manifests/install/install.yaml").read_text() == chart.install(ROOT, Path(helm_path()))
 

@@ -99,6 +99,8 @@ def _runtime(draw: random.Random) -> Object:
     storage = {"allowedUriPrefixes": ["s3://datasets", "s3://runs/{namespace}/"]}
     _maybe(draw, storage, "endpoint", ["http://s3.storage.svc.cluster.local", "https://s3.example.org:9000"])
     _maybe(draw, storage, "region", ["us-east-1"])
+    _maybe(draw, changes, "cpuLimitRatio", [1, 1.5, 4])
+    _maybe(draw, changes, "runAs", [{}, {"user": 1000}, {"user": 7, "volumeGroup": 0}])
     return runtime(**changes, storage=storage)
 
 

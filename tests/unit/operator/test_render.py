@@ -150,6 +150,7 @@ def restricted(pod: dict[str, Any]) -> None:
     assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers"} & set(pod)
     assert pod["automountServiceAccountToken"] is False
     assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"].get("runAsUser") != 0
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     kinds = {kind for volume in pod["volumes"] for kind in volume if kind != "name"}
     assert kinds <= {"emptyDir", "projected"}
@@ -166,6 +167,7 @@ def consistent(
 ) -> None:
     """Ray books what Kubernetes gives."""
     start, resources = group["rayStartParams"], worker["containers"][0]["resources"]
+    assert ("cpu" in resources["limits"]) == ("cpuLimitRatio" in grants)
     assert start["num-cpus"] == resources["requests"]["cpu"]
     name = grants.get("gpus", {}).get("resource", "nvidia.com/gpu")
     gpus = scale.get("gpusPerWorker", 0)
@@ -266,6 +268,41 @@ def test_rendered_to_the_letter(name: str) -> None:
         path.write_text(text)
         pytest.fail(f"{path.name} was not there; look at it, and commit it")
     assert path.read_text() == text
+
+
+def pods_with(**grants: Any) -> list[dict[str, Any]]:
+    """The specs of a head and of a worker of two cores, by a runtime."""
+    document = job(scale={"cpusPerWorker": 2})
+    typed = parse({**document, "metadata": {"name": "tiny"}})
+    read = RaygenRuntime.model_validate_json(json.dumps(runtime(**grants)))
+    cluster = render(document, typed, read, 1)["spec"]["rayClusterSpec"]
+    groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+    return [group["template"]["spec"] for group in groups]
+
+
+def test_pods_leave_their_user_to_image_and_cluster_unless_the_runtime_names_one() -> None:
+    for pod in pods_with():
+        assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    wanted = {"runAsUser": 1000, "runAsGroup": 0, "fsGroup": 2000}
+    for pod in pods_with(runAs={"user": 1000, "group": 0, "volumeGroup": 2000}):
+        assert wanted.items() <= pod["securityContext"].items()
+
+
+def test_the_head_reads_its_token_as_any_user() -> None:
+    head, _ = pods_with()
+    (token,) = (volume["projected"] for volume in head["volumes"] if "projected" in volume)
+    assert token["defaultMode"] == 0o444
+
+
+@pytest.mark.parametrize(
+    ("ratio", "head", "worker"), [(None, None, None), (1, "500m", "2"), (1.1, "550m", "2200m"), (4, "2", "8")]
+)
+def test_cpu_limits_are_a_multiple_of_what_is_reserved(
+    ratio: float | None, head: str | None, worker: str | None
+) -> None:
+    grants = {} if ratio is None else {"cpuLimitRatio": ratio}
+    limits = [pod["containers"][0]["resources"]["limits"].get("cpu") for pod in pods_with(**grants)]
+    assert limits == [head, worker]
 
 
 def test_the_hash_tells_what_an_attempt_depends_on() -> None:
