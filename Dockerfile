@@ -54,7 +54,7 @@ LABEL org.opencontainers.image.title="raygen-train" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 # A pod whose root is read-only has /tmp as a volume; what programs write at home goes there. A cluster may run it as any
-# user, of whom /etc/passwd knows nothing: PyTorch asks for the name and takes it from USER.
+# user, of whom /etc/passwd knows nothing: whatever asks for the name (Python's getpass) takes it from USER.
 ENV HOME=/tmp \
     USER=raygen
 # Numbers, by which a kubelet knows that this is not root.

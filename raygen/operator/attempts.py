@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from raygen.operator.explain import DISRUPTIONS, Trouble
+from raygen.operator.explain import DISRUPTIONS
+from raygen.operator.trouble import Trouble
 from raygen.spec.guards import GUARD_DEFAULTS
 from raygen.spec.names import DRIVER_RESOURCE
 

@@ -10,11 +10,12 @@ from typing import Any
 from raygen.kube import EVENTS, RAY_JOBS, TRAINING_JOBS, ApiError, Connection
 from raygen.operator import trim
 from raygen.operator.events import Recorder
-from raygen.operator.explain import Trouble, troubles, waits_long
+from raygen.operator.explain import troubles, waits_long
 from raygen.operator.model import Observed, Plan
 from raygen.operator.plan import plan
 from raygen.operator.queue import Key, Urgency, WorkQueue
 from raygen.operator.store import Object, Store, key_of
+from raygen.operator.trouble import Trouble
 from raygen.spec.names import OPERATOR_MANAGER
 
 log = logging.getLogger(__name__)

@@ -9,10 +9,10 @@ from raygen.kube.resources import RAY_JOBS
 from raygen.operator import conditions
 from raygen.operator.attempts import Ending
 from raygen.operator.conditions import RUNNING, SUCCEEDED, SUSPENDED, VALIDATED, moment, stamp
-from raygen.operator.explain import Trouble
 from raygen.operator.model import Deletion, Note, Observed, Plan
 from raygen.operator.render import ray_job_name
 from raygen.operator.trim import cluster_of, shared_cluster
+from raygen.operator.trouble import Trouble
 from raygen.spec.names import RAY_JOB_LABEL
 from raygen.spec.status import MAX_ATTEMPTS
 

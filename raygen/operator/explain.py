@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from raygen.kube.text import scrubbed
+from raygen.operator import refusals
 from raygen.operator.conditions import moment
 from raygen.operator.trim import shared_cluster
+from raygen.operator.trouble import Trouble, sentence
 from raygen.spec.names import JOB_LABEL, RAY_NODE_TYPE
 
 Object = dict[str, Any]
@@ -22,7 +22,6 @@ UNTAKEN_SECONDS = 30
 """After which KubeRay should have looked at a RayJob: it does within one."""
 INITIAL_SECONDS = 60
 """In which a worker finds a head that is ready."""
-MAX_TEXT = 600
 CHECK_KUBERAY = (
     "check that KubeRay runs and watches this namespace"
     " (kubectl get pods --all-namespaces --selector=app.kubernetes.io/name=kuberay-operator)."
@@ -31,6 +30,7 @@ _NEXT = " (that counts for the next attempt: suspend the job, and resume it)"
 _OWN = {
     "image": f" Check spec.image and spec.imagePullSecrets of the runtime{_NEXT}.",
     "configuration": " Make what is missing in this namespace; spec.environmentSecrets of the runtime names the Secrets.",
+    "user": f" Have spec.runAs.user of the runtime set, or its image made with a USER that is a number above 0{_NEXT}.",
     "head room": f" Have spec.head of the runtime lowered{_NEXT}",
     "head memory": f"Raise spec.head.memory of the runtime{_NEXT}.",
     "autoscaler": "Have its limit raised.",
@@ -63,23 +63,11 @@ def _of_shared(cluster: str) -> dict[str, str]:
     return {
         "image": f" Check image and imagePullSecrets of {place}.",
         "configuration": f" Make what is missing in this namespace, or mend {place}, whose head names it.",
+        "user": f" Have its pods given a runAsUser, or {place} an image with a USER that is a number above 0.",
         "head room": f" Have the head of {place} ask for less",
         "head memory": f"Give the head of {place} more memory, or send fewer jobs there at once.",
         "autoscaler": f"Give {place} more in spec.autoscalerOptions.resources.",
     }
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """Something that keeps a job from running, or ended it.
-
-    Attributes:
-        reason: One CamelCase word.
-        message: What happened and what to do.
-    """
-
-    reason: str
-    message: str
 
 
 def troubles(
@@ -97,14 +85,14 @@ def troubles(
     cluster = shared_cluster(ray_job) if ray_job is not None else ""
     remedies = _of_shared(cluster) if cluster else _OWN
     found = [one for pod in pods for one in _pod(pod, now, remedies)]
-    found += _refused(ray_job or {})
+    found += refusals.troubles(ray_job or {}, cluster)
     found += _untaken(ray_job, now)
     found += _homeless(pods, ray_job, cluster, now)
     if _has_head(pods, now):
         found += [one for pod in pods for one in _initial(pod, now)]
     if not found:
         found = [
-            Trouble("PodWaits", _sentence(f"pod {name} waits: {text}"))
+            Trouble("PodWaits", sentence(f"pod {name} waits: {text}"))
             for name, text in sorted(warnings.items())
             if any(pod["metadata"]["name"] == name for pod in pods)
         ]
@@ -123,7 +111,11 @@ _ORDER = (
     "KubeRayMissing",
     "SharedClusterMissing",
     "QuotaExceeded",
+    "LimitsMissing",
+    "OutsideLimitRange",
+    "SecurityRefused",
     "PodsRefused",
+    "PodsNotDeleted",
     "Unschedulable",
     "PodWaits",
 )
@@ -145,9 +137,9 @@ def _pod(pod: Object, now: datetime, remedies: Mapping[str, str]) -> Iterator[Tr
     for condition in status.get("conditions", ()):
         if condition["type"] == "DisruptionTarget" and condition["status"] == "True":
             reason = _DISRUPTIONS.get(condition.get("reason", ""), "Evicted")
-            yield Trouble(reason, _sentence(f"{who}: {condition.get('message') or 'it has to go'}"))
+            yield Trouble(reason, sentence(f"{who}: {condition.get('message') or 'it has to go'}"))
     if status.get("reason") == "Evicted":
-        yield Trouble("Evicted", _sentence(f"{who}: {status.get('message', 'evicted')}"))
+        yield Trouble("Evicted", sentence(f"{who}: {status.get('message', 'evicted')}"))
     if status.get("reason") == "NodeLost":
         yield Trouble("NodeLost", f"{who}: its node was lost.")
     yield from _unscheduled(who, pod, now, remedies)
@@ -163,16 +155,14 @@ def _container(pod: Object, who: str, container: Object, remedies: Mapping[str, 
         if reason in _IMAGE_REASONS:
             yield Trouble(
                 "ImagePull",
-                _sentence(f"{who}: the image {container.get('image', '')} cannot be had: {text or reason}")
+                sentence(f"{who}: the image {container.get('image', '')} cannot be had: {text or reason}")
                 + remedies["image"],
             )
         elif reason == "CrashLoopBackOff":
             yield Trouble("PodCrashes", _crashes(pod, who, container))
         elif reason in _CONFIG_REASONS:
-            yield Trouble(
-                "Configuration",
-                _sentence(f"{who}: {text or reason}") + remedies["configuration"],
-            )
+            remedy = remedies["user" if "runAsNonRoot" in text else "configuration"]
+            yield Trouble("Configuration", sentence(f"{who}: {text or reason}") + remedy)
 
 
 def _crashes(pod: Object, who: str, container: Object) -> str:
@@ -180,7 +170,7 @@ def _crashes(pod: Object, who: str, container: Object) -> str:
     code, text = last.get("exitCode", "unknown"), last.get("message") or last.get("reason") or ""
     metadata = pod["metadata"]
     return (
-        _sentence(f"{who} ends again and again, with exit code {code}{f': {text}' if text else ''}")
+        sentence(f"{who} ends again and again, with exit code {code}{f': {text}' if text else ''}")
         + f" Read why: kubectl logs --namespace {metadata['namespace']} {metadata['name']} --previous."
     )
 
@@ -216,7 +206,7 @@ def _unscheduled(who: str, pod: Object, now: datetime, remedies: Mapping[str, st
             continue
         yield Trouble(
             "Unschedulable",
-            _sentence(f"no node has room for {who}: {condition.get('message', '')}")
+            sentence(f"no node has room for {who}: {condition.get('message', '')}")
             + (remedies["head room"] if _is_head(pod) else _LESS)
             + ", or add nodes; it waits meanwhile.",
         )
@@ -277,30 +267,3 @@ def _has_head(pods: Sequence[Object], now: datetime) -> bool:
 
 def _is_head(pod: Object) -> bool:
     return bool(pod["metadata"].get("labels", {}).get(RAY_NODE_TYPE) == "head")
-
-
-def _refused(ray_job: Object) -> Iterator[Trouble]:
-    """Pods that KubeRay could not make."""
-    cluster = ray_job.get("status", {}).get("rayClusterStatus", {})
-    for condition in cluster.get("conditions", ()):
-        if condition.get("type") != "ReplicaFailure" or condition.get("status") != "True":
-            continue
-        text = condition.get("message", "")
-        if "exceeded quota" in text:
-            yield Trouble(
-                "QuotaExceeded",
-                _sentence(f"the namespace's quota is used up: {text}")
-                + " Wait for other jobs, lower the job's scale, or have the ResourceQuota raised.",
-            )
-        else:
-            yield Trouble(
-                "PodsRefused",
-                _sentence(f"its pods cannot be made: {text}")
-                + " Make what is missing, or have the administrator look at the runtime.",
-            )
-
-
-def _sentence(text: str) -> str:
-    text = scrubbed(text)
-    text = text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
-    return text if text.endswith(".") else text + "."

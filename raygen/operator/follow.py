@@ -9,10 +9,11 @@ from raygen.operator.attempts import Ending
 from raygen.operator.check import Refusal, examine, refuse
 from raygen.operator.conditions import RUNNING, SUCCEEDED, VALIDATED, moment, stamp
 from raygen.operator.draft import Draft
-from raygen.operator.explain import CHECK_KUBERAY, DISRUPTIONS, Trouble, troubles
+from raygen.operator.explain import CHECK_KUBERAY, DISRUPTIONS, troubles
 from raygen.operator.model import Note
 from raygen.operator.render import JOIN_SECONDS, job_hash
 from raygen.operator.trim import shared_cluster
+from raygen.operator.trouble import Trouble
 from raygen.spec.names import HASH_ANNOTATION
 from raygen.spec.runtime import DEFAULT_STOP_SECONDS
 

@@ -12,9 +12,9 @@ from typing import Any
 from raygen.operator import conditions
 from raygen.operator.conditions import SUCCEEDED
 from raygen.operator.draft import Draft
-from raygen.operator.explain import Trouble
 from raygen.operator.model import Note
 from raygen.operator.scheduling import GANG
+from raygen.operator.trouble import Trouble
 from raygen.spec.names import (
     KAI_QUEUE_LABEL,
     KUBERAY_NAMES,

@@ -14,9 +14,9 @@ from raygen.kube.resources import TRAINING_JOBS
 from raygen.operator import attempts, ttl
 from raygen.operator.begin import begin
 from raygen.operator.draft import Draft
-from raygen.operator.explain import Trouble
 from raygen.operator.follow import follow
 from raygen.operator.model import Observed, Plan
+from raygen.operator.trouble import Trouble
 from raygen.spec.names import ATTEMPT_LABEL
 
 Object = dict[str, Any]

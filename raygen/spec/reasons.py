@@ -117,9 +117,26 @@ WAITING: dict[str, Meaning] = {
         "Something that a pod's container needs is missing from the namespace, mostly a Secret.",
         "Make it; `environmentSecrets` of the runtime names the Secrets.",
     ),
+    "LimitsMissing": Meaning(
+        "The namespace's ResourceQuota or LimitRange wants a limit or request that the pods do not have, mostly of CPU.",
+        "Have `cpuLimitRatio` of the runtime set, or a LimitRange give the namespace's containers a default.",
+    ),
+    "OutsideLimitRange": Meaning(
+        "A LimitRange of the namespace refuses the pods: they ask for too much or too little, or their limit is too far above"
+        " what they reserve.",
+        "Ask for what it allows in `scale`, or have `head`, `defaults` or `cpuLimitRatio` of the runtime changed, or the LimitRange.",
+    ),
+    "SecurityRefused": Meaning(
+        "Pod Security or, on OpenShift, the security context constraints refuse the pods.",
+        "Have `runAs` of the runtime removed, so that the cluster assigns the IDs, or do what the message says.",
+    ),
     "PodsRefused": Meaning(
         "The API server refuses the pods, as when the namespace has no service account for drivers.",
         "Make what the message names, or have the administrator look at namespace and runtime.",
+    ),
+    "PodsNotDeleted": Meaning(
+        "KubeRay cannot delete pods that are to go, as a worker's that has failed.",
+        "If it stays, have the administrator look at KubeRay's rights and at what refuses deletions, such as webhooks.",
     ),
     "PodWaits": Meaning(
         "A pod has waited for more than 20 s; the message is the newest warning Event about it, or says that a worker does"

@@ -63,7 +63,7 @@ def test_an_image_runs_with_a_read_only_root_as_any_user_and_has_its_parts_alone
 ) -> None:
     program = (
         "import getpass, importlib.util as u, os, subprocess as s\n"
-        # Asked for by PyTorch, which fails where /etc/passwd lacks the user and no variable has the name.
+        # Fails where /etc/passwd lacks the user and no variable has the name.
         "getpass.getuser()\n"
         f"print([one for one in {PRESENT[name] + ABSENT[name]} if u.find_spec(one)])\n"
         "print(os.getuid(), os.access('/', os.W_OK), os.access('/opt/raygen', os.W_OK))\n"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from raygen.operator.explain import Trouble
+from raygen.operator.trouble import Trouble
 from tests.unit.operator.world import CrashError, World, job, runtime
 
 

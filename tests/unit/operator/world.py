@@ -8,9 +8,9 @@ from typing import Any
 
 from raygen.operator.conditions import find, stamp
 from raygen.operator.draft import own_part
-from raygen.operator.explain import Trouble
 from raygen.operator.model import Note, Observed, Plan
 from raygen.operator.plan import plan
+from raygen.operator.trouble import Trouble
 from raygen.spec.names import ATTEMPT_LABEL, JOB_LABEL, RAY_JOB_LABEL, RAY_NODE_TYPE
 from tests.jobs import job_document
 
