@@ -69,6 +69,7 @@ SETTINGS = {
     "RAY_worker_niceness": "0",
     # Workers started ahead have no runtime environment, and Ray Train always gives one: nobody would take them.
     "RAY_enable_worker_prestart": "0",
+    "RAY_prestart_worker_first_driver": "0",
 }
 """Ray's environment; what the user has set stays."""
 

@@ -11,11 +11,14 @@ from ray._common.constants import RAY_WARN_BLOCKING_GET_INSIDE_ASYNC_ENV_VAR
 from ray._raylet import RAY_NODE_ID_KEY  # type: ignore[attr-defined]
 from ray.train import UserCallback
 from ray.train.torch import TorchTrainer
+from ray.train.v2._internal.callbacks import DatasetsCallback
+from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2._internal.constants import (
     DEFAULT_RAY_WARN_BLOCKING_GET_INSIDE_ASYNC_VALUE,
     get_env_vars_to_propagate,
 )
 from ray.train.v2._internal.execution.controller import TrainController
+from ray.train.v2._internal.execution.scaling_policy import FixedScalingPolicy
 from torch.distributed import DistError
 
 from raygen.train.group import connect
@@ -44,6 +47,24 @@ class LossReporter(UserCallback):
             report_loss(connect(self._host, self._port, timeout_s=REPORT_S), worker_exceptions)
 
 
+UNUSED = (DatasetsCallback, PlacementGroupCleanerCallback)
+"""Parts of Ray Train that start a process each, for what raygen has no use for: shards of Ray Data, and to free the workers'
+place if the controller dies while its driver lives on, which here is never for long."""
+
+
+class Fixed(FixedScalingPolicy):
+    """The workers that were asked for, without the process that tells Ray's autoscaler and Ray Data of them.
+
+    The autoscaler knows of them by the placement group that they wait for.
+    """
+
+    def after_controller_start(self, train_run_context: Any) -> None:
+        """Does not start that process."""
+
+    def _maybe_send_resource_request(self) -> None:
+        """There is nobody to send it to."""
+
+
 class Trainer(TorchTrainer):
     """A TorchTrainer whose `fit` ends when `kill` is called.
 
@@ -60,8 +81,12 @@ class Trainer(TorchTrainer):
         if self._controller is not None:
             ray.kill(self._controller)
 
+    def _create_default_callbacks(self) -> list[Any]:
+        return [each for each in super()._create_default_callbacks() if not isinstance(each, UNUSED)]
+
     def _initialize_and_run_controller(self, **options: Any) -> Any:
         """As Ray's own, which keeps the controller to itself."""
+        options["scaling_policy"] = Fixed(self.scaling_config)
         variables = get_env_vars_to_propagate()
         variables.setdefault(
             RAY_WARN_BLOCKING_GET_INSIDE_ASYNC_ENV_VAR, DEFAULT_RAY_WARN_BLOCKING_GET_INSIDE_ASYNC_VALUE
