@@ -15,7 +15,7 @@ DRIVER = "driver"
 
 def run(args: argparse.Namespace) -> int:
     """Prints what the driver of a job says while its head pod is there, and after that what its run directory has kept."""
-    if "/" in args.name:
+    if "/" in args.name or args.name in (".", ".."):
         return _kept(args, args.name)
     cluster, namespace = connection(args)
     from raygen.client.jobs import current, get

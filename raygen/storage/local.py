@@ -34,7 +34,7 @@ class LocalStorage:
     """Objects as files under `root`, which need not exist yet."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root.resolve()
+        self._root = _resolved(root)
 
     @property
     def uri(self) -> str:
@@ -149,7 +149,7 @@ class LocalStorage:
         """The file of `key`. Renaming replaces a link at the end of a path, reading follows it."""
         check_key(key)
         path = self._root / key
-        real = path.resolve() if follow else path.parent.resolve()
+        real = _resolved(path if follow else path.parent)
         if not real.is_relative_to(self._root):
             raise InputError(
                 f"the object name {key!r} leads out of its folder through a symbolic link",
@@ -194,6 +194,18 @@ class _Reader(io.FileIO):
     def readall(self) -> bytes:
         with explained(self._path, "read"):
             return super().readall()
+
+
+def _resolved(path: Path) -> Path:
+    """The path without links."""
+    try:
+        return path.resolve()
+    except FileNotFoundError:
+        what, remedy = "the working folder is gone", "Change to a folder that is there."
+    except (OSError, RuntimeError):
+        # Python 3.13 raises an OSError.
+        what, remedy = "these symbolic links lead to each other", "Replace one of them by a folder."
+    raise InputError(what, where=str(path), remedy=remedy)
 
 
 def _stage(folder: Path, chunks: Iterable[Buffer]) -> Path:

@@ -173,15 +173,24 @@ class Run:
 
 
 def run_directory(uri: str | Path) -> RunDirectory:
-    """The run directory at a URI, whether there is a run in it or not; InputError if it can be none."""
-    parent, _, name = str(uri).rstrip("/").rpartition("/")
-    if parent.endswith((":", ":/")):
+    """The run directory at a URI, whether there is a run in it or not.
+
+    A local folder may be named in any way: `.`, through links, relative, with slashes at its end.
+
+    Raises:
+        InputError: it is not a folder in a storage: a whole bucket, or the root of the file system.
+    """
+    whole = open_storage(str(uri)).uri
+    scheme, _, path = whole.rpartition("://")
+    parent, _, name = path.rpartition("/")
+    if not name or (scheme and not parent):
+        what = "a whole bucket" if scheme else "the root of the file system"
         raise InputError(
-            "this is a whole bucket, and a run is a folder in one",
+            f"this is {what}, and a run is a folder in it",
             where=str(uri),
-            remedy="Give the folder that `raygen train` named, for example s3://bucket/runs/gpt-tiny.",
+            remedy="Give the folder that `raygen train` named, for example runs/gpt-tiny or s3://bucket/runs/gpt-tiny.",
         )
-    return RunDirectory(open_storage(parent or "."), name)
+    return RunDirectory(open_storage(whole.removesuffix(f"/{name}") or "/"), name)
 
 
 def _huggingface_files(model: HuggingFaceModel, data_files: dict[str, bytes]) -> dict[str, bytes]:

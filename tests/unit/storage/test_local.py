@@ -101,6 +101,27 @@ def test_a_prefix_ends_with_a_slash(storage: Storage) -> None:
             storage.list(prefix)
 
 
+def test_links_that_lead_to_each_other_are_refused(storage: LocalStorage, tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(InputError):
+        LocalStorage(tmp_path / "a" / "runs").read("key")
+    root = Path(storage.uri)
+    root.mkdir(exist_ok=True)
+    (root / "loop").symlink_to(root / "loop")
+    with pytest.raises(InputError):
+        storage.read("loop/key")
+
+
+def test_a_working_folder_that_is_gone_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(InputError, match="the working folder is gone"):
+        LocalStorage(Path("runs"))
+
+
 def test_symbolic_links_lead_nowhere_outside(storage: LocalStorage, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()

@@ -79,9 +79,14 @@ def test_faults_come_before_everything_else(base: Path) -> None:
 
 @pytest.mark.parametrize("uri", ["s3://bucket", "s3://bucket/"])
 def test_a_whole_bucket_is_no_run(uri: str) -> None:
-    with pytest.raises(InputError, match="a whole bucket, and a run is a folder") as caught:
+    with pytest.raises(InputError, match="a whole bucket, and a run is a folder in it") as caught:
         Run.open(uri)
     assert caught.value.where == uri
+
+
+def test_the_root_of_the_file_system_is_no_run() -> None:
+    with pytest.raises(InputError, match="the root of the file system"):
+        Run.open("/")
 
 
 def test_the_output_is_probed_before_the_data_is_read(base: Path) -> None:
