@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from raygen.operator import attempts, conditions, deadline, gang, head, suspend
+from raygen.operator import attempts, conditions, deadline, gang, head, recovery, suspend
 from raygen.operator.attempts import Ending
 from raygen.operator.check import Refusal, examine, refuse
 from raygen.operator.conditions import RUNNING, SUCCEEDED, VALIDATED, moment, stamp
@@ -40,7 +40,8 @@ def follow(draft: Draft, attempt: Object) -> None:
         draft.result.needs_reading = name
         return
     found = troubles(draft.pods(name), ray_job, draft.seen.now, draft.seen.warnings)
-    _remember(draft, attempt, found)
+    away = recovery.Absence() if ray_job is None else recovery.absent(draft, attempt, ray_job)
+    _remember(draft, attempt, found, away)
     if ray_job is None or attempts.is_over(ray_job):
         _conclude(draft, attempt, ray_job, found)
         return
@@ -90,7 +91,7 @@ def _is_held(ray_job: Object) -> bool:
     return bool(ray_job.get("spec", {}).get("suspend"))
 
 
-def _remember(draft: Draft, attempt: Object, found: list[Trouble]) -> None:
+def _remember(draft: Draft, attempt: Object, found: list[Trouble], away: recovery.Absence) -> None:
     """Keeps what ends attempts: the pods that show it may be gone when the end is seen. Steps show that it is over."""
     one = next((one for one in found if one.reason in DISRUPTIONS | {"OutOfMemory"}), None)
     known = attempt.get("trouble")
@@ -98,12 +99,14 @@ def _remember(draft: Draft, attempt: Object, found: list[Trouble]) -> None:
         fresh = {"reason": one.reason, "message": one.message[:1024]}
         if known is None or {**known, **fresh} != known:
             attempt["trouble"] = fresh | {"time": stamp(draft.seen.now)}
-    elif known is not None and draft.progress.get("rayJob") == attempt["rayJob"]:
+        return
+    if known is not None and recovery.does_steps(draft, attempt):
         # Written by an operator that took no note of the time, it is as old as the attempt.
         seen = moment(known.get("time", attempt["started"]))
-        since = (moment(draft.progress["time"]) - seen).total_seconds()
-        if since > RECOVERED_SECONDS:
+        if (moment(draft.progress["time"]) - seen).total_seconds() > RECOVERED_SECONDS:
             del attempt["trouble"]
+    if recovery.is_recovering(draft, attempt, away):
+        recovery.remember(draft, attempt, away)
 
 
 def _conclude(draft: Draft, attempt: Object, ray_job: Object | None, found: list[Trouble]) -> None:
@@ -261,19 +264,34 @@ def _time_is_up(draft: Draft, attempt: Object) -> Ending | None:
     return None
 
 
-def _trains(draft: Draft, attempt: Object, ray_job: Object) -> bool:
-    """Whether steps are being done, by the driver that is there now."""
+def _trains(draft: Draft, attempt: Object, ray_job: Object, away: recovery.Absence) -> bool:
+    """Whether steps are being done, by the driver that is there."""
     if "firstStep" not in attempt or "cause" in attempt or _is_held(ray_job):
+        return False
+    if recovery.is_recovering(draft, attempt, away):
         return False
     pod = head.head_pod(draft.pods(attempt["rayJob"]))
     if pod is None or draft.progress.get("rayJob") != attempt["rayJob"]:
         return "driver" in draft.status
-    return moment(draft.progress["time"]) >= moment(pod["metadata"]["creationTimestamp"])
+    return not _is_older(draft.progress, pod)
+
+
+def _is_older(progress: Object, pod: Object) -> bool:
+    """Whether progress was told before a pod was made."""
+    return moment(progress["time"]) < moment(pod["metadata"]["creationTimestamp"])
+
+
+def _recovers(draft: Draft, attempt: Object, away: recovery.Absence) -> bool:
+    """Whether an attempt that trained waits for its workers or its head, and not for a new head's driver to begin."""
+    pod = head.head_pod(draft.pods(attempt["rayJob"]))
+    is_new = pod is not None and _is_older(draft.progress, pod) if draft.progress else False
+    return recovery.is_recovering(draft, attempt, away) and (bool(away.head) or not is_new)
 
 
 def _tell_stage(draft: Draft, attempt: Object, ray_job: Object, found: list[Trouble]) -> None:
     number = attempt["number"]
-    trains = _trains(draft, attempt, ray_job)
+    away = recovery.absent(draft, attempt, ray_job)
+    trains = _trains(draft, attempt, ray_job, away)
     draft.put(RUNNING, trains, "Training" if trains else "NotTraining", "")
     if "cause" in attempt:
         said = f"Attempt {number} is stopping, with a checkpoint if it can: {attempt['message']}"
@@ -302,14 +320,25 @@ def _tell_stage(draft: Draft, attempt: Object, ray_job: Object, found: list[Trou
         told = conditions.find(draft.conditions, SUCCEEDED)
         if told is None or told["reason"] != found[0].reason:
             draft.result.notes.append(Note(found[0].reason, found[0].message, warning=True))
-        draft.tell(None, found[0].reason, found[0].message)
+        behind = "" if trains else recovery.last_step(draft, attempt)
+        draft.tell(None, found[0].reason, f"{found[0].message} {behind}".rstrip())
+        draft.result.look_again(WAITING_SECONDS)
+    elif _recovers(draft, attempt, away):
+        summary = conditions.find(draft.conditions, SUCCEEDED)
+        message = recovery.message(draft, attempt, away)
+        if summary is None or summary["reason"] != "Recovering":
+            draft.result.notes.append(Note("Recovering", message, warning=True))
+        draft.tell(None, "Recovering", message)
         draft.result.look_again(WAITING_SECONDS)
     elif trains:
         since = draft.progress.get("firstStep", attempt["firstStep"])
         again = (
             f"; its head pod was lost {attempt['lostHeads']} times so far" if "lostHeads" in attempt else ""
         )
-        draft.tell(None, "Training", f"Attempt {number} trains, from step {since}{again}.")
+        silent, wait = recovery.silent_since(draft, attempt)
+        silence = f"; its driver has told nothing since {silent}" if silent else ""
+        draft.tell(None, "Training", f"Attempt {number} trains, from step {since}{again}{silence}.")
+        draft.result.look_again(wait)
     else:
         again = " again, after its head pod was lost" if "lostHeads" in attempt else ""
         draft.tell(None, "Starting", draft.starting(number, again))

@@ -69,9 +69,19 @@ def ray_job(item: Object) -> Object:
         metadata[name] = item["metadata"].get(name) or ({} if name == "annotations" else [])
     return {
         "metadata": metadata,
-        "spec": {"suspend": bool(spec.get("suspend")), "clusterSelector": spec.get("clusterSelector") or {}},
+        "spec": {
+            "suspend": bool(spec.get("suspend")),
+            "clusterSelector": spec.get("clusterSelector") or {},
+            "workers": _workers(spec),
+        },
         "status": status,
     }
+
+
+def _workers(spec: Object) -> int:
+    """Workers of a RayJob's own cluster; 0 if it shares one."""
+    groups = (spec.get("rayClusterSpec") or {}).get("workerGroupSpecs") or ()
+    return sum(int(group.get("replicas") or 0) for group in groups)
 
 
 def pod(item: Object) -> Object:
@@ -156,7 +166,13 @@ def _essence(item: Object) -> Object:
     return {
         "metadata": [metadata.get(key) for key in ("uid", "generation", "deletionTimestamp")],
         "status": status,
-        "progress": [progress.get("rayJob"), progress.get("attempt"), progress.get("firstStep"), begun],
+        "progress": [
+            progress.get("rayJob"),
+            progress.get("attempt"),
+            progress.get("firstStep"),
+            begun,
+            progress.get("recovery"),
+        ],
     }
 
 

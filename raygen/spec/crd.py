@@ -68,6 +68,7 @@ _JOB_COLUMNS = (
     ("Steps", "integer", ".status.progress.steps", 1),
     ("Goodput", "number", ".status.progress.goodput", 1),
     ("Checkpoint", "integer", ".status.progress.checkpoint", 1),
+    ("Reported", "date", ".status.progress.time", 1),
     ("Workers", "integer", ".spec.scale.workers", 1),
     ("Queue", "string", ".spec.scheduling.queueName", 1),
     ("Runtime", "string", ".spec.runtimeRef.name", 1),

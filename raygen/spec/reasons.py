@@ -70,7 +70,14 @@ WAITING: dict[str, Meaning] = {
     "Starting": Meaning(
         "The attempt's pods start, and then its driver, which reads the data and compiles the model."
     ),
-    "Training": Meaning("Steps are done; `progress` says how far."),
+    "Training": Meaning(
+        "Steps are done; `progress` says how far. The message says so where the driver has told nothing for five minutes."
+    ),
+    "Recovering": Meaning(
+        "The attempt has lost workers, or its head pod: no steps are done until they are there again. The message says what"
+        " happened and since when. Training goes on from the newest checkpoint.",
+        "Wait. If it lasts, look at the pods and nodes that the message names.",
+    ),
     "Queued": Meaning(
         "The attempt waits in its Kueue queue for quota, or for Volcano, KAI or YuniKorn to have room for all its pods at"
         " once; without any of these, somebody has suspended its RayJob.",

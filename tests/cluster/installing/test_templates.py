@@ -140,12 +140,8 @@ def restricted(pod: Object) -> None:
         assert container["resources"]["requests"]["cpu"]
 
 
-EVERYTHING: Object = {
-    "image": IMAGE,
-    "jobNamespaces": ["research"],
-    "runtime": {"enabled": True, "spec": RUNTIME},
-    "cluster": {"enabled": True, "image": TRAIN, "namespace": "research", "takesJobs": True},
-}
+SHARED: Object = {"enabled": True, "image": TRAIN, "namespace": "research", "takesJobs": True}
+EVERYTHING: Object = {"image": IMAGE, "jobNamespaces": ["research"], "cluster": SHARED, **GROUPS}
 
 
 def test_no_pod_has_a_fixed_user_unless_values_name_one() -> None:
@@ -155,7 +151,7 @@ def test_no_pod_has_a_fixed_user_unless_values_name_one() -> None:
             assert volume.get("projected", {}).get("defaultMode", 0o444) == 0o444, "any user reads its token"
     given = {"runAs": {"user": 1000, "group": 0, "volumeGroup": 1_000_680_000}}
     wanted = {"runAsUser": 1000, "runAsGroup": 0, "fsGroup": 1_000_680_000}
-    named = EVERYTHING | {"operator": given, "cluster": EVERYTHING["cluster"] | given}
+    named = EVERYTHING | {"operator": given, "cluster": SHARED | given}
     pods = pods_of(render(named))
     assert len(pods) == 4, "the operator, the job that waits, head and workers"
     for pod in pods:
@@ -163,14 +159,12 @@ def test_no_pod_has_a_fixed_user_unless_values_name_one() -> None:
 
 
 def test_every_container_can_have_a_cpu_limit() -> None:
-    values = json.loads(json.dumps(EVERYTHING))
     limits: Object = {"resources": {"limits": {"cpu": "2"}}}
-    values["operator"] = limits
-    values["cluster"] |= {"head": limits, "workers": limits, "autoscaler": limits}
-    documents = render(values)
-    (cluster,) = (one["spec"] for one in documents if one["kind"] == "RayCluster")
+    cluster = SHARED | dict.fromkeys(("head", "workers", "autoscaler"), limits)
+    documents = render(EVERYTHING | {"operator": limits, "cluster": cluster})
+    (made,) = (one["spec"] for one in documents if one["kind"] == "RayCluster")
     found = [one["resources"] for pod in pods_of(documents) for one in pod["containers"]]
-    for resources in [*found, cluster["autoscalerOptions"]["resources"]]:
+    for resources in [*found, made["autoscalerOptions"]["resources"]]:
         assert resources["limits"]["cpu"] == "2"
         assert resources["limits"]["memory"]
 

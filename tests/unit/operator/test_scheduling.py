@@ -155,7 +155,8 @@ def test_waiting_for_a_gang_is_no_time_of_activity() -> None:
     world.running(step=10)
     world.settle()
     assert world.condition() == ("Unknown", "Training")
-    assert world.settle().again == 3600
+    world.wait(3590)
+    assert world.settle().again == 10
 
 
 def test_pods_that_go_after_they_had_a_node_are_no_queue() -> None:

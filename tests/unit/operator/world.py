@@ -6,6 +6,7 @@ import copy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from raygen.operator import trim
 from raygen.operator.conditions import find, stamp
 from raygen.operator.draft import own_part
 from raygen.operator.model import Note, Observed, Plan
@@ -75,8 +76,8 @@ class World:
         return Observed(
             copy.deepcopy(self.job),
             copy.deepcopy(self.runtime),
-            copy.deepcopy(list(self.ray_jobs.values())),
-            copy.deepcopy(list(self.pods.values())),
+            [trim.ray_job(copy.deepcopy(one)) for one in self.ray_jobs.values()],
+            [trim.pod(copy.deepcopy(one)) for one in self.pods.values()],
             self.now,
             shared_heads=copy.deepcopy(list(self.shared_heads.values())),
         )
@@ -152,7 +153,9 @@ class World:
         }
         if f"{name}-head" not in self.pods:
             self.pod(f"{name}-head", attempt, "head")
-            self.pod(f"{name}-worker", attempt, "worker")
+            groups = self.ray_jobs[name]["spec"].get("rayClusterSpec", {}).get("workerGroupSpecs", ())
+            for number in range(groups[0]["replicas"] if groups else 1):
+                self.pod(f"{name}-worker" + (f"-{number}" if number else ""), attempt, "worker")
         if step is not None:
             assert self.job is not None
             self.job.setdefault("status", {})["progress"] = {
