@@ -63,6 +63,8 @@ SETTINGS = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
+    # The controller is in the driver, whose logs are raygen's own.
+    "RAY_TRAIN_ENABLE_CONTROLLER_STRUCTURED_LOGGING": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     # Workers are processes of niceness 15 by default, and starve beside anything else that computes.
@@ -273,8 +275,10 @@ def _ray(
         startup.done(IMPORT_RAY)
         # While Ray's processes start.
         threading.Thread(target=import_module, args=("ray.train.torch",), daemon=True).start()
-        for name in ("ray", "ray.train", "ray.data"):
+        for name in ("ray", "ray.data"):
             logging.getLogger(name).setLevel(logging.ERROR)
+        # Its controller logs every failure of workers with its trace; `reason_of` says it in words.
+        logging.getLogger("ray.train").setLevel(logging.CRITICAL)
         stack.callback(ray.shutdown)
         try:
             ray.init(**options)

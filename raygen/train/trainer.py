@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-import ray
-from ray._common.constants import RAY_WARN_BLOCKING_GET_INSIDE_ASYNC_ENV_VAR
-from ray._raylet import RAY_NODE_ID_KEY  # type: ignore[attr-defined]
 from ray.train import UserCallback
 from ray.train.torch import TorchTrainer
-from ray.train.v2._internal.callbacks import DatasetsCallback
-from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
-from ray.train.v2._internal.constants import (
-    DEFAULT_RAY_WARN_BLOCKING_GET_INSIDE_ASYNC_VALUE,
-    get_env_vars_to_propagate,
-)
-from ray.train.v2._internal.execution.controller import TrainController
-from ray.train.v2._internal.execution.scaling_policy import FixedScalingPolicy
 from torch.distributed import DistError
 
+from raygen.train.controller import UNUSED, Controller, Fixed, Place
 from raygen.train.group import connect
 from raygen.train.losses import report_loss
 
@@ -47,24 +38,6 @@ class LossReporter(UserCallback):
             report_loss(connect(self._host, self._port, timeout_s=REPORT_S), worker_exceptions)
 
 
-UNUSED = (DatasetsCallback, PlacementGroupCleanerCallback)
-"""Parts of Ray Train that start a process each, for what raygen has no use for: shards of Ray Data, and to free the workers'
-place if the controller dies while its driver lives on, which here is never for long."""
-
-
-class Fixed(FixedScalingPolicy):
-    """The workers that were asked for, without the process that tells Ray's autoscaler and Ray Data of them.
-
-    The autoscaler knows of them by the placement group that they wait for.
-    """
-
-    def after_controller_start(self, train_run_context: Any) -> None:
-        """Does not start that process."""
-
-    def _maybe_send_resource_request(self) -> None:
-        """There is nobody to send it to."""
-
-
 class Trainer(TorchTrainer):
     """A TorchTrainer whose `fit` ends when `kill` is called.
 
@@ -72,29 +45,20 @@ class Trainer(TorchTrainer):
     thread is ended by Ray with exit code 1, in the middle of what it was about to say.
     """
 
-    _controller: Any = None
-    _killed = False
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._place = Place()
 
     def kill(self) -> None:
-        """Ends the controller, and with it the workers, which it owns; `fit` raises then."""
-        self._killed = True
-        if self._controller is not None:
-            ray.kill(self._controller)
+        """Ends the workers and the controller; `fit` raises then."""
+        self._place.clear()
 
     def _create_default_callbacks(self) -> list[Any]:
-        return [each for each in super()._create_default_callbacks() if not isinstance(each, UNUSED)]
+        callbacks = super()._create_default_callbacks()  # type: ignore[misc]
+        return [callback for callback in callbacks if not isinstance(callback, UNUSED)]
 
     def _initialize_and_run_controller(self, **options: Any) -> Any:
-        """As Ray's own, which keeps the controller to itself."""
-        options["scaling_policy"] = Fixed(self.scaling_config)
-        variables = get_env_vars_to_propagate()
-        variables.setdefault(
-            RAY_WARN_BLOCKING_GET_INSIDE_ASYNC_ENV_VAR, DEFAULT_RAY_WARN_BLOCKING_GET_INSIDE_ASYNC_VALUE
-        )
-        here = {RAY_NODE_ID_KEY: ray.get_runtime_context().get_node_id()}
-        remote = ray.remote(num_cpus=0, label_selector=here, runtime_env={"env_vars": variables})
-        self._controller = remote(TrainController).remote(**options)
-        if self._killed:
-            ray.kill(self._controller)
-        ray.get(self._controller.run.remote())
-        return ray.get(self._controller.get_result.remote())
+        policy = Fixed(self.scaling_config)  # type: ignore[arg-type]
+        controller = Controller(self._place, **options | {"scaling_policy": policy})
+        asyncio.run(controller.run())  # type: ignore[no-untyped-call]
+        return controller.get_result()

@@ -26,6 +26,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from raygen.jobfile import dumps
 from raygen.spec import parse
 from raygen.storage import open_storage
+from raygen.train.janitor import users
 from raygen.train.launch import SETTINGS
 from raygen.train.rundir import RunDirectory
 from tests.figures import OF_GPUS, OF_RAY, OF_RUNS
@@ -35,34 +36,35 @@ from tests.unit.train.runs import losses
 
 pytestmark = pytest.mark.timeout(600)
 
-MARK = "RAYGEN_TEST_MARK"
-"""A variable that tells the processes of a test, whoever their parent is, from those of others on this machine."""
+RAY = ("ray::", "raylet", "gcs_server", "raygen.train.janitor")
 
 
-def started_by(mark: str) -> list[str]:
-    """The command lines of all processes that have inherited a mark."""
-    there = []
-    for process in psutil.process_iter():
+def ray_processes(folder: str) -> list[str]:
+    """Command lines of Ray's processes that belong to a folder: those of a test, and not of others beside it.
+
+    Workers of Ray overwrite their environment by their title, but have files open in the folder.
+    """
+    inside, found = set(users(Path(folder))), []
+    for process in psutil.process_iter(["cmdline"]):
+        command = " ".join(process.info["cmdline"] or ())
         with suppress(psutil.Error):
-            if process.environ().get(MARK) == mark:
-                there.append(" ".join(process.cmdline()))
-    return there
+            if any(name in command for name in RAY) and (
+                process.pid in inside or process.environ().get("TMPDIR") == folder
+            ):
+                found.append(command)
+    return found
 
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    mark = secrets.token_hex(8)
-    # Its name is short, since Ray's sockets are in folders of it.
-    folder = Path(tempfile.mkdtemp(prefix="w"))
-    monkeypatch.setenv(MARK, mark)
-    monkeypatch.setenv("TMPDIR", str(folder))
-    yield
-    deadline = time.monotonic() + 30
-    while (started_by(mark) or list(folder.iterdir())) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert started_by(mark) == []
-    assert list(folder.iterdir()) == []
-    folder.rmdir()
+    with tempfile.TemporaryDirectory(prefix="t-", dir="/tmp") as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        yield
+        deadline = time.monotonic() + 30
+        while (ray_processes(folder) or list(Path(folder).glob("raygen-*"))) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert not ray_processes(folder)
+        assert not list(Path(folder).glob("raygen-*"))
 
 
 @pytest.fixture
