@@ -1,15 +1,18 @@
 # Sourced by every finding: a temporary folder, an environment with its packages, the verdict.
 # Exit codes: 0 the surprise is there, 1 the behaviour has changed, 2 it could not be tried.
-# FINDINGS_NEWEST=1 takes the newest versions instead of the pinned ones. PYTHON: the interpreter, 3.11 to 3.13.
+# FINDINGS_NEWEST=1 takes the newest versions instead of the pinned ones; FINDINGS_PYTHON, an environment's interpreter,
+# looks there and installs nothing. PYTHON: the interpreter that environments are made with, 3.11 to 3.13.
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 NAME=$(basename "$0" .sh)
 WORK=$(mktemp -d)
-trap 'rm -rf "$WORK"' EXIT
-mkdir "$WORK/home"
+# Ray's sockets need a short path, which TMPDIR may not be.
+RAY_TMPDIR=$(mktemp -d /tmp/finding.XXXXXX)
+export RAY_TMPDIR
+trap 'rm -rf "$WORK" "$RAY_TMPDIR"' EXIT
+LOOK=${FINDINGS_PYTHON:-$WORK/venv/bin/python}
+mkdir "$WORK/home" "$WORK/here"
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} RAY_USAGE_STATS_ENABLED=0 HF_HUB_OFFLINE=1
-# A busy machine starts Ray late, and a finding is not about that.
-export RAY_raylet_start_wait_time_s=${RAY_raylet_start_wait_time_s:-180}
 
 # packages NAME==VERSION...: what the finding needs, in an environment of its own. What comes along with these is
 # taken from constraints.txt, so that a finding meets the same software next year.
@@ -21,7 +24,9 @@ packages() {
     wanted=("${@%%==*}") constraints=()
   fi
   {
-    if command -v uv >/dev/null; then
+    if [ -n "${FINDINGS_PYTHON:-}" ]; then
+      true
+    elif command -v uv >/dev/null; then
       uv venv --quiet --python "$python" "$WORK/venv" &&
         uv pip install --quiet --link-mode hardlink --python "$WORK/venv/bin/python" \
           ${compile[@]+"${compile[@]}"} ${constraints[@]+"${constraints[@]}"} "${wanted[@]}"
@@ -31,7 +36,7 @@ packages() {
           ${constraints[@]+"${constraints[@]}"} "${wanted[@]}"
     fi
   } || { echo "not tried:  the packages could not be installed"; exit 2; }
-  "$WORK/venv/bin/python" - "${@%%==*}" <<'PY'
+  "$LOOK" - "${@%%==*}" <<'PY'
 import sys
 from importlib.metadata import version
 names = [name.partition("[")[0] for name in sys.argv[1:]]
@@ -43,11 +48,10 @@ PY
 look() {
   local status=0
   cat >"$WORK/$NAME.py"
-  mkdir -p "$WORK/here"
   (
     cd "$WORK/here"
     unset PYTHONDONTWRITEBYTECODE RAY_ADDRESS
-    HOME="$WORK/home" PYTHONPATH="$HERE" "$WORK/venv/bin/python" -W ignore "$WORK/$NAME.py" 2>"$WORK/stderr"
+    HOME="$WORK/home" PYTHONPATH="$HERE" "$LOOK" -W ignore "$WORK/$NAME.py" 2>"$WORK/stderr"
   ) || status=$?
   case $status in
     0) exit 0 ;;
