@@ -12,7 +12,7 @@ CLUSTER := PYTHONPATH=tests/cluster $(BIN)/python -m testcluster
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo quick test test-cluster test-cuda check bench constraints generate images clean \
+.PHONY: help setup demo quick test test-cluster test-cuda check bench findings constraints generate images clean \
   cluster-up cluster-down cluster-status soak
 
 help: ## list the targets
@@ -70,6 +70,9 @@ generate: $(VENV)/installed-dev ## write the generated files
 bench: $(VENV)/installed-dev ## measure speed, quality and recovery; NANOGPT=folder, PYTORCH_EXAMPLES=folder: those peers too
 	$(BIN)/python benchmarks/run.py $(if $(NANOGPT),--nanogpt $(NANOGPT),--without-nanogpt) \
 		$(if $(PYTORCH_EXAMPLES),--pytorch-examples $(PYTORCH_EXAMPLES),--without-pytorch-examples)
+
+findings: $(VENV)/created ## see whether other software still surprises as findings/ says; installs it in temporary folders
+	PATH="$(abspath $(BIN)):$$PATH" findings/run.sh
 
 constraints: $(VENV)/installed-dev ## resolve the newest versions into constraints.txt
 	$(BIN)/python tools/constraints.py

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Threads that share a boto3 client share its retries, and soon have none.
 #
-# In the mode "standard" a client may spend 500 points on retries, 14 each, and gets points back by requests that succeed. When a server is away for
-# a second, eight parts of one upload use them up, and from then on each request is sent once: a limit of ten attempts means one.
+# In the mode "standard" a client may spend 500 points on retries, 14 each, and gets points back by requests that
+# succeed. When a server is away for a second, eight parts of one upload use them up, and from then on each
+# request is sent once: a limit of ten attempts means one.
 # Versions: boto3 1.44.8, botocore 1.44.8.
 # Source: botocore's page on retries names a quota; RetryQuotaChecker has its size.
 # raygen: switches boto3's retries off and has its own (docs/decisions.md, 2026-11-25, "S3 through boto3").

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Python's Kubernetes client drops the fields that it does not know.
 #
-# Read, change, write back, the loop of every operator: the typed models have the fields of one release, and what a newer API server or a custom field adds is
-# gone after the first object that passes through, without a word.
+# Read, change, write back, the loop of every operator: the typed models have the fields of one release, and what
+# a newer API server or a custom field adds is gone after the first object that passes through, without a word.
 # Versions: kubernetes 37.0.1.
-# Source: not documented for reading; the change log says that models refuse unknown fields when they are made by hand.
+# Source: not documented for reading; the change log says that models refuse unknown fields when they are made by
+# hand.
 # raygen: works on raw JSON, and writes by server-side apply only what is its own (docs/decisions.md, 2026-11-25).
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # MLflow's database store gives back 1.8e308 for infinity.
 #
-# A loss that overflowed is logged as infinity and read as the largest number of a double, which is finite: a check for failed runs by
-# isfinite passes, and a chart's axis is 308 digits high. NaN does come back as NaN.
+# A loss that overflowed is logged as infinity and read as the largest number of a double, which is finite: a
+# check for failed runs by isfinite passes, and a chart's axis is 308 digits high. NaN does come back as NaN.
 # Versions: mlflow 3.17.2, its default store (SQLite).
 # Source: a comment in mlflow/store/tracking/sqlalchemy_store.py; not in the documentation of log_metric.
-# raygen: gives trackers the numbers that are finite; the run directory names the others (raygen/train/recorder.py).
+# raygen: gives trackers finite numbers alone; guards look at the others (raygen/train/recorder.py).
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

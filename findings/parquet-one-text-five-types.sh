@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # One column of text in Parquet, five types for the reader, by whoever wrote it.
 #
-# Parquet has a single logical type for text. pyarrow stores the writer's Arrow type in a footer entry and gives it back: string, large_string
-# (pandas 3), string_view, or a dictionary (pandas' categories). pyarrow.types.is_string is true for the first alone, so a
-# reader that checks its label column by it refuses sound files.
+# Parquet has a single logical type for text. pyarrow stores the writer's Arrow type in a footer entry and gives
+# it back: string, large_string (pandas 3), string_view, or a dictionary (pandas' categories).
+# pyarrow.types.is_string is true for the first alone, so a reader that checks its label column by it refuses
+# sound files.
 # Versions: pyarrow 25.0.1, pandas 3.1.1.
 # Source: pyarrow.parquet.write_table, argument store_schema.
 # raygen: takes every Arrow type of text, and categories by their text.

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # merge_and_unload of an adapter on a tied output layer changes the input embedding too.
 #
-# The adapter was trained to change the logits alone. Merged into a weight that is also the embedding, it changes what the model reads: other
-# logits than with the adapter, no warning, and the saved model reloads to the same wrong ones, so comparing merged with
-# reloaded shows nothing.
+# The adapter was trained to change the logits alone. Merged into a weight that is also the embedding, it changes
+# what the model reads: other logits than with the adapter, no warning, and the saved model reloads to the same
+# wrong ones, so comparing merged with reloaded shows nothing.
 # Versions: peft 0.21.2, transformers 5.23.0, torch 2.13.0.
 # Source: PEFT warns of tied weights when an adapter is made for the embedding; for lm_head not at the merge.
-# raygen: has no adapters; an export compares logits with the model that was trained, not with the one that was written.
+# raygen: has no adapters; a merge would have to untie first, or refuse.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

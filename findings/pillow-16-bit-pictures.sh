@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Of 16-bit PNG, grey is cut off at 255 and colour loses its lower bits, both in silence.
 #
-# convert("L") of a grey picture with 16 bits a channel does not scale: everything above 255 of 65,535 becomes white, so
-# a depth map or an X-ray turns into a white sheet. A colour picture of 16 bits opens as plain RGB with the upper 8 bits, so that a look at the
-# mode cannot tell it from an ordinary one. One and the same value so becomes 255 or 117.
+# convert("L") of a grey picture with 16 bits a channel does not scale: everything above 255 of 65,535 becomes
+# white, so a depth map or an X-ray turns into a white sheet. A colour picture of 16 bits opens as plain RGB with
+# the upper 8 bits, so that a look at the mode cannot tell it from an ordinary one. One and the same value so
+# becomes 255 or 117.
 # Versions: Pillow 13.0.0.
 # Source: Pillow's "Modes" names I;16 as a special mode with limited support.
 # raygen: refuses modes of more than 8 bits and says so; 16-bit colour is read with its upper 8 bits.

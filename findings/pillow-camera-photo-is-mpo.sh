@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # A camera's .jpg opens as MPO, an animation of two pictures, though only JPEG was allowed.
 #
-# Cameras and phones append a preview or a depth map to the JPEG (Multi-Picture Format). Pillow then returns another class,
-# format "MPO" and n_frames 2; `formats=("JPEG",)` does not exclude it. A check of the format, or for animations, refuses ordinary
-# photos or drops them from a data set.
+# Cameras and phones append a preview or a depth map to the JPEG (Multi-Picture Format). Pillow then returns
+# another class, format "MPO" and n_frames 2; `formats=("JPEG",)` does not exclude it. A check of the format, or
+# for animations, refuses ordinary photos or drops them from a data set.
 # Versions: Pillow 13.0.0.
-# Source: Pillow's list of formats names MPO; that the plugin for JPEG hands over to it is in JpegImagePlugin.jpeg_factory.
+# Source: Pillow's list of formats names MPO; that the plugin for JPEG hands over to it is in
+# JpegImagePlugin.jpeg_factory.
 # raygen: takes the first picture of an MPO for what it is, a JPEG photo.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # convert("RGB") brings back the colours under transparent pixels.
 #
-# Alpha is dropped, not applied: a cut-out on a transparent background is trained on with whatever the editor had left there, often black,
-# often the whole original picture. resize() does weigh by alpha, so the order of the two calls changes the pixels too.
+# Alpha is dropped, not applied: a cut-out on a transparent background is trained on with whatever the editor had
+# left there, often black, often the whole original picture. resize() does weigh by alpha, so the order of the two
+# calls changes the pixels too.
 # Versions: Pillow 13.0.0.
 # Source: Pillow's concepts name the conversions; that alpha is ignored is found with Image.alpha_composite.
 # raygen: composes pictures with alpha on one documented background before anything else.

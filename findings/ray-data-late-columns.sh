@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Ray Data leaves out a column that only later files have, even when it is asked for by name.
 #
-# The reader of Parquet takes the schema from a sample of the files. Of 40 files of which the last 20 have a label, all rows come
-# without one, with no warning; `columns=["id", "label"]` gives the same. A data set that grew a column is trained on without it.
+# The reader of Parquet takes the schema from a sample of the files. Of 40 files of which the last 20 have a
+# label, all rows come without one, with no warning; `columns=["id", "label"]` gives the same. A data set that
+# grew a column is trained on without it.
 # Versions: ray 2.60.0, pyarrow 25.0.1.
 # Source: not documented; RAY_DATA_USE_DATASOURCE_V2=0 still selects the reader that did otherwise.
-# raygen: reads Parquet by pyarrow, and names the file that lacks a column which was asked for (raygen/data/image_files.py).
+# raygen: reads Parquet by pyarrow, and names the file that lacks a column which was asked for
+# (raygen/data/image_files.py).
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

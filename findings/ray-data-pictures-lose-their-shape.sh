@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # A column of pictures that Ray Data writes to Parquet has no height and width for anybody else.
 #
-# 8x8 pixels become a list of 64 bytes; the shape stands only in the metadata of Ray's extension type. pyarrow, and all that reads Parquet through
-# it, gets flat lists and no error.
+# 8x8 pixels become a list of 64 bytes; the shape stands only in the metadata of Ray's extension type. pyarrow,
+# and all that reads Parquet through it, gets flat lists and no error.
 # Versions: ray 2.60.0, pyarrow 25.0.1.
 # Source: Ray's page on tensors; Arrow's own fixed_shape_tensor would be read by others.
 # raygen: keeps pictures as encoded bytes in Parquet, the layout of image data sets on the Hugging Face hub.

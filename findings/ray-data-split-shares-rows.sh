@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # streaming_train_test_split puts the same rows into training and test.
 #
-# A lazy pipeline is executed once for each half, blocks arrive in another order the second time, and which rows are drawn depends on
-# the order. So test rows are trained on, as many rows are in neither half, and both sizes look right.
+# A lazy pipeline is executed once for each half, blocks arrive in another order the second time, and which rows
+# are drawn depends on the order. So test rows are trained on, as many rows are in neither half, and both sizes
+# look right.
 # Versions: ray 2.60.0, pyarrow 25.0.1.
-# Source: the method's documentation promises a split and names no condition; preserve_order makes the halves disjoint.
+# Source: the method's documentation promises a split and names no condition; preserve_order makes the halves
+# disjoint.
 # raygen: takes the validation split from positions in the data, which follow from seed and source alone.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"

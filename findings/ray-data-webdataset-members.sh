@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Ray's reader of WebDataset decodes by the spelling of an ending, and unpacks lists of one.
 #
-# .jpg and .png become arrays; the same picture as .jpeg, .JPG or .webp stays bytes, so the type of a column changes with the
-# camera. A JSON member ["a"] comes as "a" and ["a", "b"] as a list, so a caption's type changes with the number of captions.
+# .jpg and .png become arrays; the same picture as .jpeg, .JPG or .webp stays bytes, so the type of a column
+# changes with the camera. A JSON member ["a"] comes as "a" and ["a", "b"] as a list, so a caption's type changes
+# with the number of captions.
 # Versions: ray 2.60.0, pillow 13.0.0.
 # Source: not documented; _default_decoder in ray/data/_internal/datasource/webdataset_datasource.py.
 # raygen: does not read tars through Ray; ImageFolder takes endings in any case.

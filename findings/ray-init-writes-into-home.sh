@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # ray.init() of a private cluster writes a file into the home folder and changes the process's environment.
 #
-# Since 2.59 a bare start makes a token, keeps it in ~/.ray/auth_token for all later clusters of the user, and sets RAY_AUTH_MODE for all that the
-# process starts. Where the home folder cannot be written, as in many containers, it does not start; and a file that a laptop left
-# there changes how `ray start` behaves.
+# Since 2.59 a bare start makes a token, keeps it in ~/.ray/auth_token for all later clusters of the user, and
+# sets RAY_AUTH_MODE for all that the process starts. Where the home folder cannot be written, as in many
+# containers, it does not start; and a file that a laptop left there changes how `ray start` behaves.
 # Versions: ray 2.60.0.
 # Source: Ray's page on token authentication.
-# raygen: gives a mode and a token of each run's own in the environment before it starts Ray (raygen/train/launch.py).
+# raygen: gives a mode and a token of each run's own in the environment before it starts Ray
+# (raygen/train/launch.py).
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

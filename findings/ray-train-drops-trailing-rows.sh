@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Ray Train gives every worker the same number of rows, and the rest of the data set to none.
 #
-# Data sets that are handed to a trainer are split with equal=True by default: of 1,003 rows each of four workers gets 250, and three rows are never seen, in a
-# validation set neither. Dataset.streaming_split itself has equal=False.
+# Data sets that are handed to a trainer are split with equal=True by default: of 1,003 rows each of four workers
+# gets 250, and three rows are never seen, in a validation set neither. Dataset.streaming_split itself has
+# equal=False.
 # Versions: ray 2.60.0.
 # Source: ray.train.DataConfig; its documentation speaks of even splits and not of what is left over.
-# raygen: reads by itself, in lanes of the global batch; each window of an epoch is dealt once, whatever the number of workers.
+# raygen: reads by itself, in lanes of the global batch; each window of an epoch is dealt once, whatever the
+# number of workers.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

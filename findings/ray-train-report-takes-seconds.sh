@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # ray.train.report takes two seconds a call once three calls have been made.
 #
-# A worker's results wait in a queue that holds one, which the controller empties once in RAY_TRAIN_HEALTH_CHECK_INTERVAL_S, 2 by default: the name
-# says nothing of it. A loop that reports each step makes half a step a second. And what was reported without a checkpoint is
-# lost: Result.metrics is None.
+# A worker's results wait in a queue that holds one, which the controller empties once in
+# RAY_TRAIN_HEALTH_CHECK_INTERVAL_S, 2 by default: the name says nothing of it. A loop that reports each step
+# makes half a step a second. And what was reported without a checkpoint is lost: Result.metrics is None.
 # Versions: ray 2.60.0.
 # Source: ray-project/ray#56718; ray/train/v2/_internal/constants.py.
-# raygen: workers tell the driver through a store of its own and never call report (docs/decisions.md, 2026-11-24, "Workers
-# agree through a store").
+# raygen: workers tell the driver through a store of its own and never call report (docs/decisions.md, 2026-11-24,
+# "Workers agree through a store").
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

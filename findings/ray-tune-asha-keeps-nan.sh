@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # ASHA never stops a trial whose loss is NaN.
 #
-# A rung's cutoff is compared with the result, and no comparison with NaN is true: the trial passes every rung and takes its
-# slot until the last iteration, while sound trials are stopped.
+# A rung's cutoff is compared with the result, and no comparison with NaN is true: the trial passes every rung and
+# takes its slot until the last iteration, while sound trials are stopped.
 # Versions: ray 2.60.0.
 # Source: not documented; _Bracket.on_result in ray/tune/schedulers/async_hyperband.py.
 # raygen: a guard ends a run whose loss is not finite (raygen/train/guards.py), so that no scheduler has to.

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # One search space of Ray Tune, two sets of values, by who proposes them.
 #
-# qrandint(1, 100, 8) is multiples of 8 when Ray draws, and 1 + multiples of 8 when Optuna does through Ray's own adapter: they have not one
-# value in common. A batch size that has to be divisible by 8 never is.
+# qrandint(1, 100, 8) is multiples of 8 when Ray draws, and 1 + multiples of 8 when Optuna does through Ray's own
+# adapter: they have not one value in common. A batch size that has to be divisible by 8 never is.
 # Versions: ray 2.60.0, optuna 5.0.0.
 # Source: ray.tune.qrandint rounds to multiples of q; optuna's IntDistribution counts steps from the lower bound.
-# raygen: has no sweeps; one would propose indexes and compute values itself, checked against the bounds of the file.
+# raygen: has no sweeps; one would propose indexes and compute values itself, checked against the bounds of the
+# file.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

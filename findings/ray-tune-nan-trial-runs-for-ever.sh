@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # A trial whose loss is NaN fails in Optuna, and stays RUNNING for ever in Optuna under Ray.
 #
-# Optuna by itself marks it as failed. Ray's adapter logs a warning, forgets the trial and leaves it in the study, where it counts as work in progress: the sampler keeps
-# away from its region, or not, and no list of failures has it. A trial that a scheduler stopped early is COMPLETE there, not PRUNED.
+# Optuna by itself marks it as failed. Ray's adapter logs a warning, forgets the trial and leaves it in the study,
+# where it counts as work in progress: the sampler keeps away from its region, or not, and no list of failures has
+# it. A trial that a scheduler stopped early is COMPLETE there, not PRUNED.
 # Versions: ray 2.60.0, optuna 5.0.0.
 # Source: not documented; OptunaSearch.on_trial_complete.
-# raygen: has no sweeps; one would turn a number that is not finite into a failed trial with its cause before a searcher sees it.
+# raygen: has no sweeps; one would turn a number that is not finite into a failed trial with its cause before a
+# searcher sees it.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Ray's workers run at niceness 15, and so starve beside anything else.
 #
-# Whoever trains in them has handed the processor to every other process: one busy neighbour takes nearly all of a core that it shares
-# with a worker. On a laptop, or a node with other pods, training then takes many times as long, and no log says why.
+# Whoever trains in them has handed the processor to every other process: one busy neighbour takes nearly all of a
+# core that it shares with a worker. On a laptop, or a node with other pods, training then takes many times as
+# long, and no log says why.
 # Versions: ray 2.60.0.
 # Source: the internal setting worker_niceness, not in the documentation of ray.init.
 # raygen: sets RAY_worker_niceness=0 unless the user has set it (raygen/train/launch.py).

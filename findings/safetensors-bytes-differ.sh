@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # The same tensors and the same metadata give another safetensors file each time.
 #
-# Metadata goes through a hash table with random order, so the header's bytes differ from call to call as soon as there are
-# two entries, and with them the file's SHA-256. Whoever tells checkpoints apart by digest sees a change where there is none.
+# Metadata goes through a hash table with random order, so the header's bytes differ from call to call as soon as
+# there are two entries, and with them the file's SHA-256. Whoever tells checkpoints apart by digest sees a change
+# where there is none.
 # Versions: safetensors 0.8.0.
 # Source: the format leaves the order of the header open.
-# raygen: writes its shards' headers itself, sorted (raygen/checkpoint/shards.py), and exports with one entry of metadata.
+# raygen: writes its shards' headers itself, sorted (raygen/checkpoint/shards.py), and exports with one entry of
+# metadata.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # A run that begins again is drawn over its old points by TensorBoard's reader.
 #
-# Two event files of one folder, the second beginning again at step 1: the points of the first stay, and the line runs back. TensorBoard has a rule for
-# steps that go back, and switches it off for every file of the present version; only the mark that `purge_step` writes counts. tensorboardX
-# writes it when asked, and purge_step=None, its default, is easily taken for "nothing to purge at the beginning".
+# Two event files of one folder, the second beginning again at step 1: the points of the first stay, and the line
+# runs back. TensorBoard has a rule for steps that go back, and switches it off for every file of the present
+# version; only the mark that `purge_step` writes counts. tensorboardX writes it when asked, and purge_step=None,
+# its default, is easily taken for "nothing to purge at the beginning".
 # Versions: tensorboard 2.21.0, tensorboardX 2.6.5.
 # Source: purge_step in SummaryWriter's documentation; the rule in event_accumulator._MaybePurgeOrphanedData.
 # raygen: writes the mark in every attempt after the first, also in those that begin again at zero.

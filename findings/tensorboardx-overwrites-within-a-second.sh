@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Two writers that begin in the same second share a file, and the second empties it.
 #
-# tensorboardX names an event file by folder, whole second and host, opens it for writing anew, and adds neither process nor number as TensorBoard's
-# own writer does. A run that fails at once and is started again, or two processes that log into one folder, lose what was
-# written first.
+# tensorboardX names an event file by folder, whole second and host, opens it for writing anew, and adds neither
+# process nor number as TensorBoard's own writer does. A run that fails at once and is started again, or two
+# processes that log into one folder, lose what was written first.
 # Versions: tensorboardX 2.6.5, tensorboard 2.21.0.
 # Source: not documented; EventsWriter in tensorboardX/event_file_writer.py.
 # raygen: gives each attempt's file a suffix of its own (raygen/train/tensorboard.py).

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # A text that spells out a special token loses it in one round through the tokenizer.
 #
-# encode() takes "<|endoftext|>" inside ordinary text for the token itself, and decode() leaves special tokens out, so the characters vanish:
-# an article about tokenizers ends in its middle. The decode() of transformers shows them by default: one file, two texts.
+# encode() takes "<|endoftext|>" inside ordinary text for the token itself, and decode() leaves special tokens
+# out, so the characters vanish: an article about tokenizers ends in its middle. The decode() of transformers
+# shows them by default: one file, two texts.
 # Versions: tokenizers 0.23.3, transformers 5.23.0.
-# Source: Tokenizer.encode_special_tokens and the defaults of skip_special_tokens, True in one and False in the other.
+# Source: Tokenizer.encode_special_tokens and the defaults of skip_special_tokens, True in one and False in the
+# other.
 # raygen: sets encode_special_tokens, so that text stays text (raygen/data/tokenizers.py).
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # vocab_size of a byte-level BPE trainer is no limit below 257.
 #
-# Alphabet and special tokens go in first and are not counted against it: asked for 10 entries it makes 257, without a word. A model whose embedding
-# has the size that was asked for then reads tokens beyond its end.
+# Alphabet and special tokens go in first and are not counted against it: asked for 10 entries it makes 257,
+# without a word. A model whose embedding has the size that was asked for then reads tokens beyond its end.
 # Versions: tokenizers 0.23.3.
 # Source: BpeTrainer documents vocab_size as the final size including all tokens and alphabet.
 # raygen: sizes the model by the vocabulary that came out, never by the one that was asked for.

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # A weight's low-precision copy outlives an update inside one autocast context.
 #
-# autocast keeps the BFloat16 copy of every Float32 weight that requires a gradient until the outermost context ends. Whoever opens
-# the context around the whole training loop, rather than around each forward pass, trains on the first weights for ever:
-# the optimizer writes, and no forward pass reads.
+# autocast keeps the BFloat16 copy of every Float32 weight that requires a gradient until the outermost context
+# ends. Whoever opens the context around the whole training loop, rather than around each forward pass, trains on
+# the first weights for ever: the optimizer writes, and no forward pass reads.
 # Versions: torch 2.13.0, on CPU and CUDA alike.
 # Source: torch.clear_autocast_cache and the argument `cache_enabled` of torch.autocast; no warning is given.
-# raygen: uses no autocast; layers cast their Float32 weights at each use. Its benchmark of a peer clears the copies after
-# each optimizer step (docs/decisions.md, 2026-11-25).
+# raygen: uses no autocast; layers cast their Float32 weights at each use. Its benchmark of a peer clears the
+# copies after each optimizer step (docs/decisions.md, 2026-11-25).
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # A distributed checkpoint of an FSDP2 model holds the batch norm statistics of one rank.
 #
-# fully_shard shards parameters; buffers stay each rank's own, and differ, since each rank saw other samples. dcp.save takes them for
-# replicated, writes one rank's and says nothing; after loading all ranks have those. An evaluation before and after a resume
-# differs.
+# fully_shard shards parameters; buffers stay each rank's own, and differ, since each rank saw other samples.
+# dcp.save takes them for replicated, writes one rank's and says nothing; after loading all ranks have those. An
+# evaluation before and after a resume differs.
 # Versions: torch 2.13.0, gloo, two processes.
-# Source: fully_shard's documentation says that it does not handle buffers; dcp.save's says nothing of ranks that disagree.
-# raygen: sums batch norm's statistics over workers before it saves; rank 0 alone writes.
+# Source: fully_shard's documentation says that it does not handle buffers; dcp.save's says nothing of ranks that
+# disagree.
+# raygen: rank 0 alone writes, so a checkpoint has its statistics; docs/architecture.md counts batch norm among
+# what depends on the number of workers.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

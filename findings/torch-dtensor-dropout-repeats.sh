@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Dropout on a sharded tensor draws the same mask on every rank.
 #
-# On a CPU mesh each rank draws from its own generator, and with equal seeds, as the documentation wants them, the halves of
-# a batch lose the same elements. One process with the same seed drops others. Nothing warns.
+# On a CPU mesh each rank draws from its own generator, and with equal seeds, as the documentation wants them, the
+# halves of a batch lose the same elements. One process with the same seed drops others. Nothing warns.
 # Versions: torch 2.13.0, gloo, two processes.
-# Source: torch.distributed.tensor promises random operators as on one device, for devices with an offset-based generator; on the
-# CPU there is none, which is not said where dropout is called.
-# raygen: keys draws by seed, step and sample (raygen/models/draws.py); dropout is each worker's own, from a seed that
-# differs by worker.
+# Source: torch.distributed.tensor promises random operators as on one device, for devices with an offset-based
+# generator; on the CPU there is none, which is not said where dropout is called.
+# raygen: keys draws by seed, step and sample (raygen/models/draws.py); dropout is each worker's own, from a seed
+# that differs by worker.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

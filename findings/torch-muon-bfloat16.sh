@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # torch.optim.Muon computes in BFloat16 on every device, whatever the parameters are.
 #
-# The Newton-Schulz iteration casts Float32 gradients to BFloat16. On a processor without BFloat16 units each of its products is many
-# times slower than in Float32 (20 times for 128x128 with AVX2 alone), so that Muon can cost more than the rest of the step;
-# and the orthogonal matrix has two digits.
+# The Newton-Schulz iteration casts Float32 gradients to BFloat16. On a processor without BFloat16 units each of
+# its products is many times slower than in Float32 (20 times for 128x128 with AVX2 alone), so that Muon can cost
+# more than the rest of the step; and the orthogonal matrix has two digits.
 # Versions: torch 2.13.0.
 # Source: the class's documentation names no dtype; the cast is in torch/optim/_muon.py.
 # raygen: orthogonalises in the arithmetic that is fast on the device at hand.

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # torch.optim.Muon on weights that FSDP2 shards makes other updates than on whole ones.
 #
-# Gradients are equal to the last bit, and the update of the same step is not: the iteration runs in BFloat16 over pieces of the
-# matrix and rounds otherwise, by percents of the update's norm. Two workers so train another model than one.
+# Gradients are equal to the last bit, and the update of the same step is not: the iteration runs in BFloat16 over
+# pieces of the matrix and rounds otherwise, by percents of the update's norm. Two workers so train another model
+# than one.
 # Versions: torch 2.13.0, gloo, two processes.
 # Source: the class's documentation does not speak of sharded parameters.
-# raygen: weights are whole on every worker; a sharded Muon has to gather matrices first and orthogonalise them in Float32.
+# raygen: weights are whole on every worker; a sharded Muon has to gather matrices first and orthogonalise them in
+# Float32.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

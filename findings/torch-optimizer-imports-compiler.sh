@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # The first optimizer of a process imports the compiler.
 #
-# Making torch.optim.SGD loads torch._dynamo, torch._inductor and sympy, though nothing is compiled: some 900 modules more
-# than `import torch`. With several workers on a machine each pays for it in its first seconds, and where no bytecode is kept, by
-# compiling all those sources.
+# Making torch.optim.SGD loads torch._dynamo, torch._inductor and sympy, though nothing is compiled: some 900
+# modules more than `import torch`. With several workers on a machine each pays for it in its first seconds, and
+# where no bytecode is kept, by compiling all those sources.
 # Versions: torch 2.13.0.
 # Source: not documented; torch/_compile.py imports torch._dynamo at the first call of a decorated method.
-# raygen: keeps what a process imports small and counts it; the time until the first step is split up in `startup` of the run.
+# raygen: splits up the time until the first step, so that imports are seen (raygen/train/startup.py).
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

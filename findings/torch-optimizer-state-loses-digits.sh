@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Optimizer.load_state_dict rounds Float32 moments to the dtype of the weights.
 #
-# Moments that are kept in Float32 for BFloat16 weights are saved as they are and come back with 8 bits of mantissa: every resume
-# throws away digits, silently, and the next step's moments are BFloat16 too.
+# Moments that are kept in Float32 for BFloat16 weights are saved as they are and come back with 8 bits of
+# mantissa: every resume throws away digits, silently, and the next step's moments are BFloat16 too.
 # Versions: torch 2.13.0.
-# Source: described in a comment of torch/optim/optimizer.py (state that is not `step` is cast to match the parameter); there
-# is no option against it.
-# raygen: restores each slot with the dtype that was saved (raygen/checkpoint/state.py), and refuses what does not fit.
+# Source: described in a comment of torch/optim/optimizer.py (state that is not `step` is cast to match the
+# parameter); there is no option against it.
+# raygen: restores each slot with the dtype that was saved (raygen/checkpoint/state.py), and refuses what does not
+# fit.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

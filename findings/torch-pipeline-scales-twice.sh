@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # A pipeline schedule divides gradients again that were already divided.
 #
-# With scale_grads, the default, each call of step() divides the whole .grad by the number of micro-batches, also what an earlier call
-# has left there. Two calls before one optimizer step, which is gradient accumulation, give 1 + 1/n instead of 2.
+# With scale_grads, the default, each call of step() divides the whole .grad by the number of micro-batches, also
+# what an earlier call has left there. Two calls before one optimizer step, which is gradient accumulation, give 1
+# + 1/n instead of 2.
 # Versions: torch 2.13.0; one stage is enough to see it.
-# Source: torch.distributed.pipelining documents scale_grads for the loss's mean over micro-batches, and not accumulation.
+# Source: torch.distributed.pipelining documents scale_grads for the loss's mean over micro-batches, and not
+# accumulation.
 # raygen: has no pipeline; one would pass scale_grads=False and divide once.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # The noise of a small batch is not the beginning of the noise of a larger one.
 #
-# With one seed, torch.rand(n) is a prefix of torch.rand(m). torch.randn is not: below 16 numbers it takes another path, from 16 on
-# it fills blocks of 16 and draws the last 16 again where n is no multiple. So a latent vector changes with the size of the
-# batch that it was drawn in, and with the memory layout of the tensor that is filled.
+# With one seed, torch.rand(n) is a prefix of torch.rand(m). torch.randn is not: below 16 numbers it takes another
+# path, from 16 on it fills blocks of 16 and draws the last 16 again where n is no multiple. So a latent vector
+# changes with the size of the batch that it was drawn in, and with the memory layout of the tensor that is
+# filled.
 # Versions: torch 2.13.0, on the CPU; CUDA has rules of its own.
 # Source: not documented; the notes on reproducibility speak of releases, platforms and devices.
-# raygen: draws the numbers of 32 samples at a time, keyed by seed, step and block (raygen/models/draws.py), so that the size of a
-# micro-batch and the number of workers change nothing.
+# raygen: draws the numbers of 32 samples at a time, keyed by seed, step and block (raygen/models/draws.py), so
+# that the size of a micro-batch and the number of workers change nothing.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

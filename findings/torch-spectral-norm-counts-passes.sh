@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Spectral norm gives another result at each forward pass, and so depends on how a batch is cut.
 #
-# The parametrization does a power iteration whenever its weight is read in training mode, also under no_grad. Two passes over the
-# same images differ, gradients that are accumulated over four micro-batches are not those of the batch, and with several workers
-# each has iterated on its own.
+# The parametrization does a power iteration whenever its weight is read in training mode, also under no_grad. Two
+# passes over the same images differ, gradients that are accumulated over four micro-batches are not those of the
+# batch, and with several workers each has iterated on its own.
 # Versions: torch 2.13.0.
-# Source: torch.nn.utils.parametrizations.spectral_norm documents an iteration per forward call; that gradient accumulation then
-# changes the training is not said.
-# raygen: iterates once before each update of the discriminator (docs/decisions.md, 2026-11-24, "One power iteration for an update").
+# Source: torch.nn.utils.parametrizations.spectral_norm documents an iteration per forward call; that gradient
+# accumulation then changes the training is not said.
+# raygen: iterates once before each update of the discriminator (docs/decisions.md, 2026-11-24, "One power
+# iteration for an update").
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

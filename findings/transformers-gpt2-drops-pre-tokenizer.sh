@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # GPT2Tokenizer reads a tokenizer.json and puts its own rules in place of the file's.
 #
-# Vocabulary and merges come from the file; normaliser and pre-tokeniser do not, and nothing warns. A GPT-2 whose tokenizer splits otherwise gets
-# other tokens than it was trained on. PreTrainedTokenizerFast takes the file as it is.
+# Vocabulary and merges come from the file; normaliser and pre-tokeniser do not, and nothing warns. A GPT-2 whose
+# tokenizer splits otherwise gets other tokens than it was trained on. PreTrainedTokenizerFast takes the file as
+# it is.
 # Versions: transformers 5.23.0, tokenizers 0.23.3.
 # Source: not documented; version 5 builds the backend of each model's tokenizer anew.
 # raygen: exports tokenizer.json with PreTrainedTokenizerFast as the class.
