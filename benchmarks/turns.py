@@ -94,7 +94,11 @@ def _started(side: Side) -> Iterator[Callable[[int], Turn]]:
         print(steps, file=process.stdin, flush=True)
         answer = json.loads(process.stdout.readline())
         others = max(_busy_seconds() - busy - answer["processor"], 0.0)
-        return Turn(answer["seconds"] / steps, answer["processor"] / steps, others / answer["seconds"] / (os.cpu_count() or 1))
+        return Turn(
+            answer["seconds"] / steps,
+            answer["processor"] / steps,
+            others / answer["seconds"] / (os.cpu_count() or 1),
+        )
 
     try:
         take(WARMUP)
@@ -129,11 +133,10 @@ def main() -> None:
 
 def _stepper(arguments: argparse.Namespace) -> Callable[[], None]:
     """One training step of the job."""
-    import raygen
-    import raygen.train.run  # before torch, as everywhere in raygen
-
     import torch
 
+    import raygen
+    import raygen.train.run  # before torch, as everywhere in raygen
     from raygen.data.readers import open_data
     from raygen.models.protocol import Alone
     from raygen.models.registry import build_family

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ def run(args: argparse.Namespace) -> int:
     with needs_training():
         from raygen.train.plan import estimate
     result = estimate(loaded.job, loaded.path.parent, args.device)
+    for remark in result.remarks:
+        print(remark, file=sys.stderr)
     print_result(args, asdict(result), _text(result))
     return 0
 

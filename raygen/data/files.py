@@ -13,6 +13,8 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, cast
 
+from raygen.data.folders import SYSTEM_NAMES, SYSTEM_REASON, is_system, tell_unread, walk
+from raygen.data.remarks import Remarks
 from raygen.errors import DataError, InputError, OutputError
 from raygen.spec import Source
 from raygen.storage import NotFoundError, open_storage
@@ -50,11 +52,22 @@ class File:
         try:
             return self.path.read_bytes()
         except OSError as error:
-            raise DataError(
-                f"cannot be read: {error.strerror}",
-                where=str(self.path),
-                remedy="Check that the file exists and is readable.",
-            ) from error
+            raise self._unreadable(error) from error
+
+    def head(self, count: int) -> bytes:
+        """The first bytes, at most `count`; DataError if they cannot be read."""
+        try:
+            with self.path.open("rb") as opened:
+                return opened.read(count)
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: OSError) -> DataError:
+        return DataError(
+            f"cannot be read: {error.strerror}",
+            where=str(self.path),
+            remedy="Check that the file exists and is readable.",
+        )
 
 
 @dataclass(frozen=True)
@@ -84,22 +97,31 @@ class StoredFile:
 AnyFile = File | StoredFile
 
 
-def find_files(source: Source, base: Path) -> Sequence[AnyFile]:
-    """The files of a source in the order of their paths; hidden ones inside a folder are left out.
+def find_files(source: Source, base: Path, remarks: Remarks) -> Sequence[AnyFile]:
+    """The files of a source in the order of their paths; inside a folder, hidden ones are left out.
+
+    Args:
+        source: Where to look.
+        base: Folder that relative paths start from.
+        remarks: Takes what is left out.
 
     Raises:
         DataError: there are none, or a folder cannot be read.
         InputError: the URI has a scheme that this build cannot read.
     """
+    before = len(remarks.all())
     if source.uri.lower().startswith("s3://"):
-        found: Sequence[AnyFile] = _in_store(source.uri)
+        files: Sequence[AnyFile] = _in_store(source.uri, remarks)
         where = source.uri
     else:
-        found = _on_machine(source.uri, base)
+        files = _on_machine(source.uri, base, remarks)
         where = str(local_path(source.uri, base))
-    if not found:
-        raise DataError("there are no files", where=where, remedy="Put files there, or correct the uri.")
-    return found
+    if not files:
+        skipped = "".join(f"; {remark}" for remark in remarks.all()[before:])
+        raise DataError(
+            f"there are no files{skipped}", where=where, remedy="Put files there, or correct the uri."
+        )
+    return files
 
 
 def contents(files: Sequence[AnyFile]) -> Iterator[bytes]:
@@ -136,15 +158,15 @@ def local_path(uri: str, base: Path) -> Path:
     return base / os.path.expanduser(uri.removeprefix("file://"))  # noqa: PTH111
 
 
-def _on_machine(uri: str, base: Path) -> list[File]:
+def _on_machine(uri: str, base: Path, remarks: Remarks) -> list[File]:
     path = local_path(uri, base)
     try:
         if path.is_dir():
-            found = [File(one, one.relative_to(path).parts) for one in _in_folder(path)]
+            files = [File(inside, inside.relative_to(path).parts) for inside in walk(path, remarks)]
         elif path.exists():
-            found = [File(path, (path.name,))]
+            files = [File(path, (path.name,))]
         elif GLOB_CHARACTERS & set(uri):
-            found = [File(one, (one.name,)) for one in _matches(uri, base)]
+            files = [File(match, (match.name,)) for match in _matches(uri, base, remarks)]
         else:
             raise _missing(str(path))
     except OSError as error:
@@ -153,32 +175,31 @@ def _on_machine(uri: str, base: Path) -> list[File]:
             where=str(error.filename or path),
             remedy="Correct the uri, or make every folder on its way readable.",
         ) from error
-    return sorted(found, key=lambda file: file.path)
+    return sorted(files, key=lambda file: file.path)
 
 
-def _in_folder(folder: Path) -> list[Path]:
-    def refuse(error: OSError) -> None:
-        raise error
-
-    found = []
-    for top, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if not _is_hidden(name)]
-        found += [Path(top, name) for name in names if not _is_hidden(name)]
-    return [path for path in found if path.is_file()]
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith((".", "_"))
-
-
-def _matches(uri: str, base: Path) -> list[Path]:
+def _matches(uri: str, base: Path, remarks: Remarks) -> list[Path]:
     # Relative to the base, so that brackets in the base's own name are no pattern.
-    pattern = str(local_path(uri, Path()))
-    found = (base / match for match in glob.glob(pattern, root_dir=base, recursive=True))  # noqa: PTH207 (absolute patterns)
-    return [path for path in found if path.is_file()]
+    pattern = local_path(uri, Path())
+    plain = next(at for at, part in enumerate(pattern.parts) if GLOB_CHARACTERS & set(part))
+    rest = pattern.parts[plain:]
+    if "**" in rest and ".." not in rest:
+        # glob.glob would follow a link to a folder around itself some forty times.
+        top = base.joinpath(*pattern.parts[:plain])
+        if not top.is_dir():
+            return []
+        inside = walk(top, remarks, hidden=any(part.startswith(".") for part in rest), tell_hidden=False)
+        return [path for path in inside if _fits(path.relative_to(top).parts, rest)]
+    matches = [base / match for match in glob.glob(str(pattern), root_dir=base, recursive=True)]  # noqa: PTH207 (absolute patterns)
+    files = [path for path in matches if path.is_file()]
+    for path in set(matches).difference(files):
+        tell_unread(path, remarks)
+    for path in (path for path in files if path.name.lower() in SYSTEM_NAMES):
+        remarks.skipped("file", SYSTEM_REASON, str(path))
+    return [path for path in files if path.name.lower() not in SYSTEM_NAMES]
 
 
-def _in_store(uri: str) -> list[StoredFile]:
+def _in_store(uri: str, remarks: Remarks) -> list[StoredFile]:
     """As `_on_machine`: the object of that key, else all below it, else those that match."""
     bucket, _, key = uri[len("s3://") :].partition("/")
     storage = cast("S3Storage", open_storage(f"s3://{bucket}"))
@@ -188,12 +209,14 @@ def _in_store(uri: str) -> list[StoredFile]:
             return [StoredFile(storage, key, folder[-1:])]
         inside = _below(storage, folder)
         if inside:
-            found = [parts for parts in inside if not any(map(_is_hidden, parts[len(folder) :]))]
-            files = [StoredFile(storage, "/".join(parts), parts[len(folder) :]) for parts in found]
+            files = [StoredFile(storage, "/".join(parts), parts[len(folder) :]) for parts in inside]
+            for file in (file for file in files if any(map(is_system, file.inner))):
+                remarks.skipped("file", SYSTEM_REASON, str(file))
+            files = [file for file in files if not any(map(is_system, file.inner))]
         elif GLOB_CHARACTERS & set(key):
             plain = next(at for at, part in enumerate(folder) if GLOB_CHARACTERS & set(part))
-            found = [parts for parts in _below(storage, folder[:plain]) if _fits(parts, folder)]
-            files = [StoredFile(storage, "/".join(parts), parts[-1:]) for parts in found]
+            matches = [parts for parts in _below(storage, folder[:plain]) if _fits(parts, folder)]
+            files = [StoredFile(storage, "/".join(parts), parts[-1:]) for parts in matches]
         else:
             raise _missing(uri)
     except (NotFoundError, OutputError) as error:

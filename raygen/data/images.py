@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from raygen.data.image_files import Label, Labelled, Pixels, read_images
+from raygen.data.image_files import Labelled, Pixels, read_images
 from raygen.data.order import Order
+from raygen.data.remarks import Remarks
 from raygen.errors import DataError
 from raygen.spec import TrainingJob
 
@@ -51,6 +52,7 @@ class ImageData:
         units_per_sample: A sample is one image.
         domain: Size and classes.
         samples_per_epoch: Images in the training split.
+        remarks: What was skipped or converted while reading.
         fingerprint: SHA-256 over both splits' pixels and labels, and the classes.
     """
 
@@ -68,30 +70,31 @@ class ImageData:
             DataError: the data cannot be used; says where and why.
         """
         spec = job.spec.data
-        train = read_images(spec.train.sources, base, spec.images)
-        where = ", ".join(source.uri for source in spec.train.sources)
-        classes = _classes(train.labels, where)
-        labels = _numbered(train.labels, classes, where)
-        self._validation, self._validation_labels = train.pixels[:0], labels[:0]
-        self._train, self._labels = train.pixels, labels
+        remarks = Remarks()
+        train = read_images(spec.train.sources, base, spec.images, remarks)
+        held = None
         if spec.validation is not None and spec.validation.sources is not None:
-            held = read_images(spec.validation.sources, base, spec.images)
-            _check_alike(train, held)
-            self._validation = held.pixels
-            self._validation_labels = _numbered(held.labels, classes, "spec.data.validation")
+            held = read_images(spec.validation.sources, base, spec.images, remarks)
+            _check_shapes(train, held)
+        classes, labels, held_labels = _labels(job, train, held, remarks)
+        if held is not None:
+            self._train, self._labels = train.pixels, labels
+            self._validation, self._validation_labels = held.pixels, held_labels
         elif spec.validation is not None:
             held_out = every_nth(len(train.pixels), spec.validation.fraction or 0.0)
-            self._validation, self._validation_labels = (
-                train.pixels[held_out],
-                labels[held_out[: len(labels)]],
-            )
             self._train, self._labels = train.pixels[~held_out], labels[~held_out[: len(labels)]]
+            self._validation = train.pixels[held_out]
+            self._validation_labels = labels[held_out[: len(labels)]]
+        else:
+            self._train, self._labels = train.pixels, labels
+            self._validation, self._validation_labels = train.pixels[:0], labels[:0]
         _check_counts(job, len(self._train), len(self._validation))
         channels, height, width = train.pixels.shape[1:]
         self.domain = ImageShape(channels, height, width, classes)
         self.samples_per_epoch = len(self._train)
         self._flip = spec.images is not None and spec.images.horizontal_flip
         self._order = Order(job.spec.training.seed, self.samples_per_epoch)
+        self.remarks = remarks.all()
         self.fingerprint = self._fingerprint()
 
     def files(self) -> dict[str, bytes]:
@@ -176,9 +179,42 @@ def open_domain(files: Mapping[str, bytes]) -> ImageShape:
         ) from error
 
 
-def _classes(labels: Sequence[Label] | None, where: str) -> tuple[str, ...]:
+def _labels(
+    job: TrainingJob, train: Labelled, held: Labelled | None, remarks: Remarks
+) -> tuple[tuple[str, ...], Labels, Labels]:
+    """Names of the classes, and their numbers for the images of both splits; all empty without labels.
+
+    Raises:
+        DataError: Labels cannot be used, and the model may need them.
+    """
+    where = ", ".join(source.uri for source in job.spec.data.train.sources)
+    try:
+        classes = _classes(train.labels, where)
+        labels = _numbered(train.labels, classes, where)
+        if held is not None:
+            _check_both_have_labels(train, held)
+        held_labels = _numbered(held.labels if held else None, classes, "spec.data.validation")
+    except DataError as error:
+        if _uses_labels(job):
+            raise
+        count = len(train.labels or ()) + len((held and held.labels) or ())
+        remarks.skipped("label", f"the model needs none, and {error.what}", error.where, count)
+        nothing = np.empty(0, dtype=np.int64)
+        return (), nothing, nothing
+    return classes, labels, held_labels
+
+
+def _uses_labels(job: TrainingJob) -> bool:
+    """Whether the model is told the classes, or is custom and may be."""
+    model = job.spec.model
+    return model.custom is not None or (model.gan is not None and model.gan.conditional)
+
+
+def _classes(labels: Sequence[Any] | None, where: str) -> tuple[str, ...]:
+    """Names of the classes in the order of their numbers: texts sorted, or numbers from 0 without a gap."""
     if labels is None:
         return ()
+    _check_types(labels, where)
     texts = {label for label in labels if isinstance(label, str)}
     if texts:
         names = tuple(sorted(texts))
@@ -207,10 +243,30 @@ def _classes(labels: Sequence[Label] | None, where: str) -> tuple[str, ...]:
     return tuple(str(number) for number in sorted(numbers))
 
 
-def _numbered(labels: Sequence[Label] | None, classes: tuple[str, ...], where: str) -> Labels:
+def _check_types(labels: Sequence[Any], where: str) -> None:
+    missing = sum(label is None for label in labels)
+    if missing:
+        raise DataError(
+            f"{missing:,} of {len(labels):,} images have no label",
+            where=where,
+            remedy="Give every image a label: a whole number from 0 or a text.",
+        )
+    other = next((label for label in labels if not isinstance(label, int | str)), None)
+    if other is not None:
+        raise DataError(
+            f"there are labels of the type {type(other).__name__}, such as {str(other)[:40]!r}",
+            where=where,
+            remedy="Labels are whole numbers from 0 or texts, one for every image.",
+        )
+
+
+def _numbered(labels: Sequence[Any] | None, classes: tuple[str, ...], where: str) -> Labels:
     numbers = {name: number for number, name in enumerate(classes)}
+    _check_types(labels or (), where)
+    # Truth values are numbers: false is class 0, true class 1.
+    names = [str(int(label) if isinstance(label, bool) else label) for label in labels or ()]
     try:
-        return np.array([numbers[str(label)] for label in labels or ()], dtype=np.int64)
+        return np.array([numbers[name] for name in names], dtype=np.int64)
     except KeyError as error:
         raise DataError(
             f"the label {error.args[0]!r} is not one of the training split's {len(classes)} classes",
@@ -219,19 +275,22 @@ def _numbered(labels: Sequence[Label] | None, classes: tuple[str, ...], where: s
         ) from error
 
 
-def _check_alike(train: Labelled, validation: Labelled) -> None:
+def _check_both_have_labels(train: Labelled, validation: Labelled) -> None:
+    if (train.labels is None) != (validation.labels is None):
+        raise DataError(
+            "one split has labels, and the other has none",
+            where="spec.data.validation",
+            remedy="Give labels for both splits, or for none.",
+        )
+
+
+def _check_shapes(train: Labelled, validation: Labelled) -> None:
     ours, theirs = train.pixels.shape[1:], validation.pixels.shape[1:]
     if ours != theirs:
         raise DataError(
             f"its images are {theirs} (channels, height, width), and those of the training split {ours}",
             where="spec.data.validation",
             remedy="Give spec.data.images.size and mode, so that all become the same.",
-        )
-    if (train.labels is None) != (validation.labels is None):
-        raise DataError(
-            "one split has labels, and the other has none",
-            where="spec.data.validation",
-            remedy="Give labels for both splits, or for none.",
         )
 
 

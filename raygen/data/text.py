@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raygen.data.order import Order
+from raygen.data.remarks import Remarks
 from raygen.data.sources import read_documents
 from raygen.data.tokenizers import Tokenizer, Tokens, train_tokenizer
 from raygen.errors import DataError
@@ -36,6 +37,7 @@ class TextData:
         units_per_sample: Tokens in a window.
         domain: The tokenizer; made from the training split, or the one given.
         samples_per_epoch: Windows in one pass over the training split.
+        remarks: What was skipped while reading.
         fingerprint: SHA-256 over both splits' tokens and the tokenizer; equal data gives equal ones.
     """
 
@@ -53,7 +55,8 @@ class TextData:
             DataError: the data cannot be used; says where and why.
         """
         self.units_per_sample = _context_length(job)
-        train_documents, validation_documents = _split(job, base)
+        remarks = Remarks()
+        train_documents, validation_documents = _split(job, base, remarks)
         chosen = job.spec.data.tokenizer
         if chosen is None:
             raise ValueError("text needs a tokenizer")
@@ -77,6 +80,7 @@ class TextData:
             )
         self._order = Order(job.spec.training.seed, self.samples_per_epoch)
         self._starts: dict[int, int] = {}
+        self.remarks = remarks.all()
         self.fingerprint = self._fingerprint()
 
     def files(self) -> dict[str, bytes]:
@@ -175,13 +179,13 @@ def _context_length(job: TrainingJob) -> int:
     return model.custom.context_length
 
 
-def _split(job: TrainingJob, base: Path) -> tuple[list[str], list[str]]:
-    train = read_documents(job.spec.data.train.sources, base)
+def _split(job: TrainingJob, base: Path, remarks: Remarks) -> tuple[list[str], list[str]]:
+    train = read_documents(job.spec.data.train.sources, base, remarks)
     validation = job.spec.data.validation
     if validation is None:
         return train, []
     if validation.sources is not None:
-        return train, read_documents(validation.sources, base)
+        return train, read_documents(validation.sources, base, remarks)
     return split_at(train, 1 - (validation.fraction or 0.0))
 
 

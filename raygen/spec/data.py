@@ -18,16 +18,21 @@ class Source(Tagged):
 
     uri: Uri
     """File, folder or glob (`*`, `**`), as a path, file:// URI or s3://bucket/key; a path is relative to the
-    job file. S3 needs the extra `s3`; endpoint, region and credentials come from AWS's own variables and files."""
+    job file. Symbolic links are followed, also out of the folder. Of a folder, names that begin with a dot and what
+    systems leave there (Thumbs.db, _SUCCESS) are left out; train and plan print what was skipped, and why. S3 needs
+    the extra `s3`; endpoint, region and credentials come from AWS's own variables and files."""
     format: Literal["Text", "JsonLines", "ImageFolder", "Idx", "Parquet"] = "Text"
-    """Text: every file is one document, UTF-8. JsonLines: every line is an object that holds one.
-    ImageFolder: PNG, JPEG, WebP or BMP files; where all are in subfolders, these are the classes. Idx: the
-    format of MNIST, plain or gzipped, with the labels in `labels`. Parquet: rows with an encoded image (or a
-    struct with its bytes), and with a label where there are classes."""
+    """Text: every file is one document, UTF-8, or UTF-16 or UTF-32 with a byte-order mark. JsonLines: every line is
+    an object that holds one; null and empty texts are skipped. Both may be compressed by gzip, bzip2, xz, zstd or
+    lz4. ImageFolder: PNG, JPEG, WebP, BMP, GIF or TIFF files, known by their names or, on this machine, by their
+    content; other files are skipped. Where all are in subfolders, these are the classes. Idx: the format of MNIST,
+    plain or compressed, with the labels in `labels`. Parquet: rows with an encoded image (or a struct with its
+    bytes), and with a label where there are classes; rows without an image are skipped."""
     field: _FieldName | None = None
     """Key of the text in a line of JsonLines, or column of the image in Parquet. Default: text, image."""
     label_field: _FieldName | None = None
-    """Column of the label in Parquet, a whole number from 0 or a text. Default: label, where there is one."""
+    """Column of the label in Parquet, a whole number from 0 or a text. Where a model needs no classes, labels that
+    cannot be used are left out. Default: label, where there is one."""
     labels: Uri | None = None
     """File with the labels of an Idx file, as in `uri`. Default: no labels."""
 
@@ -80,7 +85,11 @@ Tokenizer.rules = Tokenizer.foreign_rules()
 
 
 class Images(Spec):
-    """How files become images of one size. Left out, all images must have the same size and mode."""
+    """How files become images of one size. Left out, all images must have the same size and mode.
+
+    Photographs are turned upright as their EXIF says. Of animations and files of several pages the first picture is
+    used, and of 16 bits a channel the upper 8. What is transparent is put on white.
+    """
 
     size: Annotated[int, Field(ge=4, le=1024)] | None = None
     """Height and width that all images get, in pixels. Default: as they are."""
@@ -88,7 +97,7 @@ class Images(Spec):
     """Crop: scale the shorter side to `size`, and cut what is over equally on both ends. Pad: scale down only
     what is larger, and put black around it equally."""
     mode: Literal["Grey", "RGB"] | None = None
-    """Colours that all images get. Default: as they are, grey or RGB; other modes are refused then."""
+    """Colours that all images get. Default: as they are, grey or RGB; other colours, such as CMYK, become RGB."""
     horizontal_flip: bool = False
     """Mirror half of the training images, other ones each epoch."""
 

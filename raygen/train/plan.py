@@ -14,6 +14,7 @@ from torch import Tensor
 
 from raygen import machine
 from raygen.data.readers import open_data
+from raygen.data.remarks import Remark
 from raygen.models.draws import Draws
 from raygen.models.protocol import Alone, Family, MicroBatch
 from raygen.models.registry import build_family
@@ -55,6 +56,7 @@ class Estimate:
         step_seconds: Median time of a step of the probe.
         seconds: Time for all steps, without evaluation and samples.
         checkpoint_bytes: Size of one checkpoint.
+        remarks: What was skipped or converted while the data was read.
     """
 
     device: str
@@ -75,6 +77,7 @@ class Estimate:
     step_seconds: float
     seconds: float
     checkpoint_bytes: int
+    remarks: tuple[Remark, ...] = ()
 
 
 def estimate(job: TrainingJob, base: Path, device: str = "auto") -> Estimate:
@@ -127,6 +130,7 @@ def _estimate(job: TrainingJob, base: Path, chosen: torch.device) -> Estimate:
         step_seconds=step_seconds,
         seconds=steps * step_seconds,
         checkpoint_bytes=state - parameter_bytes,
+        remarks=data.remarks,
     )
 
 

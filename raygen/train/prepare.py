@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,7 @@ def prepare(
     files = directory.read_data_files() or (ancestor.data_files() if ancestor else {})
     install_code(resolved, base)
     data = open_data(resolved, base, files)
+    told += [str(remark) for remark in data.remarks]
     if existing is not None and existing["data"]["fingerprint"] != data.fingerprint:
         raise OutputError(
             "the data is not the data that this run began with",
@@ -130,7 +131,11 @@ def prepare(
     document = {
         "base": str(base),
         "environment": describe_environment(device, base),
-        "data": {"fingerprint": data.fingerprint, "samplesPerEpoch": data.samples_per_epoch},
+        "data": {
+            "fingerprint": data.fingerprint,
+            "samplesPerEpoch": data.samples_per_epoch,
+            "remarks": [asdict(remark) for remark in data.remarks],
+        },
         "seed": resolved.spec.training.seed,
         "parent": None if start is None or ancestor is None else ancestor.identity(start.step),
     } | document

@@ -63,6 +63,7 @@ class Result:
         seconds: Wall time of this attempt.
         report: Path of report.html, or None.
         guards: What guards found: type, action, step, value, threshold, message and remedy of each.
+        remarks: What was skipped or converted while the data was read: action, unit, count, reason, examples of each.
     """
 
     state: Literal["Succeeded", "Stopped", "DryRun"]
@@ -77,6 +78,7 @@ class Result:
     seconds: float
     report: str | None
     guards: Sequence[Mapping[str, Any]] = ()
+    remarks: Sequence[Mapping[str, Any]] = ()
 
     @property
     def exit_code(self) -> int:
@@ -354,6 +356,7 @@ def _finish(p: Prepared, attempt: Attempt, trained: _Trained, began: float) -> R
         seconds=time.monotonic() - began,
         report=f"{p.directory.uri}/{REPORT}",
         guards=tuple(_guard_records(p, trained.findings)),
+        remarks=_remarks(p),
     )
     attempt.end(ending.reason, state.step)
     outcome = asdict(result)
@@ -364,11 +367,25 @@ def _finish(p: Prepared, attempt: Attempt, trained: _Trained, began: float) -> R
     return result
 
 
+def _remarks(p: Prepared) -> tuple[dict[str, Any], ...]:
+    return tuple(asdict(remark) for remark in p.data.remarks)
+
+
 def _dry(p: Prepared, began: float) -> Result:
     _family(p)
-    step = p.found.step if p.found else 0
     return Result(
-        "DryRun", "Valid", p.directory.uri, step, p.steps, math.nan, {}, {}, 0, time.monotonic() - began, None
+        "DryRun",
+        "Valid",
+        p.directory.uri,
+        p.found.step if p.found else 0,
+        p.steps,
+        math.nan,
+        {},
+        {},
+        0,
+        time.monotonic() - began,
+        None,
+        remarks=_remarks(p),
     )
 
 

@@ -158,11 +158,10 @@ def test_images_become_the_size_and_mode_that_are_asked_for(tmp_path: Path) -> N
     [
         (lambda p: save(p / "b.png", size=(7, 6)), r"7x6 grey.*6x6 grey"),
         (lambda p: save(p / "b.png", "RGB"), "6x6 RGB"),
-        (lambda p: save(p / "b.png", "RGBA"), "mode RGBA"),
-        (lambda p: save(p / "b.png", "I;16"), "more than 8 bits"),
+        (lambda p: save(p / "b.png", "RGBA"), "6x6 RGB"),
+        (lambda p: save(p / "b.tif", "F"), "mode F"),
         (lambda p: (p / "b.png").write_bytes(b"no image"), "cannot be decoded"),
         (lambda p: (p / "b.png").write_bytes((p / "a.png").read_bytes()[:40]), "cannot be decoded"),
-        (lambda p: save(p / "b.webp", save_all=True, append_images=[Image.new("L", (6, 6), 9)]), "animated"),
     ],
 )
 def test_images_that_differ_are_named(tmp_path: Path, change: Any, expected: str) -> None:
@@ -174,7 +173,7 @@ def test_images_that_differ_are_named(tmp_path: Path, change: Any, expected: str
 
 
 def test_a_bomb_is_refused_by_its_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("raygen.data.image_files.MAX_PIXELS", 35)
+    monkeypatch.setattr("raygen.data.decoding.MAX_PIXELS", 35)
     save(tmp_path / "pictures/a.png")
     with pytest.raises(DataError, match="6x6 pixels"):
         folder_job(tmp_path)
@@ -217,19 +216,25 @@ def test_damaged_idx_files_are_explained(tmp_path: Path) -> None:
     whole = (tmp_path / "images").read_bytes()
     with pytest.raises(DataError, match="2 labels for 3 images"):
         read_images([Source(uri="images", format="Idx", labels="labels")], tmp_path, None)
-    for content in (whole[:-1], whole + b"x", whole[:7], b"", b"\x1f\x8bxx", b"\x00" * 30):
+    for content in (whole[:-1], whole + b"x", whole[:7], b"", b"\x00" * 30):
         (tmp_path / "images").write_bytes(content)
-        with pytest.raises(DataError, match="no idx file") as caught:
+        with pytest.raises(DataError, match="not an idx file") as caught:
             read_images([Source(uri="images", format="Idx")], tmp_path, None)
         assert "MNIST" in message(caught)
 
 
-def table(base: Path, labels: Any, images: Any = None, name: str = "images.parquet") -> None:
+def png(colour: int = 0) -> bytes:
     buffer = io.BytesIO()
-    Image.new("L", (16, 16)).save(buffer, format="PNG")
-    pq.write_table(
-        pa.table({"image": images or [buffer.getvalue()] * len(labels), "label": labels}), base / name
-    )
+    Image.new("L", (16, 16), colour).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def table(base: Path, labels: Any, images: Any = None, name: str = "images.parquet") -> None:
+    images = [png()] * len(labels) if images is None else images
+    pq.write_table(pa.table({"image": images, "label": labels}), base / name)
+
+
+CONDITIONAL: dict[str, Any] = {"model__gan__conditional": True, "data__validation": None}
 
 
 @pytest.mark.parametrize(
@@ -238,22 +243,40 @@ def table(base: Path, labels: Any, images: Any = None, name: str = "images.parqu
         ([0, 1, 3, 3], "these have no image: 2"),
         ([-1, 0, 1, 0], "from -1 to 1"),
         ([0, 1, 20_000, 1], "from 0 to 20000"),
-        ([0.5, 1.0, 0.0, 1.0], "type double"),
-        ([0, None, 1, 1], "1 empty rows"),
+        ([0.5, 1.0, 0.0, 1.0], "type float, such as '0.5'"),
+        ([0, None, 1, 1], "1 of 4 images have no label"),
     ],
 )
-def test_labels_out_of_range_are_refused(tmp_path: Path, labels: Any, expected: str) -> None:
+def test_labels_that_cannot_be_used_are_refused_where_the_model_needs_them(
+    tmp_path: Path, labels: Any, expected: str
+) -> None:
     table(tmp_path, labels)
     with pytest.raises(DataError, match=expected) as caught:
-        data_of(tmp_path, data__validation=None, evaluation__metrics=[])
-    assert "abels" in message(caught) or "class" in message(caught)
+        open_data(resolve(parse(image_job_document("GAN", **CONDITIONAL))), tmp_path, {})
+    assert "abels" in message(caught) or "class" in message(caught) or "label" in message(caught)
+
+    data = data_of(tmp_path, data__validation=None, evaluation__metrics=[])
+    assert (data.samples_per_epoch, data.domain.classes) == (4, ())
+    assert data.train_batch(range(4)).keys() == {"images"}
+    assert [(r.action, r.unit, r.count) for r in data.remarks] == [("Skipped", "label", 4)]
+    assert expected in data.remarks[0].reason
+
+
+def test_splits_that_disagree_about_labels_are_no_matter_to_a_model_without(image_base: Path) -> None:
+    plain = [{"bytes": png(), "path": None}] * 2
+    pq.write_table(pa.table({"image": plain}), image_base / "held.parquet")
+    held = {"sources": [{"uri": "held.parquet", "format": "Parquet"}]}
+    data = data_of(image_base, data__validation=held)
+    assert data.domain.classes == ()
+    assert "one split has labels" in str(data.remarks[0])
 
 
 def test_a_label_that_only_validation_has_is_refused(image_base: Path) -> None:
     table(image_base, [0, 3], name="held.parquet")
     held = {"sources": [{"uri": "held.parquet", "format": "Parquet"}]}
+    job = image_job_document("GAN", **CONDITIONAL | {"data__validation": held})
     with pytest.raises(DataError, match="'3' is not one of the training split's 3 classes"):
-        data_of(image_base, data__validation=held)
+        open_data(resolve(parse(job)), image_base, {})
 
 
 def test_parquet_files_that_cannot_be_used_are_explained(tmp_path: Path) -> None:
@@ -264,16 +287,122 @@ def test_parquet_files_that_cannot_be_used_are_explained(tmp_path: Path) -> None
         message(caught)
 
     table(tmp_path, [0, 1])
-    refused("no column 'picture'; there are image, label", field="picture")
-    refused("no column 'kind'; there are image, label", labelField="kind")
+    refused("no column 'images'; there are image, label\nDid you mean 'image'", field="images")
+    refused("no column 'kind'; there are image, label\nName", labelField="kind")
     table(tmp_path, [0, 1], images=["text", "text"])
     refused("no image bytes")
     table(tmp_path, [0])
     refused("has 1 image\n")
     table(tmp_path, [0, 1], images=[b"text", b"text"])
-    refused("cannot be decoded: it is no PNG, JPEG, WebP or BMP file")
+    refused("cannot be decoded: it is not a PNG, JPEG, WebP, BMP, GIF or TIFF file")
     (tmp_path / "images.parquet").write_bytes(b"PAR1 no")
     refused("cannot be read")
+
+
+BINARY = [pa.binary(), pa.large_binary(), pa.binary_view()]
+IMAGE_COLUMNS = [
+    *(pa.array([png(n) for n in range(4)], kind) for kind in BINARY),
+    pa.array([png(n) for n in range(4)]).dictionary_encode(),
+    *(
+        pa.array(
+            [{"bytes": png(n), "path": "a.png"} for n in range(4)],
+            pa.struct([("bytes", kind), ("path", pa.string_view())]),
+        )
+        for kind in BINARY
+    ),
+]
+
+
+@pytest.mark.parametrize("images", IMAGE_COLUMNS, ids=lambda column: str(column.type))
+def test_images_are_read_from_every_type_of_bytes(tmp_path: Path, images: Any) -> None:
+    table(tmp_path, [0, 1, 2, 3], images=images)
+    found = read_images([Source(uri="images.parquet", format="Parquet")], tmp_path, None)
+    assert found.pixels[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
+
+
+NAMES = pa.array(["cat", "dog", "cat", "eel"])
+NUMBERS = [pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()]
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        *(
+            (NAMES.cast(kind), ("cat", "dog", "eel"))
+            for kind in (pa.string(), pa.large_string(), pa.string_view())
+        ),
+        (NAMES.dictionary_encode(), ("cat", "dog", "eel")),
+        (NAMES.cast(pa.large_string()).dictionary_encode(), ("cat", "dog", "eel")),
+        *((pa.array([0, 1, 0, 2], kind), ("0", "1", "2")) for kind in NUMBERS),
+        (pa.array([0, 1, 0, 2]).dictionary_encode(), ("0", "1", "2")),
+        (pa.array([False, True, False, True]), ("0", "1")),
+    ],
+    ids=lambda value: str(value.type) if isinstance(value, pa.Array) else "",
+)
+def test_labels_are_read_from_every_type_of_text_and_whole_number(
+    tmp_path: Path, labels: Any, classes: tuple[str, ...]
+) -> None:
+    table(tmp_path, labels)
+    data = data_of(tmp_path, data__validation=None, evaluation__metrics=[])
+    assert data.domain.classes == classes
+    assert data.remarks == ()
+    assert sorted(data.train_batch(range(4))["labels"].tolist()) == (
+        [0, 0, 1, 1] if len(classes) == 2 else [0, 0, 1, 2]
+    )
+
+
+def test_rows_without_an_image_are_left_out_with_their_labels(tmp_path: Path) -> None:
+    images = [
+        {"bytes": png(), "path": None},
+        None,
+        {"bytes": None, "path": None},
+        {"bytes": png(9), "path": None},
+    ]
+    table(tmp_path, [0, 1, 2, 1], images=images)
+    data = data_of(tmp_path, data__validation=None, evaluation__metrics=[])
+    assert (data.samples_per_epoch, data.domain.classes) == (2, ("0", "1"))
+    assert [str(remark) for remark in data.remarks] == [
+        f"2 rows skipped: the image is null ({tmp_path}/images.parquet, row 1, {tmp_path}/images.parquet, row 2)"
+    ]
+    table(tmp_path, [0, 1], images=[{"bytes": None, "path": "a.png"}] * 2)
+    with pytest.raises(DataError, match=r"no image bytes, but the path 'a\.png'") as caught:
+        data_of(tmp_path, data__validation=None, evaluation__metrics=[])
+    message(caught)
+
+
+def test_what_lies_beside_parquet_files_is_left_out_and_named(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    for name in ("set/a.parquet", "set/part-0"):
+        table(tmp_path, [0, 1], name=name)
+    for name in ("README.md", "_SUCCESS", "_metadata", ".part-0.crc"):
+        (tmp_path / "set" / name).write_text("no data")
+    sources = {"sources": [{"uri": "set", "format": "Parquet"}]}
+    data = data_of(tmp_path, data__train=sources, data__validation=None, evaluation__metrics=[])
+    assert data.samples_per_epoch == 4
+    assert {(r.count, r.examples) for r in data.remarks} == {
+        (3, tuple(f"{tmp_path}/set/{name}" for name in (".part-0.crc", "_SUCCESS", "_metadata"))),
+        (1, (f"{tmp_path}/set/README.md",)),
+    }
+
+
+FOLDER_PRINTS = (
+    "653e5df748e65b61a6e14ee3fa4fc25696ee6852af292018ab509daf3ddba0ff",
+    "30993aac47d161e956e6b3ac58f001601062c3907e4d06dcfdf31ece0746bf10",
+)
+"""In RGB and in grey."""
+
+
+def test_the_fingerprint_of_images_without_transparency_is_that_of_earlier_versions(
+    tmp_path: Path, image_base: Path
+) -> None:
+    assert (
+        data_of(image_base).fingerprint == "ebfa985f59244de767debe552cba331610edf89c8f657fa3a56d7d95441d2edc"
+    )
+    save(tmp_path / "pictures/a.png", "RGB", (12, 8), color=(200, 0, 0))
+    save(tmp_path / "pictures/c.bmp", "P", (9, 9))
+    save(tmp_path / "pictures/e.png", "1", (9, 9), color=1)
+    assert folder_job(tmp_path, size=8, mode="RGB").fingerprint == FOLDER_PRINTS[0]
+    assert folder_job(tmp_path, size=8, mode="Grey").fingerprint == FOLDER_PRINTS[1]
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

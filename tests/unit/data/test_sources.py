@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from raygen.data.remarks import Remarks
 from raygen.data.sources import read_documents
 from raygen.errors import DataError, InputError
 from raygen.spec import Source
@@ -48,6 +53,7 @@ def tree(tmp_path: Path) -> Path:
             "texts/deep/er/d.md": "d",
             "texts/.hidden.txt": "hidden",
             "texts/_SUCCESS": "marker",
+            "texts/Thumbs.db": b"\xff thumbnails",
             "texts/.git/config": "hidden folder",
             "texts/empty.txt": "",
         },
@@ -62,6 +68,10 @@ def tree(tmp_path: Path) -> Path:
         ("texts", ["a", "b", "c", "d"]),
         ("texts/", ["a", "b", "c", "d"]),
         ("texts/*.txt", ["a", "b"]),
+        ("texts/*", ["a", "b"]),
+        ("texts/**", ["a", "b", "c", "d"]),
+        ("texts/.*.txt", ["hidden"]),
+        ("**/.git/*", ["hidden folder"]),
         ("texts/[b-z]*", ["b"]),
         ("texts/**/*.txt", ["a", "b", "c"]),
         ("**/d.md", ["d"]),
@@ -140,10 +150,12 @@ def test_a_line_that_is_not_json_is_refused(tmp_path: Path, line: str) -> None:
     ("line", "shown"),
     [
         ('{"body": "b", "title": "t"}', r"'text'; it has the keys \['body', 'title'\]"),
-        ('{"text": null}', r"'text'; it has the keys \['text'\]"),
         ("{}", r"'text'; it has the keys \[\]"),
-        ('["text"]', "it has no keys: "),
-        ("12", "it has no keys: '12'"),
+        ('{"Text": "a"}', r"(?s)the keys \['Text'\].*Did you mean 'Text'"),
+        ('["text"]', "not a JSON object, but '"),
+        ("12", "not a JSON object, but '12'"),
+        ('{"text": 3}', "has a number under the key 'text'"),
+        ('{"text": ["a"]}', "has a list under the key 'text'"),
     ],
 )
 def test_a_line_without_the_field_is_refused(tmp_path: Path, line: str, shown: str) -> None:
@@ -153,6 +165,142 @@ def test_a_line_without_the_field_is_refused(tmp_path: Path, line: str, shown: s
 
     assert error.where.endswith("x.jsonl:2")
     assert "`field`" in error.remedy
+
+
+def remarks_of(base: Path, *sources: Source) -> list[str]:
+    remarks = Remarks()
+    read_documents(sources, base, remarks)
+    return [str(remark).replace(f"{base}/", "") for remark in remarks.all()]
+
+
+def test_null_and_empty_texts_are_left_out_and_counted(tmp_path: Path) -> None:
+    lines = [
+        '{"text": "a"}',
+        '{"text": null}',
+        '{"text": ""}',
+        '{"text": NaN}',
+        "",
+        '{"text": "b"}\r',
+        "",
+        "",
+    ]
+    write(tmp_path, {"x.jsonl": "\ufeff" + "\n".join(lines), "empty.jsonl": ""})
+    uris = ("x.jsonl", "empty.jsonl")
+
+    assert read_documents([Source(uri=uri, format="JsonLines") for uri in uris], tmp_path) == ["a", "b"]
+    assert remarks_of(tmp_path, *(Source(uri=uri, format="JsonLines") for uri in uris)) == [
+        "2 lines skipped: its text is null (x.jsonl:2, x.jsonl:4)",
+        "1 line skipped: its text is empty (x.jsonl:3)",
+        "1 file skipped: it is empty (empty.jsonl)",
+    ]
+
+
+def test_what_a_source_without_text_had_instead_is_named(tmp_path: Path) -> None:
+    write(tmp_path, {"x.jsonl": '{"text": null}\n{"text": null}'})
+
+    error = refused(
+        lambda: read_lines(tmp_path, "x.jsonl"), "holds no text; 2 lines skipped: its text is null"
+    )
+
+    assert error.where == "x.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("content", "shown", "query"),
+    [
+        ('[{"text": "a"}, {"text": "b"}]', "is a JSON array", ".[]"),
+        ('[\n  {"text": "a"}\n]\n', "begins a JSON array", ".[]"),
+        ('{\n  "text": "a"\n}\n', "begins a JSON object of several lines", "."),
+    ],
+)
+def test_a_json_document_that_is_not_json_lines_is_named(
+    tmp_path: Path, content: str, shown: str, query: str
+) -> None:
+    write(tmp_path, {"x.json": content})
+
+    error = refused(lambda: read_lines(tmp_path, "x.json"), shown)
+
+    assert f"jq -c '{query}'" in error.remedy
+
+
+def packed(codec: str) -> Callable[[bytes], bytes]:
+    def pack(content: bytes) -> bytes:
+        sink = pa.BufferOutputStream()
+        with pa.CompressedOutputStream(sink, codec) as stream:
+            stream.write(content)
+        return bytes(sink.getvalue())
+
+    return pack
+
+
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": packed("zstd"),
+    "lz4": packed("lz4"),
+}
+
+
+@pytest.mark.parametrize("ending", PACKERS)
+def test_compressed_text_is_read(tmp_path: Path, ending: str) -> None:
+    pack = PACKERS[ending]
+    both = pack("Größe\n".encode() * 50) + pack(b"end")
+    write(tmp_path, {f"a.txt.{ending}": both, f"b.jsonl.{ending}": pack(b'{"text": "line"}\n')})
+
+    assert read(tmp_path, f"a.txt.{ending}") == ["Größe\n" * 50 + "end"], "files may be put behind each other"
+    assert read_lines(tmp_path, f"b.jsonl.{ending}") == ["line"]
+
+
+@pytest.mark.parametrize("ending", PACKERS)
+def test_a_compressed_file_that_is_cut_off_is_named(tmp_path: Path, ending: str) -> None:
+    content = PACKERS[ending](b"".join(bytes(str(n), "ascii") for n in range(5000)))
+    write(tmp_path, {"a.txt": content[: len(content) // 2]})
+
+    error = refused(lambda: read(tmp_path, "a.txt"), "is compressed by .*, and damaged or cut off")
+
+    assert "iconv" not in error.remedy
+
+
+def test_a_small_file_that_holds_a_huge_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {"a.txt": gzip.compress(bytes(100_000))})
+    memory = type("Memory", (), {"available": 50_000})
+    monkeypatch.setattr("raygen.data.compressed.psutil.virtual_memory", lambda: memory)
+
+    refused(lambda: read(tmp_path, "a.txt"), "does not fit into memory")
+
+
+def test_a_text_that_begins_like_bzip2_is_text(tmp_path: Path) -> None:
+    write(tmp_path, {"a.txt": "BZh is no word"})
+
+    assert read(tmp_path, "a.txt") == ["BZh is no word"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_says_the_encoding(tmp_path: Path, encoding: str) -> None:
+    write(tmp_path, {"x.txt": "東 🙂".encode(encoding), "x.jsonl": '{"text": "東"}\n'.encode(encoding)})
+
+    assert read(tmp_path, "x.txt") == ["東 🙂"]
+    assert read_lines(tmp_path, "x.jsonl") == ["東"]
+
+
+@pytest.mark.parametrize(
+    ("content", "shown"),
+    [
+        (b"PK\x03\x04\xff\xfe", "is a ZIP archive"),
+        (b"%PDF-1.7\n\xff", "is a PDF document"),
+        (b"\x89PNG\r\n\x1a\n", "is a PNG image"),
+        (b"name".ljust(257, b"\0") + b"ustar\0" + bytes(249), "is a tar archive"),
+        ("plain text".encode("utf-16-le"), "UTF-16 without a byte-order mark"),
+        ("ab".encode("utf-16") + b"c", "begins as UTF-16, and is damaged"),
+    ],
+)
+def test_a_file_that_is_not_text_is_named_for_what_it_is(tmp_path: Path, content: bytes, shown: str) -> None:
+    write(tmp_path, {"x.txt": content})
+
+    refused(lambda: read(tmp_path, "x.txt"), shown)
 
 
 def test_half_a_surrogate_pair_in_a_line_is_refused(tmp_path: Path) -> None:
@@ -169,7 +317,6 @@ def test_half_a_surrogate_pair_in_a_line_is_refused(tmp_path: Path) -> None:
         (b"abc\xff", "0xff at offset 3"),
         ("Größe".encode("latin-1"), "0xf6 at offset 2"),
         ("a東".encode()[:-1], "0xe6 at offset 1"),
-        ("ab".encode("utf-16"), "0xff at offset 0"),
     ],
 )
 def test_bytes_that_are_not_utf8_are_named_with_their_offset(

@@ -299,6 +299,33 @@ def test_a_dry_run_leaves_no_file(base: Path) -> None:
     assert not [path for path in base.rglob("runs/**/*") if path.is_file()]
 
 
+def test_what_was_skipped_of_the_data_is_told_and_kept(base: Path) -> None:
+    lines = [json.dumps({"text": text}) for text in ("the quick brown fox. " * 40, None)]
+    (base / "text.jsonl").write_text("\n".join(lines))
+    source = {"uri": "text.jsonl", "format": "JsonLines"}
+    document = job_document(data__train={"sources": [source]}, training__duration={"steps": 1})
+    watcher = Watcher()
+
+    dry = train(base, document, dry_run=True)
+    result = train(base, document, observer=watcher)
+
+    place = f"{base}/text.jsonl:2"
+    assert watcher.notices == [f"1 line skipped: its text is null ({place})"]
+    (remark,) = result.remarks
+    assert remark == {
+        "action": "Skipped",
+        "unit": "line",
+        "count": 1,
+        "reason": "its text is null",
+        "examples": (place,),
+    }
+    assert dry.remarks == result.remarks
+    document = json.loads((base / "runs/tiny/job.json").read_text())
+    assert document["data"]["remarks"] == [remark | {"examples": [place]}]
+    again = train(base, job_document(data__train={"sources": [source]}, training__duration={"steps": 1}))
+    assert again.reason == "AlreadyComplete"
+
+
 def test_a_dry_run_finds_what_only_the_model_and_its_data_together_show(image_base: Path) -> None:
     table = pq.read_table(image_base / "images.parquet").drop_columns(["label"])
     pq.write_table(table, image_base / "images.parquet")
