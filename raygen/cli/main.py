@@ -269,7 +269,14 @@ def _add_sample_options(
     sample.add_argument(
         "--count", type=int, help="texts for each prompt (default: 1), or images (default: 64)"
     )
-    sample.add_argument("--max-tokens", type=int, default=300, help="tokens after the prompt (default: 300)")
+    sample.add_argument(
+        "--max-tokens", type=int, default=300, help="most tokens after the prompt (default: 300)"
+    )
+    sample.add_argument(
+        "--ignore-end-of-text",
+        action="store_true",
+        help="go on after the end that the model writes, which is shown as <|endoftext|>",
+    )
     sample.add_argument("--temperature", type=float, default=0.8, help="0 takes the most likely token")
     sample.add_argument("--top-k", type=int, help="only the k most likely tokens")
     sample.add_argument("--top-p", type=float, help="only tokens that together have this probability")

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     samples = opened.sample(request, step=args.step, device=args.device)
     paths = _write(args, opened, samples)
     made = [
-        {"prompt": one.prompt, "text": one.text, "path": path}
+        {"prompt": one.prompt, "text": one.text, "finished": one.finished, "path": path}
         for one, path in zip(samples, paths, strict=True)
     ]
     shown = [
@@ -74,6 +74,7 @@ def _request(args: argparse.Namespace, domain: Domain) -> SampleRequest:
         top_p=args.top_p,
         min_p=args.min_p,
         repetition_penalty=args.repetition_penalty,
+        ignore_end_of_text=args.ignore_end_of_text,
         labels=tuple((names or ()).index(name) for name in args.classes),
     )
 

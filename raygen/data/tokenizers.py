@@ -81,8 +81,10 @@ class Tokenizer:
         return np.asarray(self._inner.encode(text, add_special_tokens=False).ids, dtype=np.int32)
 
     def decode(self, tokens: Sequence[int] | Tokens) -> str:
-        """The text of these tokens; bytes that are not UTF-8 become U+FFFD, the end of text is left out."""
-        return b"".join(self._pieces[token] for token in tokens).decode("utf-8", "replace")
+        """The text of these tokens; bytes that are not UTF-8 become U+FFFD, the end of a text `<|endoftext|>`."""
+        end = END_OF_TEXT.encode()
+        pieces = (end if token == self.end_of_text else self._pieces[token] for token in tokens)
+        return b"".join(pieces).decode("utf-8", "replace")
 
     def to_json(self) -> str:
         """The tokenizer in the `tokenizers` library's file format."""

@@ -144,9 +144,11 @@ class CustomFamily:
                 isinstance(one.prompt, str)
                 and isinstance(one.text, str | None)
                 and isinstance(one.png, bytes | None)
+                and isinstance(one.finished, str | None)
             ):
                 raise self._broken(
-                    "a Sample has fields of other types", "Give prompt and text as str, and png as bytes."
+                    "a Sample has fields of other types",
+                    "Give prompt, text and finished as str, and png as bytes.",
                 )
             if one.png is not None and not one.png.startswith(PNG):
                 raise self._broken(

@@ -57,7 +57,7 @@ class Samples(Spec):
     prompts: Annotated[tuple[Text, ...], Field(max_length=64)] = ()
     """Beginnings to continue, taken in turn. Default: an empty one."""
     max_tokens: Annotated[int, Field(ge=1, le=65_536)] = 200
-    """Length of each text after the prompt, in tokens."""
+    """Longest text after the prompt, in tokens. A text that the model ends is shorter."""
     temperature: Annotated[float, Field(ge=0, le=100)] = 0.8
     """Divides the logits; 0 takes the most likely token."""
     top_k: Annotated[int, Field(ge=1, le=1_000_000)] | None = None

@@ -226,7 +226,8 @@ def write_samples(directory: RunDirectory, step: int, samples: list[Sample]) -> 
     """Keeps the samples of a step: texts as JSON lines, images as PNG files."""
     texts = [s for s in samples if s.text is not None]
     if texts:
-        lines = "".join(json.dumps({"prompt": s.prompt, "text": s.text}) + "\n" for s in texts)
+        records = ({"prompt": s.prompt, "text": s.text, "finished": s.finished} for s in texts)
+        lines = "".join(json.dumps(record) + "\n" for record in records)
         directory.write_sample(step, "texts.jsonl", lines.encode())
     for number, sample in enumerate(s for s in samples if s.png is not None):
         directory.write_sample(step, f"image-{number:03}.png", sample.png or b"")

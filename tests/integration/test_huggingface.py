@@ -94,8 +94,8 @@ def test_transformers_reads_the_same_tokens_and_writes_the_same_text(
     prompt = tokenizer("the ", return_tensors="pt")
     # As many tokens as fit into the context, since the two go on from there in different ways.
     room = 16 - prompt["input_ids"].shape[1]
-    drawn = model.generate(**prompt, max_new_tokens=room, do_sample=False, eos_token_id=None, pad_token_id=0)
-    text = tokenizer.decode(drawn[0])
+    drawn = model.generate(**prompt, max_new_tokens=room, do_sample=False, pad_token_id=0)
+    text = tokenizer.decode(drawn[0], skip_special_tokens=True)
     (sample,) = run.sample(SampleRequest(prompts=("the ",), temperature=0, max_tokens=room), device="cpu")
     assert text == "the " + (sample.text or "")
 

@@ -86,25 +86,34 @@ class TransformerFamily:
         }
 
     def sample(self, request: SampleRequest) -> list[Sample]:
-        """Texts, each after its prompt. An empty prompt starts from the end of a text before it, or from token 0
-        (the first character, usually a line break), which is not shown.
+        """Texts, each after its prompt, up to the end that the model writes: what follows would be another text. An empty
+        prompt starts from the end of a text before it, or from token 0 (the first character, usually a line break),
+        which is not shown.
 
         Raises:
             DataError: a prompt has a token outside the vocabulary.
         """
         prompts = request.prompts or ("",)
         texts: dict[int, Sample] = {}
+        end = None if request.ignore_end_of_text else self.vocabulary.end_of_text
         training = self.decoder.training
         self.decoder.eval()
         try:
             for number, prompt in enumerate(prompts[: request.count]):
                 rows = range(number, request.count, len(prompts))
                 tokens = list(self.vocabulary.encode(prompt)) or [self.vocabulary.end_of_text or 0]
-                for row, generated in zip(rows, generate(self.decoder, tokens, request, rows), strict=True):
-                    texts[row] = Sample(prompt=prompt, text=self.vocabulary.decode(generated.tolist()))
+                drawn = generate(self.decoder, tokens, request, rows, end)
+                for row, generated in zip(rows, drawn.tolist(), strict=True):
+                    texts[row] = self._sample(prompt, generated, end)
         finally:
             self.decoder.train(training)
         return [texts[row] for row in sorted(texts)]
+
+    def _sample(self, prompt: str, tokens: list[int], end: int | None) -> Sample:
+        has_ended = end is not None and end in tokens
+        own = tokens[: tokens.index(end)] if end is not None and has_ended else tokens
+        finished = "EndOfText" if has_ended else "MaxTokens"
+        return Sample(prompt=prompt, text=self.vocabulary.decode(own), finished=finished)
 
     def parameter_groups(self, network: str) -> ParameterGroups:
         """Matrices, embeddings (the output layer too), and norms."""

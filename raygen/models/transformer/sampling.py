@@ -52,17 +52,25 @@ def penalize(logits_BV: Tensor, seen_BV: Tensor, penalty: float) -> Tensor:
 
 
 @torch.inference_mode()
-def generate(decoder: Decoder, prompt: Sequence[int], request: SampleRequest, rows: Sequence[int]) -> Tensor:
+def generate(
+    decoder: Decoder,
+    prompt: Sequence[int],
+    request: SampleRequest,
+    rows: Sequence[int],
+    end_of_text: int | None = None,
+) -> Tensor:
     """Continues one prompt several times.
 
     Args:
         decoder: The network, in evaluation mode.
         prompt: At least one token; where it is longer than the context, its end counts.
-        request: How.
+        request: Length, filters, and seed.
         rows: Numbers of the samples; each draws from a generator keyed by the seed and its number.
+        end_of_text: Token after which a sample has ended; None lets all go on to max_tokens.
 
     Returns:
-        Tokens after the prompt, (len(rows), max_tokens).
+        Tokens after the prompt, (len(rows), length of the longest). Where a row has ended, end_of_text stands in all of
+        the rest. What a row has before that depends on its number, and on no other row.
     """
     device = decoder.embedding.weight.device
     context = decoder.architecture.context_length
@@ -75,6 +83,7 @@ def generate(decoder: Decoder, prompt: Sequence[int], request: SampleRequest, ro
     like = decoder.embedding.weight.to(decoder.compute_type)
     cache = Cache(decoder.architecture, len(rows), min(context, length + request.max_tokens), like)
     new = text[:, -context:]
+    ended = torch.zeros(len(rows), 1, dtype=torch.bool, device=device)
     for _ in range(request.max_tokens):
         if cache.length + new.shape[1] > context:
             # Positions end with the context: the newer half is read again and becomes its beginning.
@@ -85,6 +94,12 @@ def generate(decoder: Decoder, prompt: Sequence[int], request: SampleRequest, ro
         # argmax(p / Exponential(1)) draws from p, with one generator per row.
         noise = torch.stack([torch.empty(logits.shape[1]).exponential_(generator=g) for g in generators])
         new = (logits.softmax(dim=-1) / noise.to(device)).argmax(dim=-1, keepdim=True)
+        if end_of_text is not None:
+            # The rows that go on are computed with the others, so that each has the same arithmetic to its end.
+            new = new.masked_fill(ended, end_of_text)
+            ended |= new == end_of_text
         seen.scatter_(1, new, value=True)
         text = torch.cat((text, new), dim=1)
+        if bool(ended.all()):
+            break
     return text[:, length:]

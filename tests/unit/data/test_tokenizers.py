@@ -94,10 +94,10 @@ def test_saving_and_reading_changes_nothing(tokenizer: Tokenizer) -> None:
 
 
 @pytest.mark.parametrize("tokenizer", ALL.values(), ids=by_name)
-def test_the_end_of_text_is_no_text(tokenizer: Tokenizer) -> None:
+def test_the_end_of_text_is_no_text_and_is_shown(tokenizer: Tokenizer) -> None:
     assert tokenizer.end_of_text is not None
     assert tokenizer.token_bytes[tokenizer.end_of_text] == 0
-    assert tokenizer.decode([tokenizer.end_of_text]) == ""
+    assert tokenizer.decode([tokenizer.end_of_text]) == "<|endoftext|>"
     assert tokenizer.end_of_text not in tokenizer.encode(VERSE)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,14 @@ def test_a_new_run_starts_from_one_behind_a_link(trained: Path) -> None:
     assert result.state == "Succeeded"
     again = train(trained, document, run="child", parent=str(trained / "runs" / "tiny"))
     assert again.reason == "AlreadyComplete"
+
+
+def test_a_sample_says_why_it_ends(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--max-tokens", "3", "--ignore-end-of-text", "--json", "--device", "cpu"]
+    assert main(["sample", str(trained / "runs" / "tiny"), *options]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["request"]["ignore_end_of_text"]
+    assert [(len(one["text"]), one["finished"]) for one in document["samples"]] == [(3, "MaxTokens")]
 
 
 @pytest.mark.parametrize("name", [".", "mine", "mine/nothing", "text.txt"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -186,7 +187,9 @@ def test_prompts_are_taken_in_turn(prompts: tuple[str, ...], count: int, expecte
     samples = family_of(architecture()).sample(SampleRequest(prompts=prompts, count=count, max_tokens=4))
 
     assert [sample.prompt for sample in samples] == expected
-    assert all(sample.text is not None and len(sample.text) == 4 for sample in samples)
+    for sample in samples:
+        assert sample.text is not None
+        assert len(sample.text) < 4 if sample.finished == "EndOfText" else len(sample.text) == 4
 
 
 def test_a_sample_does_not_depend_on_how_many_there_are() -> None:
@@ -197,6 +200,32 @@ def test_a_sample_does_not_depend_on_how_many_there_are() -> None:
 
     assert one == five[:1]
     assert two == five[:2]
+
+
+def test_a_text_ends_where_the_model_ends_it() -> None:
+    family = family_of(architecture())
+    request = SampleRequest(prompts=("ab",), count=40, max_tokens=8, temperature=1.5)
+
+    endless = [sample.text or "" for sample in family.sample(replace(request, ignore_end_of_text=True))]
+    samples = family.sample(request)
+
+    assert all(len(text) == 8 for text in endless)
+    assert [sample.text for sample in samples] == [text.partition(".")[0] for text in endless]
+    reasons = [sample.finished for sample in samples]
+    assert reasons == ["EndOfText" if "." in text else "MaxTokens" for text in endless]
+    assert set(reasons) == {"EndOfText", "MaxTokens"}, "both are tried"
+
+
+def test_a_text_without_an_end_has_all_its_tokens() -> None:
+    family = family_of(architecture())
+    family.vocabulary.end_of_text = None
+    request = SampleRequest(prompts=("ab",), count=20, max_tokens=8, temperature=1.5)
+
+    samples = family.sample(request)
+
+    assert {len(sample.text or "") for sample in samples} == {8}
+    assert {sample.finished for sample in samples} == {"MaxTokens"}
+    assert samples == family.sample(replace(request, ignore_end_of_text=True))
 
 
 def test_an_empty_prompt_starts_after_an_end_of_text() -> None:

@@ -189,6 +189,27 @@ def test_draws_follow_the_probabilities() -> None:
     assert float(((counts - expected)[possible] ** 2 / expected[possible]).sum()) < 24.3
 
 
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(
+    end=st.integers(0, VOCABULARY - 1),
+    seed=st.integers(0, 99),
+    chosen=st.lists(st.integers(0, 9), min_size=1, max_size=5, unique=True),
+    tokens=st.integers(0, 20),
+)
+def test_a_row_ends_with_the_end_of_its_text_and_others_go_on(
+    end: int, seed: int, chosen: list[int], tokens: int
+) -> None:
+    decoder = decoder_of(architecture())
+    request = SampleRequest(max_tokens=tokens, seed=seed, temperature=1.5, repetition_penalty=1.2)
+    endless = generate(decoder, [1, 2], request, chosen).tolist()
+
+    drawn = generate(decoder, [1, 2], request, chosen, end).tolist()
+
+    own = [row[: row.index(end) + 1] if end in row else row for row in endless]
+    longest = max(map(len, own))
+    assert drawn == [row + [end] * (longest - len(row)) for row in own]
+
+
 def test_a_row_depends_on_the_seed_and_its_number_alone() -> None:
     decoder = decoder_of(architecture())
     request = SampleRequest(max_tokens=20, seed=5, temperature=1.0)
