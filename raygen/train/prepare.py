@@ -127,18 +127,8 @@ def prepare(
     start = None
     if ancestor is not None and found is None:
         start = ancestor.checkpoint(existing["parent"]["step"] if existing else None)
-    document = (existing or {}) | {"job": resolved.model_dump(mode="json")}
-    document = {
-        "base": str(base),
-        "environment": describe_environment(device, base),
-        "data": {
-            "fingerprint": data.fingerprint,
-            "samplesPerEpoch": data.samples_per_epoch,
-            "remarks": [asdict(remark) for remark in data.remarks],
-        },
-        "seed": resolved.spec.training.seed,
-        "parent": None if start is None or ancestor is None else ancestor.identity(start.step),
-    } | document
+    kin = None if start is None or ancestor is None else ancestor.identity(start.step)
+    document = _document(existing, resolved, base, device, data, kin)
     return Prepared(
         fitted,
         directory,
@@ -155,6 +145,29 @@ def prepare(
         distributed,
         cores,
     )
+
+
+def _document(
+    existing: Mapping[str, Any] | None,
+    job: TrainingJob,
+    base: Path,
+    device: torch.device,
+    data: Any,
+    parent: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """The run's job.json: what a run that exists began with stays, but for the job."""
+    first = {
+        "base": str(base),
+        "environment": describe_environment(device, base),
+        "data": {
+            "fingerprint": data.fingerprint,
+            "samplesPerEpoch": data.samples_per_epoch,
+            "remarks": [asdict(remark) for remark in data.remarks],
+        },
+        "seed": job.spec.training.seed,
+        "parent": parent,
+    }
+    return {**first, **(existing or {}), "job": job.model_dump(mode="json")}
 
 
 def _unfitting(told: Sequence[str]) -> InputError:

@@ -368,7 +368,7 @@ def _finish(p: Prepared, attempt: Attempt, trained: _Trained, began: float) -> R
 
 
 def _remarks(p: Prepared) -> tuple[dict[str, Any], ...]:
-    return tuple(asdict(remark) for remark in p.data.remarks)
+    return tuple(p.document["data"].get("remarks", ()))
 
 
 def _dry(p: Prepared, began: float) -> Result:

@@ -10,9 +10,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from raygen import machine
 from raygen.data.remarks import Remarks
 from raygen.data.sources import read_documents
 from raygen.errors import DataError, InputError
+from raygen.machine import Memory
 from raygen.spec import Source
 
 
@@ -266,8 +268,7 @@ def test_a_small_file_that_holds_a_huge_one_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path, {"a.txt": gzip.compress(bytes(100_000))})
-    memory = type("Memory", (), {"available": 50_000})
-    monkeypatch.setattr("raygen.data.compressed.psutil.virtual_memory", lambda: memory)
+    monkeypatch.setattr(machine, "memory", lambda: Memory(free=100_000))
 
     refused(lambda: read(tmp_path, "a.txt"), "does not fit into memory")
 

@@ -130,7 +130,7 @@ def test_a_class_beside_the_job_file_trains_and_is_sampled_later(image_base: Pat
             '"loss": losses.sum(),',
             '"loss": losses,',
             ModelError,
-            "evaluate gives 'loss' with 12 values",
+            "evaluate gives 'loss' with 8 values",
         ),
         ("    def step(", PARTIAL_GROUPS, InputError, "does not sort all parameters"),
         ("    def step(", NO_GROUPS, InputError, "does not sort all parameters"),
