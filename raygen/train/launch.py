@@ -127,10 +127,9 @@ def launch(
             )
             config = Task(**task, scratch=str(folder), host=host, port=store.port, threads=cpus)
             figures = RayFigures(config.job["metadata"]["name"], config.run, observer.notice)
-            limit = LossLimit(WORKER_FAILURES)
-            watching = Measured(goodput, observer, figures, limit)
-            inbox = Inbox(store, watching, startup.worker_ready, figures.found)
-            losses = LossReader(store, watching.lost)
+            limit = LossLimit(WORKER_FAILURES, Measured(goodput, observer, figures))
+            inbox = Inbox(store, limit, startup.worker_ready, figures.found)
+            losses = LossReader(store, limit.lost)
             trainer = make_trainer(scale, cpus, config, folder)
             return _attend(trainer, store, stop, inbox, losses, limit, startup)
     except SystemExit:

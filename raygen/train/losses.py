@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 
-from raygen.train.events import Loss, Plan, Silent
+from raygen.train.events import Loss, Observer, Plan, Several
 from raygen.train.group import LEAVING, Store
 from raygen.train.remote import TRANSPORTS
 
@@ -49,20 +49,23 @@ class LossReader:
             self._take(Loss(**document))
 
 
-class LossLimit(Silent):
-    """An observer that says when workers were lost too often.
+class LossLimit(Several):
+    """Passes every event on to several observers, in order, and says when workers were lost too often; that loss is not
+    passed on, since nobody starts workers again.
 
     A drained pod is not a loss, and a newer checkpoint makes up for all losses before it: a long attempt on machines that
     come and go does not end by their number, and one that cannot get on does.
 
     Args:
         limit: Losses in a row, without a newer checkpoint between them, that an attempt survives.
+        observers: Take the events.
 
     Attributes:
         exceeded: The loss that was one too many, or None.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *observers: Observer) -> None:
+        super().__init__(*observers)
         self.exceeded: Loss | None = None
         self._limit = limit
         self._count = 0
@@ -72,12 +75,15 @@ class LossLimit(Silent):
         """Workers begin: after a newer checkpoint than ever before, losses count from 0."""
         if plan.first_step > self._first_step:
             self._first_step, self._count = plan.first_step, 0
+        super().started(plan)
 
     def lost(self, loss: Loss) -> None:
         """Counts it."""
         self._count += not loss.drained
         if self._count > self._limit:
             self.exceeded = self.exceeded or loss
+        else:
+            super().lost(loss)
 
 
 def cause_of(errors: Mapping[int, BaseException]) -> str:

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from raygen.cli.display import Display
 from raygen.models.protocol import Sample
-from raygen.train.events import Plan, Progress
+from raygen.train.events import Loss, Plan, Progress
 
 PLAN = Plan(run="runs/a", attempt=1, parameters=1234, device="cpu", first_step=1, steps=1000)
 PROGRESS = Progress(
@@ -36,6 +36,18 @@ def test_elsewhere_only_lines_that_stay_are_printed() -> None:
     assert "ETA" not in text
     assert "\x1b" not in text
     assert "step 250/1,000  loss 1.6000" in text
+
+
+def test_why_training_stands_still_is_printed() -> None:
+    stream = io.StringIO()
+    with Display(Console(file=stream, width=120, highlight=False, soft_wrap=True)) as display:
+        display.lost(Loss("the processes of these workers ended: 1", drained=False))
+        display.lost(Loss("worker 0 raised RuntimeError", drained=True))
+    again = "all are started again from the newest checkpoint"
+    assert stream.getvalue().splitlines() == [
+        f"workers were lost: the processes of these workers ended: 1; {again}",
+        f"a worker's pod is about to go; {again}",
+    ]
 
 
 def test_progress_is_printed_where_nothing_else_is() -> None:

@@ -11,6 +11,7 @@ from raygen.train.events import Loss, Plan
 from raygen.train.group import LEAVING, TCPStore, connect
 from raygen.train.launch import reason_of
 from raygen.train.losses import LossLimit, LossReader, cause_of, report_loss
+from tests.unit.train.runs import Watcher
 
 LOST, DRAINED = Loss("the processes of these workers ended: 1", False), Loss("a pod went", True)
 PEER = "[gloo/transport/tcp/pair.cc:547] Connection closed by peer"
@@ -44,6 +45,21 @@ def test_workers_that_never_begin_count_too() -> None:
     limit = LossLimit(0)
     limit.lost(LOST)
     assert limit.exceeded == LOST
+
+
+def test_only_losses_after_which_workers_begin_again_are_told() -> None:
+    class Losses(Watcher):
+        losses = 0
+
+        def lost(self, loss: Loss) -> None:
+            self.losses += 1
+
+    watcher = Losses()
+    limit = LossLimit(1, watcher)
+    limit.started(plan(1))
+    limit.lost(LOST)
+    limit.lost(LOST)
+    assert (watcher.plans, watcher.losses) == ([plan(1)], 1)
 
 
 def test_a_newer_checkpoint_makes_up_for_losses() -> None:
