@@ -5,13 +5,16 @@
     result = raygen.train("examples/01-gpt-tiny.yaml", run="mine")
     print(result.metrics["loss"])
 
-Names are loaded when they are first used, so that `import raygen` needs neither pydantic nor torch.
+Names are loaded when they are first used, so that `import raygen` needs neither pydantic nor torch. Imported before torch,
+it also says how torch's threads wait for each other (`raygen.threads`).
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from raygen.threads import set_waiting
 
 if TYPE_CHECKING:
     from raygen.errors import RaygenError as RaygenError
@@ -35,6 +38,9 @@ _HOMES = {
 }
 
 __all__ = ["RaygenError", "Result", "Run", "TrainingJob", "ValidationError", "__version__", "load", "train"]
+
+
+set_waiting()
 
 
 def __getattr__(name: str) -> Any:

@@ -25,6 +25,7 @@ from typing import Any
 
 from raygen.errors import InputError, MissingExtraError, RunError
 from raygen.spec import Scale
+from raygen.threads import waiting
 from raygen.train import leaving
 from raygen.train.cluster import SETTINGS as JOINING
 from raygen.train.cluster import on_cluster, refusal
@@ -167,6 +168,7 @@ def make_trainer(scale: Scale, cpus: int, task: Task, folder: Path) -> Any:
         run_config=RunConfig(
             name=task.run,
             storage_path=str(folder),
+            worker_runtime_env={"env_vars": waiting()},
             failure_config=FailureConfig(  # type: ignore[call-arg]
                 max_failures=-1, controller_failure_limit=CONTROLLER_FAILURES
             ),

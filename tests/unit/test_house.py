@@ -41,6 +41,7 @@ FUNCTION_LINES = 80
 THIRD_PARTY = {
     "errors": set(),
     "machine": {"psutil"},
+    "threads": set(),
     "spec": {"pydantic", "pydantic_core"},
     "jobfile": {"yaml"},
     "storage": {"boto3", "botocore", "urllib3"},
