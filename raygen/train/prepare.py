@@ -128,7 +128,7 @@ def prepare(
     if ancestor is not None and found is None:
         start = ancestor.checkpoint(existing["parent"]["step"] if existing else None)
     kin = None if start is None or ancestor is None else ancestor.identity(start.step)
-    document = _document(existing, resolved, base, device, data, kin)
+    document = _document(existing, resolved, base, directory.uri, device, data, kin)
     return Prepared(
         fitted,
         directory,
@@ -151,14 +151,13 @@ def _document(
     existing: Mapping[str, Any] | None,
     job: TrainingJob,
     base: Path,
+    uri: str,
     device: torch.device,
     data: Any,
     parent: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """The run's job.json: what a run that exists began with stays, but for the job."""
+    """The run's job.json."""
     first = {
-        "base": str(base),
-        "environment": describe_environment(device, base),
         "data": {
             "fingerprint": data.fingerprint,
             "samplesPerEpoch": data.samples_per_epoch,
@@ -167,7 +166,14 @@ def _document(
         "seed": job.spec.training.seed,
         "parent": parent,
     }
-    return {**first, **(existing or {}), "job": job.model_dump(mode="json")}
+    # Folders may move between attempts, and machines change; workers and later readers want those of the newest.
+    newest = {
+        "job": job.model_dump(mode="json"),
+        "base": str(base),
+        "uri": uri,
+        "environment": describe_environment(device, base),
+    }
+    return first | dict(existing or {}) | newest
 
 
 def _unfitting(told: Sequence[str]) -> InputError:

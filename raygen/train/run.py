@@ -151,6 +151,7 @@ def train(
             return _dry(p, began)
         done = _already_complete(p)
         if done is not None:
+            p.directory.note_place(p.document["base"])
             return done
         while True:
             try:

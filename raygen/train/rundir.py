@@ -1,6 +1,6 @@
 """The run directory, the truth about a run: which objects it has, who may write them, how they merge.
 
-    job.json                      the resolved job; created once
+    job.json                      the resolved job, its folder and machine as the newest attempt found them
     attempts/003.json             claimed by conditional create
     metrics/003-00001.jsonl       lines of measurements, in numbered segments of one attempt
     checkpoints/step-00002000/    raygen.checkpoint
@@ -23,6 +23,7 @@ import re
 import secrets
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -86,6 +87,16 @@ class RunDirectory:
     def replace_job(self, document: Mapping[str, Any]) -> None:
         """Replaces job.json, for the settings that may differ between attempts."""
         self.storage.write(JOB, _encode(document))
+
+    def note_place(self, base: str) -> None:
+        """Writes into job.json where the job file's folder and the run are, if they were elsewhere; a run that is complete
+        may lie where nothing can be written, and stays as it is.
+        """
+        document = self.read_job()
+        place = {"base": base, "uri": self.uri}
+        if document is not None and document != document | place:
+            with suppress(OutputError):
+                self.replace_job(document | place)
 
     def read_job(self) -> dict[str, Any] | None:
         """The resolved job, None if the run does not exist; OutputError if job.json is damaged."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -65,6 +67,19 @@ class Run:
             )
         return cls(directory, document)
 
+    @property
+    def base(self) -> Path:
+        """Folder of the job file, in which a custom model's code and relative sources are.
+
+        Where it is gone, and the run was moved too, as a project that holds both is, it is the folder that lies to the run
+        as the old one did.
+        """
+        base, before = Path(self.document["base"]), self.document.get("uri")
+        if base.is_dir() or before is None or "://" in before or "://" in self.directory.uri:
+            return base
+        moved = Path(self.directory.uri, os.path.relpath(base, before)).resolve()
+        return moved if moved.is_dir() else base
+
     def identity(self, step: int) -> dict[str, Any]:
         """What a child run remembers of this one, whose checkpoint of this step it starts from."""
         return {"uri": self.directory.uri, "step": step}
@@ -112,9 +127,14 @@ class Run:
         return found
 
     def family(self, step: int | None = None, device: str = "auto") -> Family:
-        """The model with the weights of a checkpoint, averaged ones where the run has them."""
-        install_code(self.job, Path(self.document["base"]))
-        family = build_family(self.job, self.domain(), choose_device(device))
+        """The model with the weights of a checkpoint, averaged ones where the run has them.
+
+        Raises:
+            InputError: the code of a custom model is missing or wrong.
+        """
+        with self._code_explained():
+            install_code(self.job, self.base)
+            family = build_family(self.job, self.domain(), choose_device(device))
         restore_weights(family, self.checkpoint(step))
         for network in family.networks.values():
             network.eval()
@@ -147,11 +167,25 @@ class Run:
             return
         # A model outlives its data; what does not need them is generated all the same.
         with suppress(DataError):
-            data = open_data(self.job, Path(self.document["base"]), self.data_files())
+            data = open_data(self.job, self.base, self.data_files())
             for batch, draws in validation_batches(self.job, data, choose_device(device), Alone()):
                 family.evaluate(batch, draws)
                 if draws.samples.stop >= SHOWN:
                     break
+
+    @contextmanager
+    def _code_explained(self) -> Iterator[None]:
+        """Says where a custom model's code was looked for, if the job file's folder is gone."""
+        try:
+            yield
+        except InputError as error:
+            if self.job.spec.model.custom is None or self.base.is_dir():
+                raise
+            raise InputError(
+                f"{error.what}; the folder of the job file is gone",
+                where=str(self.base),
+                remedy="Move it back, or run `raygen train` with the job file where it is now, which notes the place.",
+            ) from error
 
     def export_huggingface(self, target: Path, *, step: int | None = None) -> list[Path]:
         """Writes config.json, model.safetensors and the tokenizer's files, which `transformers` loads.

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+import raygen
 from raygen.errors import ExportError, InputError, ModelError
+from raygen.models.protocol import SampleRequest
 from raygen.train.runs import Run
 from tests.jobs import image_job_document
 from tests.unit.train.runs import Watcher, losses, train
@@ -274,6 +276,44 @@ def test_a_package_is_imported_from_a_copy_that_was_checked(image_base: Path, su
     package.unlink()
     with pytest.raises(InputError, match="cannot be read"):
         run(image_base, model__custom=custom)
+
+
+def forget() -> None:
+    """As a new process, that knows neither the module nor the folder it was in."""
+    sys.modules.pop("model", None)
+    sys.path[:] = [entry for entry in sys.path if "pytest-" not in entry]
+
+
+def sampled(run: Path) -> Any:
+    forget()
+    return Run.open(run).sample(SampleRequest(), device="cpu")[0].text
+
+
+def test_a_project_that_is_moved_with_its_runs_is_sampled_where_it_is(image_base: Path) -> None:
+    run(image_base)
+    text = sampled(image_base / "runs" / "tiny")
+    moved = image_base.rename(image_base.parent / "moved")
+    assert sampled(moved / "runs" / "tiny") == text
+
+
+def test_a_job_that_is_moved_is_found_when_it_was_started_there(image_base: Path) -> None:
+    source, output = image_base / "a", image_base / "elsewhere"
+    document = image_job_document("Custom")
+    source.mkdir()
+    (source / "model.py").write_text(MODEL, encoding="utf-8")
+    (image_base / "images.parquet").rename(source / "images.parquet")
+    raygen.train(document, base=source, output=str(output), device="cpu")
+    text = sampled(output / "tiny")
+    source.rename(image_base / "b")
+
+    with pytest.raises(InputError, match="no module 'model'; the folder of the job file is gone") as caught:
+        sampled(output / "tiny")
+    assert caught.value.where == str(source)
+
+    forget()
+    again = raygen.train(document, base=image_base / "b", output=str(output), device="cpu")
+    assert again.reason == "AlreadyComplete"
+    assert sampled(output / "tiny") == text
 
 
 def test_another_kind_of_package_is_refused(image_base: Path) -> None:

@@ -77,6 +77,20 @@ def test_every_verb_of_a_run_takes_such_a_name(
     assert main(["logs", "."]) == 2
 
 
+def test_job_json_has_the_folder_and_machine_of_the_newest_attempt(base: Path) -> None:
+    document = job_document(training__duration={"steps": 2}, evaluation={}, data__validation=None)
+    train(base, document)
+    path = base / "runs" / "tiny" / "job.json"
+    first = json.loads(path.read_text(encoding="utf-8"))
+    stale = first | {"base": "/gone", "uri": "/gone/runs/tiny", "environment": {"python": "0"}}
+    path.write_text(json.dumps(stale), encoding="utf-8")
+    document["spec"]["training"]["duration"]["steps"] = 3
+    assert train(base, document).step == 3
+    again = json.loads(path.read_text(encoding="utf-8"))
+    assert again == first | {"job": again["job"]}
+    assert again["job"]["spec"]["training"]["duration"]["steps"] == 3
+
+
 def test_a_new_run_starts_from_one_behind_a_link(trained: Path) -> None:
     document = job_document(training__duration={"steps": 1}, evaluation={}, data__validation=None)
     result = train(trained, document, run="child", parent=str(trained / "mine" / "latest"))
