@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from testcluster import control, host, images, init, kuberay, machine, network, node, pki, tools
+from testcluster import control, host, images, init, kuberay, lock, machine, network, node, pki, tools
 from testcluster.console import ClusterError, step, wait_until
 from testcluster.machine import run
 from testcluster.network import CONTROL, NODES
@@ -211,11 +209,7 @@ def _logs(name: str) -> str:
 def locked() -> Iterator[None]:
     """One tool at a time."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ClusterError("another cluster-up or cluster-down is running\nWait for it to end.") from None
-        # A machine must not inherit the lock.
-        os.set_inheritable(lock.fileno(), False)
+    with lock.taken(
+        CACHE / "lock", "is at work on the cluster: cluster-up, cluster-down or a build of its images"
+    ):
         yield

@@ -93,7 +93,7 @@ def ensure_project() -> None:
     if not run("buildah", "images", "--quiet", BASE, quiet=True).strip():
         # Containers of a build that was killed.
         run("buildah", "rm", "--all")
-        with step(f"build image {BASE}"), _scratch() as folder:
+        with step(f"build image {BASE}", "downloads Debian"), _scratch() as folder:
             run(
                 # What it mounts ends with it, even if it is killed.
                 "unshare",
@@ -111,7 +111,7 @@ def ensure_project() -> None:
         target = name.rpartition("/")[2].partition(":")[0]
         prefix, _, tag = name.partition(f"{target}:")
         options = [f"--target={target}", f"--prefix={prefix}", f"--tag={tag}", f"--base={BASE}"]
-        with step(f"build image {name}"):
+        with step(f"build image {name}", "downloads its packages where the cache lacks them"):
             run(sys.executable, str(CHECKOUT / "tools" / "images.py"), *options)
         with step(f"publish {name}"):
             publish(name)

@@ -5,7 +5,6 @@ What was built is kept outside the checkout under a key of everything that goes 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -15,6 +14,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from testcluster import lock
 from testcluster.console import ClusterError, step
 from testcluster.paths import BINARIES, TOOLS
 
@@ -78,6 +78,8 @@ SCORE = Tool("kube-score", ("kube-score",))
 PROMETHEUS = Tool("prometheus", ("promtool", "prometheus"), tags="remove_all_sd")
 """For tests of alerts and dashboards; without what finds targets in clouds."""
 EXTRA = (CHECK, PLACE, HELM, SCORE, PROMETHEUS)
+DURATIONS = {"kubernetes": "from Go modules; 10 to 20 minutes on two cores, and once for all"}
+"""How long a build takes that takes long."""
 
 
 def is_built(name: str) -> bool:
@@ -101,14 +103,13 @@ def build(tool: Tool) -> Path:
     if not GO.exists():
         raise ClusterError("Go is not installed\nRun: make setup")
     BINARIES.mkdir(parents=True, exist_ok=True)
-    with (BINARIES / f"{tool.folder}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with lock.waited_for(BINARIES / f"{tool.folder}.lock", f"builds {tool.folder}"):
         if not folder.is_dir():
             temporary = BINARIES / f".{tool.folder}"
             # Of a build that was killed.
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir()
-            with step(f"build {tool.folder}"):
+            with step(f"build {tool.folder}", DURATIONS.get(tool.folder, "from Go modules; some minutes")):
                 _compile(go, tool, temporary)
                 for old in BINARIES.glob(f"{tool.folder}-*"):
                     shutil.rmtree(old)
