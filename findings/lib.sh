@@ -51,7 +51,7 @@ look() {
   (
     cd "$WORK/here"
     unset PYTHONDONTWRITEBYTECODE RAY_ADDRESS
-    HOME="$WORK/home" PYTHONPATH="$HERE" "$LOOK" -W ignore "$WORK/$NAME.py" 2>"$WORK/stderr"
+    HOME="$WORK/home" PYTHONPATH="$HERE" "$LOOK" "$WORK/$NAME.py" 2>"$WORK/stderr"
   ) || status=$?
   case $status in
     0) exit 0 ;;

@@ -5,8 +5,7 @@
 # dcp.save takes them for replicated, writes one rank's and says nothing; after loading all ranks have those. An
 # evaluation before and after a resume differs.
 # Versions: torch 2.13.0, gloo, two processes.
-# Source: fully_shard's documentation says that it does not handle buffers; dcp.save's says nothing of ranks that
-# disagree.
+# Source: fully_shard's documentation speaks of parameters alone, and dcp.save's not of ranks that disagree.
 # raygen: rank 0 alone writes, so a checkpoint has its statistics; docs/architecture.md counts batch norm among
 # what depends on the number of workers.
 set -euo pipefail

@@ -2,10 +2,11 @@
 # Dropout on a sharded tensor draws the same mask on every rank.
 #
 # On a CPU mesh each rank draws from its own generator, and with equal seeds, as the documentation wants them, the
-# halves of a batch lose the same elements. One process with the same seed drops others. Nothing warns.
+# halves of a batch lose the same elements. One process with the same seed drops others. A warning says that
+# support on a CPU mesh may not be complete, and not what that means.
 # Versions: torch 2.13.0, gloo, two processes.
-# Source: torch.distributed.tensor promises random operators as on one device, for devices with an offset-based
-# generator; on the CPU there is none, which is not said where dropout is called.
+# Source: torch/distributed/tensor/_random.py, is_rng_supported_mesh: random operators are as on one device where
+# the generator has an offset, which the CPU's has not.
 # raygen: keys draws by seed, step and sample (raygen/models/draws.py); dropout is each worker's own, from a seed
 # that differs by worker.
 set -euo pipefail
