@@ -2,7 +2,7 @@
 # Ray Data leaves out a column that only later files have, even when it is asked for by name.
 #
 # The reader of Parquet takes the schema from a sample of the files. Of 40 files of which the last 20 have a
-# label, all rows come without one, with no warning; `columns=["id", "label"]` gives the same. A data set that
+# label, all rows come without one, with no warning; `select_columns(["id", "label"])` gives the same. A data set that
 # grew a column is trained on without it.
 # Versions: ray 2.60.0, pyarrow 25.0.1.
 # Source: not documented; RAY_DATA_USE_DATASOURCE_V2=0 still selects the reader that did otherwise.
@@ -28,7 +28,7 @@ for number in range(40):
 start(2)
 ray.data.DataContext.get_current().enable_progress_bars = False
 plain = ray.data.read_parquet("parquet").take_all()
-asked = ray.data.read_parquet("parquet", columns=["id", "label"]).take_all()
+asked = ray.data.read_parquet("parquet").select_columns(["id", "label"]).take_all()
 ray.shutdown()
 labels = [sum(row.get("label") is not None for row in rows) for rows in (plain, asked)]
 verdict(
