@@ -84,8 +84,9 @@ READ_ERRORS = (
     EOFError,
     Image.DecompressionBombError,
 )
-"""What Pillow and the standard library raise for damaged content."""
-_EXIF_ERRORS = (*READ_ERRORS, AttributeError, LookupError, TypeError)
+"""What the standard library raises for damaged content."""
+_PILLOW_ERRORS = (*READ_ERRORS, ArithmeticError, AttributeError, LookupError, TypeError)
+"""What Pillow does: its readers of GIF, TIFF and EXIF trust the values that they find."""
 
 
 def is_image(head: bytes) -> bool:
@@ -118,7 +119,7 @@ def decode(encoded: bytes, name: str, spec: Images, remarks: Remarks) -> Image.I
                 if getattr(opened, "n_frames", 1) > 1 and opened.format != "MPO":
                     remarks.converted("image", "only the first of its frames or pages is used", name)
                 return _flat(_eight_bits(opened, name, remarks), name, spec, remarks)
-    except READ_ERRORS as error:
+    except _PILLOW_ERRORS as error:
         raise DataError(
             f"the image cannot be decoded: {_why(error)}",
             where=name,
@@ -179,7 +180,7 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
     """What turns a photograph upright. EXIF that cannot be read turns nothing, as in viewers."""
     try:
         return _UPRIGHT.get(int(image.getexif().get(_ORIENTATION, 1)))
-    except _EXIF_ERRORS:
+    except _PILLOW_ERRORS:
         return None
 
 

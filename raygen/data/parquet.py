@@ -46,10 +46,7 @@ def parquet_rows(source: Source, base: Path, remarks: Remarks) -> list[EncodedRo
     """
     rows: list[EncodedRow] = []
     for file in _parquet_files(source, base, remarks):
-        table = _table(file, source)
-        images = table.column(source.field or "image").to_pylist()
-        label = source.label_field or "label"
-        labels = table.column(label).to_pylist() if label in table.column_names else [None] * table.num_rows
+        images, labels = _columns(file, source)
         for number, (image, value) in enumerate(zip(images, labels, strict=True)):
             name = f"{file}, row {number}"
             encoded = image.get("bytes") if isinstance(image, dict) else image
@@ -92,25 +89,28 @@ def _parquet_files(source: Source, base: Path, remarks: Remarks) -> Sequence[Any
     return chosen
 
 
-def _table(file: AnyFile, source: Source) -> pa.Table:
-    """The columns of image and label."""
+def _columns(file: AnyFile, source: Source) -> tuple[list[Any], list[Any]]:
+    """Images and labels of all rows; None for every label where there is no such column."""
+    image, label = source.field or "image", source.label_field or "label"
     try:
         opened = pq.ParquetFile(input_file(file))
         columns = opened.schema_arrow.names
-        image, label = source.field or "image", source.label_field or "label"
         if image not in columns:
             raise _missing(file, image, columns, "the image in the source's field")
-        if label not in columns:
-            if source.label_field is not None:
-                raise _missing(file, label, columns, "the labels in the source's labelField, or leave it out")
-            return opened.read(columns=[image])
-        return opened.read(columns=[image, label])
-    except (pa.ArrowException, OSError) as error:
+        if label in columns:
+            table = opened.read(columns=[image, label])
+            return table.column(image).to_pylist(), table.column(label).to_pylist()
+        if source.label_field is not None:
+            raise _missing(file, label, columns, "the labels in the source's labelField, or leave it out")
+        images = opened.read(columns=[image]).column(image).to_pylist()
+    # Names and texts that are not UTF-8 raise UnicodeDecodeError, which is a ValueError.
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(
             f"the Parquet file cannot be read: {reason(error)}",
             where=str(file),
             remedy="Restore the file, or leave it out.",
         ) from error
+    return images, [None] * len(images)
 
 
 def _missing(file: AnyFile, name: str, columns: Sequence[str], what: str) -> DataError:

@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def png(bits: int, colour: int, rows: Sequence[bytes], *chunks: tuple[bytes, byt
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(kind, content) for kind, content in parts)
 
 
-def test_the_second_picture_of_a_camera_is_no_animation() -> None:
+def test_the_second_picture_of_a_camera_is_not_an_animation() -> None:
     first, preview = Image.new("RGB", (32, 32), (200, 99, 9)), Image.new("RGB", (16, 16))
     pixels, remarks = read(encoded(first, "MPO", save_all=True, append_images=[preview]))
 
@@ -188,6 +189,20 @@ def test_images_are_known_by_their_content(kind: str) -> None:
 @pytest.mark.parametrize("head", [b"", b"BM", b"BMW is a car, and this a text", b"RIFF....WAVE", b"caption"])
 def test_other_files_are_not_images(head: bytes) -> None:
     assert not is_image(head)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF"])
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_damaged_images_are_read_or_refused(kind: str, data: st.DataObject) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    options = {"exif": exif} if kind in ("JPEG", "MPO", "TIFF") else {}
+    content = bytearray(encoded(Image.linear_gradient("L").resize((9, 9)).convert("RGB"), kind, **options))
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    with suppress(DataError):
+        assert read(bytes(content), "RGB")[0].dtype == np.uint8
 
 
 ENDINGS = (
