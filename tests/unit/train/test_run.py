@@ -24,7 +24,7 @@ from raygen.models import registry
 from raygen.models.protocol import SampleRequest
 from raygen.models.transformer.family import TransformerFamily
 from raygen.storage import open_storage
-from raygen.train.events import Plan
+from raygen.train.events import Plan, Progress, Silent
 from raygen.train.rundir import RunDirectory
 from raygen.train.runs import Run
 from tests.jobs import image_job_document, job_document
@@ -246,12 +246,14 @@ def test_a_loss_that_is_no_number_ends_the_run_with_a_remedy(
 
 
 def test_a_newer_attempt_fences_the_older_one(base: Path) -> None:
-    def take_over(step: int) -> None:
-        if step == 5:
-            RunDirectory(open_storage(str(base / "runs")), "tiny").claim()
+    class TakesOver(Silent):
+        def progressed(self, progress: Progress) -> None:
+            # It is told of a step before the checkpoint of that step is written.
+            if progress.step == 5:
+                RunDirectory(open_storage(str(base / "runs")), "tiny").claim()
 
     with pytest.raises(FencedError, match="attempt 2 has taken over"):
-        train(base, observer=Watcher(take_over))
+        train(base, observer=TakesOver())
     assert not (base / "runs" / "tiny" / "outcome.json").exists()
     assert checkpoint_steps(RunDirectory(open_storage(str(base / "runs")), "tiny").checkpoints) == []
 
