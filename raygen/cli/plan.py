@@ -42,5 +42,10 @@ def _text(e: Estimate) -> str:
             "step": f"{e.step_seconds * 1000:.1f} ms ({number(round(e.units / e.steps / e.step_seconds))} {e.unit}/s)",
             "time": f"{duration(e.seconds)}, without evaluation and samples",
             "checkpoint": size(e.checkpoint_bytes),
+            "precision": f"{e.precision}; products in BFloat16 are {_speed(e.bfloat16_speed)} than in Float32 here",
         }
     )
+
+
+def _speed(ratio: float) -> str:
+    return f"{ratio:.1f} times faster" if ratio >= 1 else f"{1 / ratio:.1f} times slower"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 from raygen.errors import InputError, OutOfMemoryError
+from raygen.spec import TrainingJob
 
 # A graph for each size of micro-batch: one graph for all sizes would round otherwise than the first one did, so that
 # a run that goes on would differ from one that was never stopped.
@@ -19,6 +22,9 @@ COMPILE_OPTIONS = {"dynamic": False}
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 WORKSPACES = ":4096:8"
 """As large as cuBLAS takes by itself on an H100, in the form in which PyTorch knows it to give the same bits."""
+
+PRODUCT_TURNS = 11
+"""The first of which does not count."""
 
 
 @contextmanager
@@ -73,6 +79,68 @@ def memory_explained(device: torch.device) -> Iterator[None]:
             remedy="Set spec.training.microBatchSize, or lower it: a step stays as it is, in more passes."
             " `raygen plan` tells what a job needs. If one sample is too much, make the model smaller.",
         ) from error
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies BFloat16 in hardware, and oneDNN, which multiplies on processors, may use that.
+
+    ATEN_CPU_CAPABILITY has no say in products. Of processors only x86's are known; of others it is assumed.
+    """
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    features = _processor_features()
+    if device.type != "cpu" or features.get("architecture") != "x86_64":
+        return True
+    allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", os.environ.get("DNNL_MAX_CPU_ISA", "ALL")).upper()
+    return (
+        any(features.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+        and torch.backends.cpu.get_cpu_capability().startswith(("AVX512", "AMX"))
+        and (
+            allowed in ("ALL", "DEFAULT") or any(name in allowed for name in ("BF16", "FP16", "AMX", "AVX10"))
+        )
+    )
+
+
+def _processor_features() -> Mapping[str, Any]:
+    known = getattr(torch.cpu, "get_capabilities", None)
+    # PyTorch before 2.13 does not tell; better no word than a wrong one.
+    return known() if known is not None else {}
+
+
+def precision_notices(job: TrainingJob, device: torch.device) -> list[str]:
+    """A sentence for a precision that the device has no hardware for.
+
+    Args:
+        job: Fitted to the machine.
+        device: This process's; GPUs of workers elsewhere are not known here.
+    """
+    elsewhere = device.type == "cpu" and job.spec.scale.gpus_per_worker > 0
+    if job.spec.training.precision != "BFloat16" or elsewhere or has_bfloat16(device):
+        return []
+    told = "BFloat16 has no hardware on this machine and may take many times as long as Float32"
+    return [f"spec.training.precision: {told}; `raygen plan` measures both"]
+
+
+def bfloat16_speed(device: torch.device) -> float:
+    """Speed of matrix products in BFloat16 over that in Float32, measured in some milliseconds.
+
+    A layer's products, forwards and backwards; the fastest of a few turns of each, so that other work on the machine
+    counts little. To be shown and never to be computed with.
+    """
+    size = 2048 if device.type == "cuda" else 256
+    best = {torch.float32: math.inf, torch.bfloat16: math.inf}
+    for turn in range(PRODUCT_TURNS):
+        for kind in best:
+            x, weight = (
+                torch.ones(size, size, dtype=kind, device=device, requires_grad=True) for _ in range(2)
+            )
+            began = time.perf_counter()
+            y = torch.nn.functional.linear(x, weight)
+            gradient, _ = torch.autograd.grad(y, (x, weight), torch.ones_like(y))
+            gradient[0, 0].item()  # waits for the device
+            # The first of each loads its kernels.
+            best[kind] = min(best[kind], time.perf_counter() - began) if turn else math.inf
+    return best[torch.float32] / best[torch.bfloat16]
 
 
 def should_compile(mode: str, device: torch.device, kind: str) -> bool:

@@ -17,6 +17,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from raygen.train.arithmetic import has_bfloat16
+
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic polynomial: the steepest at zero that keeps singular values near one, within 0.7 to 1.2."""
 ITERATIONS = 5
@@ -65,9 +67,7 @@ def product_type(device: torch.device) -> torch.dtype:
     BFloat16 where a GPU has units for it. Float32 on every processor, with or without such units: a run may go on
     on another machine, and its numbers must not depend on which.
     """
-    if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0):
-        return torch.bfloat16
-    return torch.float32
+    return torch.bfloat16 if device.type == "cuda" and has_bfloat16(device) else torch.float32
 
 
 def orthogonalise(matrices_NRC: Tensor, kind: torch.dtype) -> Tensor:

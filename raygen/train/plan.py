@@ -19,7 +19,7 @@ from raygen.models.draws import Draws
 from raygen.models.protocol import Alone, Family, MicroBatch
 from raygen.models.registry import build_family
 from raygen.spec import TrainingJob, resolve
-from raygen.train.arithmetic import memory_explained, repeatable
+from raygen.train.arithmetic import bfloat16_speed, memory_explained, repeatable
 from raygen.train.code import install_code
 from raygen.train.device import choose_device, device_name, fit, limited_threads
 from raygen.train.loop import micro_batches, to_device
@@ -56,6 +56,8 @@ class Estimate:
         step_seconds: Median time of a step of the probe.
         seconds: Time for all steps, without evaluation and samples.
         checkpoint_bytes: Size of one checkpoint.
+        precision: As the job has it.
+        bfloat16_speed: Of matrix products here, over that of Float32: below 1 `precision: BFloat16` is slower.
         remarks: What was skipped or converted while the data was read.
     """
 
@@ -77,6 +79,8 @@ class Estimate:
     step_seconds: float
     seconds: float
     checkpoint_bytes: int
+    precision: str
+    bfloat16_speed: float
     remarks: tuple[Remark, ...] = ()
 
 
@@ -108,6 +112,7 @@ def _estimate(job: TrainingJob, base: Path, chosen: torch.device) -> Estimate:
     with memory_explained(chosen), repeatable(chosen, strict=False):
         per_sample, fixed = _activations(family, updates, data, chosen)
         step_seconds = _probe(fitted, family, updates, data, chosen)
+        speed = bfloat16_speed(chosen)
     state = _state_bytes(family, updates)
     parameter_bytes = sum(p.nbytes for n in family.networks.values() for p in n.parameters())
     memory, cores = _memory(chosen), machine.cores()
@@ -130,6 +135,8 @@ def _estimate(job: TrainingJob, base: Path, chosen: torch.device) -> Estimate:
         step_seconds=step_seconds,
         seconds=steps * step_seconds,
         checkpoint_bytes=state - parameter_bytes,
+        precision=training.precision,
+        bfloat16_speed=speed,
         remarks=data.remarks,
     )
 

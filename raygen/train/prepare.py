@@ -15,6 +15,7 @@ from raygen.data.readers import open_data
 from raygen.errors import InputError, OutputError
 from raygen.spec import TrainingJob, diff, may_change, notices, parse, resolve
 from raygen.storage import open_storage
+from raygen.train.arithmetic import precision_notices
 from raygen.train.cluster import check_cluster, on_cluster
 from raygen.train.code import install_code
 from raygen.train.device import choose_device, fit
@@ -98,7 +99,7 @@ def prepare(
     if strict and told:
         raise _unfitting(told)
     # Of the job as it was meant: another number of workers here changes these too.
-    told = [*told, *notices(resolved), *filter(None, [slow_start()])]
+    told = [*told, *notices(resolved), *precision_notices(fitted, device), *filter(None, [slow_start()])]
     output = resolved.spec.output
     storage = open_storage(output.uri)
     directory = RunDirectory(storage, output.run or job.metadata.name)

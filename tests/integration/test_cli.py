@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -190,7 +191,11 @@ def test_plan_measures_the_job(tmp_path: Path) -> None:
     assert 12 <= plan["state_bytes"] / plan["parameters"] < 12.2
     assert plan["activation_bytes"] > 12 * 64 * 128 * 4
     assert plan["seconds"] == pytest.approx(2000 * plan["step_seconds"])
-    assert "parameters" in raygen("plan", EXAMPLE, "--device", "cpu").stdout
+    assert plan["precision"] == "Float32"
+    assert plan["bfloat16_speed"] > 0
+    text = raygen("plan", EXAMPLE, "--device", "cpu").stdout
+    assert "parameters" in text
+    assert re.search(r"Float32; products in BFloat16 are \d+\.\d times (faster|slower) than", text)
 
 
 def test_version_and_completion(tmp_path: Path) -> None:

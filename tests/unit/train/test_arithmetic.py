@@ -10,7 +10,17 @@ import pytest
 import torch
 
 from raygen.errors import InputError, OutOfMemoryError
-from raygen.train.arithmetic import memory_explained, repeatable, should_compile
+from raygen.spec import TrainingJob, parse, resolve
+from raygen.train import arithmetic
+from raygen.train.arithmetic import (
+    bfloat16_speed,
+    has_bfloat16,
+    memory_explained,
+    precision_notices,
+    repeatable,
+    should_compile,
+)
+from tests.jobs import job_document
 
 CPU = torch.device("cpu")
 CUDA = torch.device("cuda")
@@ -72,3 +82,54 @@ def test_always_needs_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not should_compile("Auto", CUDA, "Transformer")
     with pytest.raises(InputError, match="needs a C\\+\\+ compiler"):
         should_compile("Always", CPU, "Transformer")
+
+
+X86 = {"architecture": "x86_64"}
+UNITS = X86 | {"avx512_bf16": True}
+
+
+@pytest.mark.parametrize(
+    ("features", "most", "there"),
+    [
+        (X86, None, False),
+        (UNITS, None, True),
+        (X86 | {"amx_bf16": True}, None, True),
+        (UNITS, "ALL", True),
+        (UNITS, "avx512_core_bf16", True),
+        (UNITS, "AVX10_1_512", True),
+        (UNITS, "AVX512_CORE", False),
+        (UNITS, "AVX2", False),
+        ({"architecture": "arm64"}, None, True),
+        ({}, None, True),
+    ],
+)
+def test_units_for_bfloat16_are_there_and_may_be_used(
+    monkeypatch: pytest.MonkeyPatch, features: dict[str, Any], most: str | None, *, there: bool
+) -> None:
+    monkeypatch.setattr(arithmetic, "_processor_features", lambda: features)
+    monkeypatch.delenv("DNNL_MAX_CPU_ISA", raising=False)
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    if most is not None:
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", most)
+    assert has_bfloat16(CPU) is there
+
+
+def job(**changes: Any) -> TrainingJob:
+    return resolve(parse(job_document(**changes)))
+
+
+def test_bfloat16_without_hardware_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    half = {"training__precision": "BFloat16"}
+    monkeypatch.setattr(arithmetic, "_processor_features", lambda: X86)
+    (notice,) = precision_notices(job(**half), CPU)
+    assert "spec.training.precision: BFloat16 has no hardware" in notice
+    assert precision_notices(job(), CPU) == []
+    # The head of a cluster knows nothing of its workers' GPUs.
+    assert precision_notices(job(**half, scale={"workers": 2, "gpusPerWorker": 1}), CPU) == []
+    monkeypatch.setattr(arithmetic, "_processor_features", lambda: UNITS)
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    assert precision_notices(job(**half), CPU) == []
+
+
+def test_the_speed_of_products_is_measured() -> None:
+    assert 1e-3 < bfloat16_speed(CPU) < 1e3

@@ -354,6 +354,13 @@ def test_bfloat16_and_label_smoothing_train(base: Path) -> None:
     assert losses(base, "smooth")[20] > full[20]
 
 
+def test_a_user_hears_that_bfloat16_has_no_hardware(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("raygen.train.arithmetic._processor_features", lambda: {"architecture": "x86_64"})
+    watcher = Watcher()
+    train(base, job_document(training__precision="BFloat16"), dry_run=True, observer=watcher)
+    assert any("BFloat16 has no hardware" in notice for notice in watcher.notices)
+
+
 def test_the_loop_trains_a_family_that_it_has_never_heard_of(
     base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
