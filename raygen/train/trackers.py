@@ -244,10 +244,13 @@ class Guarded:
             self._tell("it is too slow, and some of the numbers are left out")
 
     def _work(self, make: Callable[[], Tracker]) -> None:
+        # Clients import much, which would take time from the first step, before which they have nothing to take.
+        call = self._waiting.get()
         tracker = self._tried(make)
-        while (call := self._waiting.get()) is not None:
+        while call is not None:
             if tracker is not None:
                 self._tried(partial(call, tracker))
+            call = self._waiting.get()
 
     def _tried(self, call: Callable[[], _T]) -> _T | None:
         try:
