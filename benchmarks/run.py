@@ -2,7 +2,7 @@
 
     python benchmarks/run.py --nanogpt DIR --pytorch-examples DIR
 
-About 100 minutes on two cores that do nothing else.
+About two hours on two cores that do nothing else.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ PLAIN = (
     "checkpoint_cost",
     "s3_upload",
     "kill_resume",
+    "processors",
+    "threads",
     "ray_overhead",
     "vae_quality",
     "gan_quality",

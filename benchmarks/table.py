@@ -12,6 +12,7 @@ import cluster_table
 import cuda_table
 import image_table
 import install_table
+import processor_table
 from harness import RESULTS, ROOT, read_result
 
 SIDE_NAMES = {
@@ -55,7 +56,8 @@ def page() -> str:
     )
     on_cluster = [part(heading, row, middle) for part in parts]
     gpu = cuda_table.cuda(heading, row, middle)
-    alone = [startup(), speed(), quality(), *images, gpu, ray(), checkpoints(), s3(), kills()]
+    cpu = [part(heading, row, middle) for part in (processor_table.processors, processor_table.threads)]
+    alone = [startup(), speed(), quality(), *images, *cpu, gpu, ray(), checkpoints(), s3(), kills()]
     sections = [*alone, *on_cluster]
     head = "# Results\n\nWritten by `python benchmarks/table.py` from the files beside it; do not edit.\n"
     return "\n".join([head, *filter(None, map("\n".join, sections))])

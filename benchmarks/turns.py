@@ -21,6 +21,8 @@ from typing import Any
 
 from harness import ROOT, spread
 
+import raygen
+
 TICKS = os.sysconf("SC_CLK_TCK")
 WARMUP = 3
 
@@ -120,8 +122,10 @@ def main() -> None:
     parser.add_argument("job")
     parser.add_argument("overrides", nargs="*")
     parser.add_argument("--torch-muon", action="store_true", help="torch.optim.Muon in place of raygen's")
-    parser.add_argument("--contiguous", action="store_true", help="no channels_last")
-    arguments = parser.parse_args()
+    parser.add_argument(
+        "--layout", choices=("contiguous", "channels_last"), help="instead of the family's own"
+    )
+    arguments = parser.parse_intermixed_args()
     step = _stepper(arguments)
     for line in sys.stdin:
         began, used = time.perf_counter(), time.process_time()
@@ -133,10 +137,8 @@ def main() -> None:
 
 def _stepper(arguments: argparse.Namespace) -> Callable[[], None]:
     """One training step of the job."""
-    import torch
+    import torch  # late: raygen comes first, which says how torch's threads wait
 
-    import raygen
-    import raygen.train.run  # before torch, as everywhere in raygen
     from raygen.data.readers import open_data
     from raygen.models.protocol import Alone
     from raygen.models.registry import build_family
@@ -145,13 +147,16 @@ def _stepper(arguments: argparse.Namespace) -> Callable[[], None]:
     from raygen.train.loop import micro_batches
     from raygen.train.updates import make_updates
 
-    if arguments.contiguous:
+    if arguments.layout == "contiguous":
         torch.channels_last = torch.contiguous_format
     loaded = raygen.load(ROOT / arguments.job, overrides=arguments.overrides)
     job, base, device = resolve(loaded.job), loaded.path.parent, torch.device("cpu")
     install_code(job, base)
     data = open_data(job, base, {})
     family = build_family(job, data.domain, device)
+    if arguments.layout == "channels_last":
+        for network in family.networks.values():
+            network.to(memory_format=torch.channels_last)
     updates = make_updates(family, job.spec.training, 10_000, Alone())
     if arguments.torch_muon:
         optimizers = updates["model"].optimizers
