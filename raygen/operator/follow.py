@@ -273,19 +273,7 @@ def _trains(draft: Draft, attempt: Object, ray_job: Object, away: recovery.Absen
     pod = head.head_pod(draft.pods(attempt["rayJob"]))
     if pod is None or draft.progress.get("rayJob") != attempt["rayJob"]:
         return "driver" in draft.status
-    return not _is_older(draft.progress, pod)
-
-
-def _is_older(progress: Object, pod: Object) -> bool:
-    """Whether progress was told before a pod was made."""
-    return moment(progress["time"]) < moment(pod["metadata"]["creationTimestamp"])
-
-
-def _recovers(draft: Draft, attempt: Object, away: recovery.Absence) -> bool:
-    """Whether an attempt that trained waits for its workers or its head, and not for a new head's driver to begin."""
-    pod = head.head_pod(draft.pods(attempt["rayJob"]))
-    is_new = pod is not None and _is_older(draft.progress, pod) if draft.progress else False
-    return recovery.is_recovering(draft, attempt, away) and (bool(away.head) or not is_new)
+    return not recovery.has_new_head(draft, attempt)
 
 
 def _tell_stage(draft: Draft, attempt: Object, ray_job: Object, found: list[Trouble]) -> None:
@@ -323,7 +311,7 @@ def _tell_stage(draft: Draft, attempt: Object, ray_job: Object, found: list[Trou
         behind = "" if trains else recovery.last_step(draft, attempt)
         draft.tell(None, found[0].reason, f"{found[0].message} {behind}".rstrip())
         draft.result.look_again(WAITING_SECONDS)
-    elif _recovers(draft, attempt, away):
+    elif recovery.is_recovering(draft, attempt, away) and not recovery.has_new_head(draft, attempt):
         summary = conditions.find(draft.conditions, SUCCEEDED)
         message = recovery.message(draft, attempt, away)
         if summary is None or summary["reason"] != "Recovering":

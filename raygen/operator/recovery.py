@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from raygen.operator import conditions
+from raygen.operator import conditions, head
 from raygen.operator.conditions import RUNNING, moment, stamp
 from raygen.operator.draft import Draft
 from raygen.spec.names import RAY_NODE_TYPE
@@ -49,11 +49,9 @@ class Absence:
 
 
 def absent(draft: Draft, attempt: Object, ray_job: Object) -> Absence:
-    """Pods of an attempt that trained and do no steps; none of one that has yet to begin, stops, or is about to end."""
-    ends = (draft.outcome or {}).get("rayJob") == attempt["rayJob"]
-    ends = ends or ray_job.get("status", {}).get("jobStatus") in OVER
+    """Pods of an attempt that trained and do no steps; none of one that has yet to begin, stops, is held, or is about to end."""
     progress = _progress(draft, attempt)
-    if "firstStep" not in attempt or "cause" in attempt or ends or progress is None:
+    if "firstStep" not in attempt or progress is None or _rests(draft, attempt, ray_job):
         return Absence()
     since, now = moment(progress["time"]), draft.seen.now
     wanted = int(ray_job.get("spec", {}).get("workers") or 0)
@@ -73,6 +71,24 @@ def absent(draft: Draft, attempt: Object, ray_job: Object) -> Absence:
     elif wanted > len(pods) and not causes:
         causes = [f"{wanted - len(pods)} of {wanted} worker pods are gone"]
     return Absence(_lost_head(draft, attempt, since), tuple(causes), max(wanted - at_work, 0), wanted)
+
+
+def _rests(draft: Draft, attempt: Object, ray_job: Object) -> bool:
+    """Whether pods may be missing without being lost: they are to go, or come with a head whose driver has yet to begin."""
+    ends = "cause" in attempt or (draft.outcome or {}).get("rayJob") == attempt["rayJob"]
+    over = ray_job.get("status", {}).get("jobStatus") in OVER or ray_job["metadata"].get("deletionTimestamp")
+    held = ray_job["spec"].get("suspend") or "driver" not in draft.status
+    return bool(ends or over or held or has_new_head(draft, attempt))
+
+
+def has_new_head(draft: Draft, attempt: Object) -> bool:
+    """Whether the newest progress is of an earlier head than the one that is there."""
+    progress, pod = _progress(draft, attempt), head.head_pod(draft.pods(attempt["rayJob"]))
+    return (
+        progress is not None
+        and pod is not None
+        and moment(progress["time"]) < moment(pod["metadata"]["creationTimestamp"])
+    )
 
 
 def does_steps(draft: Draft, attempt: Object) -> bool:

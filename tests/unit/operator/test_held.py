@@ -33,9 +33,12 @@ def test_a_job_that_is_preempted_waits_for_as_long_as_it_takes() -> None:
     assert world.condition() == ("Unknown", "Queued")
     assert world.status.get("failedAttempts", 0) == 0
     hold(world, held=False)
+    assert world.condition() == ("Unknown", "Starting"), "no pod was lost that has yet to come"
     world.running()
     world.settle()
     assert world.condition() == ("Unknown", "Starting")
+    assert not [note for note in world.notes if note.warning]
+    assert "trouble" not in world.status["attempts"][0]
     world.wait(20)
     world.running(step=12, first=11)
     world.settle()
