@@ -19,11 +19,15 @@ def run(args: argparse.Namespace) -> int:
     loaded = load_job(args)
     with needs_training():
         from raygen.train.plan import estimate
-    result = estimate(loaded.job, loaded.path.parent, args.device)
+    result = estimate(loaded.job, loaded.path.parent, args.device, _notice)
     for remark in result.remarks:
-        print(remark, file=sys.stderr)
+        _notice(str(remark))
     print_result(args, asdict(result), _text(result))
     return 0
+
+
+def _notice(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
 
 
 def _text(e: Estimate) -> str:

@@ -26,6 +26,7 @@ from raygen.data.decoding import (
 )
 from raygen.data.files import AnyFile, File, contents, find_files
 from raygen.data.parquet import parquet_rows
+from raygen.data.progress import Progress
 from raygen.data.remarks import Remarks
 from raygen.errors import DataError
 from raygen.spec import Images, Source
@@ -56,7 +57,11 @@ class _Item:
 
 
 def read_images(
-    sources: Sequence[Source], base: Path, images: Images | None, remarks: Remarks | None = None
+    sources: Sequence[Source],
+    base: Path,
+    images: Images | None,
+    remarks: Remarks | None = None,
+    progress: Progress | None = None,
 ) -> Labelled:
     """All images of these sources, in order; files of a folder or glob in the order of their paths.
 
@@ -65,14 +70,17 @@ def read_images(
         base: Folder that relative paths start from.
         images: How they become images of one size; None takes them as they are.
         remarks: Takes what is skipped or converted.
+        progress: Told of, where it takes long.
 
     Raises:
         DataError: something is missing, damaged, or of another size or mode than the others.
     """
     spec = images or Images()
-    remarks = remarks or Remarks()
+    remarks, progress = remarks or Remarks(), progress or Progress()
     parts = [
-        _idx(source, base, spec, remarks) if source.format == "Idx" else _decoded(source, base, spec, remarks)
+        _idx(source, base, spec, remarks)
+        if source.format == "Idx"
+        else _decoded(source, base, spec, remarks, progress)
         for source in sources
     ]
     first = parts[0].pixels.shape[1:]
@@ -95,13 +103,14 @@ def _shape(pixels: Pixels) -> str:
     return f"{width}x{height} {'grey' if channels == 1 else 'RGB'}"
 
 
-def _decoded(source: Source, base: Path, spec: Images, remarks: Remarks) -> Labelled:
+def _decoded(source: Source, base: Path, spec: Images, remarks: Remarks, progress: Progress) -> Labelled:
     if source.format == "ImageFolder":
         items = _folder_items(source, base, remarks)
     else:
         items = [_Item(row.name, row.encoded, row.label) for row in parquet_rows(source, base, remarks)]
     pixels: Pixels | None = None
     for number, (item, encoded) in enumerate(zip(items, _encoded(items), strict=True)):
+        progress.at("decoding images", number, len(items))
         image = _fitted(decode(encoded, item.name, spec, remarks), spec)
         if pixels is None:
             first, shape = item.name, image.shape

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from raygen.data.image_files import Labelled, Pixels, read_images
 from raygen.data.order import Order
+from raygen.data.progress import Notice, Progress
 from raygen.data.remarks import Remarks
 from raygen.errors import DataError
 from raygen.spec import TrainingJob
@@ -59,22 +60,23 @@ class ImageData:
     unit = "images"
     units_per_sample = 1
 
-    def __init__(self, job: TrainingJob, base: Path) -> None:
+    def __init__(self, job: TrainingJob, base: Path, progress: Progress | None = None) -> None:
         """Reads and decodes.
 
         Args:
             job: The job.
             base: Folder that relative source paths start from.
+            progress: Told of, where it takes long.
 
         Raises:
             DataError: the data cannot be used; says where and why.
         """
         spec = job.spec.data
         remarks = Remarks()
-        train = read_images(spec.train.sources, base, spec.images, remarks)
+        train = read_images(spec.train.sources, base, spec.images, remarks, progress)
         held = None
         if spec.validation is not None and spec.validation.sources is not None:
-            held = read_images(spec.validation.sources, base, spec.images, remarks)
+            held = read_images(spec.validation.sources, base, spec.images, remarks, progress)
             _check_shapes(train, held)
         classes, labels, held_labels = _labels(job, train, held, remarks)
         if held is not None:
@@ -149,16 +151,19 @@ def every_nth(count: int, share: float) -> NDArray[np.bool_]:
     return chosen
 
 
-def open_data(job: TrainingJob, base: Path, files: Mapping[str, bytes]) -> ImageData:
+def open_data(
+    job: TrainingJob, base: Path, files: Mapping[str, bytes], notice: Notice | None = None
+) -> ImageData:
     """The images of a job.
 
     Args:
         job: A resolved job.
         base: Folder that relative source paths start from.
         files: What `ImageData.files` gave when the run began; the data's fingerprint covers it.
+        notice: Takes a sentence now and then, where it takes long.
     """
     del files
-    return ImageData(job, base)
+    return ImageData(job, base, Progress(notice))
 
 
 def open_domain(files: Mapping[str, bytes]) -> ImageShape:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raygen.data.order import Order
+from raygen.data.progress import Notice, Progress
 from raygen.data.remarks import Remarks
 from raygen.data.sources import read_documents
 from raygen.data.tokenizers import Tokenizer, Tokens, train_tokenizer
@@ -43,26 +44,33 @@ class TextData:
 
     unit = "tokens"
 
-    def __init__(self, job: TrainingJob, base: Path, tokenizer: Tokenizer | None = None) -> None:
+    def __init__(
+        self,
+        job: TrainingJob,
+        base: Path,
+        tokenizer: Tokenizer | None = None,
+        progress: Progress | None = None,
+    ) -> None:
         """Reads and tokenizes.
 
         Args:
             job: The job.
             base: Folder that relative source paths start from.
             tokenizer: The run's tokenizer, where there is one already.
+            progress: Told of, where it takes long.
 
         Raises:
             DataError: the data cannot be used; says where and why.
         """
         self.units_per_sample = _context_length(job)
-        remarks = Remarks()
+        remarks, progress = Remarks(), progress or Progress()
         train_documents, validation_documents = _split(job, base, remarks)
         chosen = job.spec.data.tokenizer
         if chosen is None:
             raise ValueError("text needs a tokenizer")
-        self.domain = tokenizer or train_tokenizer(chosen, train_documents)
-        self._train = _encode(self.domain, train_documents, "spec.data.train")
-        self._validation = _encode(self.domain, validation_documents, "spec.data.validation")
+        self.domain = tokenizer or train_tokenizer(chosen, train_documents, progress)
+        self._train = _encode(self.domain, train_documents, "spec.data.train", progress)
+        self._validation = _encode(self.domain, validation_documents, "spec.data.validation", progress)
         _check_prompts(job, self.domain)
         context = self.units_per_sample
         self.samples_per_epoch = (len(self._train) - context) // context
@@ -144,15 +152,18 @@ class TextData:
         return digest.hexdigest()
 
 
-def open_data(job: TrainingJob, base: Path, files: Mapping[str, bytes]) -> TextData:
+def open_data(
+    job: TrainingJob, base: Path, files: Mapping[str, bytes], notice: Notice | None = None
+) -> TextData:
     """The text of a job.
 
     Args:
         job: A resolved job.
         base: Folder that relative source paths start from.
         files: What `TextData.files` gave when the run began; empty for a new run.
+        notice: Takes a sentence now and then, where it takes long.
     """
-    return TextData(job, base, open_domain(files) if files else None)
+    return TextData(job, base, open_domain(files) if files else None, Progress(notice))
 
 
 def open_domain(files: Mapping[str, bytes]) -> Tokenizer:
@@ -202,9 +213,10 @@ def split_at(documents: Sequence[str], share: float) -> tuple[list[str], list[st
     return first, []
 
 
-def _encode(tokenizer: Tokenizer, documents: Sequence[str], where: str) -> Tokens:
+def _encode(tokenizer: Tokenizer, documents: Sequence[str], where: str, progress: Progress) -> Tokens:
     pieces: list[Tokens] = []
     for number, document in enumerate(documents, start=1):
+        progress.at("encoding documents", number, len(documents))
         if pieces and tokenizer.end_of_text is not None:
             pieces.append(np.asarray([tokenizer.end_of_text], dtype=np.int32))
         pieces.append(_encode_at(tokenizer, document, f"{where}, document {number} of {len(documents)}"))

@@ -7,19 +7,27 @@ tokenizer along. Characters and bytes are encoded by table look-up here, which g
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tokenizers
 from numpy.typing import NDArray
-from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, decoders, models, pre_tokenizers
 
+from raygen.data.learning import END_OF_TEXT, byte_level, learn
+from raygen.data.progress import Progress
 from raygen.errors import DataError
 from raygen.spec import Tokenizer as TokenizerSpec
 
-END_OF_TEXT = "<|endoftext|>"
 Tokens = NDArray[np.int32]
+
+PIECE = 1 << 20
+"""Characters of a text that are encoded at a time: the library needs some hundred bytes for each token, and hears no
+signal meanwhile."""
+_BOUNDARY = re.compile(r"(?<=[^\W_]) ")
+"""A place where a word ends whatever comes next: no word goes on behind a letter or digit with a space."""
 
 
 def _byte_alphabet() -> list[str]:
@@ -78,7 +86,8 @@ class Tokenizer:
         content = to_utf8(text)
         if self._kind == "Byte":
             return self._table[np.frombuffer(content, dtype=np.uint8)]
-        return np.asarray(self._inner.encode(text, add_special_tokens=False).ids, dtype=np.int32)
+        pieces = [self._inner.encode(piece, add_special_tokens=False).ids for piece in _pieces(text)]
+        return np.concatenate([np.asarray(ids, dtype=np.int32) for ids in pieces])
 
     def decode(self, tokens: Sequence[int] | Tokens) -> str:
         """The text of these tokens; bytes that are not UTF-8 become U+FFFD, the end of a text `<|endoftext|>`."""
@@ -117,6 +126,15 @@ class Tokenizer:
         return tokens
 
 
+def _pieces(text: str) -> Iterator[str]:
+    """The text in parts that give the same tokens as the whole."""
+    start = 0
+    while boundary := _BOUNDARY.search(text, start + PIECE):
+        yield text[start : boundary.start()]
+        start = boundary.start()
+    yield text[start:]
+
+
 def to_utf8(text: str) -> bytes:
     """The bytes of a text.
 
@@ -147,22 +165,20 @@ def _kind(inner: tokenizers.Tokenizer) -> str:
     return "BPE" if model["merges"] else "Byte"
 
 
-def train_tokenizer(spec: TokenizerSpec, documents: Sequence[str]) -> Tokenizer:
-    """Makes a tokenizer from the training split; the same documents give the same tokenizer."""
+def train_tokenizer(
+    spec: TokenizerSpec, documents: Sequence[str], progress: Progress | None = None
+) -> Tokenizer:
+    """Makes a tokenizer from the training split; the same documents give the same tokenizer.
+
+    Raises:
+        DataError: It could not be learned.
+    """
     if spec.type == "Character":
         return Tokenizer(_character(documents))
     if spec.type == "Byte":
         vocabulary = {c: i for i, c in enumerate(BYTE_ALPHABET)} | {END_OF_TEXT: 256}
-        return Tokenizer(_byte_level(models.BPE(vocab=vocabulary, merges=[]), use_regex=False))
-    inner = _byte_level(models.BPE(), use_regex=True)
-    trainer = trainers.BpeTrainer(
-        vocab_size=spec.vocabulary_size or 4096,
-        special_tokens=[END_OF_TEXT],
-        initial_alphabet=BYTE_ALPHABET,
-        show_progress=False,
-    )
-    inner.train_from_iterator(documents, trainer)
-    return Tokenizer(inner)
+        return Tokenizer(byte_level(models.BPE(vocab=vocabulary, merges=[]), use_regex=False))
+    return Tokenizer(learn(documents, spec.vocabulary_size or 4096, progress or Progress()))
 
 
 def _character(documents: Sequence[str]) -> tokenizers.Tokenizer:
@@ -173,12 +189,4 @@ def _character(documents: Sequence[str]) -> tokenizers.Tokenizer:
     inner.decoder = decoders.Fuse()
     if len(documents) > 1:
         inner.add_special_tokens([END_OF_TEXT])
-    return inner
-
-
-def _byte_level(model: models.BPE, *, use_regex: bool) -> tokenizers.Tokenizer:
-    inner = tokenizers.Tokenizer(model)
-    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=use_regex)
-    inner.decoder = decoders.ByteLevel()
-    inner.add_special_tokens([END_OF_TEXT])
     return inner

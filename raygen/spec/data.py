@@ -73,7 +73,8 @@ class Tokenizer(Tagged):
 
     type: Literal["Character", "Byte", "BPE"]
     """Character: one token per distinct character. Byte: the 256 bytes of UTF-8. BPE: byte-level
-    byte-pair encoding, learned from the training split."""
+    byte-pair encoding, learned from the training split; runs of letters, digits, signs or blanks longer than 512 bytes
+    are cut for learning."""
     vocabulary_size: Annotated[int, Field(ge=257, le=1_000_000)] | None = None
     """Size of the vocabulary that BPE learns, the 256 bytes and the end-of-text token included, in tokens.
     Default: 4096."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,13 +84,16 @@ class Estimate:
     remarks: tuple[Remark, ...] = ()
 
 
-def estimate(job: TrainingJob, base: Path, device: str = "auto") -> Estimate:
+def estimate(
+    job: TrainingJob, base: Path, device: str = "auto", notice: Callable[[str], None] | None = None
+) -> Estimate:
     """Builds the model, reads the data and trains a probe of 20 steps; writes nothing.
 
     Args:
         job: The job.
         base: Folder that relative source paths start from.
         device: As in `train`.
+        notice: Takes a sentence now and then, where reading the data takes long.
 
     Raises:
         InputError: job or data are wrong.
@@ -104,7 +107,7 @@ def _estimate(job: TrainingJob, base: Path, chosen: torch.device) -> Estimate:
     fitted, _ = fit(resolve(job), chosen, 1)
     training = fitted.spec.training
     install_code(fitted, base)
-    data = open_data(fitted, base, {})
+    data = open_data(fitted, base, {}, notice)
     steps = count_steps(fitted, data)
     family = build_family(fitted, data.domain, chosen)
     updates = make_updates(family, training, steps, Alone())

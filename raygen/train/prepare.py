@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -81,8 +81,9 @@ def prepare(
     strict: bool,
     distributed: bool | None = None,
     cores: int = 1,
+    notice: Callable[[str], None] | None = None,
 ) -> Prepared:
-    """Everything up to the first write, and up to the first step of training.
+    """Everything up to the first write and the first step; `notice` is told where reading the data takes long.
 
     Raises:
         InputError: something is wrong; says what, where and what to do.
@@ -116,7 +117,7 @@ def prepare(
     ancestor = _ancestor(existing, parent, resolved, directory.uri, has_checkpoint=found is not None)
     files = directory.read_data_files() or (ancestor.data_files() if ancestor else {})
     install_code(resolved, base)
-    data = open_data(resolved, base, files)
+    data = open_data(resolved, base, files, notice)
     told += [str(remark) for remark in data.remarks]
     if existing is not None and existing["data"]["fingerprint"] != data.fingerprint:
         raise OutputError(

@@ -103,7 +103,8 @@ def train(
     """Trains a job on this machine. A run that exists goes on from its newest checkpoint that verifies.
 
     In the main thread, SIGINT and SIGTERM stop it at the next step: it leaves a checkpoint and returns a result
-    whose state is Stopped. Elsewhere signals stay as they are.
+    whose state is Stopped. While job and data are read, SIGINT raises KeyboardInterrupt. Elsewhere signals stay as
+    they are.
 
     Args:
         job: A job, the content of a job file, or the path of one.
@@ -141,10 +142,12 @@ def train(
             strict=strict,
             distributed=distributed,
             cores=cores,
+            notice=observer.notice,
         )
 
     with stop.on_signals(), limited_threads(cores):
-        p = ready()
+        with stop.at_once():
+            p = ready()
         for notice in p.notices:
             observer.notice(notice)
         if dry_run:

@@ -18,6 +18,7 @@ class Stop:
 
     def __init__(self) -> None:
         self.reason: str | None = None
+        self._at_once = False
 
     @property
     def requested(self) -> bool:
@@ -44,8 +45,17 @@ class Stop:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """While in it, the first SIGINT interrupts too: before training there is nothing to save."""
+        self._at_once = True
+        try:
+            yield
+        finally:
+            self._at_once = False
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         del frame
-        if self.requested and number == signal.SIGINT:
+        if (self.requested or self._at_once) and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.request(signal.Signals(number).name)

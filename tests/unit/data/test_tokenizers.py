@@ -206,3 +206,14 @@ def test_bpe_is_learned_alike_in_every_process() -> None:
 
 def test_the_byte_alphabet_is_that_of_the_library() -> None:
     assert sorted(BYTE_ALPHABET) == sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+
+
+@pytest.mark.parametrize("tokenizer", [BPE, UNMERGED], ids=by_name)
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(text=texts, size=st.integers(0, 20))
+def test_a_text_that_is_encoded_in_pieces_has_the_same_tokens(
+    tokenizer: Tokenizer, text: str, size: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("raygen.data.tokenizers.PIECE", size)
+        assert tokenizer.encode(text).tolist() == library_ids(tokenizer, text)
