@@ -100,10 +100,12 @@ def estimate(
         OutOfMemoryError: not even the probe fits.
     """
     with limited_threads(machine.cores().count):
-        return _estimate(job, base, choose_device(device))
+        return _estimate(job, base, choose_device(device), notice)
 
 
-def _estimate(job: TrainingJob, base: Path, chosen: torch.device) -> Estimate:
+def _estimate(
+    job: TrainingJob, base: Path, chosen: torch.device, notice: Callable[[str], None] | None
+) -> Estimate:
     fitted, _ = fit(resolve(job), chosen, 1)
     training = fitted.spec.training
     install_code(fitted, base)
