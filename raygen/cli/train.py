@@ -11,7 +11,7 @@ from raygen.cli.jobs import load_job, needs_training
 from raygen.cli.output import duration, number, print_result, table
 
 if TYPE_CHECKING:
-    from raygen.train.run import Result
+    from raygen.train.result import Result
 
 
 def run(args: argparse.Namespace) -> int:

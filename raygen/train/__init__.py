@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from raygen.train.run import Result as Result
+    from raygen.train.result import Result as Result
     from raygen.train.run import train as train
 
 __all__ = ["Result", "train"]

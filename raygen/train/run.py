@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -35,6 +35,7 @@ from raygen.train.loop import Ending, State, run_loop
 from raygen.train.prepare import Prepared, placed, prepare
 from raygen.train.remote import error_of, findings_of
 from raygen.train.report import write_report
+from raygen.train.result import Result
 from raygen.train.rollback import roll_back
 from raygen.train.rundir import REPORT, Attempt
 from raygen.train.runs import Run
@@ -42,48 +43,6 @@ from raygen.train.session import count_parameters, open_session
 from raygen.train.startup import JOB_AND_DATA, MODEL, Startup
 from raygen.train.state import restore_weights
 from raygen.train.stop import Stop
-
-EXIT_CODES = {"Succeeded": 0, "Stopped": 3, "DryRun": 0}
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a run ended.
-
-    Attributes:
-        state: Succeeded, Stopped (resumable), or DryRun.
-        reason: Completed, EarlyStopped, AlreadyComplete, or the signal that stopped it.
-        run: URI of the run directory.
-        step: Steps done.
-        steps: Steps asked for.
-        loss: Training loss of the last step; NaN if no step was done.
-        metrics: Newest value of each metric of `evaluation.metrics`.
-        best: Best value of each.
-        attempt: Number of the attempt, from 1; 0 if none was begun.
-        seconds: Wall time of this attempt.
-        report: Path of report.html, or None.
-        guards: What guards found: type, action, step, value, threshold, message and remedy of each.
-        remarks: What was skipped or converted while the data was read: action, unit, count, reason, examples of each.
-    """
-
-    state: Literal["Succeeded", "Stopped", "DryRun"]
-    reason: str
-    run: str
-    step: int
-    steps: int
-    loss: float
-    metrics: Mapping[str, float]
-    best: Mapping[str, float]
-    attempt: int
-    seconds: float
-    report: str | None
-    guards: Sequence[Mapping[str, Any]] = ()
-    remarks: Sequence[Mapping[str, Any]] = ()
-
-    @property
-    def exit_code(self) -> int:
-        """The exit code that says the same."""
-        return EXIT_CODES[self.state]
 
 
 def train(

@@ -25,7 +25,7 @@ from raygen.spec.job import API_VERSION, KIND
 from raygen.spec.names import DRIVER_MANAGER, STATUS_VARIABLE, TOKEN_FOLDER
 from raygen.train.events import Loss, Plan, Progress
 from raygen.train.leaving import REASON as POD_LEAVING
-from raygen.train.run import Result
+from raygen.train.result import Result
 
 Object = dict[str, Any]
 Send = Callable[[Object], None]

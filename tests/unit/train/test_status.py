@@ -19,7 +19,7 @@ from raygen.spec.names import STATUS_VARIABLE
 from raygen.spec.status import TrainingJobStatus
 from raygen.train import status as module
 from raygen.train.events import Loss, Plan, Progress, Several, Silent
-from raygen.train.run import Result
+from raygen.train.result import Result
 from raygen.train.status import StatusReporter, reporter, send
 
 Object = dict[str, Any]
