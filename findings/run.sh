@@ -23,7 +23,7 @@ for name in "${names[@]}"; do
     1) word="changed" failed=1 ;;
     *) word="not tried" failed=1 ;;
   esac
-  table+=$(printf '%-40s %-10s %5d s' "$name" "$word" $((SECONDS - began)))$'\n'
+  table+=$(printf '%-44s %-10s %5d s' "$name" "$word" $((SECONDS - began)))$'\n'
 done
 printf '\n%s' "$table"
 exit $failed
