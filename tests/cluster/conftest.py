@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from testcluster.console import ClusterError
 
 from tests.cluster import trainingjob
 from tests.cluster.api import Cluster, until
-from tests.cluster.rayjob import NAMESPACE, Job
+from tests.cluster.rayjob import EXAMPLE, NAMESPACE, Job
 from tests.cluster.trainingjob import NAMESPACE as RESEARCH
 from tests.cluster.trainingjob import Raygen
 
@@ -57,6 +58,22 @@ def job(cluster: Cluster, tmp_path: Path) -> Iterator[Job]:
     """The job of manifests/rayjob."""
     with prepared(cluster, tmp_path) as prepared_job:
         yield prepared_job
+
+
+@pytest.fixture(scope="session")
+def example(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
+    """The job of manifests/rayjob, shorter, while it runs; nothing happens to it."""
+    with prepared(cluster, tmp_path_factory.mktemp("example")) as job:
+        job.submit("example", *EXAMPLE)
+        job.runs()
+        yield job
+
+
+@pytest.fixture(scope="session")
+def calm(example: Job) -> dict[int, float]:
+    """Losses by step of a run that nothing happened to."""
+    assert example.ends(420) == "Complete", json.dumps(example.status, indent=1)
+    return dict(example.logged())
 
 
 @pytest.fixture

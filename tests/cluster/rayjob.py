@@ -14,16 +14,25 @@ MANIFESTS = ROOT / "manifests" / "rayjob"
 NAMESPACE = "raygen"
 HEAD = "ray.io/node-type=head"
 WORKERS = "ray.io/node-type=worker"
-STEPS = 400
+STEPS = 240
 SHORT = (
     f"training.duration.steps={STEPS}",
     # A rate that does not depend on the number of steps, so that a longer run has the same losses.
     "training.schedule.type=Constant",
     f"evaluation.everySteps={STEPS}",
     "evaluation.samples=null",
-    "checkpoint.everySteps=50",
+    "checkpoint.everySteps=40",
 )
 """What makes the example shorter."""
+LONG = 1000
+"""Steps of a run that is still training when a node was missed and its pods were replaced."""
+EXAMPLE = (
+    f"training.duration.steps={LONG}",
+    "training.schedule.type=Constant",
+    f"evaluation.everySteps={LONG}",
+    f"evaluation.samples.everySteps={LONG}",
+)
+"""What makes the example so long, and its losses those of a shorter one."""
 
 
 class Job:
@@ -106,4 +115,4 @@ class Job:
 
     def trains(self) -> None:
         """Waits for the second checkpoint."""
-        until("a checkpoint", 180, lambda: any("step-00000100/manifest" in key for key in self.objects()))
+        until("a checkpoint", 180, lambda: any("step-00000080/manifest" in key for key in self.objects()))

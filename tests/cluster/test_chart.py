@@ -19,10 +19,15 @@ def test_what_is_installed_is_found_in_order(installed: Raygen) -> None:
     assert [one for one in said["findings"] if one["state"] != "ok"] == []
 
 
-def test_a_job_trains_on_while_its_release_changes(alone: Raygen) -> None:
+def test_a_job_trains_on_while_its_operator_is_killed_and_its_release_changes(alone: Raygen) -> None:
     """Upgraded to fewer rights, rolled back, removed and installed again: one attempt, and every step once."""
     alone.apply(*SHORT, f"training.duration.steps={STEPS}", "output.run=upgraded")
     alone.reaches(20)
+    pods = alone.cluster.get("pod", namespace=SYSTEM, selector="app.kubernetes.io/name=raygen-operator")
+    assert len({pod["spec"]["nodeName"] for pod in pods}) == 2
+    before = holder(alone)
+    alone.kill_operator()
+    until("another operator", 60, lambda: holder(alone) not in ("", before))
     own = {"scope": {"type": "Namespaced", "namespaces": [NAMESPACE]}, "operator": {"workers": 5}}
     alone.helm("upgrade", "raygen", str(CHART), "--wait", values=alone.values | own)
     assert {"--workers=5", f"--namespace={NAMESPACE}"} <= set(arguments(alone))
@@ -53,15 +58,6 @@ def arguments(raygen: Raygen) -> list[str]:
     found = raygen.cluster.get("deployment", "raygen-operator", namespace=SYSTEM)
     words: list[str] = found["spec"]["template"]["spec"]["containers"][0]["args"]
     return words
-
-
-def test_the_next_operator_takes_over(alone: Raygen) -> None:
-    """Two pods, on two nodes; when the one that works is killed, the other one does."""
-    pods = alone.cluster.get("pod", namespace=SYSTEM, selector="app.kubernetes.io/name=raygen-operator")
-    assert len({pod["spec"]["nodeName"] for pod in pods}) == 2
-    before = holder(alone)
-    alone.kill_operator()
-    until("another operator", 60, lambda: holder(alone) not in ("", before))
 
 
 def holder(raygen: Raygen) -> str:

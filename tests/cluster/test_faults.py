@@ -9,20 +9,7 @@ from testcluster import cluster as real
 from testcluster.network import NODES
 
 from tests.cluster.api import Cluster, until
-from tests.cluster.conftest import prepared
-from tests.cluster.rayjob import HEAD, NAMESPACE, SHORT, STEPS, WORKERS, Job
-
-LONG = 1000
-"""Steps of a run that is still training when a node was missed and its pods were replaced."""
-
-
-@pytest.fixture(scope="module")
-def calm(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[int, float]:
-    """Losses by step of a run that nothing happens to."""
-    with prepared(cluster, tmp_path_factory.mktemp("calm")) as job:
-        job.submit("calm", *SHORT, f"training.duration.steps={LONG}")
-        assert job.ends(420) == "Complete", json.dumps(job.status, indent=1)
-        return dict(job.logged())
+from tests.cluster.rayjob import HEAD, LONG, NAMESPACE, SHORT, STEPS, WORKERS, Job
 
 
 def assert_done(
