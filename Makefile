@@ -51,7 +51,8 @@ cluster-down: $(VENV)/installed-dev ## end it, and leave nothing but what was bu
 cluster-status: $(VENV)/installed-dev ## its machines, nodes and pods
 	@$(CLUSTER) status
 
-soak: cluster-up ## 20 jobs on that Kubernetes and 50 kills at random moments; some 40 minutes
+soak: cluster-up ## properties on 20 times as many examples, then 20 jobs on that Kubernetes and 50 kills at random moments
+	RAYGEN_TEST_BUDGET=20 $(BIN)/python -m pytest tests/unit -m hypothesis --timeout 0 $(PARALLEL) --dist worksteal
 	PYTHONPATH=.:tests/cluster $(BIN)/python benchmarks/soak.py
 
 images: $(VENV)/installed-dev ## build the images `train` and `operator` with buildah or docker

@@ -9,11 +9,12 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from raygen import machine
 from raygen.machine import Cores, Limits, Memory, control_groups
+from tests.budget import examples
 
 V2 = "cgroup2 cgroup rw,nsdelegate"
 GIB = 2**30
@@ -143,7 +144,7 @@ LEVEL = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(
     levels=st.lists(LEVEL, min_size=1, max_size=5), hidden=st.integers(0, 4), version=st.sampled_from([1, 2])
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -19,6 +19,7 @@ from raygen.data.image_files import read_images
 from raygen.data.remarks import Remarks
 from raygen.errors import DataError
 from raygen.spec import Images, Source
+from tests.budget import examples
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
@@ -110,7 +111,7 @@ def test_colours_under_alpha_0_are_not_seen(mode: str, wanted: str | None) -> No
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
-@settings(max_examples=50, deadline=None, derandomize=True)
+@examples(50)
 @given(colour=st.tuples(*[st.integers(0, 255)] * 3), alpha=st.integers(0, 255))
 def test_what_is_half_transparent_is_mixed_with_the_background(
     mode: str, colour: tuple[int, int, int], alpha: int
@@ -192,7 +193,7 @@ def test_other_files_are_not_images(head: bytes) -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF"])
-@settings(max_examples=40, deadline=None, derandomize=True)
+@examples(40)
 @given(data=st.data())
 def test_damaged_images_are_read_or_refused(kind: str, data: st.DataObject) -> None:
     exif = Image.Exif()

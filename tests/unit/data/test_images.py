@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -21,6 +21,7 @@ from raygen.data.order import Order
 from raygen.errors import DataError
 from raygen.machine import Memory
 from raygen.spec import Images, Source, parse, resolve
+from tests.budget import examples
 from tests.jobs import image_job_document
 
 ROOT = Path(__file__).parents[3]
@@ -82,7 +83,7 @@ def test_an_epoch_deals_every_image_once_and_labels_stay_with_their_images(image
     assert not {image.tobytes() for image in held} & known.keys()
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@examples(60)
 @given(st.integers(1, 20), st.integers(0, 60), st.integers(1, 60))
 def test_consecutive_positions_are_those_one_by_one(samples: int, start: int, count: int) -> None:
     order, other = Order(3, samples), Order(3, samples)
@@ -119,7 +120,7 @@ def test_the_fingerprint_is_that_of_the_content(image_base: Path) -> None:
     assert data_of(image_base, data__images={"size": 8}).fingerprint != first
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@examples(50)
 @given(st.integers(0, 200), st.floats(0.001, 0.999))
 def test_every_nth_takes_its_share_evenly(count: int, share: float) -> None:
     chosen = every_nth(count, share)

@@ -3,15 +3,16 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from raygen.data.order import Order, lanes_of
+from tests.budget import examples
 
 seeds = st.integers(0, 2**53 - 1)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@examples(200)
 @given(seed=seeds, samples=st.integers(1, 300), epoch=st.integers(0, 10**6))
 def test_every_epoch_has_each_sample_once(seed: int, samples: int, epoch: int) -> None:
     order = Order(seed, samples)
@@ -23,7 +24,7 @@ def test_every_epoch_has_each_sample_once(seed: int, samples: int, epoch: int) -
     assert order.epoch_of((epoch + 1) * samples - 1) == epoch
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@examples(100)
 @given(
     seed=seeds,
     samples=st.integers(1, 50),
@@ -67,7 +68,7 @@ def test_the_order_is_that_of_earlier_releases() -> None:
     )
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@examples(200)
 @given(workers=st.integers(1, 40), lanes=st.integers(1, 300))
 def test_workers_share_the_lanes(workers: int, lanes: int) -> None:
     shares = [lanes_of(rank, workers, lanes) for rank in range(workers)]

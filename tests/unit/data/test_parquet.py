@@ -5,13 +5,14 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from raygen.data.image_files import read_images
 from raygen.data.images import ImageData
 from raygen.errors import DataError
 from raygen.spec import Source
+from tests.budget import examples
 from tests.unit.data.test_images import data_of, message, png, table
 
 
@@ -125,7 +126,7 @@ def test_what_lies_beside_parquet_files_is_left_out_and_named(tmp_path: Path) ->
     }
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@examples(60)
 @given(st.data())
 def test_damaged_bytes_are_the_same_images_or_a_data_error(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from raygen.data.order import lanes_of
 from raygen.data.text import IGNORED, TextData, open_data, open_domain, split_at
 from raygen.errors import DataError
 from raygen.spec import TrainingJob, parse, resolve
+from tests.budget import examples
 from tests.jobs import job_document
 
 CONTEXT = 16
@@ -71,7 +72,7 @@ def test_an_epoch_sees_every_token_at_most_once_and_all_but_the_ends(unsplit: Te
 positions_of_batches = st.lists(st.integers(0, 60), min_size=1, max_size=8)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@examples(30)
 @given(batches=st.lists(positions_of_batches, min_size=1, max_size=5), seed=st.integers(0, 2**53 - 1))
 def test_a_batch_depends_on_seed_and_positions_alone(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[int]], seed: int
@@ -120,7 +121,7 @@ def test_windows_do_not_cross_the_split(tmp_path: Path) -> None:
     assert np.array_equal(inputs[:99], np.arange(99))
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@examples(40)
 @given(count=st.integers(2, 80), size=st.integers(1, 9))
 def test_validation_predicts_every_token_but_the_first_once(
     tmp_path_factory: pytest.TempPathFactory, count: int, size: int
@@ -257,7 +258,7 @@ def test_throughput_counts_tokens(base: Path) -> None:
     assert (data.unit, data.units_per_sample) == ("tokens", CONTEXT)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@examples(200)
 @given(documents=st.lists(st.text(min_size=1), max_size=6), share=st.floats(0, 1))
 def test_a_split_cuts_at_a_share_of_the_characters(documents: list[str], share: float) -> None:
     first, rest = split_at(documents, share)

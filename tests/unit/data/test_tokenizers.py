@@ -8,12 +8,13 @@ import sys
 import numpy as np
 import pytest
 import tokenizers
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from raygen.data.tokenizers import BYTE_ALPHABET, END_OF_TEXT, Tokenizer, train_tokenizer
 from raygen.errors import DataError
 from raygen.spec import Tokenizer as Spec
+from tests.budget import examples
 
 VERSE = "ROMEO: But, soft! what light through yonder window breaks?\nIt is the east. Größe, 東, 🙂\n"
 DOCUMENTS = [VERSE * 20, "the the the theatre", "\t\r\n  x"]
@@ -42,13 +43,13 @@ def library_ids(tokenizer: Tokenizer, text: str) -> list[int]:
 
 
 @pytest.mark.parametrize("tokenizer", ANY_TEXT, ids=by_name)
-@settings(max_examples=100, deadline=None, derandomize=True)
+@examples(100)
 @given(text=texts)
 def test_bytes_and_bpe_give_any_text_back(tokenizer: Tokenizer, text: str) -> None:
     assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@examples(100)
 @given(text=known_texts)
 def test_characters_give_a_text_of_their_alphabet_back(text: str) -> None:
     tokens = CHARACTER.encode(text)
@@ -58,26 +59,26 @@ def test_characters_give_a_text_of_their_alphabet_back(text: str) -> None:
 
 
 @pytest.mark.parametrize("tokenizer", ANY_TEXT, ids=by_name)
-@settings(max_examples=60, deadline=None, derandomize=True)
+@examples(60)
 @given(text=texts)
 def test_bytes_and_bpe_encode_as_the_library_does(tokenizer: Tokenizer, text: str) -> None:
     assert tokenizer.encode(text).tolist() == library_ids(tokenizer, text)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@examples(60)
 @given(text=known_texts)
 def test_characters_encode_as_the_library_does(text: str) -> None:
     assert CHARACTER.encode(text).tolist() == library_ids(CHARACTER, text)
 
 
 @pytest.mark.parametrize("tokenizer", ANY_TEXT, ids=by_name)
-@settings(max_examples=60, deadline=None, derandomize=True)
+@examples(60)
 @given(text=texts)
 def test_token_bytes_add_up_to_the_bytes_of_the_text(tokenizer: Tokenizer, text: str) -> None:
     assert tokenizer.token_bytes[tokenizer.encode(text)].sum() == len(text.encode())
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@examples(60)
 @given(text=known_texts)
 def test_a_characters_bytes_are_those_of_utf8(text: str) -> None:
     assert CHARACTER.token_bytes[CHARACTER.encode(text)].sum() == len(text.encode())
@@ -209,7 +210,7 @@ def test_the_byte_alphabet_is_that_of_the_library() -> None:
 
 
 @pytest.mark.parametrize("tokenizer", [BPE, UNMERGED], ids=by_name)
-@settings(max_examples=60, deadline=None, derandomize=True)
+@examples(60)
 @given(text=texts, size=st.integers(0, 20))
 def test_a_text_that_is_encoded_in_pieces_has_the_same_tokens(
     tokenizer: Tokenizer, text: str, size: int

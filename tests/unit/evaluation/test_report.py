@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from raygen.evaluation.chart import Curve, draw
@@ -19,6 +19,7 @@ from raygen.evaluation.report import (
     picture,
     render,
 )
+from tests.budget import examples
 from tests.unit.evaluation.reports import HOSTILE, hostile_report, png, report
 
 TAGS = {
@@ -134,7 +135,7 @@ def test_a_hostile_run_changes_nothing_but_text() -> None:
     assert len(render(hostile_report())) < 300_000
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(ANYTHING, ANYTHING)
 def test_no_text_gets_out_of_its_place(one: str, two: str) -> None:
     curve = draw(one, two, [Curve(two, [(0, 1.0), (1, 2.0)])])

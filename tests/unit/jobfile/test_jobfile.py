@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from raygen.errors import JobFileError, ValidationError
 from raygen.jobfile import dumps, load, loads
 from raygen.spec import Fault, parse
+from tests.budget import examples
 from tests.jobs import job_document
 from tests.unit.spec.documents import valid_jobs
 
@@ -141,7 +142,7 @@ def test_a_byte_order_mark_is_no_fault() -> None:
     assert loads(b"\xef\xbb\xbf" + TEXT.encode()).job == loads(TEXT).job
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@examples(200)
 @given(valid_jobs(), st.text(max_size=30))
 def test_dumps_gives_what_loads_reads(document: dict[str, Any], note: str) -> None:
     document["metadata"]["annotations"] = {"note": note.replace("\0", "")}

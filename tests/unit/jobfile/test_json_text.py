@@ -5,12 +5,13 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from raygen.errors import JobFileError
 from raygen.jobfile.json_text import compose_json
 from raygen.jobfile.tree import read
+from tests.budget import examples
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -25,7 +26,7 @@ def values(text: str) -> Any:
     return document
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@examples(200)
 @given(JSON, st.sampled_from([None, 1, "\t"]), st.booleans())
 def test_it_reads_what_the_json_module_writes(document: Any, indent: Any, ascii_only: bool) -> None:
     text = json.dumps(document, indent=indent, ensure_ascii=ascii_only)
@@ -33,7 +34,7 @@ def test_it_reads_what_the_json_module_writes(document: Any, indent: Any, ascii_
         assert values(text) == document
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@examples(300)
 @given(st.text(alphabet='{}[]:,"\\u12e-+.0truefalsn \n', max_size=20))
 def test_it_takes_no_more_and_no_less_than_the_json_module(text: str) -> None:
     assert _accepted(text, values) == _accepted(text, json.loads)

@@ -6,11 +6,12 @@ import json
 from typing import Any
 
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from raygen.errors import JobFileError, ValidationError
 from raygen.jobfile import LoadedJob, loads
+from tests.budget import examples
 from tests.jobs import job_document
 from tests.unit.spec.documents import mutated
 
@@ -50,19 +51,19 @@ def damaged_trees(draw: st.DrawFn) -> tuple[str, str]:
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True), "job.yaml"
 
 
-@settings(max_examples=2000, deadline=None, derandomize=True)
+@examples(2000)
 @given(damaged_texts())
 def test_any_text_is_read_or_explained(content: str | bytes) -> None:
     _assert_explained(*_outcome(content, "job.yaml"))
 
 
-@settings(max_examples=1000, deadline=None, derandomize=True)
+@examples(1000)
 @given(damaged_trees())
 def test_any_tree_is_read_or_explained(file: tuple[str, str]) -> None:
     _assert_explained(*_outcome(*file))
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@examples(300)
 @given(st.binary(max_size=40), st.sampled_from(["job.yaml", "job.json"]))
 def test_any_bytes_are_explained(content: bytes, name: str) -> None:
     job, error = _outcome(content, name)
@@ -70,7 +71,7 @@ def test_any_bytes_are_explained(content: bytes, name: str) -> None:
     _assert_explained(job, error)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@examples(300)
 @given(
     st.text(max_size=20),
     st.sampled_from(["", "training.", "metadata.labels", "data.train.sources[0]"]),

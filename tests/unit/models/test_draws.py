@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from raygen.models.draws import Draws
+from tests.budget import examples
 
 CPU = torch.device("cpu")
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@examples(40)
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=6), st.integers(0, 3), st.integers(0, 3))
 def test_a_sample_draws_the_same_however_the_step_is_cut(sizes: list[int], seed: int, step: int) -> None:
     whole = Draws((seed, step), range(sum(sizes)), CPU)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from raygen.operator.attempts import is_over
 from raygen.operator.conditions import find
 from raygen.spec.status import TrainingJobStatus
+from tests.budget import examples
 from tests.unit.operator.world import CrashError, World, job, runtime
 
 EVENTS = (
@@ -102,7 +103,7 @@ def look(world: World, crash: int) -> None:
         return
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@examples(400)
 @given(
     st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(0, 3)), max_size=25),
     st.fixed_dictionaries({"limit": st.integers(1, 3)}),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pydantic
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from raygen.errors import ValidationError
 from raygen.spec import TrainingJob, Transformer, parse
@@ -15,6 +15,7 @@ from raygen.spec.fields import fields_of
 from raygen.spec.runtime import RaygenRuntime
 from raygen.spec.schema import objects
 from raygen.spec.status import TrainingJobStatus
+from tests.budget import examples
 from tests.unit.spec.cel import evaluate
 from tests.unit.spec.documents import job_documents
 
@@ -23,7 +24,7 @@ MODELS = list(dict.fromkeys(model for kind in KINDS for model in (kind, *objects
 RULES = [(model, rule) for model in MODELS for rule in model.rules]
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@examples(400)
 @given(job_documents())
 def test_rules_and_their_cel_find_the_same_faults(document: dict[str, Any]) -> None:
     pruned = _without_nulls(document)

@@ -3,9 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from raygen.spec import TrainingJob, diff, may_change, parse, resolve
+from tests.budget import examples
 from tests.jobs import job_document
 from tests.unit.spec.documents import valid_jobs
 
@@ -71,7 +72,7 @@ def test_data_and_output() -> None:
     assert job.spec.output.run == "tiny"
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@examples(300)
 @given(valid_jobs())
 def test_resolving_keeps_what_was_set_and_is_done_once(document: dict[str, Any]) -> None:
     job = parse(document)

@@ -6,13 +6,14 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from raygen.errors import ValidationError
 from raygen.jobfile import load
 from raygen.spec import TrainingJob, parse
 from raygen.spec.schema import json_schema, objects
+from tests.budget import examples
 from tests.jobs import job_document
 from tests.unit.spec.documents import job_documents, mutated
 
@@ -72,7 +73,7 @@ def test_unions_are_conditional() -> None:
         assert not VALIDATOR.is_valid(job_document(**wrong)), wrong
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@examples(300)
 @given(st.one_of(job_documents(), mutated(job_documents())))
 def test_schema_and_models_agree_on_fields(document: Any) -> None:
     """The schema knows all about fields and a part of the rules."""

@@ -4,10 +4,11 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from raygen.errors import ValidationError
 from raygen.spec import Fault, TrainingJob, check, parse
+from tests.budget import examples
 from tests.jobs import job_document
 from tests.unit.spec.documents import job_documents, mutated
 
@@ -220,7 +221,7 @@ def test_check_finds_what_copying_can_break() -> None:
     }
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@examples(300)
 @given(mutated(job_documents()))
 def test_any_document_is_read_or_explained(document: Any) -> None:
     faults, job = _parsed(document)

@@ -5,13 +5,14 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from raygen.errors import GuardError, RollBackError
 from raygen.spec import Guard, Training
 from raygen.spec.guards import GUARD_DEFAULTS, GUARD_FAMILIES, USUAL
 from raygen.train.guards import REMEDIES, Finding, Guards, Watch, repetition
+from tests.budget import examples
 
 
 def watch(kind: str, **settings: Any) -> Watch:
@@ -24,7 +25,7 @@ def found(one: Watch, courses: dict[str, list[float]]) -> list[Finding]:
     return [finding for finding in looked if finding is not None]
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@examples(100)
 @given(st.integers(0, 10**6), st.floats(0.001, 100), st.floats(0.0, 0.2), st.floats(0, 5))
 def test_noise_around_a_falling_course_is_no_spike(
     seed: int, scale: float, noise: float, fall: float
@@ -34,7 +35,7 @@ def test_noise_around_a_falling_course_is_no_spike(
     assert found(watch("LossSpike"), {"loss": course}) == []
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@examples(60)
 @given(st.integers(0, 10**6), st.integers(100, 400), st.floats(0.001, 0.05))
 def test_a_lasting_rise_is_a_spike_within_patience(seed: int, start: int, noise: float) -> None:
     noisy = random.Random(seed)

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from raygen.checkpoint import load_optimizer_state, optimizer_state
 from raygen.train.muon import Muon, orthogonalise, product_type
+from tests.budget import examples
 
 SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 OPTIONS = st.fixed_dictionaries(
@@ -53,7 +54,7 @@ def torch_in_float64() -> Iterator[None]:
         yield
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@examples(30)
 @given(SHAPES, OPTIONS, st.integers(0, 2**32))
 def test_in_bfloat16_it_is_torch_muon_bit_for_bit(
     shape: tuple[int, int], options: dict[str, Any], seed: int
@@ -63,7 +64,7 @@ def test_in_bfloat16_it_is_torch_muon_bit_for_bit(
     assert torch.equal(trained(Muon([ours], kind=torch.bfloat16, **options), ours, seed), expected)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@examples(30)
 @given(SHAPES, OPTIONS, st.integers(0, 2**32))
 def test_in_float32_it_is_torch_muon_but_for_rounding(
     shape: tuple[int, int], options: dict[str, Any], seed: int
@@ -76,7 +77,7 @@ def test_in_float32_it_is_torch_muon_but_for_rounding(
     torch.testing.assert_close(actual, expected, rtol=1e-6, atol=1e-3 * moved)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@examples(30)
 @given(SHAPES, st.integers(0, 2**32), st.none() | st.integers(1, 4), st.floats(1e-4, 1e4))
 def test_float32_loses_a_thousandth_at_most(
     shape: tuple[int, int], seed: int, rank: int | None, scale: float

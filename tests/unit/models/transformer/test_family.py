@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -13,6 +13,7 @@ from raygen.models.protocol import Alone, Batch, SampleRequest
 from raygen.models.registry import build_family
 from raygen.models.transformer.family import TransformerFamily
 from raygen.spec import TrainingJob, parse, resolve
+from tests.budget import examples
 from tests.jobs import job_document
 from tests.unit.models.transformer.models import (
     VOCABULARY,
@@ -44,7 +45,7 @@ def gradients(
     return float(scalars["loss"]), update.gradients[0]
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@examples(25)
 @given(sizes=st.lists(st.integers(1, 4), min_size=1, max_size=5), smoothing=st.sampled_from([0.0, 0.1]))
 def test_micro_batches_add_up_to_the_batch(sizes: list[int], smoothing: float) -> None:
     family = family_of(architecture(), label_smoothing=smoothing)

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
 from raygen.models.transformer.network import Cache, Decoder, RMSNorm, rotary_table, rotate
 from raygen.spec import Transformer as Architecture
+from tests.budget import examples
 from tests.unit.models.transformer.models import (
     VOCABULARY,
     architecture,
@@ -81,7 +82,7 @@ def reference_logits(decoder: Decoder, tokens_T: Tensor) -> Tensor:
     return torch.stack([output @ norm(x, "norm.weight") for x in x_T])
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@examples(40)
 @given(a=architectures(), data=st.data())
 @torch.no_grad()
 def test_logits_are_those_of_the_formulas(a: Architecture, data: st.DataObject) -> None:
@@ -94,7 +95,7 @@ def test_logits_are_those_of_the_formulas(a: Architecture, data: st.DataObject) 
     torch.testing.assert_close(logits.double(), expected, rtol=1e-4, atol=1e-4)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@examples(60)
 @given(a=architectures())
 def test_the_number_of_parameters_follows_the_formula(a: Architecture) -> None:
     decoder = Decoder(a, VOCABULARY, torch.float32)
@@ -103,7 +104,7 @@ def test_the_number_of_parameters_follows_the_formula(a: Architecture) -> None:
     assert set(decoder.state_dict()) == {name for name, _ in decoder.named_parameters()}
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@examples(40)
 @given(a=architectures(), data=st.data())
 @torch.no_grad()
 def test_no_token_changes_the_logits_before_it(a: Architecture, data: st.DataObject) -> None:
@@ -119,7 +120,7 @@ def test_no_token_changes_the_logits_before_it(a: Architecture, data: st.DataObj
     assert not torch.equal(before[:, place], after[:, place])
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@examples(60)
 @given(a=architectures(), data=st.data())
 @torch.no_grad()
 def test_the_cache_changes_no_logits(a: Architecture, data: st.DataObject) -> None:
@@ -134,7 +135,7 @@ def test_the_cache_changes_no_logits(a: Architecture, data: st.DataObject) -> No
     torch.testing.assert_close(torch.cat(parts, dim=1), decoder(tokens), rtol=1e-5, atol=1e-5)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@examples(60)
 @given(
     half=st.integers(1, 16),
     theta=st.sampled_from([10.0, 1e4, 1e6]),
@@ -178,7 +179,7 @@ def test_rms_norm_follows_its_formula() -> None:
     assert norm(x.bfloat16()).dtype == torch.bfloat16
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
+@examples(20)
 @given(a=architectures())
 @torch.no_grad()
 def test_bfloat16_is_close_to_float32(a: Architecture) -> None:

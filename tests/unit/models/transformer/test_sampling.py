@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -13,6 +13,7 @@ from raygen.models.protocol import SampleRequest
 from raygen.models.transformer.network import Decoder
 from raygen.models.transformer.sampling import filter_logits, generate, penalize
 from raygen.spec import Transformer as Architecture
+from tests.budget import examples
 from tests.unit.models.transformer.models import (
     VOCABULARY,
     architecture,
@@ -58,7 +59,7 @@ def probabilities(logits: list[float], **options: float | None) -> list[float]:
     return [float(p) for p in filtered.softmax(dim=-1)[0]]
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@examples(400)
 @given(
     logits=rows,
     temperature=st.sampled_from([0.0, 0.25, 0.5, 1.0, 2.0]),
@@ -76,7 +77,7 @@ def test_filters_agree_with_the_plain_reference(
     assert probabilities(logits, **options) == pytest.approx(expected, abs=1e-9)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@examples(100)
 @given(rows_=st.lists(st.lists(st.integers(-9, 9), min_size=5, max_size=5), min_size=1, max_size=4))
 def test_rows_do_not_see_each_other(rows_: list[list[int]]) -> None:
     request = SampleRequest(temperature=0.7, top_k=3, top_p=0.8, min_p=0.1)
@@ -87,7 +88,7 @@ def test_rows_do_not_see_each_other(rows_: list[list[int]]) -> None:
     assert torch.equal(together, torch.cat([filter_logits(row[None], request) for row in logits]))
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@examples(100)
 @given(logits=rows, temperature=st.sampled_from([1e-50, 1e-45, 1e-30, 1e-3]))
 def test_a_temperature_near_zero_takes_the_most_likely(logits: list[float], temperature: float) -> None:
     request = SampleRequest(temperature=temperature)
@@ -120,7 +121,7 @@ def test_filters_that_exclude_nothing_change_nothing() -> None:
     assert probabilities([1.0, 3.0, 2.0], top_k=99) == plain
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@examples(100)
 @given(logits=rows, penalty=st.floats(1.0, 5.0), data=st.data())
 def test_a_penalty_makes_what_was_seen_less_likely(
     logits: list[float], penalty: float, data: st.DataObject
@@ -152,7 +153,7 @@ def without_cache(decoder: Decoder, prompt: list[int], request: SampleRequest) -
     return text[len(prompt) :]
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@examples(40)
 @given(
     a=architectures(),
     length=st.integers(1, 30),
@@ -189,7 +190,7 @@ def test_draws_follow_the_probabilities() -> None:
     assert float(((counts - expected)[possible] ** 2 / expected[possible]).sum()) < 24.3
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@examples(15)
 @given(
     end=st.integers(0, VOCABULARY - 1),
     seed=st.integers(0, 99),
