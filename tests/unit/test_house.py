@@ -51,7 +51,7 @@ THIRD_PARTY = {
     "evaluation": {"jinja2", "markupsafe", "numpy", "torch"},
     "train": {"PIL", "mlflow", "numpy", "psutil", "ray", "safetensors", "tensorboardX", "torch", "wandb"},
     "kube": {"kubernetes", "urllib3"},
-    "client": {"kubernetes"},
+    "client": {"kubernetes", "websocket"},
     "operator": {"opentelemetry", "prometheus_client"},
     "cli": {"rich", "shtab"},
     "__init__": set(),

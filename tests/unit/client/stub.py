@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,8 +20,8 @@ from raygen.kube import RAY_JOBS, TRAINING_JOBS
 from raygen.kube.resources import SECRETS
 
 Object = dict[str, Any]
-Answer = tuple[int, Object | str] | None
-"""Status, and document or text; None ends the connection without a word."""
+Answer = tuple[int, Object | str] | tuple[int, Object | str, dict[str, str]] | None
+"""Status, document or text, and headers; None ends the connection without a word."""
 
 TEAM, NAME = "team", "tiny"
 JOB = TRAINING_JOBS.path(TEAM, NAME)
@@ -112,14 +114,46 @@ class Cluster:
         return (200, found) if found else (404, {"message": "not found", "reason": "NotFound"})
 
 
+Frames = Iterable[str | int]
+"""Messages of a WebSocket, and at the end the code by which it closes; without one the connection breaks."""
+
+
+def upgraded(key: str) -> bytes:
+    """The answer by which a WebSocket begins: RFC 6455, section 4.2.2."""
+    digest = hashlib.sha1(f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()).digest()  # noqa: S324
+    lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"]
+    accept = f"Sec-WebSocket-Accept: {base64.b64encode(digest).decode()}"
+    return "\r\n".join([*lines, accept, "", ""]).encode()
+
+
+def frame(message: str | int) -> bytes:
+    """A message as a server sends it, or a close frame: the same, section 5.2."""
+    content = message.encode() if isinstance(message, str) else message.to_bytes(2, "big")
+    kind = 0x81 if isinstance(message, str) else 0x88
+    length = bytes([len(content)]) if len(content) < 126 else bytes([126]) + len(content).to_bytes(2, "big")
+    return bytes([kind]) + length + content
+
+
 @contextmanager
-def serving(answer: Callable[[str, str, Object], Answer], seen: list[Any] | None = None) -> Iterator[str]:
-    """An HTTP server on the loopback; gives its address, and puts the headers of requests into `seen`."""
+def serving(
+    answer: Callable[[str, str, Object], Answer],
+    seen: list[Any] | None = None,
+    tail: Callable[[str], Frames] | None = None,
+) -> Iterator[str]:
+    """An HTTP server on the loopback; gives its address, and puts the headers of requests into `seen`. What `tail` gives for
+    a path goes through a WebSocket.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if seen is not None:
                 seen.append(self.headers)
+            if tail is not None and "Sec-WebSocket-Key" in self.headers:
+                self.wfile.write(upgraded(self.headers["Sec-WebSocket-Key"]))
+                for message in tail(self.path):
+                    self.wfile.write(frame(message))
+                self.close_connection = True
+                return
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"] or 0)) or b"{}")
             given = answer(self.command, self.path, body)
             if given is None:
@@ -127,6 +161,8 @@ def serving(answer: Callable[[str, str, Object], Answer], seen: list[Any] | None
             said = (given[1] if isinstance(given[1], str) else json.dumps(given[1]) + "\n").encode()
             self.send_response(given[0])
             self.send_header("Content-Length", str(len(said)))
+            for name, value in given[2].items() if len(given) > 2 else ():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(said)
 

@@ -2,44 +2,66 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from raygen.cli.main import main
 from raygen.client import dashboard
 from raygen.client import logs as module
+from raygen.client.dashboard import TROUBLE
 from raygen.client.logs import logs
-from raygen.errors import RunError
+from raygen.errors import InputError, RunError
 from raygen.storage import LocalStorage
 from raygen.train.logs import KeptLogs
-from tests.unit.client.stub import JOB, Answer, Cluster, Way, ended, job, serving
+from tests.unit.client.stub import JOB, Answer, Cluster, Frames, Way, ended, job, serving
 
 
 class Head:
-    """A head pod whose job goes on a bit whenever its logs were read.
+    """A head pod whose job goes on whenever its log was read.
 
     Attributes:
-        life: Status and log, one after the other; None for a head that is gone.
+        life: What each reading finds, the last one for ever: status, log, and how the connection ends (a close code, or None
+            where it breaks); None for a head that is gone.
+        started: When the job was started, for each of these.
+        sent: Characters of all logs that were sent.
     """
 
     def __init__(self) -> None:
-        self.life: list[tuple[str, str] | None] = []
+        self.life: list[tuple[str, str, int | None] | None] = []
+        self.started: list[int] = []
+        self.sent = 0
 
     def answer(self, method: str, target: str, body: dict[str, Any]) -> Answer:
         del method, body
         now = self.life[0]
         if now is None:
-            if len(self.life) > 1:
-                self.life.pop(0)
+            self._go_on()
             return None
-        if not target.endswith("/logs"):
-            return 200, {"status": now[0]}
+        if target.endswith("/logs"):
+            return 200, {"logs": now[1]}
+        return 200, {"status": now[0], "start_time": self.started[0] if self.started else 1}
+
+    def tail(self, target: str) -> Frames:
+        assert target == "/api/jobs/j/logs/tail"
+        now = self.life[0]
+        assert now is not None
+        self.sent += len(now[1])
+        # As Ray does it, in some lines at a time.
+        yield from now[1].splitlines(keepends=True)
+        self._go_on()
+        if now[2] is not None:
+            yield now[2]
+
+    def _go_on(self) -> None:
         if len(self.life) > 1:
             self.life.pop(0)
-        return 200, {"logs": now[1]}
+            del self.started[:1]
 
 
 @pytest.fixture
@@ -48,12 +70,15 @@ def head(monkeypatch: pytest.MonkeyPatch) -> Head:
     return Head()
 
 
-@pytest.fixture
-def followed(head: Head) -> Iterator[Callable[..., tuple[str, bool]]]:
-    """Follows the life of a head; gives what was written, and whether the end was seen."""
-    with serving(head.answer) as url:
+Follow = Callable[..., tuple[str, bool]]
 
-        def follow(*life: tuple[str, str] | None, over: bool = False) -> tuple[str, bool]:
+
+@pytest.fixture
+def followed(head: Head) -> Iterator[Follow]:
+    """Follows the life of a head; gives what was written, and whether the end was seen."""
+    with serving(head.answer, tail=head.tail) as url:
+
+        def follow(*life: tuple[str, str, int | None] | None, over: bool = False) -> tuple[str, bool]:
             head.life = list(life)
             found: list[str] = []
             seen = logs(url, "j", found.append, follow=True, over=lambda: over)
@@ -62,16 +87,90 @@ def followed(head: Head) -> Iterator[Callable[..., tuple[str, bool]]]:
         yield follow
 
 
-def test_the_last_lines_are_there(followed: Callable[..., tuple[str, bool]]) -> None:
-    # The driver ends just after its log was read.
-    assert followed(("RUNNING", "a\n"), ("FAILED", "a\nerror: why\n")) == ("a\nerror: why\n", True)
+def test_a_log_comes_through_one_connection_as_it_grows(head: Head, followed: Follow) -> None:
+    text = "".join(f"step {number}\n" for number in range(500))
+    assert followed(("SUCCEEDED", text, 1000)) == (text, True)
+    assert head.sent == len(text), "it is not read again"
 
 
-@pytest.mark.parametrize("second", ["c\n", "c\nthat is longer\n"])
-def test_a_head_that_starts_anew_has_its_log_from_the_beginning(
-    followed: Callable[..., tuple[str, bool]], second: str
+def test_nothing_is_lost_or_written_twice_across_connections(head: Head) -> None:
+    """Lines repeat, a connection breaks within them, and the next one brings the log from its beginning."""
+
+    @settings(max_examples=25, deadline=None, derandomize=True)
+    @given(
+        lines=st.lists(st.sampled_from(["a\n", "b\n", "\n", "é漢\n", "x" * 300 + "\n"]), max_size=20),
+        breaks=st.lists(st.tuples(st.integers(0, 60), st.sampled_from([None, 1000, 1011])), max_size=4),
+    )
+    def check(lines: list[str], breaks: list[tuple[int, int | None]]) -> None:
+        text = "".join(lines)
+        head.life = [
+            ("RUNNING", text[:place], how) for place, how in sorted(breaks, key=lambda pair: pair[0])
+        ]
+        head.life.append(("SUCCEEDED", text, 1000))
+        found: list[str] = []
+        assert logs(url, "j", found.append, follow=True, over=lambda: False)
+        assert "".join(found) == text
+
+    with serving(head.answer, tail=head.tail) as url:
+        check()
+
+
+def test_the_last_lines_are_there(followed: Follow) -> None:
+    # The driver ends just after its connection.
+    assert followed(("FAILED", "a\n", None), ("FAILED", "a\nerror: why\n", 1000)) == (
+        "a\nerror: why\n",
+        True,
+    )
+
+
+@pytest.mark.parametrize("second", ["c\n", "aaa\n", "aaa\nbbb\nand more\n"])
+def test_a_head_that_is_started_again_has_its_log_from_the_beginning(
+    head: Head, followed: Follow, second: str
 ) -> None:
-    assert followed(("RUNNING", "aaa\nbbb\n"), ("SUCCEEDED", second)) == (f"aaa\nbbb\n{second}", True)
+    head.started = [1, 2]
+    life = ("RUNNING", "aaa\nbbb\n", None), ("SUCCEEDED", second, 1000)
+    assert followed(*life) == (f"aaa\nbbb\n{second}", True)
+
+
+def test_a_connection_without_a_word_is_replaced(monkeypatch: pytest.MonkeyPatch, head: Head) -> None:
+    """A way to the pod that is dead, though neither end knows it."""
+    monkeypatch.setattr(module, "QUIET_SECONDS", 0.02)
+    monkeypatch.setattr(module, "QUIET_TIMES", 3)
+    ended, silent = threading.Event(), [True]
+
+    def tail(target: str) -> Frames:
+        if silent.pop():
+            yield "a\n"
+            silent.insert(0, False)
+            ended.wait(10)
+        else:
+            silent.append(False)
+            yield from head.tail(target)
+
+    head.life = [("RUNNING", "a\nb\n", 1000), ("SUCCEEDED", "a\nb\n", 1000)]
+    found: list[str] = []
+    with serving(head.answer, tail=tail) as url:
+        assert logs(url, "j", found.append, follow=True, over=lambda: False)
+        ended.set()
+    assert "".join(found) == "a\nb\n"
+
+
+def test_a_reader_that_is_gone_ends_it(followed: Follow, head: Head) -> None:
+    def broken(text: str) -> None:
+        raise BrokenPipeError(text)
+
+    head.life = [("RUNNING", "a\n", 1000)]
+    with serving(head.answer, tail=head.tail) as url, pytest.raises(BrokenPipeError):
+        logs(url, "j", broken, follow=True, over=lambda: False)
+    del followed
+
+
+def test_a_proxy_is_not_asked_for_a_port_of_this_machine(
+    followed: Follow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    assert followed(("SUCCEEDED", "a\n", 1000)) == ("a\n", True)
 
 
 def test_a_job_that_never_had_a_driver_says_what_it_waits_for(
@@ -98,20 +197,68 @@ def test_what_a_preempted_job_printed_is_there_while_it_waits(
     assert "nothing is kept of what the driver printed" in capsys.readouterr().err, "it was looked for"
 
 
-def test_a_head_that_goes_with_the_end_is_the_end(followed: Callable[..., tuple[str, bool]]) -> None:
-    assert followed(("RUNNING", "a\n"), None, over=True) == ("a\n", False)
+def test_a_head_that_goes_after_the_log_has_ended_has_been_seen_to_the_end(
+    head: Head, cluster: Cluster
+) -> None:
+    """Its job has ended when the connection does; nobody is there to be asked once more."""
+    del cluster
+    life = iter([("RUNNING", "a\n", 1000), ("SUCCEEDED", "a\n", 1000)])
+    found: list[str] = []
+
+    def tail(target: str) -> Frames:
+        del target
+        head.life = [next(life)]
+        yield "a\n"
+        head.life = [("SUCCEEDED", "a\n", 1000), None]
+        yield 1000
+
+    head.life = [("RUNNING", "a\n", 1000)]
+    with serving(head.answer, tail=tail) as url:
+        assert logs(url, "j", found.append, follow=True, over=lambda: True)
+    assert found == ["a\n"]
 
 
-def test_a_head_that_answers_again_is_followed_on(followed: Callable[..., tuple[str, bool]]) -> None:
-    assert followed(("RUNNING", "a\n"), None, ("SUCCEEDED", "a\nb\n")) == ("a\nb\n", True)
+def test_a_head_that_goes_with_the_end_is_the_end(followed: Follow) -> None:
+    assert followed(("RUNNING", "a\n", None), None, over=True) == ("a\n", False)
 
 
+def test_a_head_that_answers_again_is_followed_on(followed: Follow) -> None:
+    assert followed(("RUNNING", "a\n", None), None, None, ("SUCCEEDED", "a\nb\n", 1000)) == ("a\nb\n", True)
+
+
+@pytest.mark.parametrize("rest", [None, ("RUNNING", "a\n", None), ("RUNNING", "a\n", 1011)])
 def test_a_head_that_is_lost_while_its_attempt_goes_on_is_an_error(
-    followed: Callable[..., tuple[str, bool]], monkeypatch: pytest.MonkeyPatch
+    followed: Follow, monkeypatch: pytest.MonkeyPatch, rest: tuple[str, str, int | None] | None
 ) -> None:
     monkeypatch.setattr(module, "LOST_SECONDS", 0.05)
     with pytest.raises(RunError, match="the head pod does not answer"):
-        followed(("RUNNING", "a\n"), None)
+        followed(("RUNNING", "a\n", None), rest)
+
+
+@pytest.mark.parametrize(("status", "error"), [(403, InputError), (502, RunError)])
+def test_a_way_that_is_closed_is_told_in_its_own_words(
+    monkeypatch: pytest.MonkeyPatch, status: int, error: type[Exception]
+) -> None:
+    monkeypatch.setattr(module, "LOST_SECONDS", -1.0)
+    asked: list[Any] = []
+
+    def refused(method: str, target: str, body: dict[str, Any]) -> Answer:
+        del method, body
+        if target.endswith("/tail"):
+            return status, "pods/portforward is forbidden\nAsk for the right.", {TROUBLE: "yes"}
+        return 200, {"status": "RUNNING", "start_time": 1}
+
+    with serving(refused, asked) as url, pytest.raises(error, match="is forbidden") as caught:
+        logs(url, "j", asked.append, follow=True, over=lambda: False)
+    assert "Ask for the right." in str(caught.value)
+
+
+def test_without_follow_what_there_is_is_written_once(head: Head) -> None:
+    head.life = [("RUNNING", "a\nb\n", None)]
+    found: list[str] = []
+    with serving(head.answer) as url:
+        assert logs(url, "j", found.append, follow=False, over=lambda: False)
+    assert found == ["a\nb\n"]
 
 
 def test_the_command_ends_with_its_job_and_names_the_run_directory(
@@ -121,7 +268,7 @@ def test_the_command_ends_with_its_job_and_names_the_run_directory(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    head.life = [("RUNNING", "step 1\n"), None]
+    head.life = [("RUNNING", "step 1\n", None), None]
 
     def answer(method: str, target: str, body: dict[str, Any]) -> Answer:
         given = head.answer(method, target, body)
@@ -129,7 +276,7 @@ def test_the_command_ends_with_its_job_and_names_the_run_directory(
             cluster.objects[JOB] = ended()
         return given
 
-    with serving(answer) as url:
+    with serving(answer, tail=head.tail) as url:
         monkeypatch.setattr(dashboard, "portforward", Way(url))
         assert main(["logs", "tiny", "--follow", "--kubeconfig", cluster.kubeconfig(tmp_path)]) == 0
     said = capsys.readouterr()
