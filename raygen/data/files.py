@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from raygen.data.folders import SYSTEM_NAMES, SYSTEM_REASON, is_system, tell_unread, walk
+from raygen.data.folders import SYSTEM_NAMES, is_system, tell_system, tell_unread, walk
 from raygen.data.remarks import Remarks
 from raygen.errors import DataError, InputError, OutputError
 from raygen.spec import Source
@@ -95,6 +95,7 @@ class StoredFile:
 
 
 AnyFile = File | StoredFile
+_Found = TypeVar("_Found", File, StoredFile)
 
 
 def find_files(source: Source, base: Path, remarks: Remarks) -> Sequence[AnyFile]:
@@ -166,7 +167,8 @@ def _on_machine(uri: str, base: Path, remarks: Remarks) -> list[File]:
         elif path.exists():
             files = [File(path, (path.name,))]
         elif GLOB_CHARACTERS & set(uri):
-            files = [File(match, (match.name,)) for match in _matches(uri, base, remarks)]
+            matches = [File(match, (match.name,)) for match in _matches(uri, base, remarks)]
+            files = _without_system_files(matches, remarks)
         else:
             raise _missing(str(path))
     except OSError as error:
@@ -183,20 +185,28 @@ def _matches(uri: str, base: Path, remarks: Remarks) -> list[Path]:
     pattern = local_path(uri, Path())
     plain = next(at for at, part in enumerate(pattern.parts) if GLOB_CHARACTERS & set(part))
     rest = pattern.parts[plain:]
-    if "**" in rest and ".." not in rest:
-        # glob.glob would follow a link to a folder around itself some forty times.
-        top = base.joinpath(*pattern.parts[:plain])
-        if not top.is_dir():
-            return []
-        inside = walk(top, remarks, hidden=any(part.startswith(".") for part in rest), tell_hidden=False)
-        return [path for path in inside if _fits(path.relative_to(top).parts, rest)]
-    matches = [base / match for match in glob.glob(str(pattern), root_dir=base, recursive=True)]  # noqa: PTH207 (absolute patterns)
-    files = [path for path in matches if path.is_file()]
-    for path in set(matches).difference(files):
-        tell_unread(path, remarks)
-    for path in (path for path in files if path.name.lower() in SYSTEM_NAMES):
-        remarks.skipped("file", SYSTEM_REASON, str(path))
-    return [path for path in files if path.name.lower() not in SYSTEM_NAMES]
+    if "**" not in rest or ".." in rest:
+        matches = glob.glob(str(pattern), root_dir=base, recursive=True)  # noqa: PTH207 (absolute patterns)
+        paths = [base / match for match in matches]
+        files = [path for path in paths if path.is_file()]
+        for path in sorted(set(paths).difference(files)):
+            tell_unread(path, remarks)
+        return files
+    # glob.glob would follow a link to a folder around itself some forty times.
+    top = base.joinpath(*pattern.parts[:plain])
+    if not top.is_dir():
+        return []
+    hidden = any(part.startswith(".") for part in rest)
+    inside = walk(top, remarks, hidden=hidden, tell_hidden=False)
+    return [path for path in inside if _fits(path.relative_to(top).parts, rest)]
+
+
+def _without_system_files(files: Sequence[_Found], remarks: Remarks) -> list[_Found]:
+    """What a pattern matched, without what systems leave; dot files are there if the pattern names them."""
+    chosen = [file for file in files if PurePosixPath(str(file)).name.lower() not in SYSTEM_NAMES]
+    for file in sorted(set(files).difference(chosen), key=str):
+        tell_system(str(file), remarks)
+    return chosen
 
 
 def _in_store(uri: str, remarks: Remarks) -> list[StoredFile]:
@@ -211,12 +221,13 @@ def _in_store(uri: str, remarks: Remarks) -> list[StoredFile]:
         if inside:
             files = [StoredFile(storage, "/".join(parts), parts[len(folder) :]) for parts in inside]
             for file in (file for file in files if any(map(is_system, file.inner))):
-                remarks.skipped("file", SYSTEM_REASON, str(file))
+                tell_system(str(file), remarks)
             files = [file for file in files if not any(map(is_system, file.inner))]
         elif GLOB_CHARACTERS & set(key):
             plain = next(at for at, part in enumerate(folder) if GLOB_CHARACTERS & set(part))
             matches = [parts for parts in _below(storage, folder[:plain]) if _fits(parts, folder)]
             files = [StoredFile(storage, "/".join(parts), parts[-1:]) for parts in matches]
+            files = _without_system_files(files, remarks)
         else:
             raise _missing(uri)
     except (NotFoundError, OutputError) as error:

@@ -46,7 +46,7 @@ def walk(folder: Path, remarks: Remarks, *, hidden: bool = False, tell_hidden: b
         folder: Where to begin.
         remarks: Takes what is left out.
         hidden: Whether to go through hidden files and folders too.
-        tell_hidden: Whether hidden ones that are left out are remarked on.
+        tell_hidden: Whether names that begin with a dot are remarked on too, or only other ones that are left out.
 
     Raises:
         OSError: A folder cannot be listed.
@@ -61,10 +61,8 @@ def walk(folder: Path, remarks: Remarks, *, hidden: bool = False, tell_hidden: b
             path = place / entry.name
             kind = _kind(path)
             if is_system(entry.name) and not hidden:
-                if tell_hidden and kind == "folder":
-                    remarks.skipped("folder", SYSTEM_REASON, f"{path}/")
-                elif tell_hidden:
-                    remarks.skipped("file", SYSTEM_REASON, str(path))
+                if tell_hidden or entry.name.lower() in SYSTEM_NAMES:
+                    tell_system(str(path), remarks, folder=kind == "folder")
             elif kind == "file":
                 yield path
             elif kind == "folder":
@@ -82,6 +80,14 @@ _REASONS = {
     "broken": ("link", "it leads nowhere"),
     "special": ("file", "it is a socket, pipe or device"),
 }
+
+
+def tell_system(path: str, remarks: Remarks, *, folder: bool = False) -> None:
+    """Remarks on a file or folder that is left out for its name."""
+    if folder:
+        remarks.skipped("folder", SYSTEM_REASON, f"{path}/")
+    else:
+        remarks.skipped("file", SYSTEM_REASON, path)
 
 
 def tell_unread(path: Path, remarks: Remarks) -> None:

@@ -84,6 +84,21 @@ def test_names_that_begin_with_an_underscore_are_data_and_those_of_systems_are_n
     ]
 
 
+@pytest.mark.parametrize("uri", ["in/*", "in/**", "in/**/.*", "i*/Thumbs.db"])
+def test_what_systems_leave_is_no_data_of_a_pattern_either(tmp_path: Path, uri: str) -> None:
+    touch(tmp_path, "in/a.png", "in/.a", "in/Thumbs.db")
+
+    remarks = Remarks()
+    try:
+        files = find_files(Source(uri=uri), tmp_path, remarks)
+    except DataError:
+        files = []
+
+    assert [file.path.name for file in files] == {"in/**/.*": [".a"], "i*/Thumbs.db": []}.get(uri, ["a.png"])
+    left_out = [remark.examples for remark in remarks.all()]
+    assert left_out == ([] if uri == "in/**/.*" else [(f"{tmp_path}/in/Thumbs.db",)])
+
+
 def test_folders_that_a_pattern_ends_at_are_named(tmp_path: Path) -> None:
     touch(tmp_path, "in/a.png", "in/cats/b.png")
 
