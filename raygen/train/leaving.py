@@ -18,6 +18,8 @@ import psutil
 REASON = "PodLeaving"
 """Why a run was stopped by its pod."""
 POLL_S = 0.2
+RAYLET_S = 5.0
+"""How long Ray's part of a pod may take to end. Where the head has gone before, it would try for half a minute to reach it."""
 HOLD_S = 600.0
 """A pod that was asked to go and still runs after this long will not go."""
 
@@ -66,10 +68,27 @@ def leave(seconds: float) -> bool:
         time.sleep(POLL_S)
     processes = list(psutil.process_iter(["name", "cmdline"]))
     if not any(_drives(process.info["cmdline"] or []) for process in processes):
-        for process in processes:
-            if process.info["name"] == "raylet":
-                process.send_signal(signal.SIGTERM)
+        _end([process for process in processes if process.info["name"] == "raylet"])
     return not waiting
+
+
+def _end(raylets: list[psutil.Process]) -> None:
+    """Ends Ray's part of this pod, by force if it does not go."""
+    deadline = time.monotonic() + RAYLET_S
+    for raylet in raylets:
+        raylet.send_signal(signal.SIGTERM)
+    while (left := [raylet for raylet in raylets if _runs(raylet)]) and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+    for raylet in left:
+        raylet.kill()
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Whether a process is there that has not ended; one whose parent has yet to hear of its end has."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _waiting(folder: Path) -> list[int]:
