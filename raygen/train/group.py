@@ -124,6 +124,16 @@ class Group:
                 self._driver.set(STOPPING, "")
         return bool(found["overdue"])
 
+    def settle(self) -> None:
+        """Returns when rank 0 has written its last checkpoint, and so has called this too.
+
+        A pod that is let go before takes the others with it, since Ray starts all workers again when one is lost.
+        """
+        if self.rank == 0:
+            self._store.set("settled", "")
+        else:
+            self._store.get("settled")
+
     def gather(self, values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """The values of all workers, as JSON through the store."""
         self._asked += 1

@@ -117,10 +117,11 @@ def _work(task: Task, startup: Startup, logs: KeptLogs) -> None:
         traceback.print_exc()
         result = error_document(_unexpected(error, group.rank), ())
     if result.get("reason") == leaving.REASON and not store.check([STOP]):
+        group.settle()
         if leaving.asked():
             leaving.hold()
         raise RuntimeError(
-            "another worker's pod is about to go: all start anew from the checkpoint just left"
+            "another worker's pod is about to go: all start again from the checkpoint just left"
         )
     if group.rank == 0 or "error" in result:
         store.set(RESULT, json.dumps(result))
