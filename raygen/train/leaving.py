@@ -11,6 +11,7 @@ import os
 import signal
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -73,14 +74,17 @@ def leave(seconds: float) -> bool:
 
 
 def _end(raylets: list[psutil.Process]) -> None:
-    """Ends Ray's part of this pod, by force if it does not go."""
+    """Ends Ray's part of this pod: in good order as long as it goes, and what is left then by force."""
     deadline = time.monotonic() + RAYLET_S
     for raylet in raylets:
         raylet.send_signal(signal.SIGTERM)
-    while (left := [raylet for raylet in raylets if _runs(raylet)]) and time.monotonic() < deadline:
+    while any(map(_runs, raylets)) and time.monotonic() < deadline:
         time.sleep(POLL_S)
-    for raylet in left:
-        raylet.kill()
+    # `ray start`, which is the first process here or a child of it, ends when what it has started has ended.
+    for process in psutil.Process(1).children(recursive=True) if raylets else ():
+        if process.pid != os.getpid():
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def _runs(process: psutil.Process) -> bool:
