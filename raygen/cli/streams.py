@@ -94,7 +94,8 @@ class Streams:
         if isinstance(self.out.lost, BrokenPipeError):
             return BROKEN_PIPE if shows and not code else code
         # The message of an OSError may hold a path; its meaning is enough.
-        print(f"error: stdout cannot be written: {self.out.lost.strerror}", file=sys.stderr)
+        kind = "error" if shows and not code else "warning"
+        print(f"{kind}: stdout cannot be written: {self.out.lost.strerror}", file=sys.stderr)
         return 1 if shows and not code else code
 
 
