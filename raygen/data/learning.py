@@ -96,8 +96,8 @@ def _learned_alone(documents: Sequence[str], tokens: int, progress: Progress) ->
         )
         assert process.stdin is not None  # noqa: S101 (for mypy)
         feeder = _Feeder(process.stdin, documents)
-        feeder.start()
         try:
+            feeder.start()
             while process.poll() is None:
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(max(progress.seconds_left, 0.1))
@@ -105,7 +105,8 @@ def _learned_alone(documents: Sequence[str], tokens: int, progress: Progress) ->
         finally:
             process.kill()
             process.wait()
-            feeder.join()
+            if feeder.ident is not None:
+                feeder.join()
             with suppress(OSError):
                 process.stdin.close()
         if process.returncode != 0:

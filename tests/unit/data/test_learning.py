@@ -107,13 +107,13 @@ def endless() -> list[str]:
 
 
 def when_learning(act: Callable[[psutil.Process], object]) -> threading.Thread:
-    """Acts on the process that learns, as soon as there is one."""
+    """Acts on the process that learns, as soon as it is given documents: `Popen` itself cannot be interrupted cleanly."""
 
     def wait() -> None:
-        wait_for(children)
+        wait_for(lambda: children() and "learning" in [thread.name for thread in threading.enumerate()])
         act(children()[0])
 
-    thread = threading.Thread(target=wait)
+    thread = threading.Thread(target=wait, name="acts")
     thread.start()
     return thread
 
