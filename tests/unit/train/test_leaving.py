@@ -17,16 +17,25 @@ from raygen.train import leaving
 
 
 class Pod:
-    """This process's children, as if they had a namespace of their own, and this process were the first in it."""
+    """The children that a test starts, as if they had a namespace of their own, and this process were the first in it."""
 
     STATUS_ZOMBIE, NoSuchProcess = psutil.STATUS_ZOMBIE, psutil.NoSuchProcess
 
-    def Process(self, number: int) -> psutil.Process:  # noqa: N802
+    def __init__(self) -> None:
+        self._others = psutil.Process().children(recursive=True)
+
+    def Process(self, number: int) -> Pod:  # noqa: N802
         assert number == 1
-        return psutil.Process()
+        return self
+
+    def create_time(self) -> float:
+        return psutil.Process().create_time()
+
+    def children(self, *, recursive: bool) -> list[psutil.Process]:
+        return [one for one in psutil.Process().children(recursive) if one not in self._others]
 
     def process_iter(self, attributes: list[str]) -> Iterator[psutil.Process]:
-        for process in psutil.Process().children():
+        for process in self.children(recursive=False):
             process.info = process.as_dict(attributes)  # type: ignore[attr-defined]
             yield process
 
