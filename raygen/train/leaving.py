@@ -11,7 +11,6 @@ import os
 import signal
 import tempfile
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -19,8 +18,6 @@ import psutil
 REASON = "PodLeaving"
 """Why a run was stopped by its pod."""
 POLL_S = 0.2
-RAYLET_S = 5.0
-"""How long Ray's part of a pod may take to end. Where the head has gone before, it would try for half a minute to reach it."""
 HOLD_S = 600.0
 """A pod that was asked to go and still runs after this long will not go."""
 
@@ -69,30 +66,10 @@ def leave(seconds: float) -> bool:
         time.sleep(POLL_S)
     processes = list(psutil.process_iter(["name", "cmdline"]))
     if not any(_drives(process.info["cmdline"] or []) for process in processes):
-        _end([process for process in processes if process.info["name"] == "raylet"])
+        for process in processes:
+            if process.info["name"] == "raylet":
+                process.send_signal(signal.SIGTERM)
     return not waiting
-
-
-def _end(raylets: list[psutil.Process]) -> None:
-    """Ends Ray's part of this pod: in good order as long as it goes, and what is left then by force."""
-    deadline = time.monotonic() + RAYLET_S
-    for raylet in raylets:
-        raylet.send_signal(signal.SIGTERM)
-    while any(map(_runs, raylets)) and time.monotonic() < deadline:
-        time.sleep(POLL_S)
-    # `ray start`, which is the first process here or a child of it, ends when what it has started has ended.
-    for process in psutil.Process(1).children(recursive=True) if raylets else ():
-        if process.pid != os.getpid():
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-
-
-def _runs(process: psutil.Process) -> bool:
-    """Whether a process is there that has not ended; one whose parent has yet to hear of its end has."""
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
 
 
 def _waiting(folder: Path) -> list[int]:

@@ -17,25 +17,14 @@ from raygen.train import leaving
 
 
 class Pod:
-    """The children that a test starts, as if they had a namespace of their own, and this process were the first in it."""
+    """This process's children, as if they had a namespace of their own, and this process were the first in it."""
 
-    STATUS_ZOMBIE, NoSuchProcess = psutil.STATUS_ZOMBIE, psutil.NoSuchProcess
-
-    def __init__(self) -> None:
-        self._others = psutil.Process().children(recursive=True)
-
-    def Process(self, number: int) -> Pod:  # noqa: N802
+    def Process(self, number: int) -> psutil.Process:  # noqa: N802
         assert number == 1
-        return self
-
-    def create_time(self) -> float:
-        return psutil.Process().create_time()
-
-    def children(self, *, recursive: bool) -> list[psutil.Process]:
-        return [one for one in psutil.Process().children(recursive) if one not in self._others]
+        return psutil.Process()
 
     def process_iter(self, attributes: list[str]) -> Iterator[psutil.Process]:
-        for process in self.children(recursive=False):
+        for process in psutil.Process().children():
             process.info = process.as_dict(attributes)  # type: ignore[attr-defined]
             yield process
 
@@ -103,21 +92,6 @@ def raylet(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 def test_ray_ends_with_a_pod_that_has_no_driver(raylet: subprocess.Popen[bytes]) -> None:
     assert leaving.leave(0.0)
     assert raylet.wait(timeout=30) == -signal.SIGTERM
-
-
-def test_a_ray_that_does_not_go_is_ended_by_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a worker whose head has gone before, with which Ray tries to part in good order."""
-    monkeypatch.setattr(leaving, "RAYLET_S", 0.2)
-    program = tmp_path / "raylet"
-    program.symlink_to(sys.executable)
-    stays = (
-        "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); signal.pause()"
-    )
-    with subprocess.Popen([program, "-c", stays], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        assert leaving.leave(0.0)
-        assert process.wait(timeout=30) == -signal.SIGKILL
 
 
 def test_ray_stays_for_a_driver_that_holds_on(raylet: subprocess.Popen[bytes], trainer: int) -> None:
