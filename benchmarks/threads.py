@@ -16,16 +16,13 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from harness import ROOT, THREADS, spread, write_result
-from turns import Side, Turn, take_turns
+from turns import LEAST, QUIET, Side, Turn, take_turns
 
 from raygen.threads import ROUNDS
 
 JOBS = {"GPT": "examples/01-gpt-tiny.yaml", "VAE": "examples/02-vae-mnist.yaml"}
-SPINS = {"300,000 (libgomp's)": 300_000, "10,000": 10_000, f"{ROUNDS:,} (raygen's)": ROUNDS, "0 (PASSIVE)": 0}
+SPINS = {"300,000 (libgomp's)": 300_000, f"{ROUNDS:,} (raygen's)": ROUNDS, "1,000": 1_000, "0 (PASSIVE)": 0}
 ONE = "one thread"
-IDLE = 0.06
-"""Share of the cores that others may use on a machine that counts as idle; the least turns of a setting always count."""
-LEAST = 3
 
 
 def main() -> None:
@@ -52,7 +49,7 @@ def main() -> None:
             )
     write_result(
         "threads",
-        {"threads": THREADS, "idle_limit": IDLE, "results": results},
+        {"threads": THREADS, "idle_limit": QUIET, "results": results},
         arguments.out and ROOT / arguments.out,
     )
 
@@ -68,7 +65,7 @@ def summary(turns: Sequence[Turn], *, idle: bool) -> dict[str, Any]:
     """Steps per second of the turns that count, and what others used of the cores in these."""
     counted = sorted(turns, key=lambda turn: turn.others)
     if idle:
-        counted = [t for i, t in enumerate(counted) if i < LEAST or t.others <= IDLE]
+        counted = [t for i, t in enumerate(counted) if i < LEAST or t.others <= QUIET]
     return {
         "steps_per_second": spread([1 / turn.seconds for turn in counted]),
         "others": max(turn.others for turn in counted),

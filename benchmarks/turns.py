@@ -25,6 +25,10 @@ import raygen
 
 TICKS = os.sysconf("SC_CLK_TCK")
 WARMUP = 3
+QUIET = 0.06
+"""Share of the cores that others may use in a turn that counts as quiet."""
+LEAST = 3
+"""Quiet turns that are enough."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +75,11 @@ def take_turns(sides: Mapping[str, Side], rounds: int, seconds: float = 0.5) -> 
     return turns
 
 
-def ratios(turns: Mapping[str, Sequence[Turn]], side: str, base: str, most: float = 1.0) -> dict[str, Any]:
-    """Speed of a side over that of another within each round in which others used at most this share."""
-    pairs = zip(turns[side], turns[base], strict=True)
-    return spread([b.seconds / a.seconds for a, b in pairs if max(a.others, b.others) <= most])
+def ratios(turns: Mapping[str, Sequence[Turn]], side: str, base: str) -> dict[str, Any]:
+    """Speed of a side over that of another within each round; of quiet rounds alone, if there are enough."""
+    pairs = list(zip(turns[side], turns[base], strict=True))
+    quiet = [pair for pair in pairs if max(turn.others for turn in pair) <= QUIET]
+    return spread([b.seconds / a.seconds for a, b in (quiet if len(quiet) >= LEAST else pairs)])
 
 
 @contextmanager

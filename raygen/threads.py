@@ -11,8 +11,8 @@ import os
 from collections.abc import Mapping, MutableMapping
 
 SPINS = "GOMP_SPINCOUNT"
-ROUNDS = 1000
-"""Longer than most pauses between two operations; what libgomp takes by itself where it knows of too few cores."""
+ROUNDS = 10_000
+"""A few tenths of a millisecond: longer than nearly all pauses between two operations of a training step."""
 OWN = (SPINS, "OMP_WAIT_POLICY")
 """Who has set one of these has decided."""
 
