@@ -53,10 +53,12 @@ LABEL org.opencontainers.image.title="raygen-train" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
+# At its end `ray start` would wait for up to 30 s for a head that may have gone before; what for, a pod's preStop hook has seen to.
 # A pod whose root is read-only has /tmp as a volume; what programs write at home goes there. A cluster may run it as any
 # user, of whom /etc/passwd knows nothing: whatever asks for the name (Python's getpass) takes it from USER.
 ENV HOME=/tmp \
-    USER=raygen
+    USER=raygen \
+    RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=0
 # Numbers, by which a kubelet knows that this is not root.
 USER 1000:1000
 WORKDIR /tmp
