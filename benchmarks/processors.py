@@ -28,9 +28,7 @@ from turns import Side, ratios, take_turns
 
 AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
 KINDS: dict[str, dict[str, str]] = {"this processor": {}, "AVX2 alone": AVX2}
-GPT, VAE, GAN, FLOW = (
-    f"examples/{name}.yaml" for name in ("01-gpt-tiny", "02-vae-mnist", "03-gan-mnist", "04-custom-model")
-)
+GPT, VAE, GAN = (f"examples/{name}.yaml" for name in ("01-gpt-tiny", "02-vae-mnist", "03-gan-mnist"))
 ADAMW = "training.optimizer={type: AdamW, learningRate: 3e-3, weightDecay: 0.1, betas: [0.9, 0.99]}"
 CONVOLUTIONS = "model.vae={network: ConvResidual, channels: [32, 64], latentSize: 20, likelihood: Bernoulli}"
 HALF = "training.precision=BFloat16"
@@ -39,7 +37,6 @@ GROUPS: dict[str, tuple[str, dict[str, list[str]]]] = {
     "GPT, precision": (GPT, {"Float32": [], "BFloat16": [HALF]}),
     "VAE, precision": (VAE, {"Float32": [], "BFloat16": [HALF]}),
     "GAN, precision": (GAN, {"Float32": [], "BFloat16": [HALF]}),
-    "flow, precision": (FLOW, {"Float32": [], "BFloat16": [HALF]}),
     "GAN, layout": (GAN, {"channels_last": [], "contiguous": ["--layout", "contiguous"]}),
     "convolutional VAE, layout": (
         VAE,

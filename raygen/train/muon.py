@@ -88,7 +88,7 @@ def orthogonalise(matrices_NRC: Tensor, kind: torch.dtype) -> Tensor:
     short, long = sorted(x.shape[1:])
     if kind == torch.float32 and 2 * long > 3 * short:
         factors_NSS = _gram_factors(x.mT @ x if tall else x @ x.mT)
-        return x @ factors_NSS if tall else factors_NSS @ x
+        return torch.bmm(x, factors_NSS) if tall else torch.bmm(factors_NSS, x)
     return _iterate(x.mT).mT if tall else _iterate(x)
 
 
@@ -184,11 +184,12 @@ class Muon(torch.optim.Optimizer):
         updates_NRC = orthogonalise(wholes_NRC, self._kind or product_type(wholes_NRC.device))
         rows, columns = wholes_NRC.shape[1:]
         rate = group["lr"] * math.sqrt(max(1, rows / columns))
+        weights: list[Tensor] = list(matrices)
         parts = [
             self._layout.part(update, matrix) for matrix, update in zip(matrices, updates_NRC, strict=True)
         ]
-        torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
-        torch._foreach_add_(matrices, parts, alpha=-rate)
+        torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+        torch._foreach_add_(weights, parts, alpha=-rate)
 
     def _momentum(self, matrix: nn.Parameter) -> Tensor:
         state = self.state[matrix]
