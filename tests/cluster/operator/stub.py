@@ -149,9 +149,13 @@ class Surroundings:
 
     def runs(self, attempt: int) -> None:
         """KubeRay has the pods, and the driver runs."""
-        cluster = f"{self.ray_job(attempt)}-c"
-        for kind in ("head", "worker"):
-            self.pod(f"{self.ray_job(attempt)}-{kind}", attempt, kind, cluster)
+        name = self.ray_job(attempt)
+        cluster = f"{name}-c"
+        self.pod(f"{name}-head", attempt, "head", cluster)
+        spec = self.admin.get(RAY_JOBS, self.namespace, name)["spec"]
+        groups = spec.get("rayClusterSpec", {}).get("workerGroupSpecs", ())
+        for number in range(groups[0]["replicas"] if groups else 1):
+            self.pod(f"{name}-worker" + (f"-{number}" if number else ""), attempt, "worker", cluster)
         self.status(
             attempt,
             jobDeploymentStatus="Running",
