@@ -27,8 +27,6 @@ def processors(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
                 must = _must(result, kind, other)
                 yield from row(group, kind, step, other, *middle(ratio, 2), must)
     yield ""
-    if "runs" in result:
-        yield from _runs(result, row)
 
 
 def _must(result: dict[str, Any], kind: str, other: str) -> str:
@@ -36,9 +34,15 @@ def _must(result: dict[str, Any], kind: str, other: str) -> str:
     return f">= {result['must']['muon_to_adamw']}" if bound else ""
 
 
-def _runs(result: dict[str, Any], row: Row) -> Iterator[str]:
+def runs(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
+    """The first example as a whole."""
+    del middle
+    result = read_result("processors_runs")
+    if not result:
+        return
+    yield from heading("The first example on two kinds of processor", result)
     must = result["must"]
-    yield from row("the first example as a whole", "loss", "s", "must")
+    yield from row("optimizer, processor", "loss", "s", "must")
     yield from row(*["---"] * 4)
     for name, run in result["runs"].items():
         bound = f"{result['readme_loss']} +- {must['loss_difference']}, <= {must['demo_seconds']} s"

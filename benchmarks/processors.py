@@ -2,9 +2,9 @@
 
     python benchmarks/processors.py
 
-Jobs of a group train in turns of half a second, each in a process of its own; a ratio is taken within a round. Then come
-whole runs of the first example: its loss with raygen's Muon and with PyTorch's, and the time of `make demo` after
-installation.
+Jobs of a group train in turns of half a second, each in a process of its own; a ratio is taken within a round. With --runs
+it is whole runs of the first example instead: its loss with raygen's Muon and with PyTorch's, and the time of
+`make demo` after installation.
 
 How far the imitation goes: PyTorch's own kernels and oneDNN are held to AVX2 by their variables, and MKL by its own, which
 it heeds on Intel's processors; on AMD's it uses AVX2 by itself. Clock, caches and width of the units stay this
@@ -57,16 +57,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--groups", nargs="*", choices=tuple(GROUPS), default=list(GROUPS))
-    parser.add_argument("--without-runs", action="store_true", help="no whole runs, of some minutes each")
+    parser.add_argument("--runs", action="store_true", help="whole runs instead, of some minutes each")
     parser.add_argument("--out", help="where the result goes (default: results/)")
     arguments = parser.parse_args()
-    document: dict[str, Any] = {"threads": THREADS, "imitation": AVX2, "must": MUST, "groups": {}}
-    for name in arguments.groups:
-        document["groups"][name] = {kind: group(name, kind, arguments.rounds) for kind in KINDS}
-    if not arguments.without_runs:
-        document["runs"] = runs()
-        document["readme_loss"] = LOSS
-    write_result("processors", document, arguments.out and ROOT / arguments.out)
+    document: dict[str, Any] = {"threads": THREADS, "imitation": AVX2, "must": MUST}
+    name = "processors_runs" if arguments.runs else "processors"
+    if arguments.runs:
+        document |= {"runs": runs(), "readme_loss": LOSS}
+    else:
+        document["groups"] = {
+            name: {kind: group(name, kind, arguments.rounds) for kind in KINDS} for name in arguments.groups
+        }
+    write_result(name, document, arguments.out and ROOT / arguments.out)
 
 
 def group(name: str, kind: str, rounds: int) -> dict[str, Any]:

@@ -43,7 +43,9 @@ def main() -> None:
         peer = ["--without-nanogpt"]
     else:
         peer = ["--nanogpt", str(nanogpt.check_folder(arguments.nanogpt))]
-    commands = [[name] for name in PLAIN] + [[name, *peer] for name in BESIDE_NANOGPT]
+    commands = (
+        [[name] for name in PLAIN] + [["processors", "--runs"]] + [[name, *peer] for name in BESIDE_NANOGPT]
+    )
     if not arguments.without_pytorch_examples:
         folder = image_peers.check_folder(arguments.pytorch_examples, *image_peers.SCRIPTS)
         commands += [[name, "--pytorch-examples", str(folder)] for name in BESIDE_EXAMPLES]

@@ -56,7 +56,10 @@ def page() -> str:
     )
     on_cluster = [part(heading, row, middle) for part in parts]
     gpu = cuda_table.cuda(heading, row, middle)
-    cpu = [part(heading, row, middle) for part in (processor_table.processors, processor_table.threads)]
+    cpu = [
+        part(heading, row, middle)
+        for part in (processor_table.processors, processor_table.runs, processor_table.threads)
+    ]
     alone = [startup(), speed(), quality(), *images, *cpu, gpu, ray(), checkpoints(), s3(), kills()]
     sections = [*alone, *on_cluster]
     head = "# Results\n\nWritten by `python benchmarks/table.py` from the files beside it; do not edit.\n"
