@@ -81,6 +81,24 @@ def memory(root: Path = ROOT) -> Memory:
     return Memory(min(machine.available, machine.available if limits.free is None else limits.free), limit)
 
 
+def kills(root: Path = ROOT) -> int:
+    """How many processes of this process's control group the kernel has ended for lack of memory; 0 where it does not say.
+
+    Where it ends one process and not the whole container (version 1, and Kubernetes' `singleProcessOOMKill`), nothing
+    else tells of it.
+
+    Args:
+        root: Where /proc and the control groups are.
+    """
+    files = {1: "memory.oom_control", 2: "memory.events"}
+    found = (
+        _figures(levels[0] / files[version]).get("oom_kill", 0)
+        for version, controllers, levels in _hierarchies(root)
+        if "memory" in controllers and levels
+    )
+    return max(found, default=0)
+
+
 def cores(root: Path = ROOT) -> Cores:
     """Cores that this process may use.
 

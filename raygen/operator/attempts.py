@@ -10,7 +10,7 @@ from typing import Any
 from raygen.operator.explain import DISRUPTIONS
 from raygen.operator.trouble import Trouble
 from raygen.spec.guards import GUARD_DEFAULTS
-from raygen.spec.names import DRIVER_RESOURCE
+from raygen.spec.names import DRIVER_RESOURCE, LOW_MEMORY
 
 Object = dict[str, Any]
 
@@ -26,8 +26,10 @@ _TRANSPORT = re.compile(r"gloo|nccl", re.IGNORECASE)
 _TIMED_OUT = re.compile(
     r"time[d]?[ -]?out|connection (closed|reset)|watchdog|network error|remote process exited", re.IGNORECASE
 )
-# Of Ray's memory monitor, which ends workers shortly before the kernel would end the container.
-_LOW_MEMORY = re.compile(r"RAY_memory_usage_threshold|running low on memory|memory pressure \(OOM\)")
+# Of the driver, and of Ray's memory monitor, which ends workers shortly before the kernel would.
+_LOW_MEMORY = re.compile(
+    rf"{LOW_MEMORY}|RAY_memory_usage_threshold|running low on memory|memory pressure \(OOM\)"
+)
 # Of a Ray cluster in whose head there was no place for the driver (dashboard/modules/job/job_manager.py).
 _UNPLACED = "Job supervisor actor failed to start within"
 _SPECIFIC = {"CheckpointError", "FencedError", "OutOfMemoryError"}
@@ -110,7 +112,7 @@ def _low_memory(memory: str, shared: str) -> str:
             " at once."
         )
     remedy = "Raise scale.memoryPerWorker, or lower training.microBatchSize."
-    return f"Ray ended a worker that came near its limit of {memory or 'memory'}. {remedy}"
+    return f"Ray or the kernel ended a worker that came near its limit of {memory or 'memory'}. {remedy}"
 
 
 def _told(outcome: Object, seen: Sequence[Trouble]) -> Ending:

@@ -224,8 +224,8 @@ def _attend(
         raise RunError(
             f"the workers were lost: {limit.exceeded.cause if limit.exceeded else reason_of(failures)}",
             where="Ray Train",
-            remedy="Look for a worker that was killed, by lack of memory for example; the same command goes on"
-            " from the newest checkpoint.",
+            remedy="If they had too little memory, lower training.microBatchSize, or give them more; the same command"
+            " goes on from the newest checkpoint.",
         )
     return result
 

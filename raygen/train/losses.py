@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 
+from raygen.machine import Memory
+from raygen.spec.names import LOW_MEMORY
 from raygen.train.events import Loss, Observer, Plan, Several
 from raygen.train.group import LEAVING, Store
-from raygen.train.remote import TRANSPORTS
+from raygen.train.remote import STARTS, TRANSPORTS, RemoteObserver
 
 _LOSSES = "losses"
+# Of Ray's memory monitor (python/ray/includes, memory_monitor_utils), in the errors of the workers that it ended.
+_ENDED_BY_RAY = re.compile(r"running low on memory|RAY_memory_usage_threshold")
+_USE = re.compile(r"was (\d\S*B) used / (\d\S*B) limit")
 
 
 def report_loss(store: Store, errors: Mapping[int, BaseException]) -> None:
@@ -22,9 +28,35 @@ def report_loss(store: Store, errors: Mapping[int, BaseException]) -> None:
     """
     drained = bool(store.check([LEAVING]))
     number = store.add(_LOSSES, 0) + 1
-    store.set(f"loss-{number}", json.dumps(asdict(Loss(cause_of(errors), drained))))
+    cause = cause_of(errors)
+    if store.check([starved := f"starved-{store.add(STARTS, 0)}"]) and LOW_MEMORY not in cause:
+        cause += f"; {store.get(starved).decode()}"
+    store.set(f"loss-{number}", json.dumps(asdict(Loss(cause, drained))))
     store.add(_LOSSES, 1)
     store.delete_key(LEAVING)
+
+
+def tell_kills(store: Store, start: int, host: str, kills: int, memory: Memory) -> None:
+    """Tells the driver if the kernel ended processes of this worker's container since workers began there before.
+
+    Nobody else knows: Ray only sees that they are gone, and Kubernetes that the container is there.
+
+    Args:
+        store: The driver's.
+        start: Number of this start of the workers.
+        host: The container, or the machine.
+        kills: How many it has ended there so far (`machine.kills`).
+        memory: What the container may use.
+    """
+    known = f"kills-{host}"
+    before = int(store.get(known)) if store.check([known]) else kills
+    store.set(known, str(kills))
+    # Workers of one container begin at the same time.
+    if kills > before and store.add(f"starved-{start}-{host}", 1) == 1:
+        limit = "" if memory.limit is None else f", whose limit is {memory.limit / 2**30:.3g} GiB,"
+        said = f"{LOW_MEMORY} in {host}{limit} and the kernel ended a process there"
+        store.set(f"starved-{start}", said)
+        RemoteObserver(store).notice(said)
 
 
 class LossReader:
@@ -95,12 +127,18 @@ def cause_of(errors: Mapping[int, BaseException]) -> str:
     for rank, error in workers.items():
         if str(rank) not in lost and not any(name in str(error) for name in TRANSPORTS):
             return f"worker {rank} raised {type(error).__name__}: {error}"
-    if lost:
+    said = "\n".join(str(error) for error in workers.values())
+    if lost and not _ENDED_BY_RAY.search(said):
         return f"the processes of these workers ended: {', '.join(lost)}"
     return last_line(workers.values())
 
 
 def last_line(errors: Iterable[BaseException]) -> str:
-    """The last words of some errors."""
+    """The last words of some errors; of Ray's many about memory the figures."""
+    errors = [*errors]
+    said = "\n".join(str(error) for error in errors)
+    if _ENDED_BY_RAY.search(said):
+        use = _USE.search(said)
+        return f"{LOW_MEMORY}{f' ({use[1]} of {use[2]} used)' if use else ''}, and Ray ended processes of workers"
     lines = [line for error in errors for line in str(error).splitlines() if line.strip()]
     return lines[-1].strip() if lines else "Ray gives no reason"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import traceback
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from raygen import machine
 from raygen.data.readers import open_data
 from raygen.errors import DataError, RaygenError, RunError
 from raygen.models.blame import blamed
@@ -27,6 +29,7 @@ from raygen.train.guards import Finding, Guards
 from raygen.train.kept import keep_worker_logs
 from raygen.train.logs import KeptLogs
 from raygen.train.loop import State, run_loop
+from raygen.train.losses import tell_kills
 from raygen.train.remote import RESULT, STARTS, TRANSPORTS, RemoteObserver, error_document
 from raygen.train.resume import agreed_checkpoint
 from raygen.train.rundir import Attempt, AttemptRecord, RunDirectory
@@ -105,6 +108,7 @@ def _work(task: Task, startup: Startup, logs: KeptLogs) -> None:
     device = _device()
     number = number.to(device)
     dist.broadcast(number, 0)
+    tell_kills(store, int(number), socket.gethostname(), machine.kills(), machine.memory())
     stop = Stop()
     group = Group(store, int(number), stop)
     try:

@@ -106,6 +106,19 @@ def test_version_1_without_limits(tmp_path: Path) -> None:
     assert control_groups(tmp_path) == Limits()
 
 
+def test_processes_that_the_kernel_ended_are_counted_in_either_version(tmp_path: Path) -> None:
+    assert machine.kills(tmp_path) == 0
+    own = "cgroup cgroup rw,memory"
+    proc(tmp_path / "v1", "4:memory:/\n", ("/", "/sys/fs/cgroup/memory", own))
+    assert machine.kills(tmp_path / "v1") == 0
+    said = {"memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 2"}
+    group(tmp_path / "v1/sys/fs/cgroup/memory", said)
+    proc(tmp_path / "v2", "0::/a\n", ("/", "/sys/fs/cgroup", V2))
+    group(tmp_path / "v2/sys/fs/cgroup", {"memory.events": "oom 9\noom_kill 9"})
+    group(tmp_path / "v2/sys/fs/cgroup/a", {"memory.events": "low 0\noom 4\noom_kill 3\noom_group_kill 0"})
+    assert [machine.kills(tmp_path / version) for version in ("v1", "v2")] == [2, 3]
+
+
 def test_both_versions_side_by_side(tmp_path: Path) -> None:
     proc(
         tmp_path,

@@ -236,12 +236,18 @@ def test_ray_jobs_that_are_long_over_are_deleted() -> None:
     assert len(world.status["attempts"]) == 6
 
 
-def test_workers_that_ray_ends_for_memory_are_out_of_memory() -> None:
+@pytest.mark.parametrize(
+    "said",
+    [
+        # As Ray's memory monitor says it, and as drivers do of it and of the kernel.
+        "1 worker(s) were killed due to the node running low on memory. To adjust the kill threshold, set ...",
+        "the workers were lost: memory ran low (0.96GB of 1.00GB used), and Ray ended processes of workers",
+        "the workers were lost: the processes of these workers ended: 0; memory ran low in tiny-worker, and the kernel ...",
+    ],
+)
+def test_workers_that_are_ended_for_memory_are_out_of_memory(said: str) -> None:
     world = World(job(attempts={"limit": 1}, scale={"memoryPerWorker": "3Gi"}))
     world.settle()
-    said = (
-        "1 worker(s) were killed due to the node running low on memory. To adjust the kill threshold, set ..."
-    )
     failed(world, 1, message=said)
     assert world.condition() == ("False", "OutOfMemory")
     assert "near its limit of 3Gi. Raise scale.memoryPerWorker" in world.message

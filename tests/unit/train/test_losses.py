@@ -5,15 +5,21 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from ray.exceptions import ActorDiedError
+from ray.exceptions import ActorDiedError, RayError
 
+from raygen.machine import Memory
 from raygen.train.events import Loss, Plan
 from raygen.train.group import LEAVING, TCPStore, connect
 from raygen.train.launch import reason_of
-from raygen.train.losses import LossLimit, LossReader, cause_of, report_loss
+from raygen.train.losses import LossLimit, LossReader, cause_of, report_loss, tell_kills
+from raygen.train.remote import STARTS, Inbox
 from tests.unit.train.runs import Watcher
 
 LOST, DRAINED = Loss("the processes of these workers ended: 1", False), Loss("a pod went", True)
+MONITOR = (
+    "A worker health check failed.\n2 worker(s) were killed due to the node running low on memory. Memory on the node (IP:"
+    " 192.0.2.2, ID: 2b13) was 0.96GB used / 1.00GB limit (0.960614)\nTo adjust the kill threshold, set ..."
+)
 PEER = "[gloo/transport/tcp/pair.cc:547] Connection closed by peer"
 
 
@@ -75,9 +81,13 @@ def test_a_newer_checkpoint_makes_up_for_losses() -> None:
     assert limit.exceeded == LOST
 
 
-def test_the_driver_hears_of_each_loss_once_and_whether_a_pod_was_drained() -> None:
+def driver_and_client() -> tuple[TCPStore, TCPStore]:
     driver = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=10))
-    controller = connect("127.0.0.1", driver.port, timeout_s=10)
+    return driver, connect("127.0.0.1", driver.port, timeout_s=10)
+
+
+def test_the_driver_hears_of_each_loss_once_and_whether_a_pod_was_drained() -> None:
+    driver, controller = driver_and_client()
     heard: list[Loss] = []
     reader = LossReader(driver, heard.append)
     reader.deliver()
@@ -95,6 +105,35 @@ def test_the_driver_hears_of_each_loss_once_and_whether_a_pod_was_drained() -> N
     ]
 
 
+def test_processes_that_the_kernel_ended_for_lack_of_memory_are_told_when_their_container_is_used_again() -> (
+    None
+):
+    driver, client = driver_and_client()
+    heard: list[Loss] = []
+    watcher = Watcher()
+    reader, inbox = LossReader(driver, heard.append), Inbox(driver, watcher, lambda _: None)
+    limit = Memory(free=1, limit=2**30)
+
+    def begin(**kills: int) -> None:
+        start = client.add(STARTS, 1)
+        for host, count in kills.items():
+            tell_kills(client, start, host, count, limit)
+        report_loss(client, {0: ActorDiedError()})
+
+    # The container has had another job before.
+    begin(a=3, b=0)
+    begin(a=3, b=1)
+    begin(a=3, b=1)
+    # It has begun anew, and counts from 0.
+    begin(a=0)
+    reader.deliver()
+    inbox.deliver()
+    said = "memory ran low in b, whose limit is 1 GiB, and the kernel ended a process there"
+    ended = "the processes of these workers ended: 0"
+    assert [one.cause for one in heard] == [ended, f"{ended}; {said}", ended, ended]
+    assert watcher.notices == [said]
+
+
 @pytest.mark.parametrize(
     ("errors", "cause"),
     [
@@ -102,6 +141,10 @@ def test_the_driver_hears_of_each_loss_once_and_whether_a_pod_was_drained() -> N
         ({1: ActorDiedError(), 2: ValueError("boom")}, "worker 2 raised ValueError: boom"),
         ({0: RuntimeError(PEER)}, PEER),
         ({}, "Ray gives no reason"),
+        (
+            {0: ActorDiedError(), 1: RayError(MONITOR)},
+            "memory ran low (0.96GB of 1.00GB used), and Ray ended processes of workers",
+        ),
     ],
 )
 def test_the_cause_is_an_error_before_a_lost_process_before_its_echoes(
