@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from raygen.cli.cluster import connection
@@ -11,6 +13,8 @@ from raygen.cli.output import print_result, printable
 from raygen.errors import InputError, RaygenError
 
 DRIVER = "driver"
+FOLLOW_SECONDS = 2.0
+"""Between two looks at a run directory; processes write to it every five."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,12 +42,14 @@ def run(args: argparse.Namespace) -> int:
 
 def _kept(args: argparse.Namespace, where: str) -> int:
     """Prints from a run directory, wherever the pods are."""
-    from raygen.storage import open_storage
     from raygen.train.logs import kept
+    from raygen.train.runs import run_directory
 
     rank = None if args.rank == DRIVER else int(args.rank)
+    read = set[str]()
     try:
-        lines = [line for line in kept(open_storage(where), args.attempt) if line.get("rank") == rank]
+        directory = run_directory(where)
+        lines = [line for line in kept(directory.storage, args.attempt, read) if line.get("rank") == rank]
     except RaygenError as error:
         raise InputError(
             f"the pods are gone, and the run directory cannot be read: {error.what}",
@@ -58,9 +64,45 @@ def _kept(args: argparse.Namespace, where: str) -> int:
             where=where,
             remedy="Logs are kept from the moment the run is found; before that, read why: raygen get",
         )
-    text = "".join(f"{printable(str(line.get('text', '')))}\n" for line in lines)
-    print_result(args, {"run": where, "lines": lines}, text.removesuffix("\n"))
+    if args.follow:
+        # In the attempt that it began with: another one is another story.
+        attempt = int(lines[0]["attempt"])
+
+        def more() -> list[dict[str, Any]]:
+            return [line for line in kept(directory.storage, attempt, read) if line.get("rank") == rank]
+
+        def over() -> bool:
+            attempts = directory.attempts()
+            return not attempts or attempts[-1].number != attempt or attempts[-1].ended is not None
+
+        _follow(args, lines, more, over)
+    else:
+        print_result(args, {"run": where, "lines": lines}, _text(lines).removesuffix("\n"))
     return 0
+
+
+def _follow(
+    args: argparse.Namespace,
+    lines: list[dict[str, Any]],
+    more: Callable[[], list[dict[str, Any]]],
+    over: Callable[[], bool],
+) -> None:
+    """Prints lines as they come, until their attempt is over; each is a JSON document of its own."""
+    while True:
+        for line in lines:
+            print_result(args, line, _text([line]).removesuffix("\n"))
+        sys.stdout.flush()
+        # Asked first, so that what was printed up to the end is read.
+        is_over = over()
+        lines = more()
+        if is_over and not lines:
+            return
+        if not lines:
+            time.sleep(FOLLOW_SECONDS)
+
+
+def _text(lines: Iterable[Mapping[str, Any]]) -> str:
+    return "".join(f"{printable(str(line.get('text', '')))}\n" for line in lines)
 
 
 def _live(args: argparse.Namespace, cluster: Any, job: dict[str, Any]) -> int:

@@ -194,19 +194,24 @@ def _write_all(descriptor: int, chunk: bytes) -> None:
             view = view[os.write(descriptor, view) :]
 
 
-def kept(storage: Storage, attempt: int | None = None) -> Iterator[dict[str, Any]]:
+def kept(
+    storage: Storage, attempt: int | None = None, read: set[str] | None = None
+) -> Iterator[dict[str, Any]]:
     """The lines of an attempt, of all its processes by time.
 
     Args:
         storage: The run's own folder.
         attempt: Its number. Default: the newest that left any.
+        read: Keys of segments that are left out; those that are read are added.
     """
     found = [match for entry in storage.list("logs/") if (match := _SEGMENT.fullmatch(entry.key))]
     newest = max((int(match[1]) for match in found), default=0) if attempt is None else attempt
     lines: list[dict[str, Any]] = []
+    read = set() if read is None else read
     for match in sorted(found, key=lambda match: match[0]):
-        if int(match[1]) == newest:
+        if int(match[1]) == newest and match[0] not in read:
             lines.extend(_read(storage.read(match[0])))
+            read.add(match[0])
     yield from sorted(lines, key=lambda line: str(line.get("time", "")))
 
 

@@ -19,6 +19,7 @@ from raygen.client.logs import logs
 from raygen.errors import InputError, RunError
 from raygen.storage import LocalStorage
 from raygen.train.logs import KeptLogs
+from raygen.train.rundir import RunDirectory
 from tests.unit.client.stub import JOB, Answer, Cluster, Frames, Way, ended, job, serving
 
 
@@ -316,6 +317,41 @@ def test_when_the_pods_are_gone_the_run_directory_is_read(
     # Nor is a cluster needed.
     assert main(["logs", str(left), *options]) == 0
     assert capsys.readouterr().out == said
+
+
+def test_a_run_directory_is_followed_until_its_attempt_has_ended(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = RunDirectory(LocalStorage(tmp_path), "tiny")
+    attempt, log = directory.claim(), KeptLogs("tiny")
+    log.attach(directory.storage, attempt.number)
+
+    def say(text: str) -> None:
+        log.add("stdout", text)
+        log.flush()
+
+    said = iter(["second", "third"])
+
+    def wait(seconds: float) -> None:
+        del seconds
+        if text := next(said, ""):
+            say(text)
+        else:
+            attempt.end("Completed", 3)
+            say("last")
+
+    monkeypatch.setattr("raygen.cli.logs.time.sleep", wait)
+    say("first")
+    assert main(["logs", directory.uri, "--follow"]) == 0
+    assert capsys.readouterr().out == "first\nsecond\nthird\nlast\n"
+    # Of one whose end nobody noted, as of a process that was killed, a newer attempt says it.
+    killed = directory.claim()
+    log = KeptLogs("tiny")
+    log.attach(directory.storage, killed.number)
+    monkeypatch.setattr("raygen.cli.logs.time.sleep", lambda _: directory.claim())
+    say("alone")
+    assert main(["logs", directory.uri, "--follow"]) == 0
+    assert capsys.readouterr().out == "alone\n"
 
 
 @pytest.mark.parametrize("option", ["--attempt=9", "--rank=5"])
