@@ -99,7 +99,8 @@ def rayjob(side: str) -> dict[str, Any]:
             if volume["name"] == "job":
                 volume["configMap"]["name"] = side
         if side == "plain":
-            container.pop("lifecycle", None)
+            for name in ("lifecycle", "startupProbe", "readinessProbe"):
+                container.pop(name, None)
     return document
 
 

@@ -43,6 +43,14 @@ SECURITY = {
     "readOnlyRootFilesystem": True,
 }
 
+HEALTH = {"httpGet": {"path": "/api/healthz", "port": 52365}, "timeoutSeconds": 5}
+PROBES = {
+    "startupProbe": HEALTH | {"periodSeconds": 1, "failureThreshold": 600},
+    "readinessProbe": HEALTH | {"periodSeconds": 5, "failureThreshold": 10},
+}
+"""When a Ray node is ready, as its agent says it: looked at each second until it is. KubeRay's own readiness probe looks after
+ten seconds for the first time; in its own liveness probe a node has ten minutes too."""
+
 _OF_THE_OPERATOR = {
     "activeDeadlineSeconds",
     "attempts",
@@ -276,6 +284,7 @@ def _pod(runtime: RaygenRuntimeSpec, own: list[Object], resources: Object, label
         "env": environment + own,
         # A pod that is drained, preempted, suspended or deleted leaves a checkpoint first.
         "lifecycle": {"preStop": {"exec": {"command": leave}}},
+        **PROBES,
         "securityContext": SECURITY,
         "resources": resources,
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, {"name": "shm", "mountPath": "/dev/shm"}],  # noqa: S108

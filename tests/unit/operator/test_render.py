@@ -79,6 +79,11 @@ def check(document: dict[str, Any], grants: dict[str, Any], made: dict[str, Any]
         requests, limits = container["resources"]["requests"], container["resources"]["limits"]
         assert requests["memory"] == limits["memory"]
         assert container["lifecycle"]["preStop"]["exec"]["command"][0] == "raygen"
+        # Before KubeRay's own probe would look for the first time, and no later than that again.
+        startup, readiness = container["startupProbe"], container["readinessProbe"]
+        assert startup["httpGet"] == readiness["httpGet"] == {"path": "/api/healthz", "port": 52365}
+        assert startup["periodSeconds"] == 1
+        assert "initialDelaySeconds" not in startup | readiness
     # The token of the runner is the head's alone.
     assert [one for one in worker["volumes"] if "projected" in one] == []
     assert "serviceAccountName" not in worker
