@@ -45,6 +45,17 @@ RUN --mount=type=bind,from=tools,source=/opt,target=/mnt/opt \
     cp -a /mnt/opt/raygen /opt/raygen \
     && UV_SYSTEM_CERTS=1 /mnt/opt/tools/bin/uv pip install --quiet --no-cache --compile-bytecode --link-mode=copy \
         --no-deps --python /opt/raygen/bin/python --requirement /opt/requirements/train.txt
+# KubeRay has a pod's init container wait for the head in a loop of bash. The first process of a container ignores SIGTERM unless it
+# says otherwise, so a pod that is deleted meanwhile would be there for all of its time to stop.
+RUN printf '%s\n' \
+      'case $BASH_EXECUTION_STRING in' \
+      '*"ray health-check"*)' \
+      '    trap "exit 143" TERM' \
+      '    ray() { command ray "$@" & wait $!; }' \
+      '    sleep() { command sleep "$@" & wait $!; }' \
+      '    ;;' \
+      'esac' > /opt/raygen/waiting.bash
+ENV BASH_ENV=/opt/raygen/waiting.bash
 COPY --from=wheel /project/ /
 ARG VERSION=0.0.0
 ARG REVISION=unknown

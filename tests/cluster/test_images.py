@@ -77,3 +77,13 @@ def test_an_image_runs_with_a_read_only_root_as_any_user_and_has_its_parts_alone
     until("the pod to end", 90, lambda: cluster.phase("runs", namespace) in ("Succeeded", "Failed"))
     said = cluster.kubectl("--namespace", namespace, "logs", "runs")
     assert said.splitlines()[:3] == [str(PRESENT[name]), f"{user or 1000} False False", "raygen 0.1.0"], said
+
+
+def test_a_pod_that_waits_for_its_head_ends_when_it_is_told_to(cluster: Cluster, namespace: str) -> None:
+    document = pod("waits", "node-1", "", namespace, terminationGracePeriodSeconds=60)
+    # As KubeRay's init container does it.
+    loop = "while true; do if ray health-check --address 127.0.0.1:1 > /dev/null 2>&1; then break; fi; sleep 5; done"
+    document["spec"]["containers"][0] |= {"command": ["/bin/bash", "-c", "--"], "args": [loop]}
+    cluster.apply(document)
+    until("the pod to run", 90, lambda: cluster.phase("waits", namespace) == "Running")
+    cluster.kubectl("--namespace", namespace, "delete", "pod", "waits", "--wait=true", "--timeout=30s")
