@@ -14,6 +14,7 @@ processor's, and so does what PyTorch says of the processor.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import subprocess
@@ -58,8 +59,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--groups", nargs="*", choices=tuple(GROUPS), default=list(GROUPS))
     parser.add_argument("--runs", action="store_true", help="whole runs instead, of some minutes each")
+    parser.add_argument("--limit", action="store_true", help="print what Muon's products take, and no more")
     parser.add_argument("--out", help="where the result goes (default: results/)")
     arguments = parser.parse_args()
+    if arguments.limit:
+        print(json.dumps(limit()))
+        return
     document: dict[str, Any] = {"threads": THREADS, "imitation": AVX2, "must": MUST}
     name = "processors_runs" if arguments.runs else "processors"
     if arguments.runs:
@@ -68,6 +73,7 @@ def main() -> None:
         document["groups"] = {
             name: {kind: group(name, kind, arguments.rounds) for kind in KINDS} for name in arguments.groups
         }
+        document["muon_products"] = {kind: limited(kind) for kind in KINDS}
     write_result(name, document, arguments.out and ROOT / arguments.out)
 
 
@@ -86,6 +92,52 @@ def group(name: str, kind: str, rounds: int) -> dict[str, Any]:
     shown = {other: round(ratio["median"], 3) for other, ratio in document["default_to"].items()}
     print(f"{name}, {kind}: {default} to {shown}", flush=True)
     return document
+
+
+def limit() -> dict[str, float]:
+    """What the matrix products of Muon in the first example take at the speed that a large product has here."""
+    import raygen  # isort: skip (before torch, as in every command)
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from raygen.data.readers import open_data
+    from raygen.models.protocol import Alone
+    from raygen.models.registry import build_family
+    from raygen.spec import resolve
+    from raygen.train.muon import orthogonalise
+    from raygen.train.updates import make_updates
+
+    torch.set_num_threads(THREADS)
+    loaded = raygen.load(ROOT / GPT)
+    job = resolve(loaded.job)
+    family = build_family(job, open_data(job, loaded.path.parent, {}).domain, torch.device("cpu"))
+    updates = make_updates(family, job.spec.training, 1, Alone())
+    (matrices,) = updates["model"].optimizers["matrices"].param_groups
+    with FlopCounterMode(display=False) as counted:
+        for matrix in matrices["params"]:
+            orthogonalise(matrix.detach()[None], torch.float32)
+    large, best = torch.randn(2048, 2048), float("inf")
+    for _ in range(9):
+        began = time.perf_counter()
+        large @ large
+        best = min(best, time.perf_counter() - began)
+    speed = 2 * 2048**3 / best
+    work = counted.get_total_flops()
+    return {"gflop": work / 1e9, "gflops_per_second": speed / 1e9, "milliseconds": work / speed * 1000}
+
+
+def limited(kind: str) -> dict[str, float]:
+    """The same on a kind of processor."""
+    done = subprocess.run(
+        [sys.executable, __file__, "--limit"],
+        env={**os.environ, **KINDS[kind], "OMP_NUM_THREADS": str(THREADS)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    found: dict[str, float] = json.loads(done.stdout)
+    print(f"Muon's products, {kind}: {found}", flush=True)
+    return found
 
 
 def runs() -> dict[str, Any]:
