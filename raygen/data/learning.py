@@ -87,7 +87,8 @@ def _learned(documents: Iterable[str], tokens: int) -> tokenizers.Tokenizer:
 def _learned_alone(documents: Sequence[str], tokens: int, progress: Progress) -> str:
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as faults:
         process = subprocess.Popen(  # noqa: S603 (nothing foreign in the command)
-            [sys.executable, "-m", "raygen.data.learning", str(tokens)],
+            # Without -P, modules in the working directory would come before those of their names.
+            [sys.executable, "-P", "-m", "raygen.data.learning", str(tokens)],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=faults,

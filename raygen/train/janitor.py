@@ -61,7 +61,8 @@ def scratch_of_process() -> Path:
 def _watched(longest: int | None = None) -> tuple[Path, subprocess.Popen[bytes]]:
     folder = _made(longest)
     janitor = subprocess.Popen(  # noqa: S603 (nothing foreign in the command)
-        [sys.executable, "-m", "raygen.train.janitor", str(folder)],
+        # Without -P, modules in the working directory would come before those of their names.
+        [sys.executable, "-P", "-m", "raygen.train.janitor", str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -41,6 +41,17 @@ def test_a_process_of_its_own_learns_the_same(monkeypatch: pytest.MonkeyPatch) -
     assert digest(train_tokenizer(Spec(type="BPE", vocabulary_size=300), DOCUMENTS)) == digest(BPE)
 
 
+def test_modules_of_the_user_s_that_lie_about_are_not_taken_for_libraries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learning, "ALONE_FROM", 0)
+    monkeypatch.chdir(tmp_path)
+    for name in ("tokenizers", "random", "raygen"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('not this one')")
+
+    assert digest(train_tokenizer(Spec(type="BPE", vocabulary_size=300), DOCUMENTS)) == digest(BPE)
+
+
 def test_a_run_without_a_boundary_is_learned_from_in_bounded_time() -> None:
     text = "".join(random.Random(0).choices("ACGT", k=20_000))
 

@@ -35,9 +35,15 @@ def gone(folder: Path) -> bool:
 
 
 @pytest.mark.parametrize("killed", [True, False])
-def test_a_folder_goes_with_its_process(killed: bool) -> None:
+def test_a_folder_goes_with_its_process(killed: bool, tmp_path: Path) -> None:
+    # A module of the user's in the working directory is not taken for a library.
+    (tmp_path / "psutil.py").write_text("raise ImportError('not this one')")
     with subprocess.Popen(
-        [sys.executable, "-c", OWNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-P", "-c", OWNER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
     ) as owner:
         assert owner.stdout is not None
         folder = Path(owner.stdout.readline().strip())
