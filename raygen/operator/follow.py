@@ -304,7 +304,7 @@ def _tell_stage(draft: Draft, attempt: Object, ray_job: Object, found: list[Trou
     elif gang.is_waiting(draft, attempt["rayJob"]) and gang.explains(found):
         draft.tell(None, "Queued", f"Attempt {number} {gang.told(draft, attempt['rayJob'])}")
         draft.result.look_again(WAITING_SECONDS)
-    elif found:
+    elif found and not (trains and found[0].reason == "PodsNotDeleted"):
         told = conditions.find(draft.conditions, SUCCEEDED)
         if told is None or told["reason"] != found[0].reason:
             draft.result.notes.append(Note(found[0].reason, found[0].message, warning=True))
@@ -325,7 +325,8 @@ def _tell_stage(draft: Draft, attempt: Object, ray_job: Object, found: list[Trou
         )
         silent, wait = recovery.silent_since(draft, attempt)
         silence = f"; its driver has told nothing since {silent}" if silent else ""
-        draft.tell(None, "Training", f"Attempt {number} trains, from step {since}{again}{silence}.")
+        beside = f" {found[0].message}" if found else ""
+        draft.tell(None, "Training", f"Attempt {number} trains, from step {since}{again}{silence}.{beside}")
         draft.result.look_again(wait)
     else:
         again = " again, after its head pod was lost" if "lostHeads" in attempt else ""

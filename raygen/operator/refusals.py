@@ -23,6 +23,7 @@ _LIMIT_RANGE = re.compile(
     r"(?:maximum|minimum) \S+ usage per (?:Container|Pod) is|max limit to request ratio per"
 )
 _SECURITY = re.compile(r"unable to validate against any security context constraint|violates PodSecurity")
+_GONE = re.compile(r'pods "[^"]*" not found')
 _IDS = re.compile(r"runAsUser|runAsGroup|fsGroup")
 
 
@@ -41,7 +42,7 @@ def troubles(ray_job: Object, cluster: str) -> Iterator[Trouble]:
             marker, text = condition.get("reason", ""), condition.get("message", "")
         if not marker.startswith("FailedDelete"):
             yield _refused(text, cluster)
-        elif "not found" not in text:
+        elif not _GONE.search(text):
             # One that is gone already was to go.
             yield Trouble(
                 "PodsNotDeleted",

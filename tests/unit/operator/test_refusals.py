@@ -125,9 +125,19 @@ def test_a_pod_that_cannot_be_deleted_is_not_one_that_cannot_be_made() -> None:
     world.running(step=10)
     text = 'admission webhook "protect.example.org" denied the request: this pod is protected'
     told(world, "FailedDeleteWorkerPod", f"FailedDeleteWorkerPod\n{text}")
+    # Beside what it does, since it does it all the same.
+    assert world.condition() == ("Unknown", "Training")
+    assert f"trains, from step 1. KubeRay cannot delete pods: {text}." in world.message
+    assert "runtime" not in world.message
+
+
+def test_a_webhook_that_is_not_found_is_no_pod_that_is_gone() -> None:
+    world = World()
+    world.settle()
+    text = 'failed calling webhook "protect.example.org": service "protect" not found'
+    told(world, "FailedDeleteWorkerPod", f"FailedDeleteWorkerPod\n{text}")
     assert world.condition() == ("Unknown", "PodsNotDeleted")
     assert f"KubeRay cannot delete pods: {text}." in world.message
-    assert "runtime" not in world.message
 
 
 @pytest.mark.parametrize(
