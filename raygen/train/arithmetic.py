@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+import platform
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -84,27 +87,43 @@ def memory_explained(device: torch.device) -> Iterator[None]:
 def has_bfloat16(device: torch.device) -> bool:
     """Whether a device multiplies BFloat16 in hardware, and oneDNN, which multiplies on processors, may use that.
 
-    ATEN_CPU_CAPABILITY has no say in products. Of processors only x86's are known; of others it is assumed.
+    ATEN_CPU_CAPABILITY has no say in products. Of processors other than x86's and ARM's it is assumed.
     """
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     features = _processor_features()
-    if device.type != "cpu" or features.get("architecture") != "x86_64":
+    names = _UNITS.get(features.get("architecture", ""))
+    if device.type != "cpu" or names is None:
         return True
     allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", os.environ.get("DNNL_MAX_CPU_ISA", "ALL")).upper()
-    return (
-        any(features.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
-        and torch.backends.cpu.get_cpu_capability().startswith(("AVX512", "AMX"))
-        and (
-            allowed in ("ALL", "DEFAULT") or any(name in allowed for name in ("BF16", "FP16", "AMX", "AVX10"))
-        )
+    return any(features.get(name, False) for name in names) and (
+        # The names of these limits are x86's.
+        names is _UNITS["arm64"]
+        or allowed in ("ALL", "DEFAULT")
+        or any(name in allowed for name in ("BF16", "FP16", "AMX", "AVX10"))
     )
+
+
+_ARM, _X86 = ("bf16", "sve_bf16"), ("avx512_bf16", "amx_bf16")
+_UNITS = {"x86_64": _X86, "amd64": _X86, "arm64": _ARM, "aarch64": _ARM}
+"""What processors call their units for BFloat16, by architecture; a feature is enough (torch.cpu.get_capabilities)."""
+_CPU_INFO = Path("/proc/cpuinfo")
 
 
 def _processor_features() -> Mapping[str, Any]:
     known = getattr(torch.cpu, "get_capabilities", None)
-    # PyTorch before 2.13 does not tell; better no word than a wrong one.
-    return known() if known is not None else {}
+    return known() if known is not None else _features_by_kernel(platform.machine(), _CPU_INFO)
+
+
+def _features_by_kernel(architecture: str, path: Path) -> Mapping[str, Any]:
+    """For PyTorch before 2.13, which does not tell: Linux has nearly the same names. Elsewhere nothing is known."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    flags = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
+    names = (flags[1] if flags else "").replace("svebf16", "sve_bf16").split()
+    return {"architecture": architecture.lower()} | dict.fromkeys(names, True) if names else {}
 
 
 def precision_notices(job: TrainingJob, device: torch.device) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -99,7 +100,10 @@ UNITS = X86 | {"avx512_bf16": True}
         (UNITS, "AVX10_1_512", True),
         (UNITS, "AVX512_CORE", False),
         (UNITS, "AVX2", False),
-        ({"architecture": "arm64"}, None, True),
+        ({"architecture": "arm64"}, None, False),
+        ({"architecture": "arm64", "bf16": True}, None, True),
+        ({"architecture": "aarch64", "sve_bf16": True}, "AVX2", True),
+        ({"architecture": "riscv64"}, None, True),
         ({}, None, True),
     ],
 )
@@ -111,6 +115,31 @@ def test_units_for_bfloat16_are_there_and_may_be_used(
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
     if most is not None:
         monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", most)
+    assert has_bfloat16(CPU) is there
+
+
+@pytest.mark.parametrize(
+    ("architecture", "said", "there"),
+    [
+        ("x86_64", "processor : 0\nflags\t\t: fpu avx2 avx512_bf16\n", True),
+        ("AMD64", "flags : fpu avx2\n", False),
+        ("aarch64", "Features\t: fp asimd svebf16\n", True),
+        ("aarch64", "Features : fp asimd bf16\n", True),
+        ("aarch64", "Features : fp asimd\n", False),
+        ("x86_64", "", True),
+    ],
+)
+def test_older_pytorch_has_the_kernel_s_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, architecture: str, said: str, *, there: bool
+) -> None:
+    path = tmp_path / "cpuinfo"
+    path.write_text(said)
+    monkeypatch.setattr(arithmetic, "_CPU_INFO", path)
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    monkeypatch.setattr("platform.machine", lambda: architecture)
+    monkeypatch.delenv("DNNL_MAX_CPU_ISA", raising=False)
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "avx2")
     assert has_bfloat16(CPU) is there
 
 
