@@ -7,7 +7,7 @@
 # becomes 255 or 117.
 # Versions: Pillow 13.0.0.
 # Source: Pillow's "Modes" names I;16 as a special mode with limited support.
-# raygen: refuses modes of more than 8 bits and says so; 16-bit colour is read with its upper 8 bits.
+# raygen: reads the upper 8 of 16 bits itself and says so (raygen/data/decoding.py).
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
