@@ -21,7 +21,7 @@ def test_what_is_installed_is_found_in_order(installed: Raygen) -> None:
 
 
 def test_a_job_trains_on_while_its_operator_is_killed_and_its_release_changes(alone: Raygen) -> None:
-    """Upgraded to fewer rights, rolled back, removed and installed again: one attempt, and every step once."""
+    """Upgraded to fewer rights, rolled back, removed and installed again: no attempt ends by it, and every step is done once."""
     alone.apply(*SHORT, f"training.duration.steps={STEPS}", "output.run=upgraded")
     alone.reaches(20)
     pods = alone.cluster.get("pod", namespace=SYSTEM, selector="app.kubernetes.io/name=raygen-operator")
@@ -48,6 +48,13 @@ def test_a_job_trains_on_while_its_operator_is_killed_and_its_release_changes(al
     (attempt,) = alone.job()["status"]["attempts"]
     assert attempt["cause"] == "Suspended"
     assert [step for step, _ in alone.losses("upgraded")] == list(range(1, attempt["lastStep"] + 1))
+    # The release that was installed last brings it to its end.
+    last = attempt["lastStep"] + 5
+    change = {"spec": {"suspend": False, "training": {"duration": {"steps": last}}}}
+    patch = ("patch", "trainingjob", "gpt-tiny", "--type=merge", f"--patch={json.dumps(change)}")
+    alone.cluster.kubectl("--namespace", NAMESPACE, *patch)
+    assert alone.ends(180)["reason"] == "Completed"
+    assert [step for step, _ in alone.losses("upgraded")] == list(range(1, last + 1))
 
 
 def may_create(raygen: Raygen, namespace: str) -> str:
