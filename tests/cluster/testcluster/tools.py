@@ -162,14 +162,15 @@ def module(tool: str, name: str) -> Path:
     """
     if not GO.exists():
         raise ClusterError("Go is not installed\nRun: make setup")
-    done = subprocess.run(
-        [str(GO), "mod", "download", "-json", name],
-        cwd=TOOLS / tool,
-        env=os.environ | {"GOWORK": "off"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with step(f"find {name}", "downloads it where the cache lacks it"):
+        done = subprocess.run(
+            [str(GO), "mod", "download", "-json", name],
+            cwd=TOOLS / tool,
+            env=os.environ | {"GOWORK": "off"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     try:
         return Path(json.loads(done.stdout)["Dir"])
     except (ValueError, KeyError):
