@@ -11,8 +11,8 @@ import os
 from collections.abc import Mapping, MutableMapping
 
 SPINS = "GOMP_SPINCOUNT"
-ROUNDS = 10_000
-"""A few tenths of a millisecond: longer than nearly all pauses between two operations of a training step."""
+ROUNDS = 2_000
+"""Less than a tenth of a millisecond: longer than most pauses between two operations of a training step."""
 OWN = (SPINS, "OMP_WAIT_POLICY")
 """Who has set one of these has decided."""
 

@@ -40,7 +40,7 @@ def settings(module: str, **own: str) -> dict[str, str]:
 @pytest.mark.skipif(sys.platform != "linux", reason="torch has libgomp on Linux alone")
 @pytest.mark.parametrize("module", ["raygen", "raygen.cli.main"])
 def test_threads_soon_sleep(module: str) -> None:
-    assert settings(module)["GOMP_SPINCOUNT"] == "10000"
+    assert settings(module)["GOMP_SPINCOUNT"] == "2000"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="torch has libgomp on Linux alone")
@@ -55,7 +55,7 @@ def test_the_users_own_setting_stays(own: dict[str, str], spins: str) -> None:
 def test_workers_elsewhere_get_what_the_driver_has() -> None:
     environment = {"PATH": "bin"}
     set_waiting(environment)
-    assert waiting(environment) == {"GOMP_SPINCOUNT": "10000"}
+    assert waiting(environment) == {"GOMP_SPINCOUNT": "2000"}
     own = {"PATH": "bin", "OMP_WAIT_POLICY": "ACTIVE"}
     set_waiting(own)
     assert waiting(own) == {"OMP_WAIT_POLICY": "ACTIVE"}
