@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import codecs
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from raygen.data.compressed import unpacked
-from raygen.data.files import AnyFile, contents, find_files
+from raygen.data.files import contents, find_files
+from raygen.data.json_lines import JsonLines
 from raygen.data.remarks import Remarks
-from raygen.data.tokenizers import to_utf8
 from raygen.errors import DataError
 from raygen.spec import Source
-from raygen.spec.messages import nearest
 
 _WIDE = {
     # The mark of 32 bits begins with that of 16.
@@ -49,7 +46,6 @@ _BINARY = {
 """What a file is and what to do, by the bytes that it begins with."""
 _TAR_AT = 257
 _TAR_MAGICS = (b"ustar\0", b"ustar ")
-_LISTED = 8
 
 
 def read_documents(sources: Sequence[Source], base: Path, remarks: Remarks | None = None) -> list[str]:
@@ -68,8 +64,11 @@ def read_documents(sources: Sequence[Source], base: Path, remarks: Remarks | Non
     documents: list[str] = []
     for source in sources:
         files = find_files(source, base, remarks)
+        lines = JsonLines(source.field or "text", remarks) if source.format == "JsonLines" else None
         for file, content in zip(files, contents(files), strict=True):
-            documents += _read(file, content, source, remarks)
+            documents += _read(str(file), content, lines, remarks)
+        if lines is not None:
+            lines.close()
     if not documents:
         skipped = "".join(f"; {remark}" for remark in remarks.all())
         raise DataError(
@@ -80,12 +79,12 @@ def read_documents(sources: Sequence[Source], base: Path, remarks: Remarks | Non
     return documents
 
 
-def _read(file: AnyFile, content: bytes, source: Source, remarks: Remarks) -> Iterator[str]:
-    text = _decoded(unpacked(content, str(file)), str(file))
+def _read(path: str, content: bytes, lines: JsonLines | None, remarks: Remarks) -> Iterator[str]:
+    text = _decoded(unpacked(content, path), path)
     if not text:
-        remarks.skipped("file", "it is empty", str(file))
-    elif source.format == "JsonLines":
-        yield from _lines(text, str(file), source.field or "text", remarks)
+        remarks.skipped("file", "it is empty", path)
+    elif lines is not None:
+        yield from lines.texts(text, path)
     else:
         yield text
 
@@ -126,78 +125,3 @@ def _not_text(content: bytes, path: str, error: UnicodeDecodeError) -> DataError
         where=path,
         remedy="Convert the file to UTF-8, for example with iconv -f LATIN1 -t UTF-8, or leave it out.",
     )
-
-
-def _lines(text: str, path: str, field: str, remarks: Remarks) -> Iterator[str]:
-    # Only "\n" ends a line of JSON lines; str.splitlines would also break at U+2028 inside a string.
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        where = f"{path}:{number}"
-        document = _text_of(_row(line, where), field, where)
-        if document:
-            yield document
-        else:
-            remarks.skipped("line", "its text is null" if document is None else "its text is empty", where)
-
-
-def _row(line: str, where: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        if line.strip() == "[":
-            raise _one_document("begins a JSON array", ".[]", where) from error
-        if line.strip() == "{":
-            raise _one_document("begins a JSON object of several lines", ".", where) from error
-        raise DataError(
-            "is not a JSON object; the line may be cut off",
-            where=where,
-            remedy="Write one complete JSON object per line.",
-        ) from error
-    if isinstance(row, list) and row and isinstance(row[0], dict):
-        raise _one_document("is a JSON array", ".[]", where)
-    if not isinstance(row, dict):
-        raise DataError(
-            f"is not a JSON object, but {line[:40]!r}",
-            where=where,
-            remedy="Write one JSON object per line, with the text under the key that `field` names.",
-        )
-    return row
-
-
-def _one_document(what: str, query: str, where: str) -> DataError:
-    return DataError(
-        f"{what}, and JSON lines have one object in each line",
-        where=where,
-        remedy=f"Convert it, for example with: jq -c '{query}' FILE.json > FILE.jsonl",
-    )
-
-
-def _text_of(row: dict[str, Any], field: str, where: str) -> str | None:
-    """The text of a line; None for null, which tables write for a missing one, and NaN, as pandas has it."""
-    if field not in row:
-        keys = sorted(row)
-        close = nearest(field, keys)
-        meant = f"Did you mean {close!r}? " if close is not None else ""
-        raise DataError(
-            f"has no text under the key {field!r}; it has the keys {keys[:_LISTED]}",
-            where=where,
-            remedy=f"{meant}Name the key that holds the text in the source's `field`.",
-        )
-    document = row[field]
-    if document is None or document != document:
-        return None
-    if not isinstance(document, str):
-        raise DataError(
-            f"has {_KINDS[type(document)]} under the key {field!r}, and not a text",
-            where=where,
-            remedy="Write it as a JSON string, or name the key that holds the text in the source's `field`.",
-        )
-    try:
-        to_utf8(document)
-    except DataError as error:
-        raise DataError(error.what, where=where, remedy=error.remedy) from error
-    return document
-
-
-_KINDS = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}

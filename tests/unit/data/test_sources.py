@@ -148,27 +148,6 @@ def test_a_line_that_is_not_json_is_refused(tmp_path: Path, line: str) -> None:
     assert refused(lambda: read_lines(tmp_path, "x.jsonl"), "not a JSON object").where.endswith("x.jsonl:1")
 
 
-@pytest.mark.parametrize(
-    ("line", "shown"),
-    [
-        ('{"body": "b", "title": "t"}', r"'text'; it has the keys \['body', 'title'\]"),
-        ("{}", r"'text'; it has the keys \[\]"),
-        ('{"Text": "a"}', r"(?s)the keys \['Text'\].*Did you mean 'Text'"),
-        ('["text"]', "not a JSON object, but '"),
-        ("12", "not a JSON object, but '12'"),
-        ('{"text": 3}', "has a number under the key 'text'"),
-        ('{"text": ["a"]}', "has a list under the key 'text'"),
-    ],
-)
-def test_a_line_without_the_field_is_refused(tmp_path: Path, line: str, shown: str) -> None:
-    write(tmp_path, {"x.jsonl": '{"text": "a"}\n' + line})
-
-    error = refused(lambda: read_lines(tmp_path, "x.jsonl"), shown)
-
-    assert error.where.endswith("x.jsonl:2")
-    assert "`field`" in error.remedy
-
-
 def remarks_of(base: Path, *sources: Source) -> list[str]:
     remarks = Remarks()
     read_documents(sources, base, remarks)
