@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
 from raygen.data.folders import SYSTEM_NAMES, is_system, tell_system, tell_unread, walk
 from raygen.data.remarks import Remarks
@@ -95,7 +95,6 @@ class StoredFile:
 
 
 AnyFile = File | StoredFile
-_Found = TypeVar("_Found", File, StoredFile)
 
 
 def find_files(source: Source, base: Path, remarks: Remarks) -> Sequence[AnyFile]:
@@ -166,9 +165,8 @@ def _on_machine(uri: str, base: Path, remarks: Remarks) -> list[File]:
             files = [File(inside, inside.relative_to(path).parts) for inside in walk(path, remarks)]
         elif path.exists():
             files = [File(path, (path.name,))]
-        elif GLOB_CHARACTERS & set(uri):
-            matches = [File(match, (match.name,)) for match in _matches(uri, base, remarks)]
-            files = _without_system_files(matches, remarks)
+        elif _is_wild(uri):
+            files = [File(match, (match.name,)) for match in _matches(uri, base, remarks)]
         else:
             raise _missing(str(path))
     except OSError as error:
@@ -180,33 +178,55 @@ def _on_machine(uri: str, base: Path, remarks: Remarks) -> list[File]:
     return sorted(files, key=lambda file: file.path)
 
 
-def _matches(uri: str, base: Path, remarks: Remarks) -> list[Path]:
+def _matches(uri: str, base: Path, remarks: Remarks) -> Iterator[Path]:
     # Relative to the base, so that brackets in the base's own name are no pattern.
     pattern = local_path(uri, Path())
-    plain = next(at for at, part in enumerate(pattern.parts) if GLOB_CHARACTERS & set(part))
+    plain = next(at for at, part in enumerate(pattern.parts) if _is_wild(part))
     rest = pattern.parts[plain:]
     if "**" not in rest or ".." in rest:
-        matches = glob.glob(str(pattern), root_dir=base, recursive=True)  # noqa: PTH207 (absolute patterns)
-        paths = [base / match for match in matches]
-        files = [path for path in paths if path.is_file()]
-        for path in sorted(set(paths).difference(files)):
-            tell_unread(path, remarks)
-        return files
+        matches = set(glob.glob(str(pattern), root_dir=base, recursive=True))  # noqa: PTH207 (absolute patterns)
+        for match in sorted(matches):
+            path = base / match
+            if _is_left_out(Path(match).parts, pattern.parts):
+                tell_system(str(path), remarks, folder=path.is_dir())
+            elif path.is_file():
+                yield path
+            else:
+                tell_unread(path, remarks)
+        return
     # glob.glob would follow a link to a folder around itself some forty times.
     top = base.joinpath(*pattern.parts[:plain])
     if not top.is_dir():
-        return []
-    hidden = any(part.startswith(".") for part in rest)
-    inside = walk(top, remarks, hidden=hidden, tell_hidden=False)
-    return [path for path in inside if _fits(path.relative_to(top).parts, rest)]
+        return
+    hidden = any(part.startswith(".") or (is_system(part) and not _is_wild(part)) for part in rest)
+    for path in walk(top, remarks, hidden=hidden, tell_hidden=False):
+        inner = path.relative_to(top).parts
+        if not _fits(inner, rest):
+            continue
+        if _is_left_out(inner, rest):
+            tell_system(str(path), remarks)
+        else:
+            yield path
 
 
-def _without_system_files(files: Sequence[_Found], remarks: Remarks) -> list[_Found]:
-    """What a pattern matched, without what systems leave; dot files are there if the pattern names them."""
-    chosen = [file for file in files if PurePosixPath(str(file)).name.lower() not in SYSTEM_NAMES]
-    for file in sorted(set(files).difference(chosen), key=str):
-        tell_system(str(file), remarks)
-    return chosen
+def _is_wild(part: str) -> bool:
+    """Whether a segment of a pattern stands for more than itself."""
+    return bool(GLOB_CHARACTERS & set(part))
+
+
+def _is_left_out(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether what a pattern matched is a program's own by a segment that the pattern does not name literally.
+
+    Dot files are no matter here: wildcards match them only where the pattern asks for them.
+    """
+    if "**" not in pattern and len(parts) == len(pattern):
+        return any(
+            part.lower() in SYSTEM_NAMES and _is_wild(wanted)
+            for part, wanted in zip(parts, pattern, strict=True)
+        )
+    # What ** stands for cannot be told from the rest.
+    named = {wanted for wanted in pattern if not _is_wild(wanted)}
+    return any(part.lower() in SYSTEM_NAMES and part not in named for part in parts)
 
 
 def _in_store(uri: str, remarks: Remarks) -> list[StoredFile]:
@@ -223,11 +243,16 @@ def _in_store(uri: str, remarks: Remarks) -> list[StoredFile]:
             for file in (file for file in files if any(map(is_system, file.inner))):
                 tell_system(str(file), remarks)
             files = [file for file in files if not any(map(is_system, file.inner))]
-        elif GLOB_CHARACTERS & set(key):
-            plain = next(at for at, part in enumerate(folder) if GLOB_CHARACTERS & set(part))
+        elif _is_wild(key):
+            plain = next(at for at, part in enumerate(folder) if _is_wild(part))
             matches = [parts for parts in _below(storage, folder[:plain]) if _fits(parts, folder)]
             files = [StoredFile(storage, "/".join(parts), parts[-1:]) for parts in matches]
-            files = _without_system_files(files, remarks)
+            left_out = {
+                file for file, parts in zip(files, matches, strict=True) if _is_left_out(parts, folder)
+            }
+            for file in sorted(left_out, key=str):
+                tell_system(str(file), remarks)
+            files = [file for file in files if file not in left_out]
         else:
             raise _missing(uri)
     except (NotFoundError, OutputError) as error:

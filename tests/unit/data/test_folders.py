@@ -8,6 +8,7 @@ from raygen.data.files import find_files
 from raygen.data.remarks import Remarks
 from raygen.errors import DataError
 from raygen.spec import Source
+from raygen.storage import LocalStorage
 
 
 def found(base: Path, uri: str) -> tuple[list[str], list[str]]:
@@ -94,9 +95,57 @@ def test_what_systems_leave_is_no_data_of_a_pattern_either(tmp_path: Path, uri: 
     except DataError:
         files = []
 
-    assert [file.path.name for file in files] == {"in/**/.*": [".a"], "i*/Thumbs.db": []}.get(uri, ["a.png"])
+    named = {"in/**/.*": [".a"], "i*/Thumbs.db": ["Thumbs.db"]}
+    assert [Path(str(file)).name for file in files] == named.get(uri, ["a.png"])
     left_out = [remark.examples for remark in remarks.all()]
-    assert left_out == ([] if uri == "in/**/.*" else [(f"{tmp_path}/in/Thumbs.db",)])
+    assert left_out == ([] if uri in named else [(f"{tmp_path}/in/Thumbs.db",)])
+
+
+PATTERNS = [
+    ("*/*.jpg", ["cats/a.jpg"], 3),
+    ("t/*/*.jpg", ["t/dogs/d.jpg"], 2),
+    ("t/_metadata/*.jpg", ["t/_metadata/c.jpg"], 0),
+    ("*/_metadata/*", ["t/_metadata/c.jpg"], 0),
+    ("**/_metadata/*.jpg", ["t/_metadata/c.jpg"], 0),
+    ("*/_meta*/*", [], 1),
+    ("t/**/.x/*.jpg", ["t/.x/e.jpg"], 0),
+]
+
+
+@pytest.mark.parametrize(("uri", "expected", "left_out"), PATTERNS)
+@pytest.mark.parametrize("stored", [False, True])
+def test_folders_of_systems_are_data_where_a_pattern_names_them_only(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    uri: str,
+    expected: list[str],
+    left_out: int,
+    stored: bool,
+) -> None:
+    touch(tmp_path, "@eaDir/a.jpg", "__MACOSX/a.jpg", "$RECYCLE.BIN/b.jpg", "cats/a.jpg", "t/_metadata/c.jpg")
+    touch(tmp_path, "t/_temporary/c.jpg", "t/dogs/d.jpg", "t/.x/e.jpg")
+    monkeypatch.setattr("raygen.data.files.open_storage", lambda uri: LocalStorage(tmp_path))
+    remarks = Remarks()
+    try:
+        files = [
+            str(file)
+            for file in find_files(Source(uri=f"s3://b/{uri}" if stored else uri), tmp_path, remarks)
+        ]
+    except DataError:
+        files = []
+
+    assert [name.partition(f"{tmp_path}/")[2] for name in files] == expected
+    assert sum(remark.count for remark in remarks.all()) == left_out
+    assert {remark.reason for remark in remarks.all()} <= {"hidden, or written by the system"}
+
+
+def test_a_folder_of_a_system_that_a_pattern_ends_at_gets_no_advice(tmp_path: Path) -> None:
+    touch(tmp_path, "in/a.png", "in/@eaDir/a.png")
+
+    assert found(tmp_path, "in/*") == (
+        ["in/a.png"],
+        ["1 folder skipped: hidden, or written by the system (in/@eaDir/)"],
+    )
 
 
 def test_folders_that_a_pattern_ends_at_are_named(tmp_path: Path) -> None:
