@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -17,7 +17,7 @@ from raygen.data.folders import SYSTEM_NAMES, is_system, tell_system, tell_unrea
 from raygen.data.remarks import Remarks
 from raygen.errors import DataError, InputError, OutputError
 from raygen.spec import Source
-from raygen.storage import NotFoundError, open_storage
+from raygen.storage import Entry, NotFoundError, open_storage
 
 if TYPE_CHECKING:
     from raygen.storage.s3 import S3Storage
@@ -47,6 +47,14 @@ class File:
         """The end of the name from its last dot on, in lower case."""
         return self.path.suffix.lower()
 
+    @property
+    def size(self) -> int:
+        """Bytes; DataError if it cannot be told."""
+        try:
+            return self.path.stat().st_size
+        except OSError as error:
+            raise self._unreadable(error) from error
+
     def read(self) -> bytes:
         """The whole content; DataError if it cannot be read."""
         try:
@@ -72,11 +80,12 @@ class File:
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file in an object store; used as `File` is."""
+    """A file in an object store; used as `File` is. Its size is that of the listing, in bytes."""
 
     storage: S3Storage
     key: str
     inner: tuple[str, ...]
+    size: int
 
     def __str__(self) -> str:
         return f"{self.storage.uri}/{self.key}"
@@ -236,23 +245,15 @@ def _in_store(uri: str, remarks: Remarks) -> list[StoredFile]:
     folder = tuple(key.rstrip("/").split("/")) if key else ()
     try:
         if key and not key.endswith("/") and storage.exists(key):
-            return [StoredFile(storage, key, folder[-1:])]
-        inside = _below(storage, folder)
+            return [StoredFile(storage, key, folder[-1:], storage.size(key))]
+        inside = [_stored(storage, entry, len(folder)) for entry in _below(storage, folder)]
         if inside:
-            files = [StoredFile(storage, "/".join(parts), parts[len(folder) :]) for parts in inside]
-            for file in (file for file in files if any(map(is_system, file.inner))):
-                tell_system(str(file), remarks)
-            files = [file for file in files if not any(map(is_system, file.inner))]
+            files = _without(inside, lambda file: any(map(is_system, file.inner)), remarks)
         elif _is_wild(key):
             plain = next(at for at, part in enumerate(folder) if _is_wild(part))
-            matches = [parts for parts in _below(storage, folder[:plain]) if _fits(parts, folder)]
-            files = [StoredFile(storage, "/".join(parts), parts[-1:]) for parts in matches]
-            left_out = {
-                file for file, parts in zip(files, matches, strict=True) if _is_left_out(parts, folder)
-            }
-            for file in sorted(left_out, key=str):
-                tell_system(str(file), remarks)
-            files = [file for file in files if file not in left_out]
+            matches = [_stored(storage, entry, -1) for entry in _below(storage, folder[:plain])]
+            matches = [file for file in matches if _fits(file.key.split("/"), folder)]
+            files = _without(matches, lambda file: _is_left_out(file.key.split("/"), folder), remarks)
         else:
             raise _missing(uri)
     except (NotFoundError, OutputError) as error:
@@ -260,10 +261,22 @@ def _in_store(uri: str, remarks: Remarks) -> list[StoredFile]:
     return sorted(files, key=lambda file: file.key.split("/"))
 
 
-def _below(storage: S3Storage, folder: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """The keys below a folder, by segments."""
-    prefix = "/".join((*folder, ""))
-    return [tuple(entry.key.split("/")) for entry in storage.list(prefix)]
+def _below(storage: S3Storage, folder: tuple[str, ...]) -> Iterator[Entry]:
+    return storage.list("/".join((*folder, "")))
+
+
+def _stored(storage: S3Storage, entry: Entry, depth: int) -> StoredFile:
+    """An object of a listing, of a source that is `depth` folders deep; -1 for what a pattern matched."""
+    return StoredFile(storage, entry.key, tuple(entry.key.split("/")[depth:]), entry.size)
+
+
+def _without(
+    files: Sequence[StoredFile], left_out: Callable[[StoredFile], bool], remarks: Remarks
+) -> list[StoredFile]:
+    """The files without those that are left out, which are told."""
+    for file in filter(left_out, files):
+        tell_system(str(file), remarks)
+    return [file for file in files if not left_out(file)]
 
 
 def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from raygen import machine
 from raygen.data.compressed import unpacked
 from raygen.data.decoding import (
     HEAD_BYTES,
@@ -25,7 +24,8 @@ from raygen.data.decoding import (
     is_image,
 )
 from raygen.data.files import AnyFile, File, contents, find_files
-from raygen.data.parquet import parquet_rows
+from raygen.data.memory import check_files, check_memory
+from raygen.data.parquet import ParquetImages
 from raygen.data.progress import Progress
 from raygen.data.remarks import Remarks
 from raygen.errors import DataError
@@ -34,6 +34,8 @@ from raygen.spec import Images, Source
 Pixels = NDArray[np.uint8]
 
 _IDX_IMAGES, _IDX_LABELS = 0x803, 0x801
+_BLOCK = 64
+"""Images that memory is taken for at a time, where there are more than were expected."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Labelled:
 @dataclass(frozen=True)
 class _Item:
     name: str
-    encoded: bytes | AnyFile
+    encoded: bytes
     label: Any
 
 
@@ -87,7 +89,7 @@ def read_images(
     for source, part in zip(sources, parts, strict=True):
         if part.pixels.shape[1:] != first:
             raise DataError(
-                f"its images are {_shape(part.pixels)}, and those of {sources[0].uri} are {_shape(parts[0].pixels)}",
+                f"its images are {_shape(part.pixels.shape[1:])}, and those of {sources[0].uri} are {_shape(first)}",
                 where=source.uri,
                 remedy="Give spec.data.images.size and mode, so that all become the same.",
             )
@@ -98,35 +100,67 @@ def read_images(
     return Labelled(pixels, labels)
 
 
-def _shape(pixels: Pixels) -> str:
-    _, channels, height, width = pixels.shape
+def _shape(shape: tuple[int, ...]) -> str:
+    channels, height, width = shape
     return f"{width}x{height} {'grey' if channels == 1 else 'RGB'}"
 
 
 def _decoded(source: Source, base: Path, spec: Images, remarks: Remarks, progress: Progress) -> Labelled:
     if source.format == "ImageFolder":
-        items = _folder_items(source, base, remarks)
+        files = _folder_items(source, base, remarks)
+        count, items = len(files), _read(files)
     else:
-        items = [_Item(row.name, row.encoded, row.label) for row in parquet_rows(source, base, remarks)]
-    pixels: Pixels | None = None
-    for number, (item, encoded) in enumerate(zip(items, _encoded(items), strict=True)):
-        progress.at("decoding images", number, len(items))
-        image = _fitted(decode(encoded, item.name, spec, remarks), spec)
-        if pixels is None:
-            first, shape = item.name, image.shape
-            _check_memory(len(items), image.nbytes, source.uri)
-            pixels = np.empty((len(items), *shape), dtype=np.uint8)
-        if image.shape != shape:
+        table = ParquetImages(source, base, remarks)
+        count, items = table.images, (_Item(row.name, row.encoded, row.label) for row in table.rows())
+    images, labels, first = _Stack(count), list[Any](), ""
+    for number, item in enumerate(items):
+        progress.at("decoding images", number, count)
+        image = _fitted(decode(item.encoded, item.name, spec, remarks), spec)
+        if not images.count:
+            first = item.name
+            _check_memory(count, image.nbytes, source.uri)
+        elif image.shape != images.shape:
             raise DataError(
-                f"the image is {_shape(image[None])}, and {first} is {_shape(pixels[:1])}",
+                f"the image is {_shape(image.shape)}, and {first} is {_shape(images.shape)}",
                 where=item.name,
                 remedy="Give spec.data.images.size and mode, so that all become the same.",
             )
-        pixels[number] = image
-    if pixels is None:
+        images.add(image)
+        labels.append(item.label)
+    if not images.count:
         raise _no_images(source, remarks)
-    labels = [item.label for item in items]
-    return Labelled(pixels, None if all(label is None for label in labels) else labels)
+    return Labelled(images.pixels(), None if all(label is None for label in labels) else labels)
+
+
+class _Stack:
+    """Images of one size, put into one array; there may be more or fewer than expected.
+
+    Attributes:
+        count: How many there are.
+        shape: Of each: (channels, height, width).
+    """
+
+    def __init__(self, expected: int) -> None:
+        self.count = 0
+        self.shape: tuple[int, ...] = ()
+        self._expected = max(expected, 1)
+        self._blocks: list[Pixels] = []
+        self._left = 0
+
+    def add(self, image: Pixels) -> None:
+        """Adds one of the same size as the others."""
+        if not self._left:
+            self.shape = image.shape
+            self._left = self._expected - self.count if self.count < self._expected else _BLOCK
+            self._blocks.append(np.empty((self._left, *image.shape), dtype=np.uint8))
+        self._blocks[-1][-self._left] = image
+        self._left -= 1
+        self.count += 1
+
+    def pixels(self) -> Pixels:
+        """All of them: (images, channels, height, width)."""
+        whole = self._blocks[0] if len(self._blocks) == 1 else np.concatenate(self._blocks)
+        return whole[: self.count]
 
 
 def _no_images(source: Source, remarks: Remarks) -> DataError:
@@ -135,19 +169,14 @@ def _no_images(source: Source, remarks: Remarks) -> DataError:
 
 
 def _check_memory(count: int, size: int, where: str) -> None:
-    needed, memory = 2 * count * size, machine.memory()
-    if needed > memory.free:
-        raise DataError(
-            f"{count:,} images need {needed / 2**30:.1f} GiB of memory while they are read; {memory}",
-            where=where,
-            remedy="Lower spec.data.images.size, give fewer files, or use a machine with more memory.",
-        )
+    remedy = "Lower spec.data.images.size, give fewer files"
+    check_memory(f"{count:,} images need", 2 * count * size, where, remedy)
 
 
-def _encoded(items: Sequence[_Item]) -> Iterator[bytes]:
-    """The encoded images; those in files are read in passing."""
-    files = contents([item.encoded for item in items if not isinstance(item.encoded, bytes)])
-    return (item.encoded if isinstance(item.encoded, bytes) else next(files) for item in items)
+def _read(items: Sequence[tuple[AnyFile, Any]]) -> Iterator[_Item]:
+    """The encoded images of files, read in passing."""
+    encoded = contents([file for file, _ in items])
+    return (_Item(str(file), content, label) for (file, label), content in zip(items, encoded, strict=True))
 
 
 def _fitted(image: Image.Image, spec: Images) -> Pixels:
@@ -167,12 +196,13 @@ def _fitted(image: Image.Image, spec: Images) -> Pixels:
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def _folder_items(source: Source, base: Path, remarks: Remarks) -> list[_Item]:
+def _folder_items(source: Source, base: Path, remarks: Remarks) -> list[tuple[AnyFile, str | None]]:
+    """The images of a folder with their labels."""
     files = [file for file in find_files(source, base, remarks) if _is_chosen(file, remarks)]
     if not files:
         raise _no_images(source, remarks)
     classes = all(len(file.inner) > 1 for file in files)
-    return [_Item(str(file), file, file.inner[0] if classes else None) for file in files]
+    return [(file, file.inner[0] if classes else None) for file in files]
 
 
 def _is_chosen(file: AnyFile, remarks: Remarks) -> bool:
@@ -190,6 +220,7 @@ def _is_chosen(file: AnyFile, remarks: Remarks) -> bool:
 
 def _idx(source: Source, base: Path, spec: Images, remarks: Remarks) -> Labelled:
     paths = find_files(source, base, remarks)
+    check_files(paths, 2, source.uri)
     raw = [_idx_array(path, _IDX_IMAGES, 3) for path in paths]
     shapes = {array.shape[1:] for array in raw}
     if len(shapes) > 1:

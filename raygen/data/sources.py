@@ -9,10 +9,17 @@ from pathlib import Path
 from raygen.data.compressed import unpacked
 from raygen.data.files import contents, find_files
 from raygen.data.json_lines import JsonLines
+from raygen.data.memory import check_files
 from raygen.data.remarks import Remarks
 from raygen.errors import DataError
 from raygen.spec import Source
 
+TEXT_COPIES = 3
+"""How many times the size of its files a text needs at least: itself, and as much as two times for its tokens, of which each
+has four bytes, and which are there twice while they are joined."""
+LINES_COPIES = 2
+"""How many times the size of the largest file JSON lines need: its content and its text. What is kept of the others cannot
+be known."""
 _WIDE = {
     # The mark of 32 bits begins with that of 16.
     codecs.BOM_UTF32_LE: "utf-32",
@@ -57,13 +64,17 @@ def read_documents(sources: Sequence[Source], base: Path, remarks: Remarks | Non
         remarks: Takes what is skipped.
 
     Raises:
-        DataError: a source is missing, empty, unreadable, not UTF-8 or not JSON lines.
+        DataError: a source is missing, empty, unreadable, not UTF-8, not JSON lines, or larger than memory.
         InputError: a URI has a scheme that this build cannot read.
     """
     remarks = remarks or Remarks()
     documents: list[str] = []
     for source in sources:
         files = find_files(source, base, remarks)
+        if source.format == "JsonLines":
+            check_files([max(files, key=lambda file: file.size)], LINES_COPIES, source.uri)
+        else:
+            check_files(files, TEXT_COPIES, source.uri)
         lines = JsonLines(source.field or "text", remarks) if source.format == "JsonLines" else None
         for file, content in zip(files, contents(files), strict=True):
             documents += _read(str(file), content, lines, remarks)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from raygen.data.memory import check_memory
 from raygen.data.order import Order
 from raygen.data.progress import Notice, Progress
 from raygen.data.remarks import Remarks
@@ -69,6 +70,7 @@ class TextData:
         if chosen is None:
             raise ValueError("text needs a tokenizer")
         self.domain = tokenizer or train_tokenizer(chosen, train_documents, progress)
+        _check_memory(chosen.type, [*train_documents, *validation_documents], _sources(job))
         self._train = _encode(self.domain, train_documents, "spec.data.train", progress)
         self._validation = _encode(self.domain, validation_documents, "spec.data.validation", progress)
         _check_prompts(job, self.domain)
@@ -211,6 +213,19 @@ def split_at(documents: Sequence[str], share: float) -> tuple[list[str], list[st
         first.append(document)
         left -= len(document)
     return first, []
+
+
+def _check_memory(kind: str, documents: Sequence[str], where: str) -> None:
+    """Of characters and bytes it is known how many tokens they become: one each, of four bytes.
+
+    The longest document is in memory a second time while it is encoded: as code points of four bytes, or in UTF-8.
+    """
+    if kind == "BPE":
+        return
+    characters, longest = sum(map(len, documents)), max(map(len, documents), default=0)
+    needed = 4 * characters + (4 * longest if kind == "Character" else longest)
+    remedy = "Give less text, use the tokenizer type BPE"
+    check_memory(f"the tokens of {characters:,} characters need at least", needed, where, remedy)
 
 
 def _encode(tokenizer: Tokenizer, documents: Sequence[str], where: str, progress: Progress) -> Tokens:
