@@ -13,7 +13,7 @@ import yaml
 
 from raygen.jobfile import loads
 from raygen.operator.conditions import find
-from raygen.operator.render import MAX_JOB_BYTES, MAX_SHARED_JOB_BYTES, job_hash, render
+from raygen.operator.render import MAX_JOB_BYTES, MAX_SHARED_JOB_BYTES, PROBES, job_hash, render
 from raygen.spec import parse
 from raygen.spec.runtime import RaygenRuntime
 from tests.unit.operator.specs import drawn
@@ -273,6 +273,18 @@ def test_rendered_to_the_letter(name: str) -> None:
         path.write_text(text)
         pytest.fail(f"{path.name} was not there; look at it, and commit it")
     assert path.read_text() == text
+
+
+def test_a_plain_rayjob_and_a_shared_cluster_are_looked_at_as_often() -> None:
+    root = Path(__file__).parents[3]
+    plain = yaml.safe_load((root / "manifests/rayjob/rayjob.yaml").read_text())["spec"]["rayClusterSpec"]
+    for group in (plain["headGroupSpec"], *plain["workerGroupSpecs"]):
+        (container,) = group["template"]["spec"]["containers"]
+        assert {name: container[name] for name in PROBES} == PROBES
+    chart = (root / "charts/raygen/templates/cluster.yaml").read_text()
+    for name, probe in PROBES.items():
+        (line,) = [line for line in chart.splitlines() if line.lstrip().startswith(f"{name}:")]
+        assert yaml.safe_load(line) == {name: probe}
 
 
 def pods_with(**grants: Any) -> list[dict[str, Any]]:
