@@ -11,10 +11,14 @@ import pytest
 
 from raygen.cli.interrupts import unwound
 
-# Swallows an interruption as libraries do, once somebody has opened the other end of the pipe.
+# Swallows an interruption as libraries do, once somebody has opened the other end of the pipe. It does not wait in a read:
+# Python would not hear of a signal that comes between its last look and the system call.
 BLOCKING = """
+import time
 try:
-    open({fifo!r}).read()
+    opened = open({fifo!r})
+    while True:
+        time.sleep(0.01)
 except BaseException as error:
     raise ImportError("initialization failed") from error
 """
