@@ -221,7 +221,7 @@ def _is_chosen(file: AnyFile, remarks: Remarks) -> bool:
 def _idx(source: Source, base: Path, spec: Images, remarks: Remarks) -> Labelled:
     paths = find_files(source, base, remarks)
     check_files(paths, 2, source.uri)
-    raw = [_idx_array(path, _IDX_IMAGES, 3) for path in paths]
+    raw = [_idx_array(path, _IDX_IMAGES, 3, remarks) for path in paths]
     shapes = {array.shape[1:] for array in raw}
     if len(shapes) > 1:
         raise DataError(
@@ -233,7 +233,7 @@ def _idx(source: Source, base: Path, spec: Images, remarks: Remarks) -> Labelled
     labels = None
     if source.labels is not None:
         (path,) = find_files(Source(uri=source.labels), base, remarks)[:1]
-        labels = _idx_array(path, _IDX_LABELS, 1).tolist()
+        labels = _idx_array(path, _IDX_LABELS, 1, remarks).tolist()
         if len(labels) != len(pixels):
             raise DataError(
                 f"there are {len(labels):,} labels for {len(pixels):,} images",
@@ -251,11 +251,11 @@ def _converted(pixels: Pixels, spec: Images) -> Pixels:
     return np.stack([_fitted(Image.fromarray(image[0]).convert(mode), spec) for image in pixels])
 
 
-def _idx_array(path: AnyFile, magic: int, dimensions: int) -> Pixels:
+def _idx_array(path: AnyFile, magic: int, dimensions: int, remarks: Remarks) -> Pixels:
     """An array of unsigned bytes: magic number, sizes as big-endian 32-bit numbers, then the values."""
     try:
         content = path.read()
-        data = unpacked(content, str(path))
+        data = unpacked(content, str(path), remarks)
         found, *shape = struct.unpack(f">{1 + dimensions}I", data[: 4 * (1 + dimensions)])
     except READ_ERRORS as error:
         raise _damaged_idx(path, str(error) or type(error).__name__) from error
