@@ -8,7 +8,7 @@ import io
 import lzma
 import zlib
 from collections.abc import Callable
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 
@@ -26,7 +26,7 @@ def _arrow(codec: str) -> Callable[[io.BytesIO], Any]:
     return lambda content: pa.CompressedInputStream(content, codec)
 
 
-_OPENERS: dict[str, Callable[[io.BytesIO], IO[bytes] | Any]] = {
+_OPENERS: dict[str, Callable[[io.BytesIO], Any]] = {
     "gzip": lambda content: gzip.GzipFile(fileobj=content),
     "bzip2": bz2.BZ2File,
     "xz": lzma.LZMAFile,

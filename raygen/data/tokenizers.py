@@ -26,8 +26,21 @@ Tokens = NDArray[np.int32]
 PIECE = 1 << 20
 """Characters of a text that are encoded at a time: the library needs some hundred bytes for each token, and hears no
 signal meanwhile."""
-_BOUNDARY = re.compile(r"(?<=[^\W_]) ")
-"""A place where a word ends whatever comes next: no word goes on behind a letter or digit with a space."""
+_LETTERS = r"A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff\u0400-\u044f\u3041-\u3094\u30a1-\u30fa\u4e00-\u9fa5\uac00-\ud7a3"
+_SIGNS = (
+    r"!\"#$%&()*+,\-./:;<=>?@\[\\\]^_`{|}~\u3001\u3002\u300a-\u300f\uff01\uff08\uff09\uff0c\uff1a\uff1b\uff1f"
+)
+_BLANKS = r" \t\n\r\u3000"
+_BOUNDARY = re.compile(
+    rf"(?<=[^\W_])[{_BLANKS}]|(?<=[{_SIGNS}])[{_BLANKS}]|(?<=[0-9{_LETTERS}])['{_SIGNS}]"
+    rf"|(?<=[{_LETTERS}])[0-9]|(?<=[0-9])[{_LETTERS}]"
+)
+"""A place where a word ends whatever comes next, as byte-level tokenizers part letters, digits, signs and blanks.
+
+No word goes on behind a letter, digit or sign with a blank, behind a letter or digit with a sign, or behind a letter with a
+digit or the other way round. Of letters and signs only those are here that every version of Unicode has as such, since Python's is
+not the library's; a contraction ('s) begins with a sign, so that no sign is parted from a letter behind it.
+"""
 
 
 def _byte_alphabet() -> list[str]:
@@ -86,7 +99,7 @@ class Tokenizer:
         content = to_utf8(text)
         if self._kind == "Byte":
             return self._table[np.frombuffer(content, dtype=np.uint8)]
-        pieces = [self._inner.encode(piece, add_special_tokens=False).ids for piece in _pieces(text)]
+        pieces = [self._inner.encode(piece, add_special_tokens=False).ids for piece in parts_of(text)]
         return np.concatenate([np.asarray(ids, dtype=np.int32) for ids in pieces])
 
     def decode(self, tokens: Sequence[int] | Tokens) -> str:
@@ -126,8 +139,8 @@ class Tokenizer:
         return tokens
 
 
-def _pieces(text: str) -> Iterator[str]:
-    """The text in parts that give the same tokens as the whole."""
+def parts_of(text: str) -> Iterator[str]:
+    """The text in parts of a little more than `PIECE` that give the same tokens of byte-level BPE as the whole."""
     start = 0
     while boundary := _BOUNDARY.search(text, start + PIECE):
         yield text[start : boundary.start()]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import tokenizers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raygen.data.tokenizers import BYTE_ALPHABET, END_OF_TEXT, Tokenizer, train_tokenizer
+from raygen.data.tokenizers import BYTE_ALPHABET, END_OF_TEXT, Tokenizer, parts_of, train_tokenizer
 from raygen.errors import DataError
 from raygen.spec import Tokenizer as Spec
 from tests.budget import examples
@@ -209,12 +210,65 @@ def test_the_byte_alphabet_is_that_of_the_library() -> None:
     assert sorted(BYTE_ALPHABET) == sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
 
 
+PARTS = [
+    *"aZ9é東かю한\u1c8a",
+    *" \t\n\r\u3000\x1c\u2028\u180e",
+    *"'.,-_/+=<{\"",
+    *"。、！（",
+    "'s",
+    "'ll",
+    "\u0301",
+    "²",
+    "🙂",
+]
+CONTENT = st.lists(st.sampled_from(PARTS), max_size=40).map("".join)
+
+
 @pytest.mark.parametrize("tokenizer", [BPE, UNMERGED], ids=by_name)
-@examples(60)
-@given(text=texts, size=st.integers(0, 20))
+@examples(300)
+@given(text=texts | CONTENT, size=st.integers(1, 20))
 def test_a_text_that_is_encoded_in_pieces_has_the_same_tokens(
     tokenizer: Tokenizer, text: str, size: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("raygen.data.tokenizers.PIECE", size)
         assert tokenizer.encode(text).tolist() == library_ids(tokenizer, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join(itertools.chain.from_iterable(itertools.product(PARTS, repeat=3))),
+        "".join(f"{chr(point)},a{chr(point)} 1{chr(point)}" for point in range(0xD800)),
+        "".join(f"{chr(point)},a{chr(point)} 1{chr(point)}" for point in range(0xE000, 0x11000)),
+    ],
+    ids=["parts", "below surrogates", "above"],
+)
+def test_texts_are_cut_where_words_of_the_library_begin(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = tokenizers.Tokenizer.from_str(BPE.to_json()).pre_tokenizer
+    begins = {begin for _, (begin, _) in library.pre_tokenize_str(text)} | {len(text)}
+    monkeypatch.setattr("raygen.data.tokenizers.PIECE", 1)
+
+    cuts = set(itertools.accumulate(map(len, parts_of(text))))
+
+    assert len(cuts) > len(text) / 30
+    assert cuts <= begins
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "base64+/AbC3dEf=",
+        "word\n",
+        "word\t",
+        "天地玄黄，",
+        "天地玄黄。\n",
+        "a,b;c.",
+        '{"key":12}',
+        "0123abcd",
+    ],
+)
+def test_a_long_text_without_spaces_is_encoded_in_pieces(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("raygen.data.tokenizers.PIECE", 100)
+
+    assert max(map(len, parts_of(part * 100))) <= 100 + len(part)
