@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from raygen.data.image_files import Labelled, Pixels, read_images
 from raygen.data.order import Order
 from raygen.data.progress import Notice, Progress
-from raygen.data.remarks import Remarks
+from raygen.data.remarks import Remarks, printable
 from raygen.errors import DataError
 from raygen.spec import TrainingJob
 
@@ -203,7 +203,8 @@ def _labels(
         if _uses_labels(job):
             raise
         count = len(train.labels or ()) + len((held and held.labels) or ())
-        remarks.skipped("label", f"the model needs none, and {error.what}", error.where, count)
+        reason = f"the model needs none, and {error.what} (in {printable(error.where)})"
+        remarks.skipped("label", reason, count=count)
         nothing = np.empty(0, dtype=np.int64)
         return (), nothing, nothing
     return classes, labels, held_labels

@@ -34,6 +34,12 @@ class Remark:
         return f"{self.count:,} {units} {self.action.lower()}: {self.reason}{named}"
 
 
+def printable(name: str) -> str:
+    """A name with escapes for what no terminal and no JSON takes, as a file's name may hold."""
+    plain = name.encode("utf-8", "backslashreplace").decode()
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in plain)
+
+
 class Remarks:
     """Gathers remarks by reason."""
 
@@ -41,8 +47,8 @@ class Remarks:
         self._counts: dict[tuple[Literal["Skipped", "Converted"], str, str], int] = {}
         self._examples: dict[tuple[Literal["Skipped", "Converted"], str, str], list[str]] = {}
 
-    def skipped(self, unit: str, reason: str, example: str, count: int = 1) -> None:
-        """Counts parts that are not trained on."""
+    def skipped(self, unit: str, reason: str, example: str = "", count: int = 1) -> None:
+        """Counts parts that are not trained on; without an example where none has a name of its own."""
         self._add(("Skipped", unit, reason), example, count)
 
     def converted(self, unit: str, reason: str, example: str, count: int = 1) -> None:
@@ -59,7 +65,5 @@ class Remarks:
     def _add(self, key: tuple[Literal["Skipped", "Converted"], str, str], example: str, count: int) -> None:
         self._counts[key] = self._counts.get(key, 0) + count
         examples = self._examples.setdefault(key, [])
-        if len(examples) < EXAMPLES:
-            # A file's name may hold what no terminal and no JSON takes.
-            plain = example.encode("utf-8", "backslashreplace").decode()
-            examples.append("".join(c if c.isprintable() else ascii(c)[1:-1] for c in plain))
+        if example and len(examples) < EXAMPLES:
+            examples.append(printable(example))

@@ -261,6 +261,7 @@ def test_labels_that_cannot_be_used_are_refused_where_the_model_needs_them(
     assert data.train_batch(range(4)).keys() == {"images"}
     assert [(r.action, r.unit, r.count) for r in data.remarks] == [("Skipped", "label", 4)]
     assert expected in data.remarks[0].reason
+    assert str(data.remarks[0]).endswith(" (in images.parquet)")
 
 
 def test_splits_that_disagree_about_labels_are_no_matter_to_a_model_without(image_base: Path) -> None:
