@@ -74,6 +74,9 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 """What turns a picture upright, by the orientation that EXIF gives it."""
+_BIG_ENDIAN_BIG_TIFF = b"MM\0+"
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", _BIG_ENDIAN_BIG_TIFF)
+"""Both byte orders of TIFF, and of BigTIFF."""
 _BMP_HEADERS = frozenset({12, 40, 52, 56, 64, 108, 124})
 READ_ERRORS = (
     OSError,
@@ -91,7 +94,7 @@ _PILLOW_ERRORS = (*READ_ERRORS, ArithmeticError, AttributeError, LookupError, Ty
 
 def is_image(head: bytes) -> bool:
     """Whether a file that begins with these bytes is of a format that is read."""
-    if head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")):
+    if head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", *_TIFF)):
         return True
     if head.startswith(b"BM"):
         return len(head) >= 18 and struct.unpack("<I", head[14:18])[0] in _BMP_HEADERS
@@ -121,15 +124,18 @@ def decode(encoded: bytes, name: str, spec: Images, remarks: Remarks) -> Image.I
                 return _flat(_eight_bits(opened, name, remarks), name, spec, remarks)
     except _PILLOW_ERRORS as error:
         raise DataError(
-            f"the image cannot be decoded: {_why(error)}",
+            f"the image cannot be decoded: {_why(error, encoded)}",
             where=name,
             remedy=f"Replace it by a whole {READABLE} image, or leave it out.",
         ) from error
 
 
-def _why(error: Exception) -> str:
+def _why(error: Exception, encoded: bytes) -> str:
     """Pillow's words, without the address of what it read from."""
     if isinstance(error, UnidentifiedImageError):
+        # Pillow looks for BigTIFF's number 43 in the byte where the other order has it.
+        if encoded.startswith(_BIG_ENDIAN_BIG_TIFF):
+            return "it is a BigTIFF whose numbers begin with the highest byte, which is not read"
         return f"it is not a {READABLE} file"
     return str(error) or type(error).__name__
 

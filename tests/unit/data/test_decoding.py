@@ -187,6 +187,19 @@ def test_images_are_known_by_their_content(kind: str) -> None:
     assert is_image(encoded(Image.new("RGB", (4, 4)), kind))
 
 
+def test_big_tiff_is_known_by_its_content_in_both_byte_orders() -> None:
+    little = encoded(Image.new("L", (4, 4), 9), "TIFF", big_tiff=True)
+    assert little.startswith(b"II+\0")
+    assert is_image(little)
+    assert (read(little)[0] == 9).all()
+
+    big = encoded(Image.new("I;16B", (4, 4)), "TIFF", big_tiff=True)
+    assert big.startswith(b"MM\0+")
+    assert is_image(big)
+    with pytest.raises(DataError, match="is a BigTIFF whose numbers begin with the highest byte"):
+        read(big)
+
+
 @pytest.mark.parametrize("head", [b"", b"BM", b"BMW is a car, and this a text", b"RIFF....WAVE", b"caption"])
 def test_other_files_are_not_images(head: bytes) -> None:
     assert not is_image(head)
