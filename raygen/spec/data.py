@@ -23,8 +23,8 @@ class Source(Tagged):
     the extra `s3`; endpoint, region and credentials come from AWS's own variables and files."""
     format: Literal["Text", "JsonLines", "ImageFolder", "Idx", "Parquet"] = "Text"
     """Text: every file is one document, UTF-8, or UTF-16 or UTF-32 with a byte-order mark. JsonLines: every line is
-    an object that holds one; null and empty texts are skipped. Both may be compressed by gzip, bzip2, xz, zstd or
-    lz4. ImageFolder: PNG, JPEG, WebP, BMP, GIF or TIFF files, known by their names or, on this machine, by their
+    an object that holds one; null, missing and empty texts are skipped. Both may be compressed by gzip, bzip2, xz, lzma,
+    zstd or lz4. ImageFolder: PNG, JPEG, WebP, BMP, GIF or TIFF files, known by their names or, on this machine, by their
     content; other files are skipped. Where all are in subfolders, these are the classes. Idx: the format of MNIST,
     plain or compressed, with the labels in `labels`. Parquet: rows with an encoded image (or a struct with its
     bytes), and with a label where there are classes; rows without an image are skipped."""
