@@ -26,7 +26,7 @@ demo: $(VENV)/installed-train ## train a small language model on Shakespeare and
 # As many processes as there are cores, each with one thread; more threads would only wait for each other.
 quick test test-cluster: export OMP_NUM_THREADS ?= 1
 PARALLEL := --numprocesses logical --maxprocesses 8
-# Tests that start API servers of their own, and wait for them much of their time; the others share the nodes of one cluster.
+# Tests that start API servers of their own; the others share the nodes of one cluster.
 SERVERS := $(addprefix tests/cluster/,installing operator seeing)
 
 quick: $(VENV)/installed-dev ## unit and property tests; no network
@@ -36,7 +36,7 @@ test: quick ## all tests that need no cluster
 	$(BIN)/python -m pytest tests/integration $(PARALLEL) --dist loadfile
 
 test-cluster: $(VENV)/installed-dev ## tests on a real Kubernetes that this makes; Linux and root
-	$(BIN)/python -m pytest $(SERVERS) --numprocesses $$((2 * $$(nproc))) --maxprocesses 8 --dist loadfile
+	$(BIN)/python -m pytest $(SERVERS) $(PARALLEL) --dist loadfile
 	$(BIN)/python -m pytest tests/cluster $(SERVERS:%=--ignore=%)
 
 test-cuda: $(VENV)/installed-dev ## tests on a CUDA device; not part of CI
