@@ -57,6 +57,7 @@ DRIVER_MANAGER = "raygen-driver"
 
 LOW_MEMORY = "memory ran low"
 """In the driver's last words where workers were ended for lack of memory. The driver writes it, the operator reads it."""
+
 KUBERAY_NAMES = {"Volcano": "volcano", "KAI": "kai-scheduler", "YuniKorn": "yunikorn"}
 """What KubeRay calls its batch scheduler (GetPluginName), of which it has one for all that it runs. An administrator writes
 it where KubeRay is installed; the operator and `raygen doctor` say which."""
