@@ -2,7 +2,7 @@
 
     python benchmarks/checkpoint_cost.py
 
-The call is `raygen.train.loop.save`: measurements written out, state gathered, a snapshot taken, and where
+The call is `raygen.training.engine.loop.save`: measurements written out, state gathered, a snapshot taken, and where
 the thread has not finished an earlier save, the wait for it. The slowdown also holds what the thread takes
 from the loop by hashing and writing beside it, on a machine whose cores the loop would use alone. Runs with
 and without alternate; both save once at the end, as every run does.
@@ -24,7 +24,7 @@ import torch
 from harness import JOBS, THREADS, completed, spread, write_result
 
 import raygen
-from raygen.train import loop
+from raygen.training.engine import loop
 
 EVERY = 50
 LIMIT = 0.01
@@ -107,8 +107,8 @@ def timed(times: Times) -> Iterator[None]:
         times.loop = seconds
 
     with (
-        patch("raygen.train.loop.save", call(loop.save, times.calls.append)),
-        patch("raygen.train.run.run_loop", call(loop.run_loop, take_loop)),
+        patch("raygen.training.engine.loop.save", call(loop.save, times.calls.append)),
+        patch("raygen.training.driver.run_loop", call(loop.run_loop, take_loop)),
     ):
         yield
 

@@ -4,7 +4,7 @@
 
 Trains jobs/gpt-124m.yaml, compiled. raygen and bare loops alternate every ten steps in one process, as in text_speed.py;
 the bare loops are compiled too, their tokens are on the device, and the second of them runs with the settings under which
-equal steps give equal bits (raygen.train.arithmetic), which the first does without.
+equal steps give equal bits (raygen.compute.arithmetic), which the first does without.
 
 The use of the matrix units is by PaLM's formula (Chowdhery et al. 2022, appendix B), 6N + 12LHQT operations per token, as a
 share of the throughput of large products in BFloat16 measured here, and of what the data sheet promises.
@@ -29,9 +29,9 @@ from image_peers import Watch
 from text_speed import BLOCK, Clock, bare_loop, run
 
 import raygen
-from raygen.data.tokenizers import train_tokenizer
-from raygen.train.arithmetic import repeatable
-from raygen.train.events import Plan, Progress
+from raygen.compute.arithmetic import repeatable
+from raygen.data.text.tokenizers import train_tokenizer
+from raygen.training.observers.events import Plan, Progress
 
 JOB = "gpt-124m.yaml"
 LEAST_RATIO, LEAST_USE = 0.97, 0.4

@@ -11,8 +11,8 @@ import torch
 from harness import ROOT
 from torch import Tensor
 
-from raygen.data.image_files import read_images
-from raygen.spec.data import Source
+from raygen.data.images.files import read_images
+from raygen.spec.job.data import Source
 
 MNIST = ROOT / "examples" / "data" / "mnist"
 

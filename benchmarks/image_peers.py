@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 from text_speed import BLOCK, Clock
 
 import raygen
-from raygen.train.events import Plan
+from raygen.training.observers.events import Plan
 
 COMMIT = "77f55b9"
 SCRIPTS = ("vae/main.py", "dcgan/main.py")

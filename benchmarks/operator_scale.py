@@ -29,14 +29,14 @@ from image_data import verdict
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(ROOT / "tests" / "cluster"))
 
+from raygen.controller.conditions import find
 from raygen.kube import RAY_JOBS, RUNTIMES, TRAINING_JOBS, ApiError, Connection
 from raygen.kube.connection import MERGE
-from raygen.operator.conditions import find
 from raygen.spec.names import JOB_LABEL
 from tests.cluster.api import until
 from tests.cluster.apiserver import NAMESPACES, ApiServer, free_port, serving
 from tests.cluster.operator.stub import Surroundings
-from tests.unit.operator.world import job
+from tests.unit.operator.trainingjob.world import job
 
 Object = dict[str, Any]
 

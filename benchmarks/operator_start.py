@@ -21,7 +21,7 @@ from image_data import verdict
 from testcluster import cluster as real
 
 from raygen.kube import RAY_JOBS, RUNTIMES, TRAINING_JOBS, connect
-from raygen.operator.render import ray_job_name, render
+from raygen.operator.rayjob.render import ray_job_name, render
 from raygen.spec import parse
 from raygen.spec.names import JOB_LABEL, STATUS_VARIABLE
 from raygen.spec.runtime import parse_runtime

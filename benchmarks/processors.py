@@ -49,7 +49,7 @@ MUST = {"muon_to_adamw": 0.85, "demo_seconds": 240, "loss_difference": 0.02}
 LOSS = 1.5698
 """Of the first example with PyTorch's Muon, in README.md's run."""
 RUN_WITH_TORCH = (
-    "import raygen.train.updates as updates, torch, sys; updates.Muon = torch.optim.Muon;"
+    "import raygen.training.optimizers.updates as updates, torch, sys; updates.Muon = torch.optim.Muon;"
     " from raygen.cli.main import main; sys.exit(main(sys.argv[1:]))"
 )
 
@@ -104,8 +104,8 @@ def limit() -> dict[str, float]:
     from raygen.models.protocol import Alone
     from raygen.models.registry import build_family
     from raygen.spec import resolve
-    from raygen.train.muon import orthogonalise
-    from raygen.train.updates import make_updates
+    from raygen.training.optimizers.muon import orthogonalise
+    from raygen.training.optimizers.updates import make_updates
 
     torch.set_num_threads(THREADS)
     loaded = raygen.load(ROOT / GPT)

@@ -30,8 +30,8 @@ from torch.nn import functional as F
 
 import raygen
 from raygen.models.registry import build_family
-from raygen.train.events import Progress, Silent
-from raygen.train.updates import make_optimizers
+from raygen.training.observers.events import Progress, Silent
+from raygen.training.optimizers.updates import make_optimizers
 
 BLOCK = 10
 """Steps between two events `progressed`."""

@@ -145,12 +145,12 @@ def _stepper(arguments: argparse.Namespace) -> Callable[[], None]:
     import torch  # late: raygen comes first, which says how torch's threads wait
 
     from raygen.data.readers import open_data
+    from raygen.inference.code import install_code
     from raygen.models.protocol import Alone
     from raygen.models.registry import build_family
+    from raygen.parallel.lanes import micro_batches
     from raygen.spec import resolve
-    from raygen.train.code import install_code
-    from raygen.train.loop import micro_batches
-    from raygen.train.updates import make_updates
+    from raygen.training.optimizers.updates import make_updates
 
     if arguments.layout == "contiguous":
         torch.channels_last = torch.contiguous_format

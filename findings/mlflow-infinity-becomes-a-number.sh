@@ -5,7 +5,7 @@
 # check for failed runs by isfinite passes, and a chart's axis is 308 digits high. NaN does come back as NaN.
 # Versions: mlflow 3.17.2, its default store (SQLite).
 # Source: a comment in mlflow/store/tracking/sqlalchemy_store.py; not in the documentation of log_metric.
-# raygen: gives trackers finite numbers alone; guards look at the others (raygen/train/recorder.py).
+# raygen: gives trackers finite numbers alone; guards look at the others (raygen/training/engine/recorder.py).
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

@@ -7,7 +7,7 @@
 # becomes 255 or 117.
 # Versions: Pillow 13.0.0.
 # Source: Pillow's "Modes" names I;16 as a special mode with limited support.
-# raygen: reads the upper 8 of 16 bits itself and says so (raygen/data/decoding.py).
+# raygen: reads the upper 8 of 16 bits itself and says so (raygen/data/images/decoding.py).
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

@@ -6,7 +6,7 @@
 # loses them or stops there. Ordinary TIFF opens in both orders.
 # Versions: pillow 13.0.0, tifffile 2026.3.3.
 # Source: the constants MM and II of BigTIFF in PIL/TiffImagePlugin.py; BigTIFF's design note gives the version as a 16-bit number.
-# raygen: knows both orders by their first bytes, and says of this one that it cannot be read (raygen/data/decoding.py).
+# raygen: knows both orders by their first bytes, and says of this one that it cannot be read (raygen/data/images/decoding.py).
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

@@ -7,7 +7,7 @@
 # Versions: ray 2.60.0, pyarrow 25.0.1.
 # Source: not documented; RAY_DATA_USE_DATASOURCE_V2=0 still selects the reader that did otherwise.
 # raygen: reads Parquet by pyarrow, and names the file that lacks a column which was asked for
-# (raygen/data/parquet.py).
+# (raygen/data/sources/parquet.py).
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

@@ -7,7 +7,7 @@
 # Versions: ray 2.60.0.
 # Source: Ray's page on token authentication.
 # raygen: gives a mode and a token of each run's own in the environment before it starts Ray
-# (raygen/train/launch.py).
+# (raygen/training/ray/launch.py).
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

@@ -5,7 +5,7 @@
 # takes its slot until the last iteration, while sound trials are stopped.
 # Versions: ray 2.60.0.
 # Source: not documented; _Bracket.on_result in ray/tune/schedulers/async_hyperband.py.
-# raygen: a guard ends a run whose loss is not finite (raygen/train/guards.py), so that no scheduler has to.
+# raygen: a guard ends a run whose loss is not finite (raygen/training/engine/guards.py), so that no scheduler has to.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

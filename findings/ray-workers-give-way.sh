@@ -6,7 +6,7 @@
 # long, and no log says why.
 # Versions: ray 2.60.0.
 # Source: the internal setting worker_niceness, not in the documentation of ray.init.
-# raygen: sets RAY_worker_niceness=0 unless the user has set it (raygen/train/launch.py).
+# raygen: sets RAY_worker_niceness=0 unless the user has set it (raygen/training/ray/launch.py).
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

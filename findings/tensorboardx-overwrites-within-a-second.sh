@@ -6,7 +6,7 @@
 # processes that log into one folder, lose what was written first.
 # Versions: tensorboardX 2.6.5, tensorboard 2.21.0.
 # Source: not documented; EventsWriter in tensorboardX/event_file_writer.py.
-# raygen: gives each attempt's file a suffix of its own (raygen/train/tensorboard.py).
+# raygen: gives each attempt's file a suffix of its own (raygen/training/observers/tensorboard.py).
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

@@ -7,7 +7,7 @@
 # Versions: tokenizers 0.23.3, transformers 5.23.0.
 # Source: Tokenizer.encode_special_tokens and the defaults of skip_special_tokens, True in one and False in the
 # other.
-# raygen: sets encode_special_tokens, so that text stays text (raygen/data/tokenizers.py).
+# raygen: sets encode_special_tokens, so that text stays text (raygen/data/text/tokenizers.py).
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

@@ -6,7 +6,7 @@
 # where no bytecode is kept, by compiling all those sources.
 # Versions: torch 2.13.0.
 # Source: not documented; torch/_compile.py imports torch._dynamo at the first call of a decorated method.
-# raygen: calls what lies beneath, so that the compiler is not imported (raygen/train/eager.py).
+# raygen: calls what lies beneath, so that the compiler is not imported (raygen/training/optimizers/eager.py).
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

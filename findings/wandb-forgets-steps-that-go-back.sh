@@ -6,7 +6,7 @@
 # Versions: wandb 0.31.0, offline.
 # Source: Run.log documents that steps must increase; that values are dropped shows as a warning alone.
 # raygen: logs its own `step` as a metric and makes it the axis (define_metric), so nothing is lost
-# (raygen/train/trackers.py).
+# (raygen/training/observers/trackers.py).
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

@@ -19,22 +19,22 @@ from raygen.threads import set_waiting
 if TYPE_CHECKING:
     from raygen.errors import RaygenError as RaygenError
     from raygen.errors import ValidationError as ValidationError
+    from raygen.inference.run import Run as Run
     from raygen.jobfile import load as load
     from raygen.spec import TrainingJob as TrainingJob
-    from raygen.train import Result as Result
-    from raygen.train import train as train
-    from raygen.train.runs import Run as Run
+    from raygen.training.driver import train as train
+    from raygen.training.result import Result as Result
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "RaygenError": "raygen.errors",
-    "Result": "raygen.train",
-    "Run": "raygen.train.runs",
+    "Result": "raygen.training.result",
+    "Run": "raygen.inference.run",
     "TrainingJob": "raygen.spec",
     "ValidationError": "raygen.errors",
     "load": "raygen.jobfile",
-    "train": "raygen.train",
+    "train": "raygen.training.driver",
 }
 
 __all__ = ["RaygenError", "Result", "Run", "TrainingJob", "ValidationError", "__version__", "load", "train"]
@@ -46,9 +46,7 @@ set_waiting()
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'raygen' has no attribute {name!r}")
-    module = import_module(_HOMES[name])
-    # The package raygen.train is callable; see there.
-    return module if name == "train" else getattr(module, name)
+    return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

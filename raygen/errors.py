@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from raygen.spec.faults import Fault
+    from raygen.spec.schema.faults import Fault
 
 
 class RaygenError(Exception):

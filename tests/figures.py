@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raygen.train.ray_figures import COUNTERS, GAUGES
+from raygen.training.observers.ray_metrics import COUNTERS, GAUGES
 
 OF_RUNS = frozenset({f"ray_{name}" for name in GAUGES} | {f"ray_{name}_total" for name in COUNTERS})
 """Ray puts its own name before them, and counters end as Prometheus wants it."""

@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
-from raygen.spec.base import Spec
-from raygen.spec.fields import fields_of
-from raygen.spec.schema import json_schema
+from raygen.spec.schema.base import Spec
+from raygen.spec.schema.fields import fields_of
+from raygen.spec.schema.json_schema import json_schema
 from tools.chart_values import Values
 
 CHART = "charts/raygen"

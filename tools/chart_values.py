@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from raygen.spec.base import (
+from raygen.spec.runtime import RaygenRuntimeSpec, RunAs, Toleration
+from raygen.spec.schema.base import (
     PATTERNS,
     JobName,
     LabelKey,
@@ -21,7 +22,6 @@ from raygen.spec.base import (
     Spec,
     Version,
 )
-from raygen.spec.runtime import RaygenRuntimeSpec, RunAs, Toleration
 
 _PINNED = r"^([a-z0-9]([-a-z0-9._:]*[a-z0-9])?(/[a-z0-9]([-a-z0-9._]*[a-z0-9])?)+@sha256:[0-9a-f]{64})?$"
 _ACCOUNT = r"^system:serviceaccount:[a-z0-9][-a-z0-9]*:[a-z0-9][-a-z0-9.]*$"

@@ -15,9 +15,6 @@ from pathlib import Path
 import yaml
 
 from raygen.spec import TrainingJob
-from raygen.spec.base import Spec
-from raygen.spec.crd import definitions
-from raygen.spec.fields import FieldShape, Shape, fields_of
 from raygen.spec.reasons import (
     CONDITIONS,
     COUNTED,
@@ -29,7 +26,10 @@ from raygen.spec.reasons import (
     Meaning,
 )
 from raygen.spec.runtime import RaygenRuntime
-from raygen.spec.schema import json_schema
+from raygen.spec.schema.base import Spec
+from raygen.spec.schema.crd import definitions
+from raygen.spec.schema.fields import FieldShape, Shape, fields_of
+from raygen.spec.schema.json_schema import json_schema
 from raygen.spec.status import Attempt, Condition, TrainingJobStatus
 from tools import chart, dashboards
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from raygen.data.image_files import read_images
+from raygen.data.images.files import read_images
 from raygen.spec import Source
 
 SPLITS = {"train": "train", "test": "t10k"}

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from raygen.cli.output import duration, number, printable
 from raygen.models.protocol import Sample
-from raygen.train.events import Loss, Plan, Progress
+from raygen.training.observers.events import Loss, Plan, Progress
 
 SHOWN_CHARACTERS = 400
 SLOW_START_S = 3.0

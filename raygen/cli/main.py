@@ -19,6 +19,10 @@ from raygen.cli.output import json_line
 from raygen.cli.streams import Streams, lasting_streams
 from raygen.errors import RaygenError, ValidationError
 
+LOCAL = frozenset(
+    {"completion", "export", "leave", "plan", "probe", "report", "sample", "train", "validate", "version"}
+)
+"""Verbs that work on this machine; all others talk to a cluster."""
 SHOWING = frozenset({"completion", "get", "list", "logs", "plan", "sample", "top", "version"})
 """Verbs that have nothing left to do when nobody reads what they print."""
 EXIT_CODES = (
@@ -40,7 +44,8 @@ def build_parser() -> argparse.ArgumentParser:
     def verb(name: str, text: str) -> argparse.ArgumentParser:
         added = verbs.add_parser(name, help=text, description=text, epilog=EXIT_CODES, allow_abbrev=False)
         added.add_argument("--json", action="store_true", help="print one JSON object on stdout")
-        added.set_defaults(module=f"raygen.cli.{name}")
+        place = "local" if name in LOCAL else "cluster"
+        added.set_defaults(module=f"raygen.cli.{place}.{name}")
         return added
 
     def job_options(added: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from raygen import machine
-from raygen.data.files import AnyFile
+from raygen.data.sources.files import AnyFile
 from raygen.errors import DataError
 
 _MORE = "use a machine or container with more memory."

@@ -11,8 +11,8 @@ from raygen.data.progress import Notice
 from raygen.spec import Data, TrainingJob
 
 READERS: dict[str, str] = {
-    "text": "raygen.data.text",
-    "images": "raygen.data.images",
+    "text": "raygen.data.text.windows",
+    "images": "raygen.data.images.pixels",
 }
 """Kind -> module that has `open_data` and `open_domain`."""
 

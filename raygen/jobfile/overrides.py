@@ -11,10 +11,10 @@ from raygen.errors import JobFileError, ValidationError
 from raygen.jobfile.text import decode
 from raygen.jobfile.tree import read
 from raygen.jobfile.yaml_text import compose_yaml
-from raygen.spec.faults import Fault, Location, shown
-from raygen.spec.fields import Shape, fields_of
-from raygen.spec.job import TrainingJob
-from raygen.spec.messages import nearest, unknown_key
+from raygen.spec.job.training_job import TrainingJob
+from raygen.spec.schema.faults import Fault, Location, shown
+from raygen.spec.schema.fields import Shape, fields_of
+from raygen.spec.schema.messages import nearest, unknown_key
 
 _ROOT = Shape("object", model=TrainingJob)
 _PART = re.compile(r"""\.?(?:\[(?:"([^"]*)"|'([^']*)'|([^\]"']*))\]|([^.\[\]=]+))""")

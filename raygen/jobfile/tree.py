@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from raygen.errors import JobFileError
-from raygen.spec.faults import Fault, Location, bare_fault
+from raygen.spec.schema.faults import Fault, Location, bare_fault
 
 MAX_NODES = 100_000
 MAX_DEPTH = 100

@@ -264,6 +264,11 @@ def sort_parameters(network: nn.Module) -> ParameterGroups:
     return groups
 
 
+def count_parameters(family: Family) -> int:
+    """Trained parameters of all networks."""
+    return sum(p.numel() for network in family.networks.values() for p in network.parameters())
+
+
 SHOWN = 16
 """Images of the validation split that a family may keep, to show what it makes of them."""
 COMPUTE_TYPES = {"Float32": torch.float32, "BFloat16": torch.bfloat16}

@@ -9,8 +9,8 @@ from typing import Any
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from raygen.operator.conditions import RUNNING, SUCCEEDED
-from raygen.operator.store import Object, Store
+from raygen.controller.conditions import RUNNING, SUCCEEDED
+from raygen.controller.store import Object, Store
 from raygen.spec import reasons
 
 OTHER = "Other"

@@ -21,6 +21,7 @@ from prometheus_client import (
 from prometheus_client.registry import Collector
 
 from raygen import __version__
+from raygen.controller.conditions import moment
 from raygen.kube import (
     EVENTS,
     LEASES,
@@ -30,8 +31,7 @@ from raygen.kube import (
     TRAINING_JOBS,
     ApiError,
 )
-from raygen.operator.conditions import moment
-from raygen.operator.model import Object, Observed
+from raygen.operator.trainingjob.model import Object, Observed
 from raygen.spec.reasons import COUNTED, FINAL, SUCCEEDED, UNCOUNTED
 
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)

@@ -12,19 +12,20 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from raygen.controller.election import Election
+from raygen.controller.events import Recorder
+from raygen.controller.health import Health
+from raygen.controller.logs import about
+from raygen.controller.queue import Key, WorkQueue
+from raygen.controller.reflector import SILENT_SECONDS, WATCH_SECONDS, Listener, Reflector
+from raygen.controller.store import Object, Store, key_of
 from raygen.kube import PODS, RAY_JOBS, RUNTIMES, TRAINING_JOBS, ApiError, Connection, Resource
-from raygen.operator import mishap, traces, trim
-from raygen.operator.controller import Controller, Stores
-from raygen.operator.election import Election
-from raygen.operator.events import Recorder
+from raygen.operator import stored, traces
 from raygen.operator.fleet import Fleet
-from raygen.operator.health import Health
-from raygen.operator.logs import about
 from raygen.operator.metrics import Metrics
-from raygen.operator.model import Observed
-from raygen.operator.queue import Key, WorkQueue
-from raygen.operator.reflector import SILENT_SECONDS, WATCH_SECONDS, Listener, Reflector
-from raygen.operator.store import Object, Store, key_of
+from raygen.operator.trainingjob import internal_error
+from raygen.operator.trainingjob.controller import Controller, Stores
+from raygen.operator.trainingjob.model import Observed
 from raygen.spec.names import JOB_LABEL
 
 log = logging.getLogger(__name__)
@@ -83,10 +84,10 @@ class Operator:
         listeners = self.controller.listeners()
         labelled = {"labelSelector": JOB_LABEL}
         kinds: tuple[tuple[Resource, Store, Listener, Callable[[Object], Object], dict[str, str]], ...] = (
-            (RUNTIMES, self.stores.runtimes, listeners["runtimes"], trim.runtime, {}),
-            (TRAINING_JOBS, self.stores.jobs, listeners["jobs"], trim.training_job, {}),
-            (RAY_JOBS, self.stores.ray_jobs, listeners["ray_jobs"], trim.ray_job, labelled),
-            (PODS, self.stores.pods, listeners["pods"], trim.pod, labelled),
+            (RUNTIMES, self.stores.runtimes, listeners["runtimes"], stored.runtime, {}),
+            (TRAINING_JOBS, self.stores.jobs, listeners["jobs"], stored.training_job, {}),
+            (RAY_JOBS, self.stores.ray_jobs, listeners["ray_jobs"], stored.ray_job, labelled),
+            (PODS, self.stores.pods, listeners["pods"], stored.pod, labelled),
         )
         self.reflectors = [
             Reflector(
@@ -278,7 +279,7 @@ class Operator:
         if known is None:
             return
         try:
-            mishap.tell(self._connection, self._recorder, known, fault)
+            internal_error.tell(self._connection, self._recorder, known, fault)
         except Exception as error:  # noqa: BLE001 (a job so odd that nothing can be said of it)
             log.warning("%s/%s: its fault cannot be told: %s", *key, error)
 

@@ -22,9 +22,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from raygen import __version__
-from raygen.operator.attempts import FREE
-from raygen.operator.conditions import SUCCEEDED, find, moment
-from raygen.operator.model import Observed
+from raygen.controller.conditions import SUCCEEDED, find, moment
+from raygen.operator.trainingjob.attempts import FREE
+from raygen.operator.trainingjob.model import Observed
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor

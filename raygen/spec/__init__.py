@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from raygen.spec.custom import Custom
-from raygen.spec.data import Data, Images, Source, Tokenizer
-from raygen.spec.defaults import Change, diff, may_change, resolve
-from raygen.spec.evaluation import Evaluation, Metric, Samples
-from raygen.spec.faults import Fault
-from raygen.spec.gan import GAN, Augmentation
-from raygen.spec.guards import Guard, RollBack
-from raygen.spec.job import API_VERSION, KIND, Metadata, Scale, TrainingJob, TrainingJobSpec
-from raygen.spec.model import Model, Transformer
-from raygen.spec.notices import notices
-from raygen.spec.output import Checkpoint, Output, Tracking
-from raygen.spec.training import Duration, EarlyStopping, Ema, Optimizer, Optimizers, Schedule, Training
-from raygen.spec.vae import VAE, Codebook
-from raygen.spec.validate import check, parse
+from raygen.spec.families.custom import Custom
+from raygen.spec.families.gan import GAN, Augmentation
+from raygen.spec.families.vae import VAE, Codebook
+from raygen.spec.job.data import Data, Images, Source, Tokenizer
+from raygen.spec.job.defaults import Change, diff, may_change, resolve
+from raygen.spec.job.evaluation import Evaluation, Metric, Samples
+from raygen.spec.job.guards import Guard, RollBack
+from raygen.spec.job.model import Model, Transformer
+from raygen.spec.job.notices import notices
+from raygen.spec.job.output import Checkpoint, Output, Tracking
+from raygen.spec.job.training import Duration, EarlyStopping, Ema, Optimizer, Optimizers, Schedule, Training
+from raygen.spec.job.training_job import API_VERSION, KIND, Metadata, Scale, TrainingJob, TrainingJobSpec
+from raygen.spec.schema.faults import Fault
+from raygen.spec.schema.validate import check, parse
 
 __all__ = [
     "API_VERSION",

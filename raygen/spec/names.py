@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raygen.spec.crd import GROUP
+from raygen.spec.schema.crd import GROUP
 
 JOB_LABEL = f"{GROUP}/job"
 """On RayJobs and pods: the name of their TrainingJob. The operator writes and reads it. On head pods of RayClusters that

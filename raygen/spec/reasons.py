@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from raygen.spec.guards import GUARD_DEFAULTS
+from raygen.spec.job.guards import GUARD_DEFAULTS
 
 NOTHING = "Nothing."
 

@@ -9,7 +9,8 @@ import pydantic
 from pydantic import Field
 
 from raygen.errors import ValidationError
-from raygen.spec.base import (
+from raygen.spec.job.cluster import Seconds
+from raygen.spec.schema.base import (
     AllowedNamespace,
     AllowedQueue,
     Amount,
@@ -32,8 +33,7 @@ from raygen.spec.base import (
     Version,
     plain_uri,
 )
-from raygen.spec.cluster import Seconds
-from raygen.spec.faults import fault
+from raygen.spec.schema.faults import fault
 
 DEFAULT_STOP_SECONDS = 60
 """Time that pods have to leave a checkpoint, unless a runtime says otherwise."""

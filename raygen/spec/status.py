@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from raygen.spec.base import Index, MetricName, ObjectName, Reason, Spec, Time, Uri
+from raygen.spec.schema.base import Index, MetricName, ObjectName, Reason, Spec, Time, Uri
 
 Message = Annotated[str, Field(max_length=4096)]
 Place = Annotated[str, Field(min_length=1, max_length=1280)]

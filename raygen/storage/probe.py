@@ -102,8 +102,8 @@ def _write(storage: Storage, folder: str) -> None:
 def _kind(uri: str, error: RaygenError) -> str:
     if _server(uri) != "s3" or not isinstance(error, OutputError):
         return "other"
-    from raygen.storage.s3_client import connect
-    from raygen.storage.s3_faults import kind_of
+    from raygen.storage.s3.client import connect
+    from raygen.storage.s3.faults import kind_of
 
     kind = kind_of(error.__cause__)
     return "unresolved" if kind == "unreachable" and not _is_resolved(connect().endpoint) else kind

@@ -46,7 +46,7 @@ def open_storage(uri: str) -> Storage:
 
 def _s3(uri: str) -> Storage:
     try:
-        from raygen.storage.s3 import S3Storage
+        from raygen.storage.s3.bucket import S3Storage
     except ModuleNotFoundError as error:
         if error.name not in ("boto3", "botocore", "urllib3"):
             raise

@@ -9,8 +9,8 @@ import pytest
 
 from raygen import train
 from raygen.jobfile import load
+from raygen.run.directory import RunDirectory
 from raygen.storage import open_storage
-from raygen.train.rundir import RunDirectory
 from tests.cluster.api import Cluster, pod, until
 from tests.cluster.rayjob import EXAMPLE, HEAD, LONG, MANIFESTS, NAMESPACE, ROOT, WORKERS, Job
 

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from raygen.run.directory import RunDirectory
 from raygen.storage import open_storage
-from raygen.train.rundir import RunDirectory
 
 LONGEST_S = 250.0
 

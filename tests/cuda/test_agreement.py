@@ -10,9 +10,9 @@ import torch
 
 import raygen
 from raygen.spec import parse
-from raygen.train.plan import estimate
+from raygen.training.estimate import estimate
 from tests.cuda.jobs import gpt
-from tests.unit.train.runs import losses
+from tests.unit.training.runs import losses
 
 TOLERANCE = {"Float32": 2e-3, "BFloat16": 2e-2}
 """Relative; Float32 products have 10 bits of mantissa on CUDA (TF32), BFloat16 has 7."""

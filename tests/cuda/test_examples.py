@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import raygen
-from tests.unit.train.runs import Watcher, losses
+from tests.unit.training.runs import Watcher, losses
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from raygen.errors import InputError
-from raygen.train.trackers import Guarded, MLflowTracker, Status, Tracker, WandbTracker
+from raygen.training.observers.trackers import Guarded, MLflowTracker, Status, Tracker, WandbTracker
 
 ATTEMPTS: tuple[tuple[int, Status], ...] = ((1, "Stopped"), (2, "Succeeded"))
 LOG_BLOCK, LOG_FULL, LOG_LAST = 32768, 1, 4

@@ -19,9 +19,9 @@ import pytest
 import yaml
 
 from raygen.jobfile import dumps
+from raygen.run.directory import RunDirectory
 from raygen.spec import parse
 from raygen.storage import open_storage
-from raygen.train.rundir import RunDirectory
 from tests.jobs import job_document
 
 ROOT = Path(__file__).resolve().parents[2]

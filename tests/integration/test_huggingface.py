@@ -12,9 +12,9 @@ import torch
 
 import raygen
 from raygen.errors import ExportError, OutputError
+from raygen.inference.run import Run
 from raygen.models.protocol import SampleRequest
 from raygen.models.transformer.family import TransformerFamily
-from raygen.train.runs import Run
 from tests.jobs import job_document
 
 ARCHITECTURES: dict[str, dict[str, Any]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.operator.test_render import SEED, render_many
+from tests.unit.operator.rayjob.test_render import SEED, render_many
 
 
 @pytest.mark.parametrize("part", range(4))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from raygen.evaluation.report import render
+from raygen.report.page import render
 from tests.unit.evaluation.reports import hostile_report, report
 
 WIDTH, HEIGHT = 1000, 800

@@ -24,19 +24,19 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from raygen.jobfile import dumps
+from raygen.run.directory import RunDirectory
+from raygen.scratch import users
 from raygen.spec import parse
 from raygen.storage import open_storage
-from raygen.train.janitor import users
-from raygen.train.launch import SETTINGS
-from raygen.train.rundir import RunDirectory
+from raygen.training.ray.launch import SETTINGS
 from tests.figures import OF_GPUS, OF_RAY, OF_RUNS
 from tests.jobs import image_job_document, write_images
 from tests.unit.models.test_custom import MODEL
-from tests.unit.train.runs import losses
+from tests.unit.training.runs import losses
 
 pytestmark = pytest.mark.timeout(600)
 
-RAY = ("ray::", "raylet", "gcs_server", "raygen.train.janitor")
+RAY = ("ray::", "raylet", "gcs_server", "raygen.scratch")
 
 
 def ray_processes(folder: str) -> list[str]:
@@ -284,7 +284,7 @@ def test_a_killed_worker_is_replaced_and_the_run_goes_on_in_the_same_attempt(tmp
 def test_workers_that_are_lost_too_often_end_the_run(tmp_path: Path) -> None:
     arguments = command(tmp_path, "lost", 2, **endless())
     program = (
-        "import sys; from raygen.train import launch; launch.WORKER_FAILURES = 0;"
+        "import sys; from raygen.training.ray import launch; launch.WORKER_FAILURES = 0;"
         "from raygen.cli.main import main; sys.exit(main())"
     )
     with training([sys.executable, "-c", program, *arguments[3:]]) as process:
@@ -341,11 +341,11 @@ def test_a_signal_before_the_first_step_ends_the_run_at_once(tmp_path: Path) -> 
 
 def test_more_than_there_is_is_refused_within_seconds(tmp_path: Path) -> None:
     from raygen.errors import InputError
-    from raygen.train.events import Silent
-    from raygen.train.goodput import Goodput
-    from raygen.train.launch import launch
-    from raygen.train.startup import Startup
-    from raygen.train.stop import Stop
+    from raygen.training.engine.stop import Stop
+    from raygen.training.observers.events import Silent
+    from raygen.training.observers.goodput import Goodput
+    from raygen.training.observers.startup import Startup
+    from raygen.training.ray.launch import launch
 
     scale = parse(image_job_document(scale={"workers": 8, "cpusPerWorker": 1})).spec.scale
     began = time.monotonic()

@@ -17,12 +17,12 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from promql_parser import AggModifierType, AggregateExpr, MatchOp, VectorSelector
 
-from raygen.operator import trim
+from raygen.operator import stored
 from raygen.operator.process import Operator, Settings
 from tests.figures import OF_GPUS, OF_RAY, OF_RUNS
 from tests.unit.operator.test_metrics import told
 from tests.unit.operator.test_process import Server, wait_for
-from tests.unit.operator.world import job
+from tests.unit.operator.trainingjob.world import job
 
 CHART = Path(__file__).parents[2] / "charts" / "raygen" / "files"
 DASHBOARDS = {
@@ -75,7 +75,7 @@ def scrape() -> Iterator[Scrape]:
     try:
         wait_for(lambda: operator.leads)
         for name, status in (("new", {}), ("old", told("Unknown", "Training", trains=True, goodput=0.9))):
-            operator.stores.jobs.put(trim.training_job(job(name) | {"status": status}))
+            operator.stores.jobs.put(stored.training_job(job(name) | {"status": status}))
         # What the requests of this server, which is in memory, would have said.
         operator.metrics.answered("GET", "/api/v1/pods?watch=true", 200)
         with urllib.request.urlopen(f"http://127.0.0.1:{operator.health.port}/metrics", timeout=10) as answer:

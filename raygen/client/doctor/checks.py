@@ -10,7 +10,7 @@ from raygen.client.doctor.finding import Finding
 from raygen.client.doctor.kuberay import DEFINITIONS
 from raygen.client.doctor.view import HiddenError, Object, View
 from raygen.kube import ApiError
-from raygen.spec.crd import GROUP, VERSION, definitions
+from raygen.spec.schema.crd import GROUP, VERSION, definitions
 
 Check = Callable[[View], Iterator[Finding]]
 

@@ -1,6 +1,6 @@
 """A pod as those of a runtime's jobs are, as far as admission, its node, its image and its storage go.
 
-What jobs get is `raygen.operator.render`'s, which clients cannot import; a test compares the two.
+What jobs get is `raygen.operator.rayjob.render`'s, which clients cannot import; a test compares the two.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What cannot be seen from outside: whether nodes get the runtime's image, and whether a pod gets at the storage.
 
 A pod of the runtime runs `raygen probe`, which prints one JSON object: {raygen, ray, storage: [{uri, kind, readable, what,
-remedy}]} (raygen.cli.probe). Its kinds are those of raygen.storage.probe, which clients cannot import.
+remedy}]} (raygen.cli.local.probe). Its kinds are those of raygen.storage.probe, which clients cannot import.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ import pytest
 import yaml
 from testcluster import tools
 
-from raygen.spec.base import Spec
-from raygen.spec.fields import fields_of
+from raygen.spec.schema.base import Spec
+from raygen.spec.schema.fields import fields_of
 from tests.cluster.installing.helm import IMAGE, RUNTIME, TRAIN, render
 from tools.chart_values import Values
 

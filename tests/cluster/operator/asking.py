@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from raygen.controller.conditions import find
 from raygen.kube import EVENTS, RUNTIMES, TRAINING_JOBS, ApiError, Connection, Resource
-from raygen.operator.conditions import find
 from raygen.operator.process import Operator, Settings
-from raygen.spec.base import Spec
-from raygen.spec.fields import Shape, fields_of
+from raygen.spec.schema.base import Spec
+from raygen.spec.schema.fields import Shape, fields_of
 from tests.cluster.apiserver import NAMESPACES
 from tests.cluster.operator.stub import Surroundings
-from tests.unit.operator.world import job, runtime
+from tests.unit.operator.trainingjob.world import job, runtime
 
 Object = dict[str, Any]
 Path = tuple[str | int, ...]

@@ -9,13 +9,13 @@ from typing import Any
 
 import urllib3
 
+from raygen.controller.conditions import stamp
+from raygen.controller.events import Recorder
+from raygen.controller.queue import WorkQueue
 from raygen.kube import PODS, RAY_JOBS, RUNTIMES, TRAINING_JOBS, ApiError, Connection
 from raygen.kube.connection import MERGE
-from raygen.operator import trim
-from raygen.operator.conditions import stamp
-from raygen.operator.controller import Controller, Stores
-from raygen.operator.events import Recorder
-from raygen.operator.queue import WorkQueue
+from raygen.operator import stored
+from raygen.operator.trainingjob.controller import Controller, Stores
 from raygen.spec.names import (
     ATTEMPT_LABEL,
     DRIVER_MANAGER,
@@ -23,7 +23,7 @@ from raygen.spec.names import (
     RAY_JOB_LABEL,
     RAY_NODE_TYPE,
 )
-from tests.unit.operator.world import job, runtime
+from tests.unit.operator.trainingjob.world import job, runtime
 
 Object = dict[str, Any]
 Fault = Callable[[str, str], str]
@@ -77,10 +77,10 @@ class Process:
         listeners = self.controller.listeners()
         labelled = {"labelSelector": JOB_LABEL}
         for name, resource, keep, query in (
-            ("runtimes", RUNTIMES, trim.runtime, {}),
-            ("jobs", TRAINING_JOBS, trim.training_job, {}),
-            ("ray_jobs", RAY_JOBS, trim.ray_job, labelled),
-            ("pods", PODS, trim.pod, labelled),
+            ("runtimes", RUNTIMES, stored.runtime, {}),
+            ("jobs", TRAINING_JOBS, stored.training_job, {}),
+            ("ray_jobs", RAY_JOBS, stored.ray_job, labelled),
+            ("pods", PODS, stored.pod, labelled),
         ):
             namespace = self.namespace if resource.namespaced else ""
             items, _ = self.connection.list(resource, namespace, **query)

@@ -12,14 +12,14 @@ import yaml
 from raygen.kube import PODS, RUNTIMES, TRAINING_JOBS, ApiError, Connection
 from raygen.kube.connection import MERGE
 from raygen.kube.resources import Resource
-from raygen.operator.render import travelling
-from raygen.operator.runtime import refusals
+from raygen.operator.rayjob.admission import refusals
+from raygen.operator.rayjob.render import travelling
 from raygen.spec import parse
 from raygen.spec.names import DRIVER_MANAGER, OPERATOR_MANAGER
 from raygen.spec.runtime import RaygenRuntime
 from tests.cluster.api import until
 from tests.cluster.apiserver import ROOT, ApiServer, apply
-from tests.unit.operator.world import job, runtime
+from tests.unit.operator.trainingjob.world import job, runtime
 
 Object = dict[str, Any]
 

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from raygen.kube import RUNTIMES, Connection
-from raygen.operator.scheduling import refusals
+from raygen.operator.rayjob.scheduling import refusals
 from raygen.spec import parse
 from raygen.spec.runtime import RaygenRuntime
 from tests.cluster.api import until

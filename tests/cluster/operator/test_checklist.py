@@ -12,9 +12,9 @@ import pytest
 
 from raygen.kube import RUNTIMES, TRAINING_JOBS, Connection
 from raygen.kube.connection import MERGE
-from raygen.spec.base import Spec
-from raygen.spec.job import TrainingJob
+from raygen.spec.job.training_job import TrainingJob
 from raygen.spec.runtime import RaygenRuntime
+from raygen.spec.schema.base import Spec
 from tests.cluster.api import until
 from tests.cluster.operator.asking import (
     Path,
@@ -32,7 +32,7 @@ from tests.cluster.operator.asking import (
 )
 from tests.cluster.operator.stub import Harmed, Process, Surroundings
 from tests.unit.operator.specs import drawn
-from tests.unit.operator.world import DIGEST, World
+from tests.unit.operator.trainingjob.world import DIGEST, World
 
 Object = dict[str, Any]
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from raygen.controller.conditions import find
 from raygen.kube import RAY_JOBS, TRAINING_JOBS, ApiError, Connection
 from raygen.kube.connection import MERGE
-from raygen.operator import controller as controller_module
-from raygen.operator.conditions import find
+from raygen.operator.trainingjob import controller as controller_module
 from tests.cluster.api import until
 from tests.cluster.apiserver import CRDS, NAMESPACES, serving
 from tests.cluster.operator import asking

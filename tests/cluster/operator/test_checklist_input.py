@@ -14,15 +14,15 @@ from raygen.errors import ValidationError
 from raygen.kube import TRAINING_JOBS, ApiError, Connection
 from raygen.kube.connection import MERGE
 from raygen.spec import Fault, parse
-from raygen.spec.faults import spelled
-from raygen.spec.fields import Shape
-from raygen.spec.job import TrainingJob
+from raygen.spec.job.training_job import TrainingJob
+from raygen.spec.schema.faults import spelled
+from raygen.spec.schema.fields import Shape
 from tests.cluster.operator import asking
 from tests.cluster.operator.asking import get_at, job_of, places, refused, says, set_at
 from tests.cluster.operator.stub import Harmed, Process, Surroundings
 from tests.jobs import image_job_document, job_document
-from tests.unit.operator.test_render import expanded
-from tests.unit.operator.world import World, runtime
+from tests.unit.operator.rayjob.test_render import expanded
+from tests.unit.operator.trainingjob.world import World, runtime
 
 Object = dict[str, Any]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from raygen.controller.conditions import find
 from raygen.kube import EVENTS, PODS, RAY_JOBS, TRAINING_JOBS, Connection
-from raygen.operator.conditions import find
 from tests.cluster.apiserver import NAMESPACES
 from tests.cluster.operator.stub import CrashError, Fault, Harmed, Process, Surroundings
 
@@ -251,7 +251,7 @@ def summary(world: Surroundings) -> Object:
 def test_one_job_that_nobody_foresaw_stalls_nobody(
     admin: Connection, team: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from raygen.operator import controller as module
+    from raygen.operator.trainingjob import controller as module
 
     worlds = [Surroundings(admin, team, f"job-{number}") for number in range(20)]
     worlds[0].runtime()

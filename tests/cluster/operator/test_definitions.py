@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from raygen.errors import ValidationError
 from raygen.kube import RUNTIMES, TRAINING_JOBS, ApiError, Connection
 from raygen.spec import parse
-from raygen.spec.crd import MAX_BYTES
 from raygen.spec.runtime import parse_runtime
+from raygen.spec.schema.crd import MAX_BYTES
 from tests.cluster.apiserver import ROOT
 from tests.jobs import image_job_document, job_document
-from tests.unit.operator.world import runtime
+from tests.unit.operator.trainingjob.world import runtime
 from tests.unit.spec.documents import job_documents, mutated, valid_jobs
 
 Object = dict[str, Any]

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from raygen.controller.election import LEASE_SECONDS
 from raygen.kube import LEASES, Connection
-from raygen.operator.election import LEASE_SECONDS
 from tests.cluster.api import until
 from tests.cluster.apiserver import ApiServer, free_port, serving
 from tests.cluster.operator.stub import Surroundings

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from raygen.controller.conditions import find
 from raygen.kube import ApiError, Connection, Resource
-from raygen.operator.conditions import find
 from raygen.operator.process import Operator, Settings
 from tests.cluster.api import until
 from tests.cluster.operator.stub import Surroundings

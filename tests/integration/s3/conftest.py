@@ -10,8 +10,8 @@ import pytest
 from testcluster.tools import is_built
 
 from raygen.storage import LocalStorage, Storage
-from raygen.storage.s3 import S3Storage
-from raygen.storage.s3_client import Connection, Patience
+from raygen.storage.s3.bucket import S3Storage
+from raygen.storage.s3.client import Connection, Patience
 from tests.integration.s3.proxy import Proxy, between
 from tests.integration.s3.server import BUCKET, Server, environment, serving
 

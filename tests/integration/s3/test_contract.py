@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from raygen.errors import InputError
 from raygen.storage import AlreadyExistsError, Entry, NotFoundError, Storage, open_storage
-from raygen.storage.s3_upload import PART_BYTES
+from raygen.storage.s3.upload import PART_BYTES
 
 KEYS = st.lists(
     st.text(

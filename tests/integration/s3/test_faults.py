@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from raygen.errors import OutputError, RaygenError
 from raygen.storage import AlreadyExistsError, Entry, NotFoundError
-from raygen.storage.s3 import S3Storage
-from raygen.storage.s3_client import Connection
-from raygen.storage.s3_upload import PART_BYTES
+from raygen.storage.s3.bucket import S3Storage
+from raygen.storage.s3.client import Connection
+from raygen.storage.s3.upload import PART_BYTES
 from tests.integration.s3.conftest import HASTY, PATIENT, fresh, set_environment
 from tests.integration.s3.proxy import FAULTS, Proxy, Request, drawn, scripted
 from tests.integration.s3.server import BUCKET, Server, client, environment
@@ -278,7 +278,7 @@ def test_old_uploads_are_aborted_and_those_of_others_are_not(
     begun = client(aws).create_multipart_upload(Bucket=bucket, Key=f"{folder}/x")["UploadId"]  # type: ignore[attr-defined]
     assert s3.clean() == 0
     assert f"{folder}/x" in uploads(server)
-    monkeypatch.setattr("raygen.storage.s3_upload.FOREIGN_STALE_SECONDS", -60)
+    monkeypatch.setattr("raygen.storage.s3.upload.FOREIGN_STALE_SECONDS", -60)
     assert s3.clean("elsewhere/") == 0
     assert s3.clean() == 1
     assert f"{folder}/x" not in uploads(server)

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from raygen.run.directory import RunDirectory
 from raygen.storage import open_storage
-from raygen.train.rundir import RunDirectory
 from tests.integration.s3.conftest import fresh, set_environment
 from tests.integration.s3.proxy import Proxy, between
 from tests.integration.s3.server import (
@@ -168,7 +168,7 @@ def test_images_are_read_from_s3_in_each_format(server: Server, aws: dict[str, s
 
     import pyarrow.parquet as pq
 
-    from raygen.data.image_files import read_images
+    from raygen.data.images.files import read_images
     from raygen.spec import Source
 
     table = write_images(tmp_path / "images.parquet", count=30)
@@ -294,7 +294,7 @@ def test_a_storage_that_fails_while_training_fails_the_run_with_the_reason(
 
 
 def test_globs_match_as_they_do_on_this_machine(server: Server, aws: dict[str, str], tmp_path: Path) -> None:
-    from raygen.data.sources import read_documents
+    from raygen.data.sources.documents import read_documents
     from raygen.spec import Source
 
     names = [

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from raygen.cli.display import Display
 from raygen.models.protocol import Sample
-from raygen.train.events import Loss, Plan, Progress
+from raygen.training.observers.events import Loss, Plan, Progress
 
 PLAN = Plan(run="runs/a", attempt=1, parameters=1234, device="cpu", first_step=1, steps=1000)
 PROGRESS = Progress(

@@ -17,9 +17,9 @@ from raygen.client import logs as module
 from raygen.client.dashboard import TROUBLE
 from raygen.client.logs import logs
 from raygen.errors import InputError, RunError
+from raygen.run.directory import RunDirectory
+from raygen.run.logs import KeptLogs
 from raygen.storage import LocalStorage
-from raygen.train.logs import KeptLogs
-from raygen.train.rundir import RunDirectory
 from tests.unit.client.stub import JOB, Answer, Cluster, Frames, Way, ended, job, serving
 
 
@@ -340,7 +340,7 @@ def test_a_run_directory_is_followed_until_its_attempt_has_ended(
             attempt.end("Completed", 3)
             say("last")
 
-    monkeypatch.setattr("raygen.cli.logs.time.sleep", wait)
+    monkeypatch.setattr("raygen.cli.cluster.logs.time.sleep", wait)
     say("first")
     assert main(["logs", directory.uri, "--follow"]) == 0
     assert capsys.readouterr().out == "first\nsecond\nthird\nlast\n"
@@ -348,7 +348,7 @@ def test_a_run_directory_is_followed_until_its_attempt_has_ended(
     killed = directory.claim()
     log = KeptLogs("tiny")
     log.attach(directory.storage, killed.number)
-    monkeypatch.setattr("raygen.cli.logs.time.sleep", lambda _: directory.claim())
+    monkeypatch.setattr("raygen.cli.cluster.logs.time.sleep", lambda _: directory.claim())
     say("alone")
     assert main(["logs", directory.uri, "--follow"]) == 0
     assert capsys.readouterr().out == "alone\n"

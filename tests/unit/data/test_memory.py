@@ -11,17 +11,17 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from raygen.data.image_files import read_images
+from raygen.data.images.files import read_images
 from raygen.data.remarks import Remarks
-from raygen.data.sources import read_documents
-from raygen.data.text import TextData
+from raygen.data.sources.documents import read_documents
+from raygen.data.text.windows import TextData
 from raygen.errors import DataError
 from raygen.machine import Memory
 from raygen.spec import Images, Source, parse, resolve
 from raygen.storage import LocalStorage
 from tests.jobs import job_document
-from tests.unit.data.test_images import png, table, write_idx
-from tests.unit.data.test_sources import refused, write
+from tests.unit.data.images.test_pixels import png, table, write_idx
+from tests.unit.data.sources.test_documents import refused, write
 
 MIB = 1 << 20
 
@@ -38,7 +38,7 @@ def test_files_that_cannot_fit_into_memory_are_refused_before_they_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: dict[str, Any], copies: int, stored: bool
 ) -> None:
     write(tmp_path, {"in/a": b"{}".ljust(MIB)})
-    monkeypatch.setattr("raygen.data.files.open_storage", lambda uri: LocalStorage(tmp_path))
+    monkeypatch.setattr("raygen.data.sources.files.open_storage", lambda uri: LocalStorage(tmp_path))
     spec = Source(uri="s3://bucket/in/*" if stored else "in", **source)
     read: Any = read_images if spec.format == "Idx" else read_documents
     rest = (None,) if spec.format == "Idx" else ()

@@ -8,8 +8,8 @@ import zlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from raygen.evaluation.chart import Curve, draw, smooth
-from raygen.evaluation.report import Figure, ReportData, SampleSet
+from raygen.report.chart import Curve, draw, smooth
+from raygen.report.page import Figure, ReportData, SampleSet
 
 BEGAN = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 

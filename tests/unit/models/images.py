@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from raygen.data.images import ImageShape
+from raygen.data.images.pixels import ImageShape
 from raygen.data.order import lanes_of
 from raygen.models.draws import Draws
 from raygen.models.protocol import MicroBatch
 from raygen.models.registry import build_family
 from raygen.spec import TrainingJob, parse, resolve
-from raygen.train.updates import make_updates
+from raygen.training.optimizers.updates import make_updates
 from tests.jobs import image_job_document
 
 CPU = torch.device("cpu")

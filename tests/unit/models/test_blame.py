@@ -10,7 +10,7 @@ import pytest
 from torch import nn
 
 from raygen.models.blame import blamed
-from raygen.train.guards import Guards
+from raygen.training.engine.guards import Guards
 
 
 def caught(act: Callable[[], Any]) -> Exception:

@@ -11,10 +11,10 @@ import pytest
 
 import raygen
 from raygen.errors import ExportError, InputError, ModelError
+from raygen.inference.run import Run
 from raygen.models.protocol import SampleRequest
-from raygen.train.runs import Run
 from tests.jobs import image_job_document
-from tests.unit.train.runs import Watcher, losses, train
+from tests.unit.training.runs import Watcher, losses, train
 
 MODEL = """
 import torch

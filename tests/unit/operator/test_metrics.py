@@ -15,15 +15,15 @@ import pytest
 from kubernetes.client import Configuration
 from prometheus_client.parser import text_string_to_metric_families
 
+from raygen.controller.conditions import stamp
+from raygen.controller.store import Store
 from raygen.kube import PODS, RAY_JOBS, TRAINING_JOBS, ApiError, Connection
-from raygen.operator import trim
-from raygen.operator.conditions import stamp
+from raygen.operator import stored
 from raygen.operator.fleet import REASONS, Fleet
 from raygen.operator.metrics import CAUSES, ERRORS, Metrics, request_of
 from raygen.operator.process import Operator, Settings
-from raygen.operator.store import Store
 from tests.unit.operator.test_process import Server, wait_for
-from tests.unit.operator.world import START, World, job
+from tests.unit.operator.trainingjob.world import START, World, job
 
 Object = dict[str, Any]
 SCRAPE_SECONDS = 0.1
@@ -238,7 +238,7 @@ def fleet(*statuses: Mapping[str, Any] | None, leads: bool = True) -> Metrics:
     jobs = Store()
     for number, status in enumerate(statuses):
         document = job(f"job-{number}", scale={"workers": 2, "gpusPerWorker": 4})
-        jobs.put(trim.training_job(document if status is None else document | {"status": status}))
+        jobs.put(stored.training_job(document if status is None else document | {"status": status}))
     metrics = Metrics()
     metrics.add(Fleet(jobs, lambda: leads))
     return metrics
@@ -288,8 +288,8 @@ def test_only_who_leads_speaks_of_jobs() -> None:
 def test_jobs_that_older_definitions_let_in_count_too(scale: Any) -> None:
     document = job()
     document["spec"]["scale"] = scale
-    assert trim.training_job(document)["asks"] == (1, 0)
-    assert trim.training_job(document | {"spec": ["odd"]})["asks"] == (1, 0)
+    assert stored.training_job(document)["asks"] == (1, 0)
+    assert stored.training_job(document | {"spec": ["odd"]})["asks"] == (1, 0)
 
 
 def test_five_thousand_jobs_are_counted_in_time() -> None:

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from kubernetes.client import Configuration
 
+from raygen.controller import election as election_module
+from raygen.controller import reflector as reflector_module
+from raygen.controller.queue import Key
 from raygen.kube import ApiError, Connection
-from raygen.operator import election as election_module
 from raygen.operator import process as module
-from raygen.operator import reflector as reflector_module
 from raygen.operator.process import Operator, Settings
-from raygen.operator.queue import Key
 
 Object = dict[str, Any]
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from raygen.controller.conditions import moment
 from raygen.operator import traces
-from raygen.operator.conditions import moment
-from tests.unit.operator.world import START, World, job
+from tests.unit.operator.trainingjob.world import START, World, job
 
 Spans = dict[str, Any]
 

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from raygen.spec import TrainingJob
-from raygen.spec.fields import Shape, fields_of
+from raygen.spec.schema.fields import Shape, fields_of
 
 _URIS = ["x", "../a/*.txt", "s3://b/k/", "file:///a", "a%20b", "a@b"]
 _WRONG_URIS = [

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import raygen.errors
-from raygen.operator import attempts
-from raygen.spec.guards import GUARD_DEFAULTS
+from raygen.operator.trainingjob import attempts
+from raygen.spec.job.guards import GUARD_DEFAULTS
 from raygen.spec.reasons import (
     CONDITIONS,
     COUNTED,
@@ -20,7 +20,7 @@ from raygen.spec.reasons import (
     WAITING,
 )
 
-OPERATOR = Path(attempts.__file__).parent
+OPERATOR = Path(attempts.__file__).parents[1]
 PLACES = {"Ending": 0, "Trouble": 0, "tell": 1, "put": 2, "Refusal": 0}
 """Calls by which the operator says why, and which of their arguments is the word."""
 UNSEEN = {"RaygenError", "ExportError", "RunError", "GuardError", "RollBackError", "ApiError", "StoppedError"}
@@ -31,7 +31,7 @@ EVERY = DOCUMENTED | {reason for kind in CONDITIONS.values() for reason in kind.
 
 def said() -> Iterator[str]:
     """Every word that the operator's code writes as a reason or cause."""
-    for path in OPERATOR.glob("*.py"):
+    for path in OPERATOR.rglob("*.py"):
         tree = ast.parse(path.read_text())
         for node in ast.walk(tree):
             if isinstance(node, ast.Call):

@@ -9,10 +9,10 @@ import pytest
 
 from raygen.errors import ValidationError
 from raygen.spec import parse
-from raygen.spec.cluster import Scheduling
+from raygen.spec.job.cluster import Scheduling
 from raygen.spec.runtime import Scheduler, parse_runtime
 from tests.jobs import job_document
-from tests.unit.operator.world import runtime
+from tests.unit.operator.trainingjob.world import runtime
 from tests.unit.spec.cel import evaluate
 
 

@@ -12,7 +12,7 @@ from botocore import exceptions as boto
 from raygen.cli.main import main
 from raygen.errors import OutputError
 from raygen.storage import Entry, LocalStorage, probe
-from raygen.storage.s3_faults import explained, kind_of
+from raygen.storage.s3.faults import explained, kind_of
 
 
 def test_a_storage_that_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

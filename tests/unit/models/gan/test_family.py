@@ -8,16 +8,16 @@ import pytest
 import torch
 from PIL import Image
 
-from raygen.data.images import ImageShape
+from raygen.data.images.pixels import ImageShape
 from raygen.errors import DataError, ExportError, GuardError, InputError
 from raygen.models.draws import Draws
 from raygen.models.gan.family import iterate_spectral_norms
 from raygen.models.protocol import Alone, SampleRequest
-from raygen.train.updates import make_updates
+from raygen.training.optimizers.updates import make_updates
 from tests.jobs import image_job_document
 from tests.unit.models.images import CPU, SHAPE, assert_same, batch_of, family_of, job_of, parts_of, train_on
-from tests.unit.train.runs import losses, train
-from tests.unit.train.test_synchronisation import Reads
+from tests.unit.training.engine.test_synchronisation import Reads
+from tests.unit.training.runs import losses, train
 
 RESIDUAL: dict[str, Any] = {"network": "Residual", "latentSize": 4, "width": 4}
 KINDS: dict[str, dict[str, Any]] = {

@@ -8,13 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
-from raygen.data.images import ImageShape
+from raygen.data.images.pixels import ImageShape
 from raygen.errors import ExportError, ValidationError
 from raygen.models.draws import Draws
 from raygen.models.protocol import Alone, SampleRequest
 from tests.jobs import image_job_document
 from tests.unit.models.images import CPU, assert_same, batch_of, family_of, job_of, parts_of, train_on
-from tests.unit.train.runs import losses, train
+from tests.unit.training.runs import losses, train
 
 MLP: dict[str, Any] = {"network": "MLP", "hiddenSizes": [16], "latentSize": 3}
 CONV: dict[str, Any] = {"network": "ConvResidual", "channels": [8, 8], "latentSize": 3}

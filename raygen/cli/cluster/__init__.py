@@ -1,0 +1,1 @@
+"""Verbs that talk to a cluster, one module each."""

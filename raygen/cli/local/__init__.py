@@ -1,0 +1,1 @@
+"""Verbs that work on this machine, one module each."""

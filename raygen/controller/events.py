@@ -1,0 +1,102 @@
+"""Events: one object for what happened again and again, with a count (events.k8s.io/v1)."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from raygen.controller.store import Object
+from raygen.kube import EVENTS, EVENTS_WRITE, TRAINING_JOBS, ApiError, Connection
+from raygen.kube.connection import MERGE
+from raygen.spec.names import OPERATOR_MANAGER
+
+log = logging.getLogger(__name__)
+
+MAX_NOTE = 1024
+
+
+@dataclass(frozen=True)
+class Note:
+    """An Event to be written once what it tells of is in the status."""
+
+    reason: str
+    message: str
+    warning: bool = False
+
+
+class Recorder:
+    """Writes Events. One that cannot be written is logged, and no more: conditions say the same.
+
+    Args:
+        connection: The API server.
+        instance: This process, as the name of its pod.
+        clock: The time.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        instance: str,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._connection, self._instance, self._clock = connection, instance, clock
+
+    def record(self, job: Object, note: Note) -> None:
+        """Writes an Event about a job, or counts one more of the same."""
+        namespace, name = job["metadata"]["namespace"], _name(job, note)
+        now = self._clock().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        try:
+            self._connection.create(EVENTS_WRITE, namespace, self._event(job, note, name, now))
+        except ApiError as error:
+            if not error.already_exists:
+                log.warning(
+                    "an Event about %s/%s is lost: %s", namespace, job["metadata"]["name"], error.what
+                )
+                return
+            try:
+                self._count(namespace, name, now)
+            except ApiError as again:
+                log.warning(
+                    "an Event about %s/%s is not counted: %s", namespace, job["metadata"]["name"], again.what
+                )
+
+    def _event(self, job: Object, note: Note, name: str, now: str) -> Object:
+        metadata = job["metadata"]
+        return {
+            "apiVersion": EVENTS_WRITE.api_version,
+            "kind": "Event",
+            "metadata": {"name": name, "namespace": metadata["namespace"]},
+            "eventTime": now,
+            "reportingController": OPERATOR_MANAGER,
+            "reportingInstance": self._instance[:128],
+            "action": "Reconcile",
+            "reason": note.reason,
+            "type": "Warning" if note.warning else "Normal",
+            "note": note.message if len(note.message) <= MAX_NOTE else note.message[: MAX_NOTE - 1] + "…",
+            "regarding": {
+                "apiVersion": TRAINING_JOBS.api_version,
+                "kind": TRAINING_JOBS.kind,
+                "name": metadata["name"],
+                "namespace": metadata["namespace"],
+                "uid": metadata["uid"],
+            },
+        }
+
+    def _count(self, namespace: str, name: str, now: str) -> None:
+        there = self._connection.get(EVENTS, namespace, name)
+        count = ((there.get("series") or {}).get("count") or 1) + 1
+        self._connection.request(
+            "PATCH",
+            EVENTS_WRITE.path(namespace, name),
+            body={"series": {"count": count, "lastObservedTime": now}},
+            content_type=MERGE,
+        )
+
+
+def _name(job: Object, note: Note) -> str:
+    """The same for the same words about the same job."""
+    text = f"{job['metadata']['uid']} {note.reason} {note.message}"
+    return f"{job['metadata']['name']}.{hashlib.sha256(text.encode()).hexdigest()[:16]}"

@@ -1,0 +1,1 @@
+"""Images: files decoded to pixels of one size, with labels."""

@@ -1,0 +1,1 @@
+"""Where samples come from: folders and objects, compressed files, Parquet."""

@@ -1,0 +1,1 @@
+"""Text: documents, tokenizers, and windows of tokens."""

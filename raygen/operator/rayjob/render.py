@@ -1,0 +1,317 @@
+"""Makes of a job and its runtime the RayJob that KubeRay runs. Pure: the same input gives the same object."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from raygen.operator.rayjob import scheduling
+from raygen.spec import TrainingJob
+from raygen.spec.names import (
+    ATTEMPT_LABEL,
+    DRIVER_RESOURCE,
+    HASH_ANNOTATION,
+    JOB_LABEL,
+    JOB_VARIABLE,
+    JOIN_VARIABLE,
+    RAY_CLUSTER_LABEL,
+    RAY_JOB_LABEL,
+    STATUS_VARIABLE,
+    TOKEN_FOLDER,
+)
+from raygen.spec.runtime import RaygenRuntime, RaygenRuntimeSpec
+
+Object = dict[str, Any]
+
+MAX_JOB_BYTES = 64 * 1024
+"""Largest job file that travels in an environment variable."""
+MAX_SHARED_JOB_BYTES = 32 * 1024
+"""Largest one to a shared cluster, where Ray quotes it up to twice within one argument of at most 128 KiB (Linux)."""
+PREPARE_SECONDS = 10
+"""Of the time that a pod has to stop: what Kubernetes and Ray need for themselves."""
+JOIN_SECONDS = 3600
+"""For which a job waits for room in a shared cluster, unless the runtime's environment says otherwise."""
+STOP_VARIABLE = "RAY_JOB_STOP_WAIT_TIME_S"
+"""For Ray: how long the driver has after SIGTERM when its job is stopped, in seconds (dashboard/modules/job)."""
+OBJECT_STORE_BYTES = 100_000_000
+GROUP_NAME = "trainers"
+
+SECURITY = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": True,
+}
+
+HEALTH = {"httpGet": {"path": "/api/healthz", "port": 52365}, "timeoutSeconds": 5}
+PROBES = {
+    "startupProbe": HEALTH | {"periodSeconds": 1, "failureThreshold": 600},
+    "readinessProbe": HEALTH | {"periodSeconds": 5, "failureThreshold": 10},
+}
+"""When a Ray node is ready, as its agent says it: looked at each second until it is. KubeRay's own readiness probe looks after
+ten seconds for the first time; in its own liveness probe a node has ten minutes too."""
+
+_OF_THE_OPERATOR = {
+    "activeDeadlineSeconds",
+    "attempts",
+    "runtimeRef",
+    "scheduling",
+    "suspend",
+    "ttlSecondsAfterFinished",
+}
+"""Fields that the operator alone acts upon; a change of them needs no new attempt."""
+
+
+def ray_job_name(job: str, attempt: int) -> str:
+    """Name of an attempt's RayJob: at most 45 characters, and KubeRay takes 47."""
+    return f"{job}-r{attempt}"
+
+
+def job_hash(document: Object) -> str:
+    """A digest of what an attempt is started with; another one means that the attempt is out of date."""
+    spec = {key: value for key, value in document["spec"].items() if key not in _OF_THE_OPERATOR}
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def travelling(document: Object, cpus: int | None = None) -> str:
+    """The job file as the driver gets it.
+
+    Args:
+        document: The TrainingJob.
+        cpus: Cores of a worker's pod where the job does not say: the driver, in the head's pod, cannot see them.
+    """
+    metadata = {key: document["metadata"][key] for key in ("name", "namespace")}
+    spec = {key: value for key, value in document["spec"].items() if key not in _OF_THE_OPERATOR}
+    if cpus is not None:
+        spec["scale"] = {"cpusPerWorker": cpus} | spec.get("scale", {})
+    job = {
+        "apiVersion": document["apiVersion"],
+        "kind": document["kind"],
+        "metadata": metadata,
+        "spec": spec,
+    }
+    return json.dumps(job, separators=(",", ":"), sort_keys=True)
+
+
+def render(document: Object, job: TrainingJob, runtime: RaygenRuntime, attempt: int) -> Object:
+    """The RayJob of an attempt.
+
+    Args:
+        document: The TrainingJob as the cluster has it, with its UID.
+        job: The same, read.
+        runtime: What it runs with.
+        attempt: From 1.
+    """
+    metadata = document["metadata"]
+    name = ray_job_name(metadata["name"], attempt)
+    labels = {JOB_LABEL: metadata["name"], ATTEMPT_LABEL: str(attempt)}
+    told = scheduling.labels(job.spec, runtime.spec, name, metadata["uid"])
+    spec = {
+        "submissionMode": "HTTPMode",
+        # Ray runs it in a shell, so nothing of the job is in it.
+        "entrypoint": f"raygen train env:{JOB_VARIABLE}",
+        "backoffLimit": 0,
+    }
+    if runtime.spec.shared_cluster is not None:
+        spec |= _sent(document, runtime.spec, runtime.spec.shared_cluster, name)
+    else:
+        own = _cluster(document, job, runtime.spec, labels | {RAY_JOB_LABEL: name})
+        spec |= {"shutdownAfterJobFinishes": True, "ttlSecondsAfterFinished": 0, "rayClusterSpec": own}
+    return {
+        "apiVersion": "ray.io/v1",
+        "kind": "RayJob",
+        "metadata": {
+            "name": name,
+            "namespace": metadata["namespace"],
+            "labels": labels | told,
+            "annotations": {HASH_ANNOTATION: job_hash(document)},
+            "ownerReferences": [
+                {
+                    "apiVersion": document["apiVersion"],
+                    "kind": document["kind"],
+                    "name": metadata["name"],
+                    "uid": metadata["uid"],
+                    "controller": True,
+                    "blockOwnerDeletion": True,
+                }
+            ],
+        },
+        "spec": spec,
+    }
+
+
+def _sent(document: Object, runtime: RaygenRuntimeSpec, cluster: str, name: str) -> Object:
+    """What a RayJob is besides that goes to a cluster which it shares with others."""
+    # Both for machines to join, and for workers that other jobs have.
+    waits = dict.fromkeys((JOIN_VARIABLE, "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"), str(JOIN_SECONDS))
+    variables = waits | runtime.variables()
+    variables |= {
+        # Ray puts variables, secret ones too, in place of $NAME (update_envs in _private/utils.py). In JSON text a $ can
+        # only be within a string, where this is the same.
+        JOB_VARIABLE: travelling(document, runtime.defaults.cpus_per_worker).replace("$", "\\u0024"),
+        STATUS_VARIABLE: _where_to_tell(document, name),
+        STOP_VARIABLE: _stop_seconds(runtime),
+    }
+    # JSON is YAML, and KubeRay hands it to Ray as it is.
+    return {
+        "clusterSelector": {RAY_CLUSTER_LABEL: cluster},
+        "entrypointResources": json.dumps({DRIVER_RESOURCE: 1}),
+        "runtimeEnvYAML": json.dumps({"env_vars": variables}, sort_keys=True),
+    }
+
+
+def _cluster(
+    document: Object, job: TrainingJob, runtime: RaygenRuntimeSpec, labels: dict[str, str]
+) -> Object:
+    scale = job.spec.scale
+    cpus = scale.cpus_per_worker or runtime.defaults.cpus_per_worker
+    start = {"num-cpus": str(cpus), "object-store-memory": str(OBJECT_STORE_BYTES)}
+    if scale.gpus_per_worker:
+        start["num-gpus"] = str(scale.gpus_per_worker)
+    head, worker = _head(document, runtime, labels), _worker(job, runtime, cpus, labels)
+    for template in (head, worker):
+        template["spec"] |= scheduling.pods(job.spec, runtime)
+    return {
+        "rayVersion": runtime.ray_version,
+        "authOptions": {"mode": "token"},
+        "headGroupSpec": {
+            "rayStartParams": {
+                "dashboard-host": "0.0.0.0",  # noqa: S104 (other pods ask it, with the token)
+                # The driver and Ray's own processes live here, no training.
+                "num-cpus": "0",
+                "object-store-memory": str(OBJECT_STORE_BYTES),
+            },
+            "template": head,
+        },
+        "workerGroupSpecs": [
+            {
+                "groupName": GROUP_NAME,
+                "replicas": scale.workers,
+                "minReplicas": scale.workers,
+                "maxReplicas": scale.workers,
+                "rayStartParams": start,
+                "template": worker,
+            }
+        ],
+    }
+
+
+def _head(document: Object, runtime: RaygenRuntimeSpec, labels: dict[str, str]) -> Object:
+    own = [
+        {"name": JOB_VARIABLE, "value": _literal(travelling(document, runtime.defaults.cpus_per_worker))},
+        {"name": STATUS_VARIABLE, "value": _where_to_tell(document, labels[RAY_JOB_LABEL])},
+        {"name": STOP_VARIABLE, "value": _stop_seconds(runtime)},
+    ]
+    resources = {
+        "requests": {"cpu": runtime.head.cpu, "memory": runtime.head.memory},
+        "limits": {"memory": runtime.head.memory, **runtime.cpu_limit(runtime.head.cpu)},
+    }
+    token = {
+        "name": "runner",
+        "projected": {
+            # The user's number is the cluster's to choose, so neither owner nor group may have to match.
+            "defaultMode": 0o444,
+            "sources": [
+                {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}},
+                {
+                    "configMap": {
+                        "name": "kube-root-ca.crt",
+                        "items": [{"key": "ca.crt", "path": "ca.crt"}],
+                    }
+                },
+            ],
+        },
+    }
+    template = _pod(runtime, own, resources, labels)
+    spec = template["spec"]
+    spec["serviceAccountName"] = runtime.service_account_name
+    spec["volumes"].append(token)
+    spec["containers"][0]["volumeMounts"].append(
+        {"name": "runner", "mountPath": TOKEN_FOLDER, "readOnly": True}
+    )
+    return template
+
+
+def _worker(job: TrainingJob, runtime: RaygenRuntimeSpec, cpus: int, labels: dict[str, str]) -> Object:
+    scale = job.spec.scale
+    memory = scale.memory_per_worker or runtime.defaults.memory_per_worker
+    counted = dict(runtime.extended_resources)
+    if scale.gpus_per_worker:
+        counted[runtime.gpus.resource] = str(scale.gpus_per_worker)
+    resources = {
+        "requests": {"cpu": str(cpus), "memory": memory, **counted},
+        "limits": {"memory": memory, **runtime.cpu_limit(str(cpus)), **counted},
+    }
+    template = _pod(runtime, [], resources, labels)
+    spec = template["spec"]
+    if scale.accelerator_type is not None:
+        spec["nodeSelector"] = spec.get("nodeSelector", {}) | {runtime.gpus.label: scale.accelerator_type}
+    # Workers on different nodes where there are several.
+    spec["topologySpreadConstraints"] = [
+        {
+            "maxSkew": 1,
+            "topologyKey": "kubernetes.io/hostname",
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {
+                "matchLabels": {RAY_JOB_LABEL: labels[RAY_JOB_LABEL], "ray.io/group": GROUP_NAME}
+            },
+        }
+    ]
+    return template
+
+
+def _where_to_tell(document: Object, ray_job: str) -> str:
+    """What the driver has to know to write its part of the status."""
+    status = {key: document["metadata"][key] for key in ("name", "namespace", "uid")} | {"rayJob": ray_job}
+    return json.dumps(status, separators=(",", ":"))
+
+
+def _stop_seconds(runtime: RaygenRuntimeSpec) -> str:
+    return str(runtime.stop_seconds - PREPARE_SECONDS // 2)
+
+
+def _pod(runtime: RaygenRuntimeSpec, own: list[Object], resources: Object, labels: dict[str, str]) -> Object:
+    # By default workers are processes of niceness 15, and starve beside Ray's own.
+    variables = {"RAY_worker_niceness": "0"} | runtime.variables()
+    ours = {one["name"] for one in own}
+    environment = [
+        {"name": name, "value": _literal(value)} for name, value in variables.items() if name not in ours
+    ]
+    leave = ["raygen", "leave", "--seconds", str(runtime.stop_seconds - PREPARE_SECONDS)]
+    container = {
+        "name": "ray",
+        "image": runtime.image,
+        "env": environment + own,
+        # A pod that is drained, preempted, suspended or deleted leaves a checkpoint first.
+        "lifecycle": {"preStop": {"exec": {"command": leave}}},
+        **PROBES,
+        "securityContext": SECURITY,
+        "resources": resources,
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, {"name": "shm", "mountPath": "/dev/shm"}],  # noqa: S108
+    }
+    if runtime.environment_secrets:
+        container["envFrom"] = [{"secretRef": {"name": name}} for name in runtime.environment_secrets]
+    spec: Object = {
+        # Ray's own processes need no API server; the driver has a token of its own.
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": runtime.stop_seconds,
+        "securityContext": runtime.run_as.of_pod(),
+        "volumes": [
+            {"name": "tmp", "emptyDir": {}},
+            {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": runtime.shared_memory}},
+        ],
+        "containers": [container],
+    }
+    if runtime.image_pull_secrets:
+        spec["imagePullSecrets"] = [{"name": name} for name in runtime.image_pull_secrets]
+    if runtime.node_selector:
+        spec["nodeSelector"] = dict(runtime.node_selector)
+    if runtime.tolerations:
+        spec["tolerations"] = [one.of_pod() for one in runtime.tolerations]
+    return {"metadata": {"labels": labels}, "spec": spec}
+
+
+def _literal(value: str) -> str:
+    """A value that Kubernetes leaves as it is: it would put other variables, secret ones too, in place of $(NAME)."""
+    return value.replace("$", "$$")

@@ -1,0 +1,180 @@
+"""What the operator keeps of each object: enough to plan with, and little enough for thousands of them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from raygen.controller.queue import Key
+from raygen.spec.names import JOB_LABEL, RAY_CLUSTER_LABEL
+
+Object = dict[str, Any]
+
+_METADATA = (
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "labels",
+)
+_RAY_CLUSTER = ("conditions", "state", "reason")
+
+
+def training_job(item: Object) -> Object:
+    """A TrainingJob, whose spec stays JSON text until it is needed."""
+    metadata = _metadata(item)
+    metadata.pop("labels", None)
+    spec = item.get("spec") or {}
+    return {
+        "metadata": metadata,
+        "runtime": _runtime_of(spec),
+        "asks": _asks(spec),
+        "spec": json.dumps(spec, separators=(",", ":")).encode(),
+        "status": item.get("status") or {},
+    }
+
+
+def _runtime_of(spec: Any) -> str:
+    """The runtime that a spec names; of one that older definitions let in, it may name anything."""
+    reference = spec.get("runtimeRef") if isinstance(spec, dict) else None
+    name = reference.get("name") if isinstance(reference, dict) else None
+    return name if name and isinstance(name, str) else "default"
+
+
+def _asks(spec: Any) -> tuple[int, int]:
+    """Workers, and GPUs of all of them, that a spec asks for, whatever older definitions let in."""
+    scale = spec.get("scale") if isinstance(spec, dict) else None
+    asked = [scale.get(key) if isinstance(scale, dict) else None for key in ("workers", "gpusPerWorker")]
+    workers, gpus = (
+        one if isinstance(one, int) else default for one, default in zip(asked, (1, 0), strict=True)
+    )
+    return workers, workers * gpus
+
+
+def opened(item: Object, api_version: str, kind: str) -> Object:
+    """A TrainingJob that was trimmed, with its spec."""
+    return {**item, "apiVersion": api_version, "kind": kind, "spec": json.loads(item["spec"])}
+
+
+def ray_job(item: Object) -> Object:
+    """A RayJob without its pod templates."""
+    status = dict(item.get("status") or {})
+    cluster = status.get("rayClusterStatus") or {}
+    status["rayClusterStatus"] = {key: cluster[key] for key in _RAY_CLUSTER if key in cluster}
+    metadata, spec = _metadata(item), item.get("spec") or {}
+    for name in ("annotations", "ownerReferences"):
+        metadata[name] = item["metadata"].get(name) or ({} if name == "annotations" else [])
+    return {
+        "metadata": metadata,
+        "spec": {
+            "suspend": bool(spec.get("suspend")),
+            "clusterSelector": spec.get("clusterSelector") or {},
+            "workers": _workers(spec),
+        },
+        "status": status,
+    }
+
+
+def _workers(spec: Object) -> int:
+    """Workers of a RayJob's own cluster; 0 if it shares one."""
+    groups = (spec.get("rayClusterSpec") or {}).get("workerGroupSpecs") or ()
+    return sum(int(group.get("replicas") or 0) for group in groups)
+
+
+def pod(item: Object) -> Object:
+    """A pod's place, state and limits."""
+    spec, status = item.get("spec") or {}, item.get("status") or {}
+    metadata = _metadata(item) | {"ownerReferences": item["metadata"].get("ownerReferences") or []}
+    return {
+        "metadata": metadata,
+        "spec": {
+            "nodeName": spec.get("nodeName"),
+            "containers": [
+                {
+                    "name": one.get("name", ""),
+                    "resources": {"limits": (one.get("resources") or {}).get("limits") or {}},
+                }
+                for one in spec.get("containers", ())
+            ],
+        },
+        "status": {
+            key: status[key]
+            for key in (
+                "phase",
+                "reason",
+                "message",
+                "conditions",
+                "containerStatuses",
+                "initContainerStatuses",
+            )
+            if key in status
+        },
+    }
+
+
+def runtime(item: Object) -> Object:
+    """A RaygenRuntime without its bookkeeping."""
+    metadata = {
+        key: value
+        for key, value in item["metadata"].items()
+        if key in ("name", "uid", "resourceVersion", "generation")
+    }
+    return {"metadata": metadata, "spec": item.get("spec") or {}}
+
+
+def job_of(item: Object) -> Key:
+    """The TrainingJob that a RayJob or a pod says it belongs to."""
+    metadata = item["metadata"]
+    return metadata["namespace"], (metadata.get("labels") or {}).get(JOB_LABEL, "")
+
+
+def cluster_of(item: Object) -> str:
+    """The RayCluster that a pod belongs to."""
+    owners = item["metadata"]["ownerReferences"]
+    return next((str(owner["name"]) for owner in owners if owner["kind"] == "RayCluster"), "")
+
+
+def shared_cluster(ray_job: Object) -> str:
+    """The RayCluster that a RayJob shares with others; "" if it has its own."""
+    return str(ray_job["spec"].get("clusterSelector", {}).get(RAY_CLUSTER_LABEL, ""))
+
+
+def says_more(before: Object | None, after: Object | None) -> bool:
+    """Whether a TrainingJob has changed in something that a plan depends on: progress alone does not, until it begins."""
+    if before is None or after is None:
+        return True
+    return _essence(before) != _essence(after)
+
+
+def others_say_more(before: Object, after: Object) -> bool:
+    """Whether somebody else than the operator has changed a TrainingJob in something that a plan depends on."""
+    return _of_others(before) != _of_others(after)
+
+
+def _of_others(item: Object) -> Object:
+    essence = _essence(item)
+    return essence | {"status": essence["status"].get("outcome")}
+
+
+def _essence(item: Object) -> Object:
+    metadata, status = item["metadata"], dict(item["status"])
+    progress = status.pop("progress", None) or {}
+    begun = progress.get("step", 0) >= progress.get("firstStep", 1)
+    return {
+        "metadata": [metadata.get(key) for key in ("uid", "generation", "deletionTimestamp")],
+        "status": status,
+        "progress": [
+            progress.get("rayJob"),
+            progress.get("attempt"),
+            progress.get("firstStep"),
+            begun,
+            progress.get("recovery"),
+        ],
+    }
+
+
+def _metadata(item: Object) -> Object:
+    return {key: item["metadata"][key] for key in _METADATA if key in item["metadata"]}

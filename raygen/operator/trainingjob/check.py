@@ -1,0 +1,72 @@
+"""Whether a job may run as it is now, and what it would run with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from raygen.controller import conditions
+from raygen.controller.conditions import VALIDATED
+from raygen.controller.events import Note
+from raygen.errors import ValidationError
+from raygen.operator.rayjob.admission import refusals
+from raygen.operator.rayjob.render import travelling
+from raygen.operator.trainingjob.draft import Draft
+from raygen.operator.trainingjob.model import Observed
+from raygen.spec import TrainingJob, parse
+from raygen.spec.runtime import RaygenRuntime, parse_runtime
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a job may not run.
+
+    Attributes:
+        reason: One CamelCase word.
+        message: What is wrong and what to do.
+    """
+
+    reason: str
+    message: str
+
+
+def examine(seen: Observed) -> tuple[TrainingJob, RaygenRuntime] | Refusal:
+    """Job and runtime, read and allowed."""
+    try:
+        job = parse({key: seen.job[key] for key in ("apiVersion", "kind")} | _as_file(seen.job))
+    except ValidationError as error:
+        faults = " ".join(str(fault) for fault in error.faults)
+        return Refusal("Invalid", f"The job has faults. {faults}")
+    name = job.spec.runtime_ref.name
+    if seen.runtime is None:
+        said = f"There is no RaygenRuntime {name}. Have it made, or name another in spec.runtimeRef."
+        return Refusal("RuntimeNotFound", said)
+    try:
+        runtime = parse_runtime(_as_file(seen.runtime))
+    except ValidationError as error:
+        faults = " ".join(str(fault) for fault in error.faults)
+        return Refusal("RuntimeInvalid", f"The RaygenRuntime {name} has faults. {faults}")
+    size = len(travelling(seen.job).encode())
+    found = refusals(job, runtime, seen.job["metadata"]["namespace"], size)
+    if found:
+        return Refusal("NotAllowed", " ".join(str(fault) for fault in found))
+    return job, runtime
+
+
+def refuse(draft: Draft, refusal: Refusal) -> None:
+    """Says that the job may not run as it is, by an Event too when that is new."""
+    before = conditions.find(draft.conditions, VALIDATED)
+    is_new = before is None or before["message"] != refusal.message[: conditions.MAX_MESSAGE]
+    draft.put(VALIDATED, False, refusal.reason, refusal.message)
+    if is_new:
+        draft.result.notes.append(Note(refusal.reason, refusal.message, warning=True))
+
+
+def _as_file(document: Object) -> Object:
+    """An object as a person would write it."""
+    metadata = {
+        key: document["metadata"][key] for key in ("name", "namespace") if key in document["metadata"]
+    }
+    return {"metadata": metadata, "spec": document["spec"]}

@@ -1,0 +1,259 @@
+"""Reconciles: reads what is known of a job, plans, and does what the plan says."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from raygen.controller.events import Recorder
+from raygen.controller.queue import Key, Urgency, WorkQueue
+from raygen.controller.store import Object, Store, key_of
+from raygen.kube import EVENTS, RAY_JOBS, TRAINING_JOBS, ApiError, Connection
+from raygen.operator import stored
+from raygen.operator.rayjob.explain import troubles, waits_long
+from raygen.operator.rayjob.trouble import Trouble
+from raygen.operator.trainingjob.model import Observed, Plan
+from raygen.operator.trainingjob.plan import plan
+from raygen.spec.names import OPERATOR_MANAGER
+
+log = logging.getLogger(__name__)
+
+ASKED_PODS = 3
+"""Of the pods of a job that do not start, so many are asked about."""
+
+
+class Stores:
+    """Everything that the operator knows, by kind."""
+
+    def __init__(self) -> None:
+        self.jobs = Store({"runtime": lambda item: [item["runtime"]]})
+        self.runtimes = Store()
+        self.ray_jobs = Store({"job": lambda item: ["/".join(stored.job_of(item))], "shared": _shared})
+        self.pods = Store({"job": lambda item: ["/".join(stored.job_of(item))]})
+
+
+def _shared(item: Object) -> list[str]:
+    """The cluster that a RayJob shares with others, as an index has it."""
+    cluster = stored.shared_cluster(item)
+    return [f"{item['metadata']['namespace']}/{cluster}"] if cluster else []
+
+
+class Controller:
+    """Brings jobs to where they should be.
+
+    Args:
+        connection: The API server.
+        stores: What is known; takes what is written at once, so that the next plan knows of it.
+        queue: Is asked to look again.
+        recorder: Writes Events.
+        clock: The time.
+        told: Takes what was seen of a job and the status that was written then.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        stores: Stores,
+        queue: WorkQueue,
+        recorder: Recorder,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        told: Callable[[Observed, Object], None] = lambda *_: None,
+    ) -> None:
+        self._connection, self._stores, self._queue = connection, stores, queue
+        self._recorder, self._clock, self._told = recorder, clock, told
+
+    def listeners(self) -> dict[str, Callable[[Object | None, Object | None], None]]:
+        """For each kind what takes its changes."""
+        return {
+            "jobs": self._on_job,
+            "runtimes": self._on_runtime,
+            "ray_jobs": self._on_child,
+            "pods": self._on_pod,
+        }
+
+    def reconcile(self, key: Key) -> None:
+        """One look at one job.
+
+        Raises:
+            ApiError: Something could not be written; to be tried again.
+        """
+        known = self._stores.jobs.get(key)
+        if known is None:
+            return
+        observed = self._observe(known)
+        made = plan(observed)
+        is_fresh = bool(made.needs_reading)
+        if is_fresh:
+            fresh = self._read(key)
+            if fresh is None or fresh["metadata"]["uid"] != known["metadata"]["uid"]:
+                return
+            self._read_ray_job(key[0], made.needs_reading)
+            observed = self._observe(fresh)
+            made = plan(observed, is_fresh=True)
+        self._do(key, observed, made, is_fresh=is_fresh)
+
+    def _observe(self, known: Object) -> Observed:
+        namespace, name = key_of(known)
+        owned = {
+            one["metadata"]["name"]: one
+            for one in self._stores.ray_jobs.by("job", f"{namespace}/{name}")
+            if _is_owned(one, known["metadata"]["uid"])
+        }
+        clusters = {one["status"].get("rayClusterName") for one in owned.values()}
+        # Pods outlive a RayJob that was deleted, until they have written their checkpoint.
+        told = known["status"].get("attempts") or ()
+        clusters |= {one.get("rayCluster") for one in told if "ended" not in one}
+        pods = [
+            one
+            for one in self._stores.pods.by("job", f"{namespace}/{name}")
+            if stored.cluster_of(one) in clusters
+        ]
+        heads = [
+            one for one in self._stores.pods.by("job", f"{namespace}/") if stored.cluster_of(one) in clusters
+        ]
+        now = self._clock().replace(microsecond=0)
+        return Observed(
+            job=stored.opened(known, TRAINING_JOBS.api_version, TRAINING_JOBS.kind),
+            runtime=self._stores.runtimes.get(("", known["runtime"])),
+            ray_jobs=list(owned.values()),
+            pods=pods,
+            now=now,
+            warnings=self._warnings(pods, list(owned.values()), now),
+            shared_heads=heads,
+        )
+
+    def _warnings(self, pods: list[Object], ray_jobs: list[Object], now: datetime) -> dict[str, str]:
+        """What Events say of pods that do not start, of a few of them, if nothing else says why; nothing if they cannot
+        be read.
+        """
+        found: dict[str, str] = {}
+        if any(troubles(pods, one, now, {}) for one in ray_jobs):
+            return found
+        for pod in [pod for pod in pods if waits_long(pod, now)][:ASKED_PODS]:
+            metadata = pod["metadata"]
+            query = {"fieldSelector": f"involvedObject.uid={metadata['uid']},type=Warning"}
+            try:
+                events, _ = self._connection.list(EVENTS, metadata["namespace"], **query)
+            except ApiError as error:
+                log.info("events of %s cannot be read: %s", metadata["name"], error.what)
+                return found
+            if events:
+                newest = max(events, key=lambda event: int(event["metadata"]["resourceVersion"]))
+                found[metadata["name"]] = f"{newest.get('reason', '')}: {newest.get('message', '')}"
+        return found
+
+    def _read(self, key: Key) -> Object | None:
+        try:
+            item = stored.training_job(self._connection.get(TRAINING_JOBS, *key))
+        except ApiError as error:
+            if error.is_missing:
+                return None
+            raise
+        self._stores.jobs.put(item)
+        return item
+
+    def _read_ray_job(self, namespace: str, name: str) -> None:
+        """Takes note of a RayJob as it is now; of one that is not there its watch will tell."""
+        try:
+            self._stores.ray_jobs.put(stored.ray_job(self._connection.get(RAY_JOBS, namespace, name)))
+        except ApiError as error:
+            if not error.is_missing:
+                raise
+
+    def _do(self, key: Key, observed: Observed, made: Plan, *, is_fresh: bool) -> None:
+        if made.create is not None:
+            obstacle = self._create(observed, made.create)
+            if obstacle is not None:
+                made = plan(observed, obstacle=obstacle, is_fresh=is_fresh)
+            elif self._queue.waits(Urgency.NEW):
+                # Other jobs have no pods yet; this one's can start, and what there is to tell can wait for a moment.
+                self._queue.add(key)
+                return
+        if made.status is not None and self._write_status(observed.job, made.status):
+            self._told(observed, made.status)
+        for one in made.delete:
+            self._connection.delete(one.resource, one.namespace, one.name, uid=one.uid)
+        for note in made.notes:
+            self._recorder.record(observed.job, note)
+        if made.again is not None:
+            self._queue.add_after(key, max(made.again, 1.0))
+
+    def _create(self, observed: Observed, body: Object) -> Trouble | None:
+        """Makes a RayJob; why not, if the plan has to change for it."""
+        namespace, name = key_of(body)
+        uid = observed.job["metadata"]["uid"]
+        try:
+            made = self._connection.create(RAY_JOBS, namespace, body, fieldManager=OPERATOR_MANAGER)
+        except ApiError as error:
+            if error.already_exists:
+                # Made by an earlier life or by another leader, and not seen yet.
+                made = self._connection.get(RAY_JOBS, namespace, name)
+                if not _is_owned(made, uid):
+                    said = f"A RayJob {name} is there that is not this job's. Delete or rename it."
+                    return Trouble("NameTaken", said)
+                # Its state is known from here on, and no watch will speak of it.
+                self._queue.add(key_of(observed.job))
+            elif error.is_refused:
+                return Trouble("CreateRefused", f"The RayJob {name} is refused: {error.what}")
+            else:
+                raise
+        self._stores.ray_jobs.put(stored.ray_job(made))
+        return None
+
+    def _write_status(self, job: Object, status: Object) -> bool:
+        """Whether the job was still there."""
+        metadata = job["metadata"]
+        body = {
+            "apiVersion": TRAINING_JOBS.api_version,
+            "kind": TRAINING_JOBS.kind,
+            # With its UID it is not applied to another job of the same name.
+            "metadata": {key: metadata[key] for key in ("name", "namespace", "uid")},
+            "status": status,
+        }
+        try:
+            written = self._connection.apply(
+                TRAINING_JOBS, *key_of(job), body, manager=OPERATOR_MANAGER, subresource="status"
+            )
+        except ApiError as error:
+            if error.is_missing:
+                return False
+            raise
+        item = stored.training_job(written)
+        self._stores.jobs.put(item)
+        if stored.others_say_more(job, item):
+            # No watch will speak of what the answer brought along.
+            self._queue.add(key_of(item))
+        return True
+
+    def _on_job(self, before: Object | None, after: Object | None) -> None:
+        item = after or before
+        if item is not None and stored.says_more(before, after):
+            self._queue.add(key_of(item), Urgency.CHANGED if before else Urgency.NEW)
+
+    def _on_runtime(self, before: Object | None, after: Object | None) -> None:
+        item = after or before
+        if item is not None:
+            for job in self._stores.jobs.by("runtime", item["metadata"]["name"]):
+                self._queue.add(key_of(job), Urgency.AGAIN)
+
+    def _on_child(self, before: Object | None, after: Object | None) -> None:
+        item = after or before
+        if item is not None:
+            self._queue.add(stored.job_of(item))
+
+    def _on_pod(self, before: Object | None, after: Object | None) -> None:
+        item = after or before
+        if item is None or stored.job_of(item)[1]:
+            self._on_child(before, after)
+            return
+        # The head of a cluster that jobs share: it is the matter of all that were sent there.
+        place = f"{item['metadata']['namespace']}/{stored.cluster_of(item)}"
+        for ray_job in self._stores.ray_jobs.by("shared", place):
+            self._queue.add(stored.job_of(ray_job), Urgency.AGAIN)
+
+
+def _is_owned(item: dict[str, Any], uid: str) -> bool:
+    owners = item["metadata"].get("ownerReferences") or ()
+    return any(owner["uid"] == uid and owner.get("controller") for owner in owners)

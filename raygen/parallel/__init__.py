@@ -1,0 +1,1 @@
+"""How samples, weights and gradients are spread over workers."""

@@ -1,0 +1,1 @@
+"""report.html: what a run directory holds, as one page with charts."""

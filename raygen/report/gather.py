@@ -1,0 +1,187 @@
+"""Gathers what a run directory holds into its report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+
+from raygen.checkpoint import best_step, survey
+from raygen.evaluation.metrics import FORMULAS, metric_direction
+from raygen.report.chart import Chart, Curve, draw, smooth
+from raygen.report.page import Cell, Figure, ReportData, SampleSet, render
+from raygen.report.wording import size
+from raygen.run.directory import REPORT, RunDirectory
+from raygen.run.measurements import EVALUATION, PER_SECOND, TRAIN, Line
+from raygen.run.record import RunRecord
+
+
+def write_report(run: RunRecord) -> str:
+    """Writes report.html into the run directory; returns where it is.
+
+    Raises:
+        OutputError: the output cannot be written.
+    """
+    run.directory.storage.write(REPORT, render(gather(run)).encode("utf-8", "replace"))
+    return f"{run.directory.uri}/{REPORT}"
+
+
+def gather(run: RunRecord) -> ReportData:
+    """What the report shows."""
+    directory, job = run.directory, run.job
+    metrics = directory.read_metrics()
+    attempts = directory.attempts()
+    outcome = directory.read_outcome() or {}
+    current = outcome if attempts and outcome.get("attempt") == attempts[-1].number else {}
+    train = [line for line in metrics.lines if line.kind == TRAIN]
+    evaluated = [line for line in metrics.lines if line.kind == EVALUATION]
+    resumed = [a.resumed_from for a in attempts if a.resumed_from]
+    return ReportData(
+        title=directory.name,
+        subtitle=_subtitle(run),
+        state=str(current.get("state", "Running")),
+        explanation=": ".join(str(current[k]) for k in ("reason", "message") if current.get(k)),
+        remedy=str(current.get("remedy") or ""),
+        started=_time(attempts[0].started) if attempts else None,
+        ended=_time(attempts[-1].ended) if attempts else None,
+        step=max((line.step for line in train), default=0),
+        steps=int(current.get("steps") or job.spec.training.duration.steps or 0),
+        figures=_figures(run, train, evaluated),
+        charts=_charts(run, train, evaluated, resumed),
+        samples=_samples(directory),
+        attempts=[
+            {
+                "attempt": a.number,
+                "began": _time(a.started),
+                "ended": _time(a.ended),
+                "from step": a.resumed_from,
+                "to step": a.last_step,
+                "end": a.cause or ("running" if a is attempts[-1] else "killed"),
+            }
+            for a in attempts
+        ],
+        guards=[
+            {
+                "guard": g["type"],
+                "action": g["action"],
+                "step": g["step"],
+                "what": g["message"],
+                "remedy": g["remedy"],
+            }
+            for g in outcome.get("guards", ())
+        ],
+        checkpoints=_checkpoints(run),
+        configuration=run.document["job"],
+        environment={
+            **run.document["environment"],
+            "seed": run.document["seed"],
+            "data": run.document["data"],
+            "parent": run.document.get("parent"),
+        },
+    )
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _subtitle(run: RunRecord) -> str:
+    parameters = run.document.get("parameters")
+    count = f", {parameters:,} parameters" if parameters else ""
+    return f"{run.job.spec.model.type}{count}, seed {run.document['seed']}"
+
+
+def _loss_unit(run: RunRecord) -> str:
+    """What a loss is measured in; that of a GAN is no likelihood, and a custom model's may be anything."""
+    return "nats" if run.job.spec.model.type in ("Transformer", "VAE") else ""
+
+
+def _figures(run: RunRecord, train: Sequence[Line], evaluated: Sequence[Line]) -> list[Figure]:
+    figures = []
+    for metric in run.job.spec.evaluation.metrics:
+        course = [(line.values[metric.name], line.step) for line in evaluated if metric.name in line.values]
+        if course:
+            formula = FORMULAS[metric.type]
+            best, step = min(course) if formula.lower_is_better else max(course)
+            note = "" if best == course[-1][0] else f"best {best:.4g} at step {step:,}"
+            figures.append(Figure(metric.name, course[-1][0], formula.unit, note))
+    if train:
+        recent = [line.values["loss"] for line in train[-100:] if "loss" in line.values]
+        if recent:
+            figures.append(
+                Figure(
+                    "training loss",
+                    sum(recent) / len(recent),
+                    _loss_unit(run),
+                    f"mean of the last {len(recent)} steps",
+                )
+            )
+        rates = [(v, k) for line in train[-100:] for k, v in line.values.items() if k.endswith(PER_SECOND)]
+        if rates:
+            rate, name = sorted(rates)[len(rates) // 2]
+            unit = name.removesuffix(PER_SECOND) + "/s"
+            figures.append(Figure("throughput", rate, unit, f"median of the last {len(rates)} steps"))
+    return figures
+
+
+def _charts(
+    run: RunRecord, train: Sequence[Line], evaluated: Sequence[Line], resumed: Sequence[int]
+) -> list[Chart]:
+    def course(lines: Sequence[Line], name: str) -> list[tuple[int, float]]:
+        return [(line.step, line.values[name]) for line in lines if name in line.values]
+
+    loss = course(train, "loss")
+    curves = [Curve("each step", loss, "thin"), Curve("running mean", smooth(loss))]
+    shown = set()
+    for metric in run.job.spec.evaluation.metrics:
+        if metric.type == "ValidationLoss":
+            curves.append(Curve(f"validation ({metric.name})", course(evaluated, metric.name), "dots"))
+            shown.add(metric.name)
+    charts = [draw("Loss", _loss_unit(run), curves, resumed)]
+    for metric in run.job.spec.evaluation.metrics:
+        if metric.name not in shown:
+            curve = Curve(metric.name, course(evaluated, metric.name), "dots")
+            charts.append(draw(metric.name, FORMULAS[metric.type].unit, [curve], resumed))
+    others = sorted({name for line in train for name in line.values} - {"loss"})
+    for name in others:
+        points = course(train, name)
+        pretty = name.replace("_", " ").replace(" per second", "/s")
+        both = (
+            [Curve(pretty, points)]
+            if "rate" in name
+            else [Curve("each step", points, "thin"), Curve("running mean", smooth(points))]
+        )
+        charts.append(draw(pretty[:1].upper() + pretty[1:], "", both, resumed))
+    return [chart for chart in charts if chart is not None]
+
+
+def _samples(directory: RunDirectory) -> list[SampleSet]:
+    texts: dict[int, list[tuple[str, str]]] = {}
+    images: dict[int, list[bytes]] = {}
+    for file in directory.samples():
+        data = directory.storage.read(file.key)
+        if file.name.endswith(".png"):
+            images.setdefault(file.step, []).append(data)
+            continue
+        for line in data.splitlines():
+            record = json.loads(line)
+            texts.setdefault(file.step, []).append((record["prompt"], record["text"]))
+    return [
+        SampleSet(step, texts.get(step, ()), images.get(step, ()))
+        for step in sorted(texts.keys() | images.keys())
+    ]
+
+
+def _checkpoints(run: RunRecord) -> list[dict[str, Cell]]:
+    keep = run.job.spec.checkpoint.keep_best
+    storage = run.directory.checkpoints
+    best = best_step(storage, metric_direction(run.job, keep.metric)) if keep is not None else None
+    return [
+        {
+            "step": folder.step,
+            **({keep.metric: folder.metric, "best": folder.step == best} if keep is not None else {}),
+            "size": size(sum(folder.sizes.values())),
+            "state": "complete" if folder.complete else "torn",
+        }
+        for folder in survey(storage)
+    ]

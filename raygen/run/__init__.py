@@ -1,0 +1,1 @@
+"""A run directory: attempts, metrics, logs, samples, checkpoints, and a run as readers see it."""

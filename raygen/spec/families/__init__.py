@@ -1,0 +1,1 @@
+"""What a job file may say of each model family."""

@@ -1,0 +1,1 @@
+"""TrainingJob, one module for each block of a job file."""

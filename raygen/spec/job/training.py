@@ -1,0 +1,247 @@
+"""The training: its length, batches, optimizer and schedule."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from raygen.spec.job.guards import Guard, RollBack, guards_rule
+from raygen.spec.schema.base import (
+    MAX_INT,
+    Count,
+    Index,
+    LearningRate,
+    MetricName,
+    NonNegative,
+    Positive,
+    Probability,
+    Rule,
+    Spec,
+    Tagged,
+    exactly_one,
+)
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Duration(Spec):
+    """How long to train: exactly one of these."""
+
+    steps: Count | None = None
+    """Length, in optimizer steps."""
+    epochs: Positive | None = None
+    """Length, in passes over the training split; rounded up to whole steps."""
+    tokens: Count | None = None
+    """Length, in training tokens; rounded up to whole steps. Only for text."""
+    images: Count | None = None
+    """Length, in training images; rounded up to whole steps. Only for images."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (exactly_one(("steps", "epochs", "tokens", "images")),)
+
+
+class Optimizer(Tagged):
+    """The rule that turns gradients into updates."""
+
+    type: Literal["SGD", "Adam", "AdamW", "AdaGrad", "Muon"]
+    """SGD; Adam (Kingma & Ba 2015); AdamW (Loshchilov & Hutter 2019); AdaGrad (Duchi et al. 2011); Muon
+    (Jordan et al. 2024) for the matrices of hidden layers, with AdamW for all other parameters."""
+    learning_rate: LearningRate
+    """Peak learning rate."""
+    weight_decay: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    """Decoupled for AdamW and Muon, an L2 term of the gradient for the others. Applied to matrices only:
+    not to norms, biases and embeddings."""
+    betas: tuple[Beta, Beta] | None = None
+    """Decay rates of the first and second moment. Default: 0.9, 0.95 for AdamW and Muon's AdamW;
+    0.9, 0.999 for Adam."""
+    epsilon: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Added to the denominator. Default: 1e-8; 1e-10 for AdaGrad."""
+    momentum: Beta | None = None
+    """Momentum. Default: 0 for SGD, 0.95 for Muon."""
+    nesterov: bool | None = None
+    """Nesterov momentum. Default: false for SGD, true for Muon."""
+    matrix_learning_rate: LearningRate | None = None
+    """Peak learning rate of the matrices under Muon; `learningRate` is that of its AdamW part. Default: 0.02."""
+
+    belongs: ClassVar[dict[str, tuple[str, ...]]] = {
+        "betas": ("Adam", "AdamW", "Muon"),
+        "epsilon": ("Adam", "AdamW", "AdaGrad", "Muon"),
+        "momentum": ("SGD", "Muon"),
+        "nesterov": ("SGD", "Muon"),
+        "matrix_learning_rate": ("Muon",),
+    }
+
+
+Optimizer.rules = (
+    *Optimizer.foreign_rules(),
+    Rule(
+        fields=("type", "momentum", "nesterov"),
+        at="nesterov",
+        holds=lambda self: not (self.type == "SGD" and self.nesterov and not self.momentum),
+        rule="needs a momentum above 0",
+        remedy="Give momentum (0.9 is usual), or remove nesterov.",
+        cel=(
+            "!(self.type == 'SGD' && has(self.nesterov) && self.nesterov)"
+            " || (has(self.momentum) && self.momentum > 0.0)"
+        ),
+    ),
+)
+
+
+class Optimizers(Spec):
+    """One optimizer for each of the two networks of a GAN."""
+
+    generator: Optimizer
+    """The generator's."""
+    discriminator: Optimizer
+    """The discriminator's."""
+
+
+class Schedule(Tagged):
+    """The learning rate over the steps, as a share of the peak."""
+
+    type: Literal["Constant", "Cosine", "Linear", "WarmupStableDecay"]
+    """After the warm-up: Constant stays; Cosine and Linear fall over all remaining steps;
+    WarmupStableDecay stays and then falls linearly over the last `decaySteps`."""
+    warmup_steps: Index = 0
+    """Length of the warm-up, over which the rate rises linearly to its peak, in steps."""
+    final_learning_rate: Annotated[float, Field(ge=0, le=1000)] | None = None
+    """Learning rate at the last step. Default: a tenth of the peak for Cosine, else 0. Other rates of the
+    same optimizer (Muon's matrices) fall by the same share. With `optimizers` it is the generator's, and the
+    discriminator's falls by the same share."""
+    decay_steps: Count | None = None
+    """Length of the last phase of WarmupStableDecay, in steps. Default: a fifth of all steps."""
+
+    belongs: ClassVar[dict[str, tuple[str, ...]]] = {
+        "final_learning_rate": ("Cosine", "Linear", "WarmupStableDecay"),
+        "decay_steps": ("WarmupStableDecay",),
+    }
+
+
+Schedule.rules = Schedule.foreign_rules()
+
+
+class Ema(Spec):
+    """An exponential moving average of the weights, used for evaluation, samples and export."""
+
+    decay: Annotated[float, Field(gt=0, lt=1)] = 0.999
+    """Weight of the old average at every step. It starts low and rises to this value:
+    min(decay, (1 + t) / (10 + t)) at step t."""
+
+
+class EarlyStopping(Spec):
+    """Stops when a metric no longer gets better."""
+
+    metric: MetricName
+    """Name of the metric in `evaluation.metrics`."""
+    patience: Annotated[int, Field(ge=1, le=1_000_000)]
+    """Time without a gain before training stops, in evaluations."""
+    min_delta: NonNegative = 0.0
+    """Smallest change that counts as a gain, in the metric's unit."""
+
+
+class Training(Spec):
+    """How the model is trained."""
+
+    duration: Duration
+    """How long to train."""
+    global_batch_size: Annotated[int, Field(ge=1, le=16_777_216)]
+    """Size of an optimizer step over all workers, in samples; a sample is a sequence of contextLength tokens, or
+    an image."""
+    micro_batch_size: Annotated[int, Field(ge=1, le=16_777_216)] | None = None
+    """Size of a forward pass on each device, in samples, in training and validation; gradients of several passes add
+    up to one step. Default: all of a device's share."""
+    optimizer: Optimizer | None = None
+    """The optimizer; of every network, where a family of your own has several."""
+    optimizers: Optimizers | None = None
+    """The optimizers of a GAN, instead of `optimizer`."""
+    schedule: Schedule = Schedule(type="Constant")
+    """The learning rate over the steps."""
+    gradient_clip_norm: Positive | None = None
+    """Largest allowed L2 norm of all gradients together; larger ones are scaled down. Default: no limit."""
+    precision: Literal["Float32", "BFloat16"] = "Float32"
+    """Arithmetic of matrix products and activations; weights, optimizer state and the loss stay in Float32. On CUDA,
+    products in Float32 round their factors to TF32."""
+    label_smoothing: Probability = 0.0
+    """Share of the target's probability that is spread over all tokens."""
+    ema: Ema | None = None
+    """Moving average of the weights. Default: none."""
+    early_stopping: EarlyStopping | None = None
+    """Stop when a metric stops getting better. Default: never."""
+    guards: Annotated[tuple[Guard, ...], Field(max_length=16)] | None = None
+    """What is watched. Default: NonFiniteLoss stops; what suits the model besides warns: LossSpike for Transformer
+    and VAE, PosteriorCollapse for VAE, ModeCollapse and DiscriminatorOverpowering for GAN."""
+    roll_back: RollBack = RollBack()
+    """How guards with the action RollBack go back."""
+    compile: Literal["Auto", "Always", "Never"] = "Auto"
+    """torch.compile. Auto: Transformers and models of your own on a CUDA device, when a compiler exists."""
+    seed: Annotated[int, Field(ge=0, le=MAX_INT)] = 0
+    """Decides initial weights, the order of the data, noise, dropout and samples."""
+
+    def optimizer_of(self, network: str) -> Optimizer:
+        """The optimizer of a network."""
+        own = getattr(self.optimizers, network, None) if self.optimizers is not None else self.optimizer
+        if own is None:
+            raise ValueError(f"the job has no optimizer for {network}")
+        return own
+
+    @property
+    def leading_optimizer(self) -> Optimizer:
+        """The optimizer whose rate the schedule's `finalLearningRate` is measured against."""
+        return self.optimizer_of("generator")
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        exactly_one(("optimizer", "optimizers")),
+        guards_rule(),
+        Rule(
+            fields=("global_batch_size", "micro_batch_size"),
+            at="microBatchSize",
+            holds=lambda self: (
+                self.micro_batch_size is None or self.micro_batch_size <= self.global_batch_size
+            ),
+            rule="must be at most globalBatchSize ({self.global_batch_size})",
+            remedy="Lower microBatchSize, or raise globalBatchSize.",
+            cel="!has(self.microBatchSize) || self.microBatchSize <= self.globalBatchSize",
+        ),
+        Rule(
+            fields=(
+                "optimizer.learning_rate",
+                "optimizers.generator.learning_rate",
+                "schedule.final_learning_rate",
+            ),
+            at="schedule.finalLearningRate",
+            holds=lambda self: (
+                self.schedule.final_learning_rate is None
+                or (self.optimizer is None) == (self.optimizers is None)
+                or self.schedule.final_learning_rate <= self.leading_optimizer.learning_rate
+            ),
+            rule="must be at most the optimizer's learningRate",
+            remedy="Lower finalLearningRate; after its warm-up a schedule only falls.",
+            cel=(
+                "!has(self.schedule) || !has(self.schedule.finalLearningRate)"
+                " || has(self.optimizer) == has(self.optimizers)"
+                " || self.schedule.finalLearningRate <= (has(self.optimizer)"
+                " ? self.optimizer.learningRate : self.optimizers.generator.learningRate)"
+            ),
+        ),
+        # A warm-up longer than the training is allowed: it is what a short trial of a long job has.
+        Rule(
+            fields=("duration.steps", "schedule.warmup_steps", "schedule.decay_steps"),
+            at="schedule.decaySteps",
+            holds=lambda self: (
+                self.duration.steps is None
+                or self.schedule.decay_steps is None
+                or self.schedule.warmup_steps + self.schedule.decay_steps <= self.duration.steps
+            ),
+            rule=(
+                "must fit into duration.steps ({self.duration.steps})"
+                " after warmupSteps ({self.schedule.warmup_steps})"
+            ),
+            remedy="Lower decaySteps or warmupSteps, or raise duration.steps.",
+            cel=(
+                "!has(self.duration.steps) || !has(self.schedule) || !has(self.schedule.decaySteps)"
+                " || (has(self.schedule.warmupSteps) ? self.schedule.warmupSteps : 0)"
+                " + self.schedule.decaySteps <= self.duration.steps"
+            ),
+        ),
+    )

@@ -1,0 +1,279 @@
+"""TrainingJob: the one object that a job file holds."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from raygen.spec.job.cluster import Attempts, RuntimeRef, Scheduling, Seconds
+from raygen.spec.job.data import Data
+from raygen.spec.job.evaluation import METRIC_FAMILIES, Evaluation
+from raygen.spec.job.guards import GUARD_FAMILIES
+from raygen.spec.job.model import Model
+from raygen.spec.job.output import Checkpoint, Output, Tracking
+from raygen.spec.job.training import Training
+from raygen.spec.schema.base import JobName, LabelKey, LabelValue, Memory, Namespace, Rule, Spec, Text
+
+API_VERSION = "raygen.io/v1alpha1"
+KIND = "TrainingJob"
+
+
+class Metadata(Spec):
+    """Standard metadata of a Kubernetes object."""
+
+    name: JobName
+    """The job's name: lower-case letters, digits and '-', with a letter first, at most 40 characters."""
+    namespace: Namespace | None = None
+    """Namespace on a cluster. Default: that of the command; means nothing on a laptop."""
+    labels: dict[LabelKey, LabelValue] = Field(default={}, max_length=64)
+    """Labels, for people and tools that select jobs."""
+    annotations: dict[LabelKey, Text] = Field(default={}, max_length=64)
+    """Notes for people and tools."""
+
+
+class Scale(Spec):
+    """Workers and what each of them gets. One machine runs what fits, and says what it changed."""
+
+    workers: Annotated[int, Field(ge=1, le=4096)] = 1
+    """Number of processes that train together."""
+    gpus_per_worker: Annotated[int, Field(ge=0, le=64)] = 0
+    """Number of GPUs of each worker."""
+    cpus_per_worker: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """Number of CPU cores of each worker. Default: all of the machine's."""
+    memory_per_worker: Memory | None = None
+    """Memory of each worker, as a Kubernetes quantity (16Gi), in bytes. One machine does not enforce it.
+    Default: no limit."""
+    accelerator_type: Annotated[LabelValue, Field(min_length=1)] | None = None
+    """Kind of GPU, as the nodes of a cluster are labelled (`NVIDIA-H100-80GB-HBM3`). Default: any."""
+
+
+CONTENT = {"GAN": "images", "Transformer": "text", "VAE": "images"}
+"""What the data of a family holds; a custom one takes either."""
+
+_IS_TEXT = (
+    "(!has(self.data.train.sources[0].format) || self.data.train.sources[0].format in ['Text', 'JsonLines'])"
+)
+
+
+def _suits(table: dict[str, tuple[str, ...]]) -> str:
+    """CEL: the model is one of those that the table has for the type of m."""
+    return " || ".join(
+        f"(m.type == '{kind}' && self.model.type in [" + ", ".join(f"'{f}'" for f in families) + "])"
+        for kind, families in table.items()
+    )
+
+
+_METRIC_SUITS = _suits(METRIC_FAMILIES)
+_GUARD_SUITS = _suits(GUARD_FAMILIES)
+_NO_METRICS = (
+    "(!has(self.evaluation) || !has(self.evaluation.metrics) || self.evaluation.metrics.size() == 0)"
+)
+
+
+def _has_metric(name: str) -> str:
+    """CEL: a metric has this name."""
+    return (
+        "(has(self.evaluation) && has(self.evaluation.metrics)"
+        f" && self.evaluation.metrics.exists(m, m.name == {name}))"
+    )
+
+
+class TrainingJobSpec(Spec):
+    """What to train, on what, how, and where the result goes."""
+
+    model: Model
+    """What is trained."""
+    data: Data
+    """What is learned from."""
+    training: Training
+    """How the model is trained."""
+    evaluation: Evaluation = Evaluation()
+    """What is measured and shown while training."""
+    checkpoint: Checkpoint = Checkpoint()
+    """When the state of training is saved."""
+    output: Output = Output()
+    """Where the run directory is."""
+    tracking: Tracking | None = None
+    """Services that show metrics while they come in. Default: none."""
+    scale: Scale = Scale()
+    """Workers and what each of them gets."""
+    scheduling: Scheduling | None = None
+    """How the job waits for its turn on a cluster. Default: it does not."""
+    runtime_ref: RuntimeRef = RuntimeRef()
+    """What the job runs with on a cluster: image, nodes, storage, limits."""
+    attempts: Attempts = Attempts()
+    """How often the job is started on a cluster."""
+    suspend: bool = False
+    """Stop on a cluster, with a checkpoint, and do not start until this is false again."""
+    active_deadline_seconds: Seconds | None = None
+    """Longest time that a job may be active on a cluster, suspended time not counted, in seconds; then it ends as
+    failed, with a checkpoint. Default: what the runtime allows."""
+    ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    """Time after which a finished job is deleted from the cluster, in seconds; its run directory stays. Default:
+    never."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            fields=("model.type", "data.train.sources"),
+            at="data.train.sources",
+            holds=lambda self: self.model.type not in CONTENT or self.data.kind == CONTENT[self.model.type],
+            rule="must hold what the model ({self.model.type}) is made for: text for Transformer, else images",
+            remedy="Give sources of another format, or another model.type.",
+            cel=(f"self.model.type == 'Custom' || (self.model.type == 'Transformer') == {_IS_TEXT}"),
+        ),
+        Rule(
+            fields=("model", "data.train.sources"),
+            at="model.custom.contextLength",
+            holds=lambda self: (
+                self.model.custom is None
+                or (self.model.custom.context_length is not None) == (self.data.kind == "text")
+            ),
+            rule="must be given exactly when the sources hold text",
+            remedy="Give the length of a sample in tokens for text; remove it for images.",
+            cel=f"!has(self.model.custom) || has(self.model.custom.contextLength) == {_IS_TEXT}",
+        ),
+        Rule(
+            fields=("model.type", "training.optimizer", "training.optimizers"),
+            at="training.optimizers",
+            holds=lambda self: (self.model.type == "GAN") == (self.training.optimizers is not None),
+            rule="must be given exactly when model.type is GAN, which has two networks",
+            remedy="A GAN has training.optimizers: {generator, discriminator}; all others have training.optimizer.",
+            cel="(self.model.type == 'GAN') == has(self.training.optimizers)",
+        ),
+        Rule(
+            fields=("data.train.sources", "training.duration.tokens"),
+            at="training.duration.tokens",
+            holds=lambda self: self.training.duration.tokens is None or self.data.kind == "text",
+            rule="belongs to text, and this data holds images",
+            remedy="Give duration.images, epochs or steps.",
+            cel=f"!has(self.training.duration.tokens) || {_IS_TEXT}",
+        ),
+        Rule(
+            fields=("data.train.sources", "training.duration.images"),
+            at="training.duration.images",
+            holds=lambda self: self.training.duration.images is None or self.data.kind == "images",
+            rule="belongs to images, and this data holds text",
+            remedy="Give duration.tokens, epochs or steps.",
+            cel=f"!has(self.training.duration.images) || !{_IS_TEXT}",
+        ),
+        Rule(
+            fields=("model.type", "training.label_smoothing"),
+            at="training.labelSmoothing",
+            holds=lambda self: self.model.type == "Transformer" or self.training.label_smoothing == 0,
+            rule="belongs to model.type Transformer",
+            remedy="Remove labelSmoothing.",
+            cel=(
+                "self.model.type == 'Transformer' || !has(self.training.labelSmoothing)"
+                " || self.training.labelSmoothing == 0.0"
+            ),
+        ),
+        Rule(
+            fields=("model.type", "training.guards"),
+            at="training.guards",
+            holds=lambda self: all(
+                self.model.type in GUARD_FAMILIES[guard.type] for guard in self.training.guards or ()
+            ),
+            rule="must watch something that the model ({self.model.type}) has",
+            remedy="Remove the guards of other models.",
+            cel=f"!has(self.training.guards) || self.training.guards.all(m, {_GUARD_SUITS})",
+        ),
+        Rule(
+            fields=("model.type", "evaluation.metrics"),
+            at="evaluation.metrics",
+            holds=lambda self: all(
+                self.model.type in METRIC_FAMILIES[m.type] for m in self.evaluation.metrics
+            ),
+            rule="must suit the model ({self.model.type})",
+            remedy="Choose metrics that the reference lists for this model.type, or remove them.",
+            cel=f"{_NO_METRICS} || self.evaluation.metrics.all(m, {_METRIC_SUITS})",
+        ),
+        Rule(
+            fields=("model.vae.codebook", "evaluation.metrics"),
+            at="evaluation.metrics",
+            holds=lambda self: (
+                self.model.vae is None
+                or self.model.vae.codebook is None
+                or all(m.type == "ValidationLoss" for m in self.evaluation.metrics)
+            ),
+            rule="must be ValidationLoss with model.vae.codebook, whose loss is no bound of the likelihood",
+            remedy="Remove the other metrics.",
+            cel=(
+                f"!has(self.model.vae) || !has(self.model.vae.codebook) || {_NO_METRICS}"
+                " || self.evaluation.metrics.all(m, m.type == 'ValidationLoss')"
+            ),
+        ),
+        Rule(
+            fields=("data.validation", "evaluation.metrics"),
+            at="evaluation.metrics",
+            holds=lambda self: not self.evaluation.metrics or self.data.validation is not None,
+            rule="needs data.validation",
+            remedy="Give data.validation, for example {fraction: 0.1}, or remove the metrics.",
+            cel=f"{_NO_METRICS} || has(self.data.validation)",
+        ),
+        Rule(
+            fields=("training.early_stopping.metric", "evaluation.metrics"),
+            at="training.earlyStopping.metric",
+            holds=lambda self: (
+                self.training.early_stopping is None
+                or self.training.early_stopping.metric in {m.name for m in self.evaluation.metrics}
+            ),
+            rule="must be the name of a metric in evaluation.metrics",
+            remedy="Name one of the metrics, or add one under this name.",
+            cel="!has(self.training.earlyStopping) || " + _has_metric("self.training.earlyStopping.metric"),
+        ),
+        Rule(
+            fields=("training.early_stopping", "evaluation.every_steps"),
+            at="training.earlyStopping",
+            holds=lambda self: (
+                self.training.early_stopping is None or self.evaluation.every_steps is not None
+            ),
+            rule="needs evaluation.everySteps",
+            remedy="Give evaluation.everySteps, so that there are evaluations to compare.",
+            cel=(
+                "!has(self.training.earlyStopping)"
+                " || (has(self.evaluation) && has(self.evaluation.everySteps))"
+            ),
+        ),
+        Rule(
+            fields=("checkpoint.keep_best.metric", "evaluation.metrics"),
+            at="checkpoint.keepBest.metric",
+            holds=lambda self: (
+                self.checkpoint.keep_best is None
+                or self.checkpoint.keep_best.metric in {m.name for m in self.evaluation.metrics}
+            ),
+            rule="must be the name of a metric in evaluation.metrics",
+            remedy="Name one of the metrics, or add one under this name.",
+            cel=(
+                "!has(self.checkpoint) || !has(self.checkpoint.keepBest) || "
+                + _has_metric("self.checkpoint.keepBest.metric")
+            ),
+        ),
+        Rule(
+            fields=("training.global_batch_size", "scale.workers"),
+            at="scale.workers",
+            holds=lambda self: self.scale.workers <= self.training.global_batch_size,
+            rule=(
+                "must be at most training.globalBatchSize ({self.training.global_batch_size}),"
+                " so that every worker has a sample in each step"
+            ),
+            remedy="Lower scale.workers, or raise training.globalBatchSize.",
+            cel=(
+                "!has(self.scale) || !has(self.scale.workers)"
+                " || self.scale.workers <= self.training.globalBatchSize"
+            ),
+        ),
+    )
+
+
+class TrainingJob(Spec):
+    """A model to train. The same file goes to `raygen train` and to `kubectl apply`."""
+
+    api_version: Literal["raygen.io/v1alpha1"]
+    """Version of this format."""
+    kind: Literal["TrainingJob"]
+    """Kind of this object."""
+    metadata: Metadata
+    """Name and labels."""
+    spec: TrainingJobSpec
+    """What to train, on what, how, and where the result goes."""

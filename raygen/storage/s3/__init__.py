@@ -1,0 +1,1 @@
+"""Objects in a bucket of any server that speaks S3."""

@@ -1,0 +1,1 @@
+"""Trains a job: prepares, drives one attempt after another, and reports how the run ended."""

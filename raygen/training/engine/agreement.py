@@ -1,0 +1,156 @@
+"""The workers of one run: sums over all of them, and decisions that all of them take at the same step.
+
+Decisions travel through a store on the CPU of the driver, never through the device, and only about twice a second.
+What all have read is deleted, so that the store does not grow with the run.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, Protocol
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
+
+from raygen.training import drain
+from raygen.training.engine.stop import Stop
+
+STOP = "stop"
+"""Set by the driver: why it asks to stop."""
+STOPPING = "stopping"
+"""Set by workers that have heard it, and go to leave a checkpoint."""
+LEAVING = "leaving"
+"""Set by a worker whose pod is about to go; deleted when Ray has noticed that it went (`train.losses`)."""
+AGREE_SECONDS = 0.5
+LONGEST_STRIDE = 1000
+"""Most steps between two agreements."""
+
+
+__all__ = ["Agreement", "Group", "OwnDecisions", "Store", "TCPStore", "connect"]
+
+
+class Agreement(Protocol):
+    """How the loop decides what all workers must decide alike."""
+
+    def begin(self, step: int, overdue: bool) -> bool:
+        """Called before each step; brings `stop` up to date. Returns whether a checkpoint is overdue."""
+
+    def gather(self, values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """The values of all workers, in the order of their ranks."""
+
+
+class OwnDecisions:
+    """The only worker decides by itself."""
+
+    def begin(self, step: int, overdue: bool) -> bool:  # noqa: ARG002
+        """What it finds."""
+        return overdue
+
+    def gather(self, values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """Its own."""
+        return [values]
+
+
+class Group:
+    """One of several workers.
+
+    Args:
+        store: The driver's store, with a timeout.
+        start: Number of this start of the workers; keeps the keys of an earlier one apart.
+        stop: What the loop looks at; it asks to stop at the step that all have agreed on.
+        clock: Seconds that only grow.
+        rank: This one's number. Default: that in PyTorch's process group.
+        count: How many there are. Default: likewise.
+
+    Attributes:
+        rank: This one's number, from 0.
+        count: How many there are.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        start: int,
+        stop: Stop,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        rank: int | None = None,
+        count: int | None = None,
+    ) -> None:
+        self.rank = dist.get_rank() if rank is None else rank
+        self.count = dist.get_world_size() if count is None else count
+        self._store = PrefixStore(f"start-{start}", store)
+        self._driver = store
+        self._stop = stop
+        self._clock = clock
+        self._next = 0
+        self._asked = 0
+        self._decided = (0, 0)
+        self._last: tuple[int, float] | None = None
+
+    def sum(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """The sums of these tensors over all workers, in one message."""
+        flat = torch.cat([tensor.detach().reshape(-1).float() for tensor in tensors])
+        dist.all_reduce(flat)
+        parts = torch.split(flat, [tensor.numel() for tensor in tensors])
+        return tuple(part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True))
+
+    def begin(self, step: int, overdue: bool) -> bool:
+        """Rank 0 decides from time to time, and says at which step it will decide again."""
+        if step < self._next:
+            return False
+        key = f"decision-{step}"
+        if drain.asked():
+            self._driver.set(LEAVING, "")
+        if self.rank == 0:
+            reason = self._driver.get(STOP).decode() if self._driver.check([STOP]) else None
+            if reason is None and self._driver.check([LEAVING]):
+                reason = drain.REASON
+            decision = {"stop": reason, "overdue": overdue, "next": step + self._stride(step)}
+            self._store.set(key, json.dumps(decision))
+            # All have read the decision before the last one: since then they have trained together.
+            self._store.delete_key(f"decision-{self._decided[0]}")
+            self._decided = self._decided[1], step
+        found = json.loads(self._store.get(key))
+        self._next = found["next"]
+        if found["stop"] is not None:
+            self._stop.request(found["stop"])
+            if self.rank == 0:
+                self._driver.set(STOPPING, "")
+        return bool(found["overdue"])
+
+    def settle(self) -> None:
+        """Returns when rank 0 has written its last checkpoint, and so has called this too.
+
+        A pod that is let go before takes the others with it, since Ray starts all workers again when one is lost.
+        """
+        if self.rank == 0:
+            self._store.set("settled", "")
+        else:
+            self._store.get("settled")
+
+    def gather(self, values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """The values of all workers, as JSON through the store."""
+        self._asked += 1
+        self._store.set(f"gather-{self._asked}-{self.rank}", json.dumps(values))
+        # All have read what came before the last one, or they could not have answered that.
+        self._store.delete_key(f"gather-{self._asked - 2}-{self.rank}")
+        return [json.loads(self._store.get(f"gather-{self._asked}-{rank}")) for rank in range(self.count)]
+
+    def _stride(self, step: int) -> int:
+        now, last = self._clock(), self._last
+        self._last = step, now
+        if last is None:
+            return 1
+        per_step = (now - last[1]) / max(step - last[0], 1)
+        return max(1, min(int(AGREE_SECONDS / max(per_step, 1e-6)), LONGEST_STRIDE))
+
+
+def connect(host: str, port: int, *, timeout_s: float) -> TCPStore:
+    """The driver's store, as a worker sees it."""
+    return TCPStore(host, port, is_master=False, timeout=timedelta(seconds=timeout_s))

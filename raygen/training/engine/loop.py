@@ -1,0 +1,244 @@
+"""The training loop. It knows steps and time, but no model family, no Ray and no cluster."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from raygen.checkpoint import Writer
+from raygen.evaluation.metrics import FORMULAS, evaluate
+from raygen.models.protocol import Family, Sample, SampleRequest, Workers
+from raygen.parallel.lanes import Data, micro_batches, validation_batches
+from raygen.spec import Samples, TrainingJob
+from raygen.training.engine.agreement import Agreement
+from raygen.training.engine.guards import Guards
+from raygen.training.engine.recorder import Recorder
+from raygen.training.engine.state import averaged, capture
+from raygen.training.engine.stop import Stop
+from raygen.training.observers.events import Observer
+from raygen.training.observers.trackers import Tracker
+from raygen.training.optimizers.updates import NetworkUpdate
+
+
+@dataclass
+class State:
+    """What the loop must remember to go on exactly, besides tensors.
+
+    Attributes:
+        step: Steps done; the data position is step x global batch size.
+        best: Best value of each metric so far.
+        without_gain: Evaluations in a row without a gain in the metric that earlyStopping names.
+        metrics: Values of the newest evaluation.
+        measured: Step of the newest evaluation, 0 before the first.
+    """
+
+    step: int
+    best: dict[str, float]
+    without_gain: int
+    metrics: dict[str, float]
+    measured: int
+
+    @classmethod
+    def new(cls) -> State:
+        """The state before the first step."""
+        return cls(step=0, best={}, without_gain=0, metrics={}, measured=0)
+
+    def values(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+
+@dataclass
+class Session:
+    """Everything that a loop works with; `job` is resolved and fits this machine, `ready` hears of the first step,
+    and inside `repeatable` equal work gives equal bits.
+    """
+
+    job: TrainingJob
+    steps: int
+    family: Family
+    updates: dict[str, NetworkUpdate]
+    workers: Workers
+    agreement: Agreement
+    data: Data
+    device: torch.device
+    guards: Guards
+    recorder: Recorder
+    writer: Writer | None
+    stop: Stop
+    observer: Observer
+    trackers: list[Tracker]
+    keep_samples: Callable[[int, list[Sample]], None]
+    clock: Callable[[], float] = time.monotonic
+    ready: Callable[[], None] | None = None
+    repeatable: Callable[[], AbstractContextManager[None]] = nullcontext
+
+    def close(self, state: Literal["Succeeded", "Stopped"]) -> None:
+        """Waits for the last checkpoint, and tells the trackers how the run ended."""
+        if self.writer is not None:
+            self.writer.wait()
+        for tracker in self.trackers:
+            tracker.close(state)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a loop ended: `reason` is Completed, EarlyStopped, or the signal that stopped it."""
+
+    reason: str
+    stopped: bool = False
+
+
+def run_loop(s: Session, state: State) -> Ending:
+    """Trains from `state.step` + 1 to `s.steps`, and leaves a checkpoint of the last step that it did.
+
+    Raises:
+        GuardError: a guard stops the run, or sends it back (RollBackError).
+        FencedError: a newer attempt has taken over.
+        OutputError: the output cannot be written.
+    """
+    s.recorder.begin(state.step)
+    saved_at, first = s.clock(), state.step + 1
+    ending = Ending("Completed")
+    while state.step < s.steps:
+        step = state.step + 1
+        every = s.job.spec.checkpoint.every_seconds or float("inf")
+        overdue = s.agreement.begin(step, s.clock() - saved_at >= every)
+        if s.stop.requested:
+            ending = Ending(s.stop.reason or "", stopped=True)
+            break
+        torch.manual_seed(step_seed(s.job.spec.training.seed, step, s.workers.rank))
+        rates = {name: update.schedule(step) for name, update in s.updates.items()}
+        with s.recorder.waiting():
+            parts = micro_batches(s.job, s.data, s.device, step, s.workers)
+        with s.repeatable():
+            scalars = s.family.step(parts, s.updates, s.workers)
+        state.step = step
+        s.recorder.step(step, scalars, rates)
+        if step == first and s.ready is not None:
+            s.ready()
+        better = _evaluate(s, state) if _due(step, s.job.spec.evaluation.every_steps, s.steps) else False
+        _sample(s, step)
+        if better or overdue or _due(step, s.job.spec.checkpoint.every_steps, s.steps):
+            save(s, state)
+            saved_at = s.clock()
+        if _gave_up(s, state):
+            ending = Ending("EarlyStopped")
+            break
+    if s.recorder.saved != state.step and state.step:
+        save(s, state)
+    return ending
+
+
+def step_seed(seed: int, step: int, rank: int = 0) -> int:
+    """Seed of PyTorch's own draws (dropout) in a step, so that a step draws the same after any interruption."""
+    key = [seed, step, rank] if rank else [seed, step]
+    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
+
+
+def save(s: Session, state: State) -> None:
+    """Hands the state to the writer of checkpoints, after everything measured up to it."""
+    keep = s.job.spec.checkpoint.keep_best
+    metric = state.metrics.get(keep.metric) if keep is not None and state.measured == state.step else None
+    with s.recorder.saves():
+        if s.writer is not None:
+            tensors, values = capture(s.family, s.updates)
+            s.writer.save(state.step, tensors, {"loop": state.values(), "optimizers": values}, metric=metric)
+    s.recorder.saved = state.step
+    s.observer.saved(state.step)
+
+
+def _due(step: int, every: int | None, steps: int) -> bool:
+    return step == steps or (every is not None and step % every == 0)
+
+
+def _evaluate(s: Session, state: State) -> bool:
+    """Measures, records, and says whether the metric that keepBest names got better."""
+    spec = s.job.spec.evaluation
+    if not spec.metrics:
+        return False
+    s.recorder.flush()
+    batches = validation_batches(s.job, s.data, s.device, s.workers)
+    with averaged(s.updates), s.repeatable():
+        values = evaluate(
+            s.family, batches, spec.metrics, go_on=lambda: not s.stop.requested, gather=s.agreement.gather
+        )
+    s.recorder.paused()
+    if values is None:
+        return False
+    s.observer.evaluated(state.step, values)
+    finite = {name: value for name, value in values.items() if math.isfinite(value)}
+    if len(finite) < len(values):
+        lost = ", ".join(f"{name} is {value}" for name, value in values.items() if name not in finite)
+        s.observer.notice(f"at step {state.step} {lost}: left out of the records and of what is best")
+    state.metrics, state.measured = finite, state.step
+    s.recorder.evaluation(state.step, finite)
+    return _note_gains(s.job, state, finite)
+
+
+def _note_gains(job: TrainingJob, state: State, values: dict[str, float]) -> bool:
+    lower = {m.name: FORMULAS[m.type].lower_is_better for m in job.spec.evaluation.metrics}
+    keep, early = job.spec.checkpoint.keep_best, job.spec.training.early_stopping
+    better = False
+    for name in lower:
+        # A value that is not finite is no gain.
+        value = values.get(name)
+        gain = 0.0 if value is None else _gain(value, state.best.get(name), lower=lower[name])
+        if early is not None and name == early.metric:
+            state.without_gain = 0 if gain > early.min_delta else state.without_gain + 1
+        if gain > 0 and value is not None:
+            state.best[name] = value
+            if keep is not None and name == keep.metric:
+                better = True
+    return better
+
+
+def _gain(value: float, best: float | None, *, lower: bool) -> float:
+    if best is None:
+        return float("inf")
+    return best - value if lower else value - best
+
+
+def _gave_up(s: Session, state: State) -> bool:
+    early = s.job.spec.training.early_stopping
+    return early is not None and state.without_gain >= early.patience and state.step < s.steps
+
+
+def _sample(s: Session, step: int) -> None:
+    spec = s.job.spec.evaluation.samples
+    if spec is None or not _due(step, spec.every_steps, s.steps) or s.stop.requested:
+        return
+    s.recorder.flush()
+    samples: list[Sample] = []
+    if s.workers.rank == 0:
+        with averaged(s.updates):
+            samples = s.family.sample(sample_request(spec, s.job.spec.training.seed))
+        s.keep_samples(step, samples)
+    # Guards of all workers look at the same texts, and all wait for them here.
+    texts = {"texts": [sample.text for sample in samples if sample.text is not None]}
+    made = s.agreement.gather(texts)[0]
+    s.recorder.paused()
+    s.observer.sampled(step, samples)
+    s.guards.texts(step, made["texts"])
+
+
+def sample_request(spec: Samples, seed: int) -> SampleRequest:
+    """The job's way of sampling, with the same seed at every step, so that steps compare."""
+    return SampleRequest(
+        count=spec.count,
+        seed=seed,
+        prompts=spec.prompts,
+        max_tokens=spec.max_tokens,
+        temperature=spec.temperature,
+        top_k=spec.top_k,
+        top_p=spec.top_p,
+        min_p=spec.min_p,
+        repetition_penalty=spec.repetition_penalty,
+    )

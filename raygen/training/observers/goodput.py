@@ -1,0 +1,50 @@
+"""The share of an attempt's time that was spent in training steps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from raygen.training.observers.events import Observer, Plan, Progress, Several
+
+
+class Goodput:
+    """Counts from the attempt's claim, which is when this is made: start-up and recovery lower the share.
+
+    Args:
+        clock: Seconds that only grow.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._claimed = clock()
+        self._before = self._trained = 0.0
+
+    def begin(self) -> None:
+        """The loop begins, perhaps again, after workers were lost: it counts its own time from 0."""
+        self._before += self._trained
+        self._trained = 0.0
+
+    def of(self, progress: Progress) -> Progress:
+        """The same progress, with the goodput up to now."""
+        self._trained = progress.trained
+        elapsed = max(self._clock() - self._claimed, 1e-9)
+        return replace(progress, goodput=min(1.0, (self._before + self._trained) / elapsed))
+
+
+class Measured(Several):
+    """Passes every event on to several observers, progress with the attempt's goodput."""
+
+    def __init__(self, goodput: Goodput, *observers: Observer) -> None:
+        super().__init__(*observers)
+        self._goodput = goodput
+
+    def started(self, plan: Plan) -> None:
+        """Passes it on."""
+        self._goodput.begin()
+        super().started(plan)
+
+    def progressed(self, progress: Progress) -> None:
+        """Passes it on."""
+        super().progressed(self._goodput.of(progress))

@@ -1,0 +1,1 @@
+"""Optimizers as a job describes them, and the learning rate over the steps."""

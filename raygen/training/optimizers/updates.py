@@ -1,0 +1,178 @@
+"""Optimizers as the job describes them: parameter groups, clipping, and a moving average of the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from raygen.models.protocol import Family, ParameterGroups, Workers
+from raygen.spec import Optimizer, Training
+from raygen.training.optimizers.eager import show_optimizers, take_step
+from raygen.training.optimizers.muon import Muon
+from raygen.training.optimizers.schedule import rate_share
+
+Groups = list[dict[str, Any]]
+
+
+class NetworkUpdate:
+    """One network's optimizer; a family's `Update`.
+
+    Attributes:
+        parameters: The network's parameters by name.
+        optimizers: One, or `matrices` and `rest` under Muon.
+        average: Moving average of the parameters by name; empty without one.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        groups: ParameterGroups,
+        training: Training,
+        optimizer: Optimizer,
+        steps: int,
+        workers: Workers,
+        rate_factor: float = 1.0,
+    ) -> None:
+        self._training = training
+        self._optimizer = optimizer
+        self._steps = steps
+        self._workers = workers
+        self.parameters = dict(network.named_parameters())
+        self.optimizers = make_optimizers(groups, optimizer)
+        self._factor = rate_factor
+        self._peaks = [
+            [group["lr"] * rate_factor for group in o.param_groups] for o in self.optimizers.values()
+        ]
+        self._clip = training.gradient_clip_norm
+        self.average = (
+            {name: p.detach().clone() for name, p in self.parameters.items()} if training.ema else {}
+        )
+
+    def schedule(self, step: int) -> float:
+        """Sets the learning rates of a step, from 1. Returns the one that `learningRate` is the peak of."""
+        self._step = step
+        share = rate_share(self._training.schedule, self._training.leading_optimizer, step, self._steps)
+        for optimizer, peaks in zip(self.optimizers.values(), self._peaks, strict=True):
+            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                group["lr"] = peak * share
+        return self._optimizer.learning_rate * share * self._factor
+
+    def backward(self, loss: Tensor) -> None:
+        """Adds the gradients of a loss."""
+        torch.autograd.backward(loss)
+
+    def step(self) -> Tensor:
+        """Adds up the gradients of all workers, clips, updates the weights and their average, clears the gradients.
+
+        Returns:
+            The norm before clipping.
+        """
+        parameters = list(self.parameters.values())
+        self._gather(parameters)
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        if self._clip is not None:
+            nn.utils.clip_grads_with_norm_(parameters, self._clip, norm)
+        for optimizer in self.optimizers.values():
+            take_step(optimizer)
+            optimizer.zero_grad(set_to_none=True)
+        if self._training.ema is not None:
+            decay = min(self._training.ema.decay, (1 + self._step) / (10 + self._step))
+            torch._foreach_lerp_(list(self.average.values()), [p.detach() for p in parameters], 1 - decay)
+        return norm
+
+    def _gather(self, parameters: list[nn.Parameter]) -> None:
+        """Makes every worker's gradients the sums over all workers; the parameters that have one are the same."""
+        if self._workers.count == 1:
+            return
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        for gradient, total in zip(gradients, self._workers.sum(*gradients), strict=True):
+            gradient.copy_(total)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The network has its averaged weights inside this context, if the job asks for an average."""
+        if not self.average:
+            yield
+            return
+        own = {name: p.detach().clone() for name, p in self.parameters.items()}
+        self._load(self.average)
+        try:
+            yield
+        finally:
+            self._load(own)
+
+    @torch.no_grad()
+    def _load(self, values: Mapping[str, Tensor]) -> None:
+        for name, parameter in self.parameters.items():
+            parameter.copy_(values[name])
+
+
+def make_updates(
+    family: Family, training: Training, steps: int, workers: Workers, rate_factor: float = 1.0
+) -> dict[str, NetworkUpdate]:
+    """One update for each of the family's networks; `rate_factor` multiplies all learning rates."""
+    return {
+        name: NetworkUpdate(
+            network,
+            family.parameter_groups(name),
+            training,
+            training.optimizer_of(name),
+            steps,
+            workers,
+            rate_factor,
+        )
+        for name, network in family.networks.items()
+    }
+
+
+def make_optimizers(groups: ParameterGroups, spec: Optimizer) -> dict[str, torch.optim.Optimizer]:
+    """The optimizers of one network.
+
+    Weight decay acts on matrices (kernels of convolutions too) only. Under Muon (Jordan et al. 2024) the matrices of
+    hidden layers have it, and AdamW all others, kernels among them, for which its orthogonalisation is not defined.
+    """
+    show_optimizers()
+    others: Groups = [
+        {"params": list(groups.embeddings.values()), "weight_decay": 0.0},
+        {"params": list(groups.vectors.values()), "weight_decay": 0.0},
+    ]
+    matrices: Groups = [{"params": list(groups.matrices.values()), "weight_decay": spec.weight_decay}]
+    if spec.type != "Muon":
+        return {"main": _plain(spec, [g for g in (*matrices, *others) if g["params"]])}
+    optimizers: dict[str, torch.optim.Optimizer] = {}
+    flat = [p for p in groups.matrices.values() if p.ndim == 2]
+    kernels = {
+        "params": [p for p in groups.matrices.values() if p.ndim != 2],
+        "weight_decay": spec.weight_decay,
+    }
+    if flat:
+        optimizers["matrices"] = Muon(
+            flat,
+            lr=spec.matrix_learning_rate or 0.02,
+            weight_decay=spec.weight_decay,
+            momentum=0.95 if spec.momentum is None else spec.momentum,
+            nesterov=True if spec.nesterov is None else spec.nesterov,
+        )
+    rest = [g for g in (kernels, *others) if g["params"]]
+    if rest:
+        optimizers["rest"] = _plain(spec, rest)
+    return optimizers
+
+
+def _plain(spec: Optimizer, groups: Groups) -> torch.optim.Optimizer:
+    rate = spec.learning_rate
+    if spec.type == "SGD":
+        return torch.optim.SGD(
+            groups, lr=rate, momentum=spec.momentum or 0.0, nesterov=bool(spec.nesterov), fused=True
+        )
+    if spec.type == "AdaGrad":
+        return torch.optim.Adagrad(groups, lr=rate, eps=spec.epsilon or 1e-10, foreach=True)
+    epsilon = spec.epsilon or 1e-8
+    if spec.type == "Adam":
+        return torch.optim.Adam(groups, lr=rate, betas=spec.betas or (0.9, 0.999), eps=epsilon, fused=True)
+    return torch.optim.AdamW(groups, lr=rate, betas=spec.betas or (0.9, 0.95), eps=epsilon, fused=True)

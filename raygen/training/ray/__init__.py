@@ -1,0 +1,1 @@
+"""Training on Ray's workers: what needs Ray."""

@@ -1,0 +1,308 @@
+"""Starts Ray Train workers for a run, and stays with them until they end.
+
+Everything that Ray leaves behind lies in one temporary folder, which is deleted with it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from datetime import timedelta
+from functools import cache, partial
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from raygen.compute.device import cores_in_words
+from raygen.errors import InputError, MissingExtraError, RunError
+from raygen.scratch import scratch, variable
+from raygen.spec import Scale
+from raygen.threads import waiting
+from raygen.training import drain
+from raygen.training.engine.agreement import STOP, STOPPING, TCPStore
+from raygen.training.engine.stop import Stop
+from raygen.training.observers.events import Observer
+from raygen.training.observers.goodput import Goodput, Measured
+from raygen.training.observers.ray_metrics import RayFigures
+from raygen.training.observers.startup import IMPORT_RAY, START_RAY, START_WORKERS, Startup
+from raygen.training.ray.capacity import find_room, joining_seconds, resources
+from raygen.training.ray.cluster import SETTINGS as JOINING
+from raygen.training.ray.cluster import on_cluster, refusal
+from raygen.training.ray.losses import LossLimit, LossReader, cause_of, last_line
+from raygen.training.ray.mailbox import RESULT, STARTS, Inbox
+from raygen.training.ray.worker import STORE_TIMEOUT_S, Task, work
+
+WORKER_FAILURES = 8
+"""Losses of workers in a row, without a newer checkpoint between them, that an attempt survives."""
+CONTROLLER_FAILURES = 3
+"""How often starting workers may fail or time out; without a limit Ray tries for ever."""
+POLL_S = 0.1
+ANSWER_S = 30.0
+"""How long workers have to say that they stop; those that are still starting, or lost, say nothing."""
+LEAVE_S = 10.0
+"""How long Ray has to end after the result is known."""
+GIVE_UP_S = 1.0
+"""The same after an error."""
+
+SOCKETS = "/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
+"""The longest path that Ray binds a socket to, in its folder (`--temp-dir`)."""
+LONGEST_FOLDER = (103 if sys.platform == "darwin" else 107) - len(SOCKETS)
+"""Bytes of a folder's path that leave room for them: unix(7) allows 108 bytes with the end, macOS 104."""
+
+SETTINGS = {
+    "RAY_TRAIN_V2_ENABLED": "1",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+    # The controller is in the driver, whose logs are raygen's own.
+    "RAY_TRAIN_ENABLE_CONTROLLER_STRUCTURED_LOGGING": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Workers are processes of niceness 15 by default, and starve beside anything else that computes.
+    "RAY_worker_niceness": "0",
+    # Workers started ahead have no runtime environment, and Ray Train always gives one: nobody would take them.
+    "RAY_enable_worker_prestart": "0",
+    "RAY_prestart_worker_first_driver": "0",
+}
+"""Ray's environment; what the user has set stays."""
+
+
+def cores_of(scale: Scale, cores: int) -> int:
+    """Cores that each worker books."""
+    return scale.cpus_per_worker or max(cores // scale.workers, 1)
+
+
+def launch(
+    scale: Scale,
+    task: dict[str, Any],
+    cores: int,
+    stop: Stop,
+    observer: Observer,
+    startup: Startup,
+    goodput: Goodput,
+) -> dict[str, Any] | None:
+    """Trains on Ray; blocks until the run has ended.
+
+    Args:
+        scale: Workers and what each gets.
+        task: `worker.Task` without scratch, host, port and threads.
+        cores: Of this machine that Ray may book, where there is no cluster (RAY_ADDRESS).
+        stop: Asks to stop.
+        observer: Takes rank 0's events.
+        startup: Takes the time until the first step.
+        goodput: The attempt's.
+
+    Returns:
+        What the workers told: how the run ended, or the error that ended it (`remote.error_document`). None if it
+        was to stop and no worker was there to do so.
+
+    Raises:
+        InputError: the workers do not fit.
+        MissingExtraError: Ray is not installed.
+        RunError: workers were lost too often, or could not be started.
+    """
+    if find_spec("ray") is None:
+        raise MissingExtraError("ray", "ray")
+    cpus = cores_of(scale, cores)
+    try:
+        # Ray takes SIGTERM for itself when it starts, so ours is set once more.
+        with (
+            _ray(scale.workers * cpus, cores, startup, observer.notice) as (ray, folder, host),
+            stop.on_signals(),
+        ):
+            seconds, ask = joining_seconds(), partial(_ask, scale, cpus)
+            if not find_room(ray.nodes, scale, cpus, stop, observer.notice, seconds=seconds, ask=ask):
+                return None
+            store = TCPStore(
+                host, 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=STORE_TIMEOUT_S)
+            )
+            config = Task(**task, scratch=str(folder), host=host, port=store.port, threads=cpus)
+            figures = RayFigures(config.job["metadata"]["name"], config.run, observer.notice)
+            limit = LossLimit(WORKER_FAILURES, Measured(goodput, observer, figures))
+            inbox = Inbox(store, limit, startup.worker_ready, figures.found)
+            losses = LossReader(store, limit.lost)
+            trainer = make_trainer(scale, cpus, config, folder)
+            return _attend(trainer, store, stop, inbox, losses, limit, startup)
+    except SystemExit:
+        # Ray's answer to SIGTERM between its start and the line above.
+        stop.request(signal.SIGTERM.name)
+        return None
+
+
+def _ask(scale: Scale, cpus: int) -> Callable[[], None]:
+    """Has Ray want what the workers need: by that its autoscaler knows of it. What it gives takes that back."""
+    from ray.util import placement_group, remove_placement_group
+
+    group = placement_group([resources(scale, cpus)] * scale.workers)
+    return lambda: remove_placement_group(group)
+
+
+def make_trainer(scale: Scale, cpus: int, task: Task, folder: Path) -> Any:
+    """Ray Train's trainer of a run.
+
+    It leaves out how workers talk: Ray takes NCCL where they book GPUs, else Gloo, and this process may have none. It
+    starts workers again without limit: Ray counts drained pods as failures, so `LossLimit` counts instead.
+    """
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+
+    from raygen.training.ray.trainer import LossReporter, Trainer
+
+    return Trainer(
+        work,
+        train_loop_config=vars(task),
+        scaling_config=ScalingConfig(
+            num_workers=scale.workers,
+            use_gpu=scale.gpus_per_worker > 0,
+            resources_per_worker=resources(scale, cpus),
+        ),
+        run_config=RunConfig(
+            name=task.run,
+            storage_path=str(folder),
+            worker_runtime_env={"env_vars": waiting()},
+            failure_config=FailureConfig(  # type: ignore[call-arg]
+                max_failures=-1, controller_failure_limit=CONTROLLER_FAILURES
+            ),
+            callbacks=[LossReporter(task.host, task.port)],  # type: ignore[list-item]
+        ),
+    )
+
+
+def _attend(
+    trainer: Any,
+    store: TCPStore,
+    stop: Stop,
+    inbox: Inbox,
+    losses: LossReader,
+    limit: LossLimit,
+    startup: Startup,
+) -> dict[str, Any] | None:
+    """Runs the trainer in a thread, since its signal handlers would replace ours in the main one."""
+    failures: list[BaseException] = []
+
+    def fit() -> None:
+        try:
+            trainer.fit()
+        except Exception as error:  # noqa: BLE001 (Ray's own tree of errors, told below)
+            failures.append(error)
+
+    thread = threading.Thread(target=fit, name="ray-train", daemon=True)
+    thread.start()
+    told = 0.0
+    in_vain = False
+    while thread.is_alive() and not in_vain and limit.exceeded is None:
+        thread.join(POLL_S)
+        if START_WORKERS not in startup.seconds and store.check([STARTS]):
+            startup.done(START_WORKERS)
+        inbox.deliver()
+        losses.deliver()
+        if drain.asked():
+            stop.request(drain.REASON)
+        if stop.requested and not told:
+            store.set(STOP, stop.reason or "")
+            told = time.monotonic()
+        in_vain = bool(told) and not store.check([STOPPING]) and _is_in_vain(store, time.monotonic() - told)
+        if store.check([RESULT]):
+            break
+    inbox.deliver()
+    result: dict[str, Any] | None = json.loads(store.get(RESULT)) if store.check([RESULT]) else None
+    # Workers that wait for one that has given up would wait in vain.
+    thread.join(LEAVE_S if result and "error" not in result else GIVE_UP_S)
+    if thread.is_alive():
+        trainer.kill()
+        thread.join(LEAVE_S)
+    if result is None and not in_vain:
+        raise RunError(
+            f"the workers were lost: {limit.exceeded.cause if limit.exceeded else reason_of(failures)}",
+            where="Ray Train",
+            remedy="If they had too little memory, lower training.microBatchSize, or give them more; the same command"
+            " goes on from the newest checkpoint.",
+        )
+    return result
+
+
+def _is_in_vain(store: TCPStore, waited_s: float) -> bool:
+    """Whether nobody will stop as asked: no worker has begun, or those that had are lost or being started anew."""
+    return not store.check([STARTS]) or waited_s > ANSWER_S
+
+
+def reason_of(failures: Sequence[BaseException]) -> str:
+    """What Ray Train's errors say of the workers, in one sentence."""
+    workers = {rank: error for one in failures for rank, error in getattr(one, "worker_failures", {}).items()}
+    return cause_of(workers) if workers else last_line(failures)
+
+
+@contextmanager
+def _ray(
+    wanted: int, cores: int, startup: Startup, notice: Callable[[str], None]
+) -> Iterator[tuple[Any, Path, str]]:
+    """A Ray of our own, or the cluster that RAY_ADDRESS names; gives Ray, a folder for its files, and our address."""
+    cluster = on_cluster()
+    if not cluster and wanted > cores:
+        raise InputError(
+            f"the workers need {wanted} cores, and this machine has {cores_in_words(cores)}",
+            where="spec.scale",
+            remedy="Lower scale.workers or scale.cpusPerWorker.",
+        )
+    with ExitStack() as stack:
+        stack.callback(_restore, dict(os.environ))
+        for name, value in (SETTINGS | (JOINING if cluster else {})).items():
+            os.environ.setdefault(name, value)
+        folder = stack.enter_context(scratch(None if cluster else LONGEST_FOLDER))
+        if not folder.is_relative_to(tempfile.gettempdir()):
+            notice(f"the path in {variable()} is too long for Ray's sockets; Ray's files are in {folder}")
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        if not cluster:
+            # Said outright: by default Ray writes a token into the home directory, or fails where it cannot.
+            os.environ.setdefault("RAY_AUTH_MODE", "token")
+            os.environ.setdefault("RAY_AUTH_TOKEN", _token())
+            options |= {
+                "address": "local",
+                "num_cpus": wanted,
+                "include_dashboard": False,
+                "_temp_dir": str(folder / "ray"),
+            }
+        import ray  # after its environment, which it reads while it is imported
+
+        startup.done(IMPORT_RAY)
+        # While Ray's processes start.
+        threading.Thread(target=import_module, args=("ray.train.torch",), daemon=True).start()
+        for name in ("ray", "ray.data"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        # Its controller logs every failure of workers with its trace; `reason_of` says it in words.
+        logging.getLogger("ray.train").setLevel(logging.CRITICAL)
+        stack.callback(ray.shutdown)
+        try:
+            ray.init(**options)
+        except Exception as error:
+            if cluster:
+                raise refusal(error) from error
+            raise RunError(
+                f"Ray does not start: {error}",
+                where="Ray",
+                remedy="The machine may be too busy, or short of memory or disk; the same command tries again.",
+            ) from error
+        startup.done(START_RAY)
+        # Ray's threads print what they hear to stdout, which is for the result alone.
+        stack.enter_context(redirect_stdout(sys.stderr))
+        yield ray, folder, ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
+
+
+@cache
+def _token() -> str:
+    """One for all clusters of this process, since Ray reads it once."""
+    return secrets.token_hex(32)
+
+
+def _restore(environment: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)

@@ -1,0 +1,42 @@
+"""Keeps what driver and workers print, where nobody else does."""
+
+from __future__ import annotations
+
+import atexit
+import os
+
+from raygen.run.logs import PODS, KeptLogs
+from raygen.storage import open_storage
+from raygen.training.observers.events import Observer, Plan, Silent
+
+
+class _Attaching(Silent):
+    """Tells the logs where the run is when it begins."""
+
+    def __init__(self, logs: KeptLogs) -> None:
+        self._logs = logs
+
+    def started(self, plan: Plan) -> None:
+        self._logs.attach(open_storage(plan.run), plan.attempt)
+
+
+def keep_worker_logs(job: str, rank: int) -> KeptLogs:
+    """Copies what a worker prints, from now on, into the run that is attached; outside of pods nothing is copied."""
+    logs = KeptLogs(job, rank)
+    if PODS in os.environ:
+        logs.begin()
+    return logs
+
+
+def keep_driver_logs(job: str) -> Observer:
+    """Copies what this process prints into the run until it ends; gives what has to observe the run for that.
+
+    Outside of pods it does nothing.
+    """
+    if PODS not in os.environ:
+        return Silent()
+    logs = KeptLogs(job)
+    logs.begin()
+    # An error is printed last, after everything else has ended.
+    atexit.register(logs.end)
+    return _Attaching(logs)

@@ -1,0 +1,138 @@
+"""What the loop gives to a family."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from raygen.data.readers import open_data
+from raygen.errors import GuardError
+from raygen.models.protocol import SHOWN, Alone, Sample, SampleRequest, Workers
+from raygen.models.registry import build_family
+from raygen.parallel.lanes import micro_batches, validation_batches
+from raygen.run.directory import RunDirectory
+from raygen.spec import parse, resolve
+from raygen.storage import open_storage
+from raygen.training.engine.agreement import OwnDecisions
+from raygen.training.engine.guards import Guards
+from raygen.training.engine.loop import State, run_loop
+from raygen.training.engine.session import open_session
+from raygen.training.engine.stop import Stop
+from tests.jobs import image_job_document, job_document
+from tests.unit.training.bigram import Bigram
+from tests.unit.training.runs import Watcher
+
+CPU = torch.device("cpu")
+
+
+def worker(rank: int, count: int) -> Workers:
+    """One of several, whose sums are its own."""
+    one: Any = SimpleNamespace(rank=rank, count=count, sum=Alone().sum)
+    return one
+
+
+@pytest.mark.parametrize(
+    ("whole", "micro", "workers"), [(4, None, 1), (4, 1, 1), (100, 3, 1), (12, None, 5), (12, 12, 5)]
+)
+def test_validation_takes_no_more_samples_at_once_than_training(
+    base: Path, whole: int, micro: int | None, workers: int
+) -> None:
+    document = job_document(training__globalBatchSize=whole, training__microBatchSize=micro)
+    job = resolve(parse(document))
+    data = open_data(job, base, {})
+    split = np.concatenate([arrays["inputs"] for arrays in data.validation_batches(64)])
+    places: dict[int, Any] = {}
+    for rank in range(workers):
+        trained = [
+            len(part.draws.samples) for part in micro_batches(job, data, CPU, 1, worker(rank, workers))
+        ]
+        for batch, draws in validation_batches(job, data, CPU, worker(rank, workers)):
+            assert len(batch["inputs"]) == len(draws.samples) <= max(trained)
+            assert not places.keys() & set(draws.samples)
+            places.update(zip(draws.samples, batch["inputs"].numpy(), strict=True))
+    assert sorted(places) == list(range(len(split)))
+    assert all((places[place] == split[place]).all() for place in places)
+
+
+@pytest.mark.parametrize("micro", [None, 1, 3])
+def test_pictures_show_as_many_images_whatever_the_micro_batch(image_base: Path, micro: int | None) -> None:
+    changes = {"training__globalBatchSize": 32, "data__validation__fraction": 0.2}
+    job = resolve(parse(image_job_document("VAE", training__microBatchSize=micro, **changes)))
+    data = open_data(job, image_base, {})
+    family: Any = build_family(job, data.domain, CPU)
+    first = next(iter(data.validation_batches(SHOWN)))["images"]
+    for _ in range(2):
+        with torch.inference_mode():
+            for batch, draws in validation_batches(job, data, CPU, Alone()):
+                family.evaluate(batch, draws)
+        assert family.shown.numpy().tolist() == first.tolist()
+
+
+class Talker(Bigram):
+    """Repeats itself, and counts how often it was asked."""
+
+    asked = 0
+
+    def sample(self, request: SampleRequest) -> list[Sample]:
+        self.asked += 1
+        return [Sample(prompt="the ", text="so it goes " * 20)]
+
+
+class Replay(OwnDecisions):
+    """Answers the second worker with what the first one gathered."""
+
+    def __init__(self, first: list[Any] | None = None) -> None:
+        self.said: list[Any] = []
+        self._first = first
+
+    def gather(self, values: Any) -> Any:
+        self.said.append(values)
+        return [values] if self._first is None else [self._first[len(self.said) - 1], values]
+
+
+def test_one_worker_generates_and_the_guards_of_all_look_at_its_texts(base: Path) -> None:
+    guard = {"type": "TextRepetition", "action": "Stop"}
+    document = job_document(
+        training__optimizer={"type": "SGD", "learningRate": 0.1},
+        training__guards=[guard],
+        evaluation__metrics=[],
+        checkpoint__everySteps=None,
+    )
+    job = resolve(parse(document))
+    data = open_data(job, base, {})
+    directory = RunDirectory(open_storage(str(base / "runs")), "tiny")
+    said: list[Any] | None = None
+    for rank in (0, 1):
+        family, watcher = Talker(data.domain.size), Watcher()
+        agreement = Replay(said)
+        workers = worker(rank, 2)
+        with ExitStack() as stack:
+            session = open_session(
+                job,
+                directory,
+                directory.claim(0),
+                family,
+                data,
+                CPU,
+                State.new(),
+                None,
+                steps=20,
+                rollbacks=[],
+                stop=Stop(),
+                observer=watcher,
+                guards=Guards(job.spec.training, 0, watcher.notice),
+                workers=workers,
+                agreement=agreement,
+                stack=stack,
+            )
+            with pytest.raises(GuardError, match="are repeats at step 10"):
+                run_loop(session, State.new())
+        said = agreement.said
+        assert family.asked == (rank == 0)
+    assert [file.step for file in directory.samples()] == [10]

@@ -1,0 +1,128 @@
+"""Waiting for machines that join a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from raygen.errors import InputError
+from raygen.spec import Scale
+from raygen.spec.names import JOIN_VARIABLE
+from raygen.training.engine.stop import Stop
+from raygen.training.ray import capacity
+
+HEAD = {"Alive": True, "Resources": {"CPU": 0.0}}
+WORKER = {"Alive": True, "Resources": {"CPU": 3.0, "GPU": 1.0}}
+GONE = {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}}
+
+
+class Time:
+    """A clock that goes on when it is slept by; machines join by it."""
+
+    def __init__(self, *, joining: dict[float, dict[str, Any]]) -> None:
+        self.now = 0.0
+        self.joining = joining
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [HEAD, GONE, *(node for at, node in self.joining.items() if at <= self.now)]
+
+
+def waits(
+    monkeypatch: pytest.MonkeyPatch, time: Time, scale: Scale, stop: Stop, seconds: float = 60
+) -> tuple[bool, list[str]]:
+    monkeypatch.setattr(capacity, "time", time)
+    notices: list[str] = []
+    found = capacity.find_room(time.nodes, scale, 2, stop, notices.append, seconds=seconds)
+    return found, notices
+
+
+def test_machines_that_join_in_time_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    time = Time(joining={0.0: WORKER, 20.0: WORKER})
+    found, notices = waits(monkeypatch, time, Scale(workers=2, cpus_per_worker=2), Stop())
+    assert found
+    assert 20 <= time.now < 21
+    (notice,) = notices
+    assert notice.startswith("2 workers need 2 CPUs each, and Ray's 2 nodes have room for 1: 0 CPUs; 3 CPUs;")
+    assert notice.endswith("waiting up to 60 s for more to join")
+
+
+def test_an_autoscaler_is_asked_once_and_released(monkeypatch: pytest.MonkeyPatch) -> None:
+    for joining, stop in (({20.0: WORKER}, Stop()), ({}, Stop())):
+        time, said = Time(joining=joining), list[str]()
+        monkeypatch.setattr(capacity, "time", time)
+
+        def ask(said: list[str] = said) -> Callable[[], None]:
+            said.append("asked")
+            return lambda: said.append("released")
+
+        scale = Scale(workers=1, cpus_per_worker=2)
+        wait = partial(capacity.find_room, time.nodes, scale, 2, stop, said.append, seconds=60, ask=ask)
+        if joining:
+            assert wait()
+        else:
+            with pytest.raises(InputError):
+                wait()
+        assert said[1:] == ["asked", "released"]
+
+
+def test_room_that_is_there_is_not_spoken_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    time = Time(joining={0.0: WORKER})
+    assert waits(monkeypatch, time, Scale(workers=1, cpus_per_worker=2, gpus_per_worker=1), Stop()) == (
+        True,
+        [],
+    )
+    assert time.now == 0
+
+
+def test_what_never_fits_ends_with_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    time = Time(joining={0.0: WORKER, 5.0: WORKER})
+    scale = Scale(workers=2, cpus_per_worker=2, gpus_per_worker=2)
+    with pytest.raises(
+        InputError, match="have room for 0: 0 CPUs, 0 GPUs; 3 CPUs, 1 GPUs; 3 CPUs, 1 GPUs"
+    ) as caught:
+        waits(monkeypatch, time, scale, Stop(), seconds=30)
+    assert 30 <= time.now < 31
+    assert "add machines" in (caught.value.remedy or "")
+
+
+def test_a_stop_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = Stop()
+    stop.request("SIGTERM")
+    found, _ = waits(monkeypatch, Time(joining={}), Scale(workers=2, cpus_per_worker=2), stop)
+    assert not found
+
+
+def test_a_pod_that_goes_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("raygen.training.drain.asked", lambda: True)
+    stop = Stop()
+    found, _ = waits(monkeypatch, Time(joining={}), Scale(workers=2, cpus_per_worker=2), stop)
+    assert not found
+    assert stop.reason == "PodLeaving"
+
+
+@pytest.mark.parametrize(("text", "seconds"), [(None, 120.0), ("0", 0.0), ("600.5", 600.5)])
+def test_how_long_to_wait(monkeypatch: pytest.MonkeyPatch, text: str | None, seconds: float) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.delenv(JOIN_VARIABLE, raising=False)
+    assert capacity.joining_seconds() == 0
+    monkeypatch.setenv("RAY_ADDRESS", "head:6379")
+    if text is not None:
+        monkeypatch.setenv(JOIN_VARIABLE, text)
+    assert capacity.joining_seconds() == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1", "inf", "nan"])
+def test_no_number_of_seconds(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "head:6379")
+    monkeypatch.setenv(JOIN_VARIABLE, text)
+    with pytest.raises(InputError, match="no number of seconds"):
+        capacity.joining_seconds()

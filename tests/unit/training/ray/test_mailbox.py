@@ -1,0 +1,92 @@
+"""What a worker tells the driver, through a real store."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import timedelta
+
+import pytest
+
+from raygen import errors
+from raygen.errors import GuardError, RaygenError, RollBackError, RunError
+from raygen.models.protocol import Sample
+from raygen.training.engine.agreement import TCPStore, connect
+from raygen.training.engine.guards import Finding
+from raygen.training.observers.events import Plan, Progress
+from raygen.training.ray.mailbox import Inbox, RemoteObserver, error_document, error_of, findings_of
+from tests.unit.training.runs import Watcher
+
+PLAN = Plan(run="runs/a", attempt=2, parameters=7, device="cpu, 2 workers", first_step=11, steps=20)
+PROGRESS = Progress(
+    step=15, steps=20, loss=0.5, throughput=3.0, unit="images", seconds_left=1.0, checkpoint=None
+)
+
+
+@pytest.fixture
+def driver() -> TCPStore:
+    return TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=10))
+
+
+def test_every_event_arrives_once_and_in_order(driver: TCPStore) -> None:
+    worker = RemoteObserver(connect("127.0.0.1", driver.port, timeout_s=10))
+    starts: list[Mapping[str, float]] = []
+    watcher = Watcher()
+    guards: list[str] = []
+    inbox = Inbox(driver, watcher, starts.append, guards.append)
+    inbox.deliver()
+    worker.notice("first")
+    worker.started(PLAN)
+    worker.ready({"model": 1.5})
+    inbox.deliver()
+    worker.progressed(PROGRESS)
+    worker.evaluated(15, {"loss": 0.25})
+    worker.sampled(15, [Sample(prompt="A", text="b"), Sample(prompt="samples", png=b"\x89PNG")])
+    worker.saved(15)
+    worker.found(Finding("LossSpike", "Warn", 15, 15, 9.0, 8.0, "the loss rose", "Lower it."))
+    worker.notice("last")
+    inbox.deliver()
+    inbox.deliver()
+    assert watcher.notices == ["first", "last"]
+    assert watcher.plans == [PLAN]
+    assert starts == [{"model": 1.5}]
+    assert watcher.progress == [PROGRESS]
+    assert watcher.evaluations == {15: {"loss": 0.25}}
+    assert watcher.checkpoints == [15]
+    assert guards == ["LossSpike"]
+    assert list(watcher.samples[15]) == [Sample(prompt="A", text="b"), Sample(prompt="samples")]
+
+
+@pytest.mark.parametrize("name", ["DataError", "OutputError", "RunError", "ModelError", "FencedError"])
+def test_an_error_arrives_as_what_it_was(name: str) -> None:
+    error: RaygenError = getattr(errors, name)("it broke", where="there", remedy="Mend it.")
+    found = error_of(error_document(error, ()))
+    assert type(found) is type(error)
+    assert (found.what, found.where, found.remedy) == ("it broke", "there", "Mend it.")
+
+
+def test_guards_keep_their_kind_and_step() -> None:
+    guard = error_of(
+        error_document(GuardError("loss", kind="LossSpike", where="step 3", remedy="Lower it."), ())
+    )
+    assert isinstance(guard, GuardError)
+    assert guard.kind == "LossSpike"
+    back = error_of(error_document(RollBackError("loss", kind="NaNLoss", where="step 9"), ()))
+    assert isinstance(back, RollBackError)
+    assert (back.kind, back.where) == ("NaNLoss", "step 9")
+
+
+def test_an_error_unknown_here_is_a_failed_run() -> None:
+    document = {"error": "Newer", "what": "it broke", "where": "", "remedy": ""}
+    assert type(error_of(document)) is errors.RunError
+
+
+def test_findings_arrive_with_results_and_errors() -> None:
+    finding = Finding(
+        "NonFiniteLoss", "Stop", 3, 2, math.nan, 0.0, "the loss became nan at step 3", "Lower it."
+    )
+    for document in (error_document(RunError("it broke"), [finding]), {"findings": [finding.record()]}):
+        (found,) = findings_of(json.loads(json.dumps(document)))
+        assert found.record() == finding.record()
+        assert math.isnan(found.value)
