@@ -1,0 +1,65 @@
+"""The examples' first 50 steps, and what their runs remember of the job, as files that a change must leave alone.
+
+Losses are compared to a tolerance, since processors round differently; RAYGEN_GOLDEN=exact compares every bit, for two
+states of the code on one machine. RAYGEN_GOLDEN=write writes the files anew, which a commit has to explain.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import raygen
+from raygen.jobfile import load
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+GOLDEN = ROOT / "tests" / "golden"
+MODE = os.environ.get("RAYGEN_GOLDEN", "")
+STEPS = 50
+TOLERANCES = {"01-gpt-tiny": 1e-3, "02-vae-mnist": 1e-3, "03-gan-mnist": 0.05, "04-custom-model": 0.05}
+"""Relative; losses of GANs and flows feed on their own rounding."""
+OF_A_MACHINE = ("base", "uri", "environment")
+"""Parts of job.json that differ from machine to machine."""
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_trains_as_it_did(tmp_path: Path, path: Path) -> None:
+    loaded = load(
+        path,
+        overrides=[
+            f"training.duration={{steps: {STEPS}}}",
+            "evaluation={}",
+            "checkpoint={everySteps: 50, keep: 2, keepBest: null}",
+            f"output={{uri: {tmp_path}}}",
+        ],
+    )
+    raygen.train(loaded.job, base=path.parent, device="cpu")
+    run = raygen.Run.open(tmp_path / loaded.job.metadata.name)
+    lines = [line for line in run.directory.read_metrics().lines if line.kind == "train"]
+    assert [line.step for line in lines] == list(range(1, STEPS + 1))
+    losses = [line.values["loss"] for line in lines]
+    known = _known(path.stem, {"losses": losses, "job": _portable(run.document)})
+    tolerance = 0.0 if MODE == "exact" else TOLERANCES[path.stem]
+    assert losses == pytest.approx(known["losses"], rel=tolerance, abs=0.0)
+    assert _portable(run.document) == known["job"]
+
+
+def _known(name: str, current: Mapping[str, Any]) -> dict[str, Any]:
+    file = GOLDEN / f"{name}.json"
+    if MODE == "write":
+        file.write_text(json.dumps(current, indent=1, sort_keys=True) + "\n")
+    known: dict[str, Any] = json.loads(file.read_text())
+    return known
+
+
+def _portable(document: Mapping[str, Any]) -> dict[str, Any]:
+    kept = copy.deepcopy({name: value for name, value in document.items() if name not in OF_A_MACHINE})
+    del kept["job"]["spec"]["output"]["uri"]
+    return kept
