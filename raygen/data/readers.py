@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from raygen.data.progress import Notice
+from raygen.data.protocol import Dataset, Reader
 from raygen.spec import Data, TrainingJob
-
-READERS: dict[str, str] = {
-    "text": "raygen.data.text.windows",
-    "images": "raygen.data.images.pixels",
-}
-"""Kind -> module that has `open_data` and `open_domain`."""
+from raygen.spec.contents import Domain
 
 
-def open_data(job: TrainingJob, base: Path, files: Mapping[str, bytes], notice: Notice | None = None) -> Any:
+def _text() -> Reader:
+    from raygen.data.text import windows
+
+    return windows
+
+
+def _images() -> Reader:
+    from raygen.data.images import pixels
+
+    return pixels
+
+
+READERS = {"text": _text, "images": _images}
+"""Kind of contents -> its reader, imported when it is needed."""
+
+
+def open_data(
+    job: TrainingJob, base: Path, files: Mapping[str, bytes], notice: Notice | None = None
+) -> Dataset:
     """The data set of a job.
 
     Args:
@@ -29,13 +41,13 @@ def open_data(job: TrainingJob, base: Path, files: Mapping[str, bytes], notice: 
     Raises:
         DataError: the data cannot be used; says where and why.
     """
-    return import_module(READERS[job.spec.data.kind]).open_data(job, base, files, notice)
+    return READERS[job.spec.data.kind]().open_data(job, base, files, notice)
 
 
-def open_domain(data: Data, files: Mapping[str, bytes]) -> Any:
+def open_domain(data: Data, files: Mapping[str, bytes]) -> Domain:
     """What a model must know of its data, from what the data set gave to keep.
 
     Raises:
         DataError: a file is missing or damaged.
     """
-    return import_module(READERS[data.kind]).open_domain(files)
+    return READERS[data.kind]().open_domain(files)

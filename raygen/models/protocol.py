@@ -14,6 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from raygen.models.draws import Draws
+from raygen.spec.contents import Domain as Domain
+from raygen.spec.contents import ImageDomain as ImageDomain
+from raygen.spec.contents import Vocabulary as Vocabulary
 
 Batch = Mapping[str, Tensor]
 """Named tensors of one micro-batch; the first dimension of each is the sample."""
@@ -25,13 +28,31 @@ class MicroBatch:
 
     Attributes:
         batch: The tensors, on the device.
-        share: Its samples as a share of the step's samples over all workers; the shares of a step add to 1.
+        share: Weight of its samples as a share of that of the step's samples over all workers; the shares of a step add
+            to 1.
         draws: Random numbers for its samples.
+        weights: How much each sample counts, (samples,), Float32; None where all count alike.
     """
 
     batch: Batch
     share: float
     draws: Draws
+    weights: Tensor | None = None
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean over samples by their weights.
+
+        Args:
+            values: (samples, ...).
+
+        Returns:
+            (...); a scalar of one value for each sample. 0 where all weights are 0.
+        """
+        if self.weights is None:
+            return values.mean(dim=0) if values.ndim > 1 else values.mean()
+        total = self.weights.sum().clamp(min=torch.finfo(self.weights.dtype).tiny)
+        shares = (self.weights / total).reshape(-1, *(1,) * (values.ndim - 1))
+        return (shares * values).sum(dim=0)
 
 
 class Workers(Protocol):
@@ -72,52 +93,6 @@ class Update(Protocol):
 
     def step(self) -> Tensor:
         """Applies the gradients and clears them. Returns their L2 norm before clipping, a scalar."""
-
-
-class Vocabulary(Protocol):
-    """Text to tokens and back.
-
-    Attributes:
-        size: Number of tokens.
-        end_of_text: The token between documents, where there is one.
-    """
-
-    size: int
-    end_of_text: int | None
-
-    def encode(self, text: str) -> Sequence[int]:
-        """The tokens of a text."""
-
-    def decode(self, tokens: Sequence[int]) -> str:
-        """The text of these tokens."""
-
-
-class ImageDomain(Protocol):
-    """Images of one size.
-
-    A batch has `images` (samples, channels, height, width), uint8, and where there are classes `labels`
-    (samples,), int64.
-    """
-
-    @property
-    def channels(self) -> int:
-        """1 for grey, 3 for red, green and blue."""
-
-    @property
-    def height(self) -> int:
-        """In pixels."""
-
-    @property
-    def width(self) -> int:
-        """In pixels."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Their names, in the order of their labels; empty for images without labels."""
-
-
-Domain = Vocabulary | ImageDomain
-"""What a model must know of its data: the tokens of text, or the size and classes of images."""
 
 
 @dataclass(frozen=True)

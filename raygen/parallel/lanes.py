@@ -2,63 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Protocol
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
 from raygen.data.order import lanes_of
+from raygen.data.protocol import Arrays, Dataset
 from raygen.models.draws import Draws
 from raygen.models.protocol import Batch, MicroBatch, Workers
 from raygen.spec import TrainingJob
-
-Arrays = dict[str, NDArray[Any]]
 
 TRAINING = 0
 VALIDATION = 1
 """What draws are for; a part of their key."""
 
 
-class Data(Protocol):
-    """What the loop asks of a data set.
+@dataclass(frozen=True)
+class Part:
+    """Some of a worker's samples of a step, on its device.
 
     Attributes:
-        unit: What throughput counts.
-        units_per_sample: How many of them a sample has.
+        batch: The tensors.
+        draws: Random numbers for the samples.
+        weights: Of the samples, (samples,), Float32; None where all count alike.
+        weight: Their sum; the number of samples where all count alike.
     """
 
-    unit: str
-    units_per_sample: int
-
-    def train_batch(self, positions: range) -> Arrays:
-        """The samples at these positions."""
-
-    def validation_batches(self, size: int) -> Iterator[Arrays]:
-        """The whole validation split, `size` samples at a time."""
+    batch: Batch
+    draws: Draws
+    weights: Tensor | None
+    weight: float
 
 
-def micro_batches(
-    job: TrainingJob, data: Data, device: torch.device, step: int, workers: Workers
-) -> list[MicroBatch]:
-    """This worker's samples of a step, from 1, in parts of at most `microBatchSize`, on the device."""
+def parts_of(
+    job: TrainingJob, data: Dataset, device: torch.device, step: int, rank: int, workers: int
+) -> list[Part]:
+    """A worker's samples of a step, from 1, in parts of at most `microBatchSize`, on the device."""
     training = job.spec.training
     size = training.global_batch_size
-    lanes = lanes_of(workers.rank, workers.count, size)
-    part = training.micro_batch_size or len(lanes)
+    lanes = lanes_of(rank, workers, size)
+    most = training.micro_batch_size or len(lanes)
     first = (step - 1) * size
     parts = []
-    for start in range(lanes.start, lanes.stop, part):
-        slots = range(start, min(start + part, lanes.stop))
-        arrays = data.train_batch(range(first + slots.start, first + slots.stop))
+    for start in range(lanes.start, lanes.stop, most):
+        slots = range(start, min(start + most, lanes.stop))
+        samples = data.train_batch(range(first + slots.start, first + slots.stop))
         draws = Draws((training.seed, TRAINING, step), slots, device)
-        parts.append(MicroBatch(to_device(arrays, device), len(slots) / size, draws))
+        weights, weight = None, float(len(slots))
+        if samples.weights is not None:
+            weights = to_device({"weights": samples.weights}, device)["weights"]
+            weight = float(samples.weights.sum(dtype=np.float64))
+        parts.append(Part(to_device(samples.arrays, device), draws, weights, weight))
     return parts
 
 
+def micro_batches(
+    job: TrainingJob, data: Dataset, device: torch.device, step: int, workers: Workers
+) -> list[MicroBatch]:
+    """This worker's micro-batches of a step, from 1; all workers call it together."""
+    parts = parts_of(job, data, device, step, workers.rank, workers.count)
+    return with_shares(job, data, device, parts, workers)
+
+
+def with_shares(
+    job: TrainingJob, data: Dataset, device: torch.device, parts: Sequence[Part], workers: Workers
+) -> list[MicroBatch]:
+    """The parts of a step with their shares of its weight, which all workers add up where samples have weights."""
+    total = float(job.spec.training.global_batch_size)
+    if data.weighted:
+        own = torch.tensor(sum(part.weight for part in parts), dtype=torch.float32, device=device)
+        (added,) = workers.sum(own)
+        # Where nothing counts, every share is 0.
+        total = float(added) or 1.0
+    return [MicroBatch(part.batch, part.weight / total, part.draws, part.weights) for part in parts]
+
+
 def validation_batches(
-    job: TrainingJob, data: Data, device: torch.device, workers: Workers
+    job: TrainingJob, data: Dataset, device: torch.device, workers: Workers
 ) -> Iterator[tuple[Batch, Draws]]:
     """This worker's batches of the validation split on the device, with the random numbers of their samples.
 
@@ -69,12 +92,12 @@ def validation_batches(
     share = training.global_batch_size // workers.count
     size = min(training.micro_batch_size or share, share)
     first = 0
-    for number, arrays in enumerate(data.validation_batches(size)):
-        count = len(next(iter(arrays.values())))
+    for number, samples in enumerate(data.validation_batches(size)):
+        count = len(samples)
         places = range(first, first + count)
         first += count
         if number % workers.count == workers.rank:
-            yield to_device(arrays, device), Draws((training.seed, VALIDATION), places, device)
+            yield to_device(samples.arrays, device), Draws((training.seed, VALIDATION), places, device)
 
 
 def to_device(arrays: Arrays, device: torch.device) -> Batch:

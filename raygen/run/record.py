@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from raygen.checkpoint import Loaded, best_step, latest, load, survey
 from raygen.data.readers import open_domain
@@ -74,7 +74,7 @@ class RunRecord:
 
     def domain(self) -> Domain:
         """What the model knows of its data: the run's tokenizer, or the size and classes of its images."""
-        return cast("Domain", open_domain(self.job.spec.data, self.data_files()))
+        return open_domain(self.job.spec.data, self.data_files())
 
     def checkpoint(self, step: int | None = None) -> Loaded:
         """A verified checkpoint.

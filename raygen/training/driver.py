@@ -137,7 +137,7 @@ def _attempt(p: Prepared, stop: Stop, observer: Observer, began: float, startup:
     if not p.new:
         p.directory.replace_job(document)
     if not p.directory.read_data_files():
-        p.directory.write_data_files(p.data.files())
+        p.directory.write_data_files(p.dataset.files())
     state = State(**p.found.values["loop"]) if p.found else State.new()
     guards = Guards(p.job.spec.training, len(p.rollbacks), observer.notice)
 
@@ -175,7 +175,7 @@ def _family(p: Prepared) -> Family:
     # The accelerator of a machine with Ray workers is theirs.
     device = torch.device("cpu") if p.distributed else p.device
     with memory_explained(device):
-        family = build_family(p.job, p.data.domain, device)
+        family = build_family(p.job, p.dataset.domain, device)
     start, p.start = p.start, None
     if start is not None:
         try:
@@ -215,7 +215,7 @@ def _alone(
             p.directory,
             attempt,
             family,
-            p.data,
+            p.dataset,
             p.device,
             state,
             p.take_found(),

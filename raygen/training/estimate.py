@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,6 +14,7 @@ from torch import Tensor
 from raygen import machine
 from raygen.compute.arithmetic import bfloat16_speed, memory_explained, repeatable
 from raygen.compute.device import choose_device, device_name, fit, limited_threads
+from raygen.data.protocol import Dataset
 from raygen.data.readers import open_data
 from raygen.data.remarks import Remark
 from raygen.inference.code import install_code
@@ -141,12 +141,16 @@ def _estimate(
         checkpoint_bytes=state - parameter_bytes,
         precision=training.precision,
         bfloat16_speed=speed,
-        remarks=data.remarks,
+        remarks=tuple(data.remarks),
     )
 
 
 def _probe(
-    job: TrainingJob, family: Family, updates: Mapping[str, NetworkUpdate], data: Any, device: torch.device
+    job: TrainingJob,
+    family: Family,
+    updates: Mapping[str, NetworkUpdate],
+    data: Dataset,
+    device: torch.device,
 ) -> float:
     times = []
     for step in range(1, WARMUP_STEPS + PROBE_STEPS + 1):
@@ -160,7 +164,7 @@ def _probe(
 
 
 def _activations(
-    family: Family, updates: Mapping[str, NetworkUpdate], data: Any, device: torch.device
+    family: Family, updates: Mapping[str, NetworkUpdate], data: Dataset, device: torch.device
 ) -> tuple[int, int]:
     """Bytes kept for the backward pass: for every sample, and besides. From batches of one and two samples."""
     one, two = (_kept_bytes(family, updates, data, device, samples) for samples in (1, 2))
@@ -168,7 +172,7 @@ def _activations(
 
 
 def _kept_bytes(
-    family: Family, updates: Mapping[str, NetworkUpdate], data: Any, device: torch.device, samples: int
+    family: Family, updates: Mapping[str, NetworkUpdate], data: Dataset, device: torch.device, samples: int
 ) -> int:
     owned = {
         p.untyped_storage().data_ptr() for network in family.networks.values() for p in network.parameters()
@@ -181,7 +185,7 @@ def _kept_bytes(
             kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    batch = to_device(data.train_batch(range(samples)), device)
+    batch = to_device(data.train_batch(range(samples)).arrays, device)
     for update in updates.values():
         update.schedule(1)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):

@@ -13,6 +13,7 @@ import torch
 from raygen.checkpoint import Loaded, latest
 from raygen.compute.arithmetic import precision_notices
 from raygen.compute.device import choose_device, fit
+from raygen.data.protocol import Dataset
 from raygen.data.readers import open_data
 from raygen.errors import InputError, OutputError
 from raygen.inference.code import install_code
@@ -36,7 +37,7 @@ class Prepared:
     job: TrainingJob
     directory: RunDirectory
     document: dict[str, Any]
-    data: Any
+    data: Dataset | None
     device: torch.device
     steps: int
     found: Loaded | None
@@ -48,6 +49,13 @@ class Prepared:
     distributed: bool
     cores: int
 
+    @property
+    def dataset(self) -> Dataset:
+        """The data set, which has not been released."""
+        if self.data is None:
+            raise RuntimeError("the data set was released")
+        return self.data
+
     def take_found(self) -> Loaded | None:
         """Hands over the checkpoint to go on from, so that it goes when the caller lets it go."""
         found, self.found = self.found, None
@@ -55,6 +63,8 @@ class Prepared:
 
     def release(self) -> None:
         """Lets go of data and checkpoints; they are not there afterwards."""
+        if self.data is not None:
+            self.data.close()
         self.data = self.found = self.start = None
 
 
@@ -155,7 +165,7 @@ def _document(
     base: Path,
     uri: str,
     device: torch.device,
-    data: Any,
+    data: Dataset,
     parent: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """The run's job.json."""
@@ -227,7 +237,7 @@ def _refuse_other_job(existing: Mapping[str, Any], job: TrainingJob, uri: str) -
         )
 
 
-def count_steps(job: TrainingJob, data: Any) -> int:
+def count_steps(job: TrainingJob, data: Dataset) -> int:
     """Optimizer steps of a job's duration."""
     duration, size = job.spec.training.duration, job.spec.training.global_batch_size
     if duration.steps is not None:

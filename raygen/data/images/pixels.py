@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from raygen.data.images.files import Labelled, Pixels, read_images
 from raygen.data.order import Order
 from raygen.data.progress import Notice, Progress
+from raygen.data.protocol import Samples
 from raygen.data.remarks import Remarks, printable
 from raygen.errors import DataError
 from raygen.spec import TrainingJob
 
-Arrays = dict[str, NDArray[Any]]
 Labels = NDArray[np.int64]
 
 DOMAIN_FILE = "images.json"
@@ -50,6 +50,7 @@ class ImageData:
 
     Attributes:
         unit: What throughput counts.
+        weighted: All images count alike.
         units_per_sample: A sample is one image.
         domain: Size and classes.
         samples_per_epoch: Images in the training split.
@@ -58,6 +59,7 @@ class ImageData:
     """
 
     unit = "images"
+    weighted = False
     units_per_sample = 1
 
     def __init__(self, job: TrainingJob, base: Path, progress: Progress | None = None) -> None:
@@ -103,7 +105,7 @@ class ImageData:
         """What a run must keep to use its model later, by file name."""
         return {DOMAIN_FILE: json.dumps(asdict(self.domain)).encode()}
 
-    def train_batch(self, positions: range) -> Arrays:
+    def train_batch(self, positions: range) -> Samples:
         """The images at these positions.
 
         Returns:
@@ -117,15 +119,18 @@ class ImageData:
             )
         return self._batch(images, self._labels[indices] if self.domain.classes else None)
 
-    def validation_batches(self, size: int) -> Iterator[Arrays]:
+    def validation_batches(self, size: int) -> Iterator[Samples]:
         """The whole validation split in order, `size` images at a time, as `train_batch` gives them."""
         for start in range(0, len(self._validation), size):
             chosen = slice(start, start + size)
             labels = self._validation_labels[chosen] if self.domain.classes else None
             yield self._batch(self._validation[chosen], labels)
 
-    def _batch(self, images: Pixels, labels: Labels | None) -> Arrays:
-        return {"images": images} if labels is None else {"images": images, "labels": labels}
+    def close(self) -> None:
+        """Does nothing: all is in memory."""
+
+    def _batch(self, images: Pixels, labels: Labels | None) -> Samples:
+        return Samples({"images": images} if labels is None else {"images": images, "labels": labels})
 
     def _flipped(self, positions: range, indices: NDArray[np.int64]) -> NDArray[np.bool_]:
         epochs = np.arange(positions.start, positions.stop) // self.samples_per_epoch

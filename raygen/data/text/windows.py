@@ -12,21 +12,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from raygen.data.memory import check_memory
 from raygen.data.order import Order
 from raygen.data.progress import Notice, Progress
+from raygen.data.protocol import Samples
 from raygen.data.remarks import Remarks
 from raygen.data.sources.documents import read_documents
 from raygen.data.text.tokenizers import Tokenizer, Tokens, train_tokenizer
 from raygen.errors import DataError
 from raygen.spec import TrainingJob
-
-IGNORED = -1
-"""Target of a place that counts for nothing."""
-
-Arrays = dict[str, NDArray[np.int64]]
+from raygen.spec.contents import IGNORED
 
 TOKENIZER_FILE = "tokenizer.json"
 
@@ -36,6 +32,7 @@ class TextData:
 
     Attributes:
         unit: What throughput counts.
+        weighted: All windows count alike.
         units_per_sample: Tokens in a window.
         domain: The tokenizer; made from the training split, or the one given.
         samples_per_epoch: Windows in one pass over the training split.
@@ -44,6 +41,7 @@ class TextData:
     """
 
     unit = "tokens"
+    weighted = False
 
     def __init__(
         self,
@@ -107,7 +105,7 @@ class TextData:
         """Tokens in the validation split."""
         return len(self._validation)
 
-    def train_batch(self, positions: Sequence[int] | range) -> Arrays:
+    def train_batch(self, positions: range) -> Samples:
         """The samples at these positions.
 
         Returns:
@@ -119,9 +117,9 @@ class TextData:
             epoch, index = self._order.at(position)
             start = self._start(epoch) + index * context
             windows[row] = self._train[start : start + context + 1]
-        return {"inputs": windows[:, :-1], "targets": windows[:, 1:]}
+        return Samples({"inputs": windows[:, :-1], "targets": windows[:, 1:]})
 
-    def validation_batches(self, size: int) -> Iterator[Arrays]:
+    def validation_batches(self, size: int) -> Iterator[Samples]:
         """The whole validation split, `size` windows at a time.
 
         Yields:
@@ -138,7 +136,12 @@ class TextData:
         for start in range(0, count, size):
             chosen = targets[start : start + size]
             lengths = np.where(chosen == IGNORED, 0, self.domain.token_bytes[np.maximum(chosen, 0)])
-            yield {"inputs": inputs[start : start + size], "targets": chosen, "bytes": lengths.sum(axis=1)}
+            yield Samples(
+                {"inputs": inputs[start : start + size], "targets": chosen, "bytes": lengths.sum(axis=1)}
+            )
+
+    def close(self) -> None:
+        """Does nothing: all is in memory."""
 
     def _start(self, epoch: int) -> int:
         if epoch not in self._starts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,7 @@ from raygen.models.protocol import (
     sort_parameters,
 )
 from raygen.spec import GAN, TrainingJob
+from raygen.spec.contents import images_of
 
 ADJUST_EVERY = 4
 """Steps between changes of the probability of augmentation (Karras et al. 2020, section 3.1)."""
@@ -233,17 +234,17 @@ class GANFamily:
             # Together, so that each weight is cast once for both.
             real_scores = self._scores(real, micro, penalised=real.requires_grad)
             fake_scores = self._scores(fake, micro, penalised=fake.requires_grad)
-        loss = self.loss.discriminator(real_scores, fake_scores).mean()
+        loss = micro.mean(self.loss.discriminator(real_scores, fake_scores))
         penalty = loss.new_zeros(())
         if penalised and gan.r1:
-            penalty = penalty + gan.r1 / 2 * squared_gradients(real_scores, real).mean()
+            penalty = penalty + gan.r1 / 2 * micro.mean(squared_gradients(real_scores, real))
         if penalised and gan.r2:
-            penalty = penalty + gan.r2 / 2 * squared_gradients(fake_scores, fake).mean()
+            penalty = penalty + gan.r2 / 2 * micro.mean(squared_gradients(fake_scores, fake))
         if penalised and gan.loss == "Wasserstein":
             weight = 10.0 if gan.gradient_penalty is None else gan.gradient_penalty
             mixed = between(real, fake, micro.draws.uniform(f"between {turn}")).detach().requires_grad_()
             norms = squared_gradients(self._scores(mixed, micro, penalised=True), mixed).add(1e-12).sqrt()
-            penalty = penalty + weight * (norms - 1).square().mean()
+            penalty = penalty + weight * micro.mean((norms - 1).square())
         updates["discriminator"].backward((loss + gan.regularise_every * penalty) * micro.share)
         # Where scores have no zero of their own, each is measured from its partner.
         real_margin = real_scores if self.loss.anchored else real_scores - fake_scores
@@ -273,7 +274,7 @@ class GANFamily:
         if self.loss.needs_real:
             with torch.no_grad():
                 real_scores = self._scores(self._augment(real, micro.draws, "generator real"), micro)
-        return self.loss.generator(real_scores, fake_scores).mean()
+        return micro.mean(self.loss.generator(real_scores, fake_scores))
 
     @torch.no_grad()
     def _diversity(self, real: Sequence[Tensor], fakes: Sequence[Tensor], workers: Workers) -> Tensor:
@@ -333,7 +334,7 @@ def build(job: TrainingJob, domain: Domain, device: torch.device) -> GANFamily:
         InputError: the images have a size that the networks cannot make.
         DataError: classes are asked for, and the data has none.
     """
-    gan, images = job.spec.model.gan, cast("ImageDomain", domain)
+    gan, images = job.spec.model.gan, images_of(domain)
     if gan is None:
         raise ValueError("the job has no gan block")
     if gan.conditional and not images.classes:

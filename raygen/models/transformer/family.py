@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,9 +28,7 @@ from raygen.models.transformer.huggingface import to_huggingface
 from raygen.models.transformer.network import Decoder
 from raygen.models.transformer.sampling import generate
 from raygen.spec import TrainingJob
-
-IGNORED = -1
-"""Target of a place that counts for nothing."""
+from raygen.spec.contents import IGNORED, vocabulary_of
 
 
 class TransformerFamily:
@@ -52,6 +50,18 @@ class TransformerFamily:
         embedded_BTD = self.decoder.embedding(batch["inputs"])
         return self._mean_loss(self.decoder, embedded_BTD, batch["targets"], self.label_smoothing)
 
+    def weighted_loss(self, micro: MicroBatch) -> Tensor:
+        """The mean of the samples' losses by their weights.
+
+        Weights that are the numbers of a sample's targets give the mean over all targets.
+        """
+        if micro.weights is None:
+            return self.loss(micro.batch)
+        embedded_BTD = self.decoder.embedding(micro.batch["inputs"])
+        return micro.mean(
+            sample_losses(self.decoder, embedded_BTD, micro.batch["targets"], self.label_smoothing)
+        )
+
     def compile(self, options: Mapping[str, Any]) -> None:
         """Compiles the loss together with the decoder, which saves writing and reading the logits in Float32. The
         embedding is left out: PyTorch's own kernel adds up its gradient in a fixed order and in parallel, compiled code
@@ -66,7 +76,7 @@ class TransformerFamily:
         update = updates["model"]
         losses = []
         for micro in micro_batches:
-            loss = self.loss(micro.batch) * micro.share
+            loss = self.weighted_loss(micro) * micro.share
             update.backward(loss)
             losses.append(loss.detach())
         (loss,) = workers.sum(torch.stack(losses).sum())
@@ -138,10 +148,24 @@ def mean_loss(decoder: Decoder, embedded_BTD: Tensor, targets_BT: Tensor, label_
     )
 
 
+def sample_losses(
+    decoder: Decoder, embedded_BTD: Tensor, targets_BT: Tensor, label_smoothing: float
+) -> Tensor:
+    """The mean cross-entropy of each sample's targets, (B,), in nats per token; 0 for one without targets."""
+    losses_BT = F.cross_entropy(
+        decoder.logits(embedded_BTD).float().flatten(0, 1),
+        targets_BT.flatten(),
+        ignore_index=IGNORED,
+        label_smoothing=label_smoothing,
+        reduction="none",
+    ).view_as(targets_BT)
+    return losses_BT.sum(dim=1) / (targets_BT != IGNORED).sum(dim=1).clamp(min=1)
+
+
 def build(job: TrainingJob, domain: Domain, device: torch.device) -> TransformerFamily:
     """Makes a decoder with weights drawn from the job's seed."""
     architecture = job.spec.model.transformer
-    vocabulary = cast("Vocabulary", domain)
+    vocabulary = vocabulary_of(domain)
     if architecture is None:
         raise ValueError("the job has no transformer block")
     decoder = Decoder(architecture, vocabulary.size, COMPUTE_TYPES[job.spec.training.precision])

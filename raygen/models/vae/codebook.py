@@ -59,15 +59,15 @@ class Codebook(nn.Module):
             encoded: (N, D, h, w).
 
         Returns:
-            The codes (N, D, h, w), with the gradient of `encoded` (straight through); the commitment loss, a
-            scalar: the mean over the places of the squared distance; and the chosen codes' numbers (M,).
+            The codes (N, D, h, w), with the gradient of `encoded` (straight through); the commitment loss of each
+            sample (N,): the mean over its places of the squared distance; and the chosen codes' numbers (M,).
         """
         vectors = encoded.float().movedim(1, -1).reshape(-1, encoded.shape[1])
         distances = self.codes.square().sum(dim=1) - 2 * vectors.detach() @ self.codes.T
         chosen = distances.argmin(dim=1)
         height, width = encoded.shape[2:]
         found = self.codes[chosen].reshape(len(encoded), height, width, -1).movedim(-1, 1)
-        commitment = (encoded.float() - found).square().sum(dim=1).mean()
+        commitment = (encoded.float() - found).square().sum(dim=1).mean(dim=(1, 2))
         return encoded + (found - encoded).detach(), commitment, chosen
 
     @torch.no_grad()

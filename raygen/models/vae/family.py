@@ -40,6 +40,7 @@ from raygen.models.vae.network import (
 )
 from raygen.models.vae.pictures import make_pictures
 from raygen.spec import VAE, Metric, TrainingJob
+from raygen.spec.contents import images_of
 
 Map = Callable[[Tensor], Tensor]
 """A network, as it is or compiled."""
@@ -107,14 +108,14 @@ class VAEFamily:
                 bound = self._importance(
                     target, posterior, micro.draws, self.vae.importance_samples, 0, self._decode
                 )
-                loss = -importance_bound(bound).mean()
+                loss = -micro.mean(importance_bound(bound))
                 rows.append(torch.stack([loss, *(loss.new_zeros(()),) * 2]).detach() * micro.share)
             else:
                 latents = posterior.draw(micro.draws.normal("latent", self.vae.latent_size))
-                fit = self._log_prob(latents, target, self._decode).mean()
+                fit = micro.mean(self._log_prob(latents, target, self._decode))
                 each = posterior.kl()
-                kl = each.sum(dim=1).mean()
-                paid = kl if floor is None else free_bits(each, floor, self.vae.free_bits).mean()
+                kl = micro.mean(each.sum(dim=1))
+                paid = kl if floor is None else micro.mean(free_bits(each, floor, self.vae.free_bits))
                 loss = weight * paid - fit
                 rows.append(torch.stack([loss, -fit, kl]).detach() * micro.share)
             update.backward(loss * micro.share)
@@ -136,8 +137,9 @@ class VAEFamily:
         for micro in micro_batches:
             target = self._target(micro.batch, micro.draws)
             encoded = self._encode(target)
-            codes, commitment, chosen = book(encoded)
-            fit = self._log_prob(codes, target, self._decode).mean()
+            codes, distances, chosen = book(encoded)
+            commitment = micro.mean(distances)
+            fit = micro.mean(self._log_prob(codes, target, self._decode))
             loss = book.settings.commitment * commitment - fit
             update.backward(loss * micro.share)
             usages.append(book.usage(encoded, chosen, micro.draws, self._batch))
@@ -241,7 +243,7 @@ class VAEFamily:
     ) -> Tensor:
         """Divergence of each variable, averaged over all samples of the step, (D,)."""
         parts = [
-            posterior_of(self._encode(target)).kl().mean(dim=0) * micro.share
+            micro.mean(posterior_of(self._encode(target)).kl()) * micro.share
             for micro, target in zip(micro_batches, targets, strict=True)
         ]
         (mean,) = workers.sum(torch.stack(parts).sum(dim=0))
@@ -288,7 +290,7 @@ def _to_bytes(levels: Tensor) -> Tensor:
 
 def build(job: TrainingJob, domain: Domain, device: torch.device) -> VAEFamily:
     """Makes an autoencoder with weights drawn from the job's seed, as PyTorch's layers draw theirs."""
-    vae, images = job.spec.model.vae, cast("ImageDomain", domain)
+    vae, images = job.spec.model.vae, images_of(domain)
     if vae is None:
         raise ValueError("the job has no vae block")
     likelihood = make_likelihood(vae.likelihood, vae.binarisation)

@@ -13,11 +13,13 @@ import numpy as np
 import torch
 
 from raygen.checkpoint import Writer
+from raygen.data.protocol import Dataset
 from raygen.evaluation.metrics import FORMULAS, evaluate
 from raygen.models.protocol import Family, Sample, SampleRequest, Workers
-from raygen.parallel.lanes import Data, micro_batches, validation_batches
+from raygen.parallel.lanes import validation_batches, with_shares
 from raygen.spec import Samples, TrainingJob
 from raygen.training.engine.agreement import Agreement
+from raygen.training.engine.feed import Feed
 from raygen.training.engine.guards import Guards
 from raygen.training.engine.recorder import Recorder
 from raygen.training.engine.state import averaged, capture
@@ -67,7 +69,7 @@ class Session:
     updates: dict[str, NetworkUpdate]
     workers: Workers
     agreement: Agreement
-    data: Data
+    data: Dataset
     device: torch.device
     guards: Guards
     recorder: Recorder
@@ -105,21 +107,28 @@ def run_loop(s: Session, state: State) -> Ending:
         OutputError: the output cannot be written.
     """
     s.recorder.begin(state.step)
+    with Feed(s.job, s.data, s.device, s.workers, range(state.step + 1, s.steps + 1)) as feed:
+        ending = _train(s, state, feed)
+    if s.recorder.saved != state.step and state.step:
+        save(s, state)
+    return ending
+
+
+def _train(s: Session, state: State, feed: Feed) -> Ending:
     saved_at, first = s.clock(), state.step + 1
-    ending = Ending("Completed")
+    every = s.job.spec.checkpoint.every_seconds or float("inf")
     while state.step < s.steps:
         step = state.step + 1
-        every = s.job.spec.checkpoint.every_seconds or float("inf")
         overdue = s.agreement.begin(step, s.clock() - saved_at >= every)
         if s.stop.requested:
-            ending = Ending(s.stop.reason or "", stopped=True)
-            break
+            return Ending(s.stop.reason or "", stopped=True)
         torch.manual_seed(step_seed(s.job.spec.training.seed, step, s.workers.rank))
         rates = {name: update.schedule(step) for name, update in s.updates.items()}
         with s.recorder.waiting():
-            parts = micro_batches(s.job, s.data, s.device, step, s.workers)
+            parts = feed.next()
         with s.repeatable():
-            scalars = s.family.step(parts, s.updates, s.workers)
+            shared = with_shares(s.job, s.data, s.device, parts, s.workers)
+            scalars = s.family.step(shared, s.updates, s.workers)
         state.step = step
         s.recorder.step(step, scalars, rates)
         if step == first and s.ready is not None:
@@ -130,11 +139,8 @@ def run_loop(s: Session, state: State) -> Ending:
             save(s, state)
             saved_at = s.clock()
         if _gave_up(s, state):
-            ending = Ending("EarlyStopped")
-            break
-    if s.recorder.saved != state.step and state.step:
-        save(s, state)
-    return ending
+            return Ending("EarlyStopped")
+    return Ending("Completed")
 
 
 def step_seed(seed: int, step: int, rank: int = 0) -> int:

@@ -12,6 +12,7 @@ import torch
 from raygen.checkpoint import Loaded, Writer
 from raygen.compute.arithmetic import COMPILE_OPTIONS, repeatable, should_compile
 from raygen.compute.device import device_name
+from raygen.data.protocol import Dataset
 from raygen.evaluation.metrics import metric_direction
 from raygen.models.protocol import Family, Sample, Workers, count_parameters
 from raygen.run.directory import Attempt, RunDirectory
@@ -35,7 +36,7 @@ def open_session(
     directory: RunDirectory,
     attempt: Attempt,
     family: Family,
-    data: Any,
+    data: Dataset,
     device: torch.device,
     state: State,
     found: Loaded | None,

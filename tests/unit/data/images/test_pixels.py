@@ -72,13 +72,13 @@ def test_an_epoch_deals_every_image_once_and_labels_stay_with_their_images(image
     data = data_of(image_base)
     assert (data.unit, data.units_per_sample, data.samples_per_epoch) == ("images", 1, 108)
     assert (data.domain.channels, data.domain.height, data.domain.classes) == (1, 16, ("0", "1", "2"))
-    epoch = data.train_batch(range(108, 216))
-    again = data.train_batch(range(108))
+    epoch = data.train_batch(range(108, 216)).arrays
+    again = data.train_batch(range(108)).arrays
     known = {image.tobytes(): label for image, label in zip(again["images"], again["labels"], strict=True)}
     assert len(known) == 108
     assert [known[image.tobytes()] for image in epoch["images"]] == epoch["labels"].tolist()
     assert not np.array_equal(epoch["images"], again["images"])
-    held = np.concatenate([part["images"] for part in data.validation_batches(5)])
+    held = np.concatenate([part.arrays["images"] for part in data.validation_batches(5)])
     assert len(held) == 12
     assert not {image.tobytes() for image in held} & known.keys()
 
@@ -96,11 +96,14 @@ def test_flips_mirror_about_half_and_other_ones_each_epoch(image_base: Path) -> 
     shares = []
     for epoch in (0, 1):
         positions = range(108 * epoch, 108 * (epoch + 1))
-        before, after = plain.train_batch(positions)["images"], flipped.train_batch(positions)["images"]
+        before, after = (
+            plain.train_batch(positions).arrays["images"],
+            flipped.train_batch(positions).arrays["images"],
+        )
         mirrored = (after == before[..., ::-1]).all(axis=(1, 2, 3))
         assert (mirrored | (after == before).all(axis=(1, 2, 3))).all()
         shares.append(mirrored.mean())
-        part = flipped.train_batch(range(positions[20], positions[30]))["images"]
+        part = flipped.train_batch(range(positions[20], positions[30])).arrays["images"]
         assert np.array_equal(part, after[20:30])
     assert all(0.3 < share < 0.7 for share in shares)
 
@@ -132,7 +135,7 @@ def test_folders_are_classes_where_every_image_is_in_one(tmp_path: Path) -> None
     for name, colour in (("cat", 10), ("dog", 20), ("dog/more", 30)):
         save(tmp_path / f"pictures/{name}/a.png", color=colour)
     data = folder_job(tmp_path)
-    batch = data.train_batch(range(3))
+    batch = data.train_batch(range(3)).arrays
     assert data.domain.classes == ("cat", "dog")
     assert {(int(i[0, 0, 0]), int(n)) for i, n in zip(batch["images"], batch["labels"], strict=True)} == {
         (10, 0),
@@ -148,8 +151,13 @@ def test_images_become_the_size_and_mode_that_are_asked_for(tmp_path: Path) -> N
     save(tmp_path / "pictures/b.jpg", "L", (20, 30), color=90)
     save(tmp_path / "pictures/c.webp", "RGBA", (3, 3), color=(1, 2, 3, 4))
     save(tmp_path / "pictures/d.png", "P", (8, 8))
-    assert folder_job(tmp_path, size=8, mode="RGB").train_batch(range(4))["images"].shape == (4, 3, 8, 8)
-    padded = folder_job(tmp_path, size=16, mode="Grey", fit="Pad").train_batch(range(4))["images"]
+    assert folder_job(tmp_path, size=8, mode="RGB").train_batch(range(4)).arrays["images"].shape == (
+        4,
+        3,
+        8,
+        8,
+    )
+    padded = folder_job(tmp_path, size=16, mode="Grey", fit="Pad").train_batch(range(4)).arrays["images"]
     assert padded.shape == (4, 1, 16, 16)
     assert (padded[:, :, 0, 0] == 0).all()
 
@@ -258,7 +266,7 @@ def test_labels_that_cannot_be_used_are_refused_where_the_model_needs_them(
 
     data = data_of(tmp_path, data__validation=None, evaluation__metrics=[])
     assert (data.samples_per_epoch, data.domain.classes) == (4, ())
-    assert data.train_batch(range(4)).keys() == {"images"}
+    assert data.train_batch(range(4)).arrays.keys() == {"images"}
     assert [(r.action, r.unit, r.count) for r in data.remarks] == [("Skipped", "label", 4)]
     assert expected in data.remarks[0].reason
     assert str(data.remarks[0]).endswith(" (in images.parquet)")

@@ -87,7 +87,7 @@ def test_labels_are_read_from_every_type_of_text_and_whole_number(
     data = images_of(tmp_path)
     assert data.domain.classes == classes
     assert data.remarks == ()
-    assert sorted(data.train_batch(range(4))["labels"].tolist()) == (
+    assert sorted(data.train_batch(range(4)).arrays["labels"].tolist()) == (
         [0, 0, 1, 1] if len(classes) == 2 else [0, 0, 1, 2]
     )
 

@@ -46,7 +46,7 @@ def test_validation_takes_no_more_samples_at_once_than_training(
     document = job_document(training__globalBatchSize=whole, training__microBatchSize=micro)
     job = resolve(parse(document))
     data = open_data(job, base, {})
-    split = np.concatenate([arrays["inputs"] for arrays in data.validation_batches(64)])
+    split = np.concatenate([arrays.arrays["inputs"] for arrays in data.validation_batches(64)])
     places: dict[int, Any] = {}
     for rank in range(workers):
         trained = [
@@ -66,7 +66,7 @@ def test_pictures_show_as_many_images_whatever_the_micro_batch(image_base: Path,
     job = resolve(parse(image_job_document("VAE", training__microBatchSize=micro, **changes)))
     data = open_data(job, image_base, {})
     family: Any = build_family(job, data.domain, CPU)
-    first = next(iter(data.validation_batches(SHOWN)))["images"]
+    first = next(iter(data.validation_batches(SHOWN))).arrays["images"]
     for _ in range(2):
         with torch.inference_mode():
             for batch, draws in validation_batches(job, data, CPU, Alone()):

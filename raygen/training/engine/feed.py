@@ -1,0 +1,108 @@
+"""A worker's samples, read and copied to its device ahead of the step that needs them."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from raygen.data.protocol import Dataset
+from raygen.models.protocol import Workers
+from raygen.parallel.lanes import Part, parts_of
+from raygen.spec import TrainingJob
+
+AHEAD = 2
+"""Steps whose samples wait, besides the one that is being read."""
+
+_Made = tuple[list[Part], torch.cuda.Event | None]
+
+
+class Feed:
+    """Reads the samples of one step after another on a thread of its own, so that training waits for none of it.
+
+    What it gives is a function of the step, so reading ahead changes no number. On CUDA copies run on a stream of their own,
+    beside the kernels of the step before.
+
+    Args:
+        job: The job.
+        data: Its data.
+        device: Where the samples go.
+        workers: This worker among all.
+        steps: The steps to come, from 1.
+    """
+
+    def __init__(
+        self, job: TrainingJob, data: Dataset, device: torch.device, workers: Workers, steps: range
+    ) -> None:
+        self._job, self._data, self._device = job, data, device
+        self._rank, self._count = workers.rank, workers.count
+        self._stream: torch.cuda.Stream | None = None
+        if device.type == "cuda":
+            self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._made: queue.Queue[_Made | BaseException] = queue.Queue(maxsize=AHEAD)
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._read, args=(steps,), name="raygen-feed", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Ends the thread, after the step that it reads."""
+        self._closed.set()
+        # It may wait for a place in the queue.
+        while self._thread.is_alive():
+            with contextlib.suppress(queue.Empty):
+                self._made.get(timeout=0.01)
+
+    def next(self) -> list[Part]:
+        """The samples of the next step.
+
+        Raises:
+            Exception: whatever reading them raised.
+        """
+        made = self._made.get()
+        if isinstance(made, BaseException):
+            raise made
+        parts, copied = made
+        if copied is not None:
+            current = torch.cuda.current_stream(self._device)
+            current.wait_event(copied)
+            for tensor in _tensors(parts):
+                # Its memory belongs to the other stream, which must not give it away while this one reads it.
+                tensor.record_stream(current)
+        return parts
+
+    def _read(self, steps: range) -> None:
+        try:
+            for step in steps:
+                if self._closed.is_set():
+                    return
+                self._made.put(self._made_for(step))
+        except BaseException as error:  # noqa: BLE001 (raised again where the samples are used)
+            self._made.put(error)
+
+    def _made_for(self, step: int) -> _Made:
+        if self._stream is None:
+            return self._parts(step), None
+        with torch.cuda.stream(self._stream):
+            parts = self._parts(step)
+            return parts, self._stream.record_event()
+
+    def _parts(self, step: int) -> list[Part]:
+        return parts_of(self._job, self._data, self._device, step, self._rank, self._count)
+
+
+def _tensors(parts: list[Part]) -> Iterator[Tensor]:
+    for part in parts:
+        yield from part.batch.values()
+        if part.weights is not None:
+            yield part.weights

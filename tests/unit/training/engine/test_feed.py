@@ -1,0 +1,97 @@
+"""Samples are read ahead of the step that needs them, and errors arrive where they are used."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from raygen.data.protocol import Samples
+from raygen.data.readers import open_data
+from raygen.errors import DataError
+from raygen.models.protocol import Alone
+from raygen.parallel.lanes import parts_of
+from raygen.spec import TrainingJob, parse, resolve
+from raygen.training.engine.feed import AHEAD, Feed
+from tests.jobs import job_document
+
+CPU = torch.device("cpu")
+
+
+class Watched:
+    """A data set that counts the steps that were read, and fails at one of them."""
+
+    def __init__(self, inner: Any, size: int, fails_at: int | None = None) -> None:
+        self._inner, self._size, self._fails_at = inner, size, fails_at
+        self.read = 0
+        self.changed = threading.Condition()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def train_batch(self, positions: range) -> Samples:
+        with self.changed:
+            self.read += 1
+            self.changed.notify_all()
+        if positions.start // self._size + 1 == self._fails_at:
+            raise DataError("the disk is gone", where="text.txt", remedy="Plug it in.")
+        return self._inner.train_batch(positions)
+
+    def wait_for(self, steps: int) -> None:
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.read >= steps, timeout=30)
+
+
+@pytest.fixture
+def job() -> TrainingJob:
+    return resolve(parse(job_document()))
+
+
+@pytest.fixture
+def feeds() -> Iterator[list[threading.Thread]]:
+    """After a test no feed runs on."""
+    yield []
+    assert not [thread for thread in threading.enumerate() if thread.name == "raygen-feed"]
+
+
+@pytest.mark.usefixtures("feeds")
+def test_steps_come_in_order_and_equal_those_read_at_once(base: Path, job: TrainingJob) -> None:
+    data = open_data(job, base, {})
+    with Feed(job, data, CPU, Alone(), range(3, 8)) as feed:
+        for step in range(3, 8):
+            ahead, direct = feed.next(), parts_of(job, data, CPU, step, 0, 1)
+            assert [part.draws.key for part in ahead] == [part.draws.key for part in direct]
+            for one, other in zip(ahead, direct, strict=True):
+                assert all(torch.equal(one.batch[name], other.batch[name]) for name in other.batch)
+
+
+@pytest.mark.usefixtures("feeds")
+def test_it_reads_ahead_but_not_without_end(base: Path, job: TrainingJob) -> None:
+    data = Watched(open_data(job, base, {}), job.spec.training.global_batch_size)
+    with Feed(job, data, CPU, Alone(), range(1, 1001)) as feed:
+        data.wait_for(AHEAD)
+        feed.next()
+        data.wait_for(AHEAD + 1)
+    # Closing takes what waits, and the thread may have begun with one more meanwhile.
+    assert data.read < 1000
+
+
+@pytest.mark.usefixtures("feeds")
+def test_an_error_is_raised_at_its_own_step(base: Path, job: TrainingJob) -> None:
+    data = Watched(open_data(job, base, {}), job.spec.training.global_batch_size, fails_at=3)
+    with Feed(job, data, CPU, Alone(), range(1, 10)) as feed:
+        feed.next()
+        feed.next()
+        with pytest.raises(DataError, match="the disk is gone"):
+            feed.next()
+
+
+@pytest.mark.usefixtures("feeds")
+def test_leaving_early_ends_the_thread(base: Path, job: TrainingJob) -> None:
+    data = open_data(job, base, {})
+    with Feed(job, data, CPU, Alone(), range(1, 10**9)) as feed:
+        feed.next()
