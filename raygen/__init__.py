@@ -23,11 +23,15 @@ if TYPE_CHECKING:
     from raygen.jobfile import load as load
     from raygen.spec import TrainingJob as TrainingJob
     from raygen.training.driver import train as train
+    from raygen.training.engine.control import Control as Control
+    from raygen.training.observers.events import Observer as Observer
     from raygen.training.result import Result as Result
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Control": "raygen.training.engine.control",
+    "Observer": "raygen.training.observers.events",
     "RaygenError": "raygen.errors",
     "Result": "raygen.training.result",
     "Run": "raygen.inference.run",
@@ -37,7 +41,18 @@ _HOMES = {
     "train": "raygen.training.driver",
 }
 
-__all__ = ["RaygenError", "Result", "Run", "TrainingJob", "ValidationError", "__version__", "load", "train"]
+__all__ = [
+    "Control",
+    "Observer",
+    "RaygenError",
+    "Result",
+    "Run",
+    "TrainingJob",
+    "ValidationError",
+    "__version__",
+    "load",
+    "train",
+]
 
 
 set_waiting()

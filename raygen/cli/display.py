@@ -14,7 +14,7 @@ from rich.text import Text
 
 from raygen.cli.output import duration, number, printable
 from raygen.models.protocol import Sample
-from raygen.training.observers.events import Loss, Plan, Progress
+from raygen.training.observers.events import Loss, Observer, Plan, Progress
 
 SHOWN_CHARACTERS = 400
 SLOW_START_S = 3.0
@@ -22,7 +22,7 @@ SILENT_S = 60.0
 """Where there is no live line, progress is printed after this long without any other line."""
 
 
-class Display:
+class Display(Observer):
     """Prints events to stderr; stdout stays free for data.
 
     On a terminal the newest progress is one line at the bottom that changes. Elsewhere there is no such
@@ -97,9 +97,6 @@ class Display:
         shown = shown if len(shown) <= SHOWN_CHARACTERS else shown[:SHOWN_CHARACTERS] + "..."
         body = "\n".join("  | " + printable(line) for line in shown.splitlines())
         self._line(Text(f"sample at step {number(step)}:\n{body}", style="cyan"))
-
-    def saved(self, step: int) -> None:
-        """Says nothing: the live line names the newest checkpoint."""
 
     def lost(self, loss: Loss) -> None:
         """Prints why training stands still."""

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from raygen.data.progress import Notice
 from raygen.data.protocol import Dataset, Reader
+from raygen.data.remarks import Remarks
+from raygen.data.sources.files import find_files
 from raygen.spec import Data, TrainingJob
 from raygen.spec.contents import Domain
 
@@ -42,6 +44,27 @@ def open_data(
         DataError: the data cannot be used; says where and why.
     """
     return READERS[job.spec.data.kind]().open_data(job, base, files, notice)
+
+
+def units_per_sample(job: TrainingJob) -> int:
+    """How many units a sample of a job's data has, before it is opened: tokens of a window, or 1 image."""
+    if job.spec.data.kind == "images":
+        return 1
+    from raygen.data.text.windows import context_length
+
+    return context_length(job)
+
+
+def find_sources(job: TrainingJob, base: Path) -> None:
+    """Looks whether every source has files, and reads none of them.
+
+    Raises:
+        DataError: a source is missing or empty.
+    """
+    data = job.spec.data
+    held = (data.validation.sources or ()) if data.validation is not None else ()
+    for source in (*data.train.sources, *held):
+        find_files(source, base, Remarks())
 
 
 def open_domain(data: Data, files: Mapping[str, bytes]) -> Domain:

@@ -76,6 +76,21 @@ class RunRecord:
         """What the model knows of its data: the run's tokenizer, or the size and classes of its images."""
         return open_domain(self.job.spec.data, self.data_files())
 
+    def checkpoint_step(self) -> int:
+        """The step of the checkpoint that `checkpoint` gives, verified, without its tensors.
+
+        Raises:
+            RunError: there is none.
+        """
+        storage, keep = self.directory.checkpoints, self.job.spec.checkpoint.keep_best
+        best = best_step(storage, metric_direction(self.job, keep.metric)) if keep is not None else None
+        if best is not None:
+            return best
+        found = latest(storage, tensors=False)
+        if found is None:
+            raise self._has_none()
+        return found.step
+
     def checkpoint(self, step: int | None = None) -> Loaded:
         """A verified checkpoint.
 
@@ -103,12 +118,15 @@ class RunRecord:
             return load(storage, best)
         found = latest(storage)
         if found is None:
-            raise RunError(
-                "the run has no complete checkpoint yet",
-                where=self.directory.uri,
-                remedy="Let it train until its first checkpoint.",
-            )
+            raise self._has_none()
         return found
+
+    def _has_none(self) -> RunError:
+        return RunError(
+            "the run has no complete checkpoint yet",
+            where=self.directory.uri,
+            remedy="Let it train until its first checkpoint.",
+        )
 
 
 def run_directory(uri: str | Path) -> RunDirectory:

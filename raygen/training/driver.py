@@ -4,43 +4,35 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
-from raygen.compute.arithmetic import memory_explained
 from raygen.compute.device import available_cores, limited_threads
-from raygen.errors import (
-    CheckpointError,
-    FencedError,
-    InputError,
-    OutputError,
-    RaygenError,
-    RollBackError,
-    reason_of,
-)
-from raygen.inference.weights import restore_weights
+from raygen.data.protocol import Dataset
+from raygen.data.readers import units_per_sample
+from raygen.errors import FencedError, OutputError, RaygenError, RollBackError, reason_of
 from raygen.jobfile import load
-from raygen.models.protocol import Alone, Family, count_parameters
-from raygen.models.registry import build_family
+from raygen.models.protocol import Alone, Family
 from raygen.report.gather import write_report
 from raygen.run.directory import REPORT, Attempt
 from raygen.run.record import RunRecord
 from raygen.spec import TrainingJob, parse
 from raygen.training.engine.agreement import OwnDecisions
-from raygen.training.engine.guards import Finding, Guards
-from raygen.training.engine.loop import Ending, State, run_loop
+from raygen.training.engine.attempt import AttemptContext, Trained, train_attempt
+from raygen.training.engine.control import Control
+from raygen.training.engine.guards import Guards
+from raygen.training.engine.loop import Ending, State
 from raygen.training.engine.rollback import roll_back
-from raygen.training.engine.session import open_session
-from raygen.training.engine.stop import Stop
-from raygen.training.observers.events import Observer, Silent
+from raygen.training.observers.events import Notice, Observer, Ready, Taker, notices_of
 from raygen.training.observers.goodput import Goodput, Measured
-from raygen.training.observers.startup import JOB_AND_DATA, MODEL, Startup
-from raygen.training.prepare import Prepared, placed, prepare
+from raygen.training.observers.startup import JOB_AND_DATA, Startup
+from raygen.training.opening import Facts, decoded, open_dataset, open_model, start_from
+from raygen.training.prepare import JobPlan, count_steps, placed, prepare
 from raygen.training.ray.mailbox import error_of, findings_of
 from raygen.training.result import Result
 
@@ -57,7 +49,8 @@ def train(
     dry_run: bool = False,
     distributed: bool | None = None,
     cores: int | None = None,
-    observer: Observer | None = None,
+    observer: Taker | None = None,
+    control: Control | None = None,
 ) -> Result:
     """Trains a job on this machine. A run that exists goes on from its newest checkpoint that verifies.
 
@@ -77,6 +70,7 @@ def train(
         distributed: Train on Ray's workers. Default: if there are several of them, or RAY_ADDRESS names a cluster.
         cores: Of this machine to use. Default: all that this process may.
         observer: Takes events while the run goes on.
+        control: Stops or pauses the run, and hears of its evaluations.
 
     Raises:
         InputError: job, data or output are wrong.
@@ -84,15 +78,14 @@ def train(
         FencedError: a newer attempt has taken over.
     """
     began, startup = time.monotonic(), Startup()
-    observer = observer or Silent()
+    observer, control = observer or Observer(), control or Control()
     if isinstance(job, (str, Path)):
         loaded = load(job)
         job, base = loaded.job, base or loaded.path.parent
     typed = job if isinstance(job, TrainingJob) else parse(job)
-    stop = Stop()
     cores = cores or available_cores()
 
-    def ready() -> Prepared:
+    def ready() -> JobPlan:
         return prepare(
             placed(typed, output, run),
             base or Path(),
@@ -101,261 +94,295 @@ def train(
             strict=strict,
             distributed=distributed,
             cores=cores,
-            notice=observer.notice,
         )
 
-    with stop.on_signals(), limited_threads(cores):
-        with stop.at_once():
-            p = ready()
-        for notice in p.notices:
-            observer.notice(notice)
-        if dry_run:
-            return _dry(p, began)
-        done = _already_complete(p)
-        if done is not None:
-            p.directory.note_place(p.document["base"])
-            return done
+    with control.on_signals(), limited_threads(cores):
+        with control.at_once():
+            plan = ready()
+        for notice in plan.notices:
+            observer.take(Notice(notice))
         while True:
+            attempt = _Attempt(plan, control, observer, startup, began)
             try:
-                startup.done(JOB_AND_DATA)
-                return _attempt(p, stop, observer, began, startup)
+                return attempt.dry_run() if dry_run else attempt.run()
             except RollBackError as error:
                 startup = Startup()
-                observer.notice(f"{error.kind}: {error.what}; going back. {error.remedy}")
-                p = ready()
-
-
-def _attempt(p: Prepared, stop: Stop, observer: Observer, began: float, startup: Startup) -> Result:
-    """Claims the next attempt and trains; whatever happens, the attempt's file says how it ended."""
-    family: Family | None
-    family = _family(p)
-    document = p.document | {"parameters": count_parameters(family)}
-    if p.new:
-        p.directory.create_job(document)
-    attempt = p.directory.claim(resumed_from=p.found.step if p.found else 0)
-    goodput = Goodput()
-    if not p.new:
-        p.directory.replace_job(document)
-    if not p.directory.read_data_files():
-        p.directory.write_data_files(p.dataset.files())
-    state = State(**p.found.values["loop"]) if p.found else State.new()
-    guards = Guards(p.job.spec.training, len(p.rollbacks), observer.notice)
-
-    def ready(seconds: Mapping[str, float]) -> None:
-        attempt.ready(seconds)
-        observer.ready(seconds)
-
-    startup.then = ready
-    if p.distributed:
-        # Each worker opens all of it by itself, and the driver may be in a small pod.
-        family = None
-        p.release()
-    try:
-        trained = (
-            _distributed(p, attempt, state, stop, observer, guards, startup, goodput)
-            if family is None
-            else _alone(p, family, attempt, state, stop, Measured(goodput, observer), guards, startup)
-        )
-    except RollBackError as error:
-        step = roll_back(p.directory, attempt, guards.findings[-1])
-        attempt.end(f"RolledBack: {error.kind}: {error.what}; back to step {step}", state.step)
-        raise
-    except FencedError as error:
-        # The run is another attempt's now: nothing but this attempt's own file may be written.
-        attempt.end(f"Fenced: {error.what}", state.step)
-        raise
-    except BaseException as error:
-        _fail(p, attempt, state, error, guards)
-        raise
-    return _finish(p, attempt, trained, began)
-
-
-def _family(p: Prepared) -> Family:
-    """The model, with the weights of the run that this one starts from."""
-    # The accelerator of a machine with Ray workers is theirs.
-    device = torch.device("cpu") if p.distributed else p.device
-    with memory_explained(device):
-        family = build_family(p.job, p.dataset.domain, device)
-    start, p.start = p.start, None
-    if start is not None:
-        try:
-            restore_weights(family, start)
-        except CheckpointError as error:
-            raise InputError(
-                f"the weights do not fit this job's model: {error.what}",
-                where=f"--from {p.document['parent']['uri']}, step {start.step}",
-                remedy="Give spec.model as in that run, or leave out --from.",
-            ) from error
-    return family
+                observer.take(Notice(f"{error.kind}: {error.what}; going back. {error.remedy}"))
+                plan = ready()
 
 
 @dataclass(frozen=True)
-class _Trained:
-    """What a loop leaves, on whatever workers it ran."""
+class Begun:
+    """An attempt that was claimed.
 
-    ending: Ending
-    state: State
-    loss: float
-    findings: list[Finding]
-
-
-def _alone(
-    p: Prepared,
-    family: Family,
-    attempt: Attempt,
-    state: State,
-    stop: Stop,
-    observer: Observer,
-    guards: Guards,
-    startup: Startup,
-) -> _Trained:
-    with memory_explained(p.device), ExitStack() as stack:
-        session = open_session(
-            p.job,
-            p.directory,
-            attempt,
-            family,
-            p.dataset,
-            p.device,
-            state,
-            p.take_found(),
-            steps=p.steps,
-            rollbacks=p.rollbacks,
-            stop=stop,
-            observer=observer,
-            guards=guards,
-            workers=Alone(),
-            agreement=OwnDecisions(),
-            stack=stack,
-        )
-        startup.done(MODEL)
-        session.ready = startup.ready
-        ending = run_loop(session, state)
-        session.close("Stopped" if ending.stopped else "Succeeded")
-    return _Trained(ending, state, session.recorder.loss, guards.findings)
-
-
-def _distributed(
-    p: Prepared,
-    attempt: Attempt,
-    state: State,
-    stop: Stop,
-    observer: Observer,
-    guards: Guards,
-    startup: Startup,
-    goodput: Goodput,
-) -> _Trained:
-    """Trains on Ray's workers, which read job, data and checkpoints by themselves.
-
-    If they fail, `state` has the step that they came to, and `guards` what was found.
+    Attributes:
+        attempt: The claim.
+        steps: Last step.
     """
-    from raygen.training.ray.launch import launch
 
-    task = {
-        "job": p.job.model_dump(mode="json", exclude_none=True),
-        "base": p.document["base"],
-        "storage": p.storage,
-        "run": p.directory.name,
-        "attempt": asdict(attempt.record),
-        "fingerprint": p.document["data"]["fingerprint"],
-        "steps": p.steps,
-        "parent": p.document["parent"],
-        "rollbacks": p.rollbacks,
-    }
-    try:
-        result = launch(p.job.spec.scale, task, p.cores, stop, observer, startup, goodput)
-        if result is None:
-            return _Trained(Ending(stop.reason or "", stopped=True), state, math.nan, guards.findings)
-        guards.findings.extend(findings_of(result))
-        if "error" in result:
-            raise error_of(result)
-    except RaygenError:
-        lines = p.directory.read_metrics().lines
-        state.step = lines[-1].step if lines else state.step
-        raise
-    ending = Ending(result["reason"], stopped=result["stopped"])
-    return _Trained(ending, State(**result["state"]), result["loss"], guards.findings)
+    attempt: Attempt
+    steps: int
 
 
-def _fail(p: Prepared, attempt: Attempt, state: State, error: BaseException, guards: Guards) -> None:
-    reason = reason_of(error)
-    message, remedy = (error.what, error.remedy) if isinstance(error, RaygenError) else (str(error), "")
-    outcome = {
-        "state": "Failed",
-        "reason": reason,
-        "message": message,
-        "remedy": remedy,
-        "attempt": attempt.number,
-        "step": state.step,
-        "steps": p.steps,
-        "guards": _guard_records(p, guards.findings),
-    }
-    # The output itself may be what failed; the first error is the one to show.
-    with suppress(OutputError):
-        attempt.end(f"{reason}: {message}", state.step)
-        p.directory.write_outcome(outcome)
-        write_report(RunRecord.at(p.directory))
+class _Attempt:
+    """Drives one attempt from a plan to its outcome: here, or on Ray's workers.
 
+    Args:
+        plan: The run.
+        control: Stops and pauses it.
+        observer: Takes events.
+        startup: Takes the time until the first step.
+        began: When `train` was called, on the monotonic clock.
+    """
 
-def _guard_records(p: Prepared, findings: Sequence[Finding]) -> list[dict[str, Any]]:
-    """What guards did: every roll-back of the run, and what this attempt's found."""
-    own = ("since", "attempt")
-    back = [{key: value for key, value in record.items() if key not in own} for record in p.rollbacks]
-    return back + [finding.document() for finding in findings]
+    def __init__(
+        self, plan: JobPlan, control: Control, observer: Taker, startup: Startup, began: float
+    ) -> None:
+        self._plan, self._control, self._observer = plan, control, observer
+        self._startup, self._began = startup, began
+        self._guards = Guards(plan.job.spec.training, len(plan.rollbacks), notices_of(observer))
+        self._goodput = Goodput()
+        self._begun: Begun | None = None
+        self._remarks: list[dict[str, Any]] = []
 
+    def dry_run(self) -> Result:
+        """Opens data and model, and writes nothing."""
+        data, family = self._open()
+        facts = self._known(Facts.of(data, family))
+        self._plan.document(facts)
+        return self._not_begun("DryRun", "Valid", self._steps(facts))
 
-def _finish(p: Prepared, attempt: Attempt, trained: _Trained, began: float) -> Result:
-    ending, state = trained.ending, trained.state
-    result = Result(
-        state="Stopped" if ending.stopped else "Succeeded",
-        reason=ending.reason,
-        run=p.directory.uri,
-        step=state.step,
-        steps=p.steps,
-        loss=trained.loss,
-        metrics=state.metrics,
-        best=state.best,
-        attempt=attempt.number,
-        seconds=time.monotonic() - began,
-        report=f"{p.directory.uri}/{REPORT}",
-        guards=tuple(_guard_records(p, trained.findings)),
-        remarks=_remarks(p),
-    )
-    attempt.end(ending.reason, state.step)
-    outcome = asdict(result)
-    if not math.isfinite(result.loss):
-        del outcome["loss"]
-    p.directory.write_outcome(outcome)
-    write_report(RunRecord.at(p.directory))
-    return result
+    def run(self) -> Result:
+        """Trains; whatever happens once the attempt is claimed, its file says how it ended."""
+        state = State(**self._plan.found.values["loop"]) if self._plan.found else State.new()
+        try:
+            trained = self._on_workers(state) if self._plan.distributed else self._here(state)
+        except BaseException as error:
+            if self._begun is not None:
+                self._failed(self._begun, state, error)
+            raise
+        if isinstance(trained, Result):
+            return trained
+        if self._begun is None:
+            raise AssertionError("nothing trains before its attempt has begun")
+        return self._finish(self._begun, trained)
 
+    def _open(self) -> tuple[Dataset, Family]:
+        plan = self._plan
+        with self._control.at_once():
+            data = open_dataset(plan.job, plan.base, plan.data_files(), notices_of(self._observer))
+            # The accelerator of a machine with Ray workers is theirs.
+            family = open_model(plan.job, data, torch.device("cpu") if plan.distributed else plan.device)
+            if plan.parent is not None and plan.start is not None:
+                start_from(family, plan.parent.checkpoint(plan.start), plan.parent.directory.uri)
+        return data, family
 
-def _remarks(p: Prepared) -> tuple[dict[str, Any], ...]:
-    return tuple(p.document["data"].get("remarks", ()))
+    def _here(self, state: State) -> Trained | Result:
+        plan = self._plan
+        data, family = self._open()
+        facts = self._known(Facts.of(data, family))
+        document = plan.document(facts)
+        done = plan.complete(self._steps(facts))
+        if done is not None:
+            return done
+        begun = self._begin(facts, document)
+        self._startup.done(JOB_AND_DATA)
+        try:
+            return train_attempt(
+                AttemptContext(
+                    job=plan.job,
+                    directory=plan.directory,
+                    attempt=begun.attempt,
+                    steps=begun.steps,
+                    rollbacks=plan.rollbacks,
+                    data=data,
+                    family=family,
+                    device=plan.device,
+                    found=plan.take_found(),
+                    state=state,
+                    control=self._control,
+                    guards=self._guards,
+                    observer=Measured(self._goodput, self._observer),
+                    workers=Alone(),
+                    agreement=OwnDecisions(self._control),
+                    startup=self._startup,
+                )
+            )
+        finally:
+            data.close()
 
+    def _on_workers(self, state: State) -> Trained | Result:
+        """Trains on Ray's workers, which open data, model and checkpoint by themselves.
 
-def _dry(p: Prepared, began: float) -> Result:
-    _family(p)
-    return Result(
-        "DryRun",
-        "Valid",
-        p.directory.uri,
-        p.found.step if p.found else 0,
-        p.steps,
-        math.nan,
-        {},
-        {},
-        0,
-        time.monotonic() - began,
-        None,
-        remarks=_remarks(p),
-    )
+        If they fail, `state` has the step that they came to, and the guards what was found.
+        """
+        from raygen.training.ray.launch import launch
 
+        plan = self._plan
+        done = plan.complete(self._known_steps()) if plan.existing is not None else None
+        if done is not None:
+            return done
+        self._startup.done(JOB_AND_DATA)
+        try:
+            result = launch(
+                plan.job.spec.scale,
+                self._task(),
+                plan.cores,
+                self._control,
+                self._observer,
+                self._startup,
+                self._goodput,
+                self._answer,
+            )
+            if result is None:
+                if self._begun is None:
+                    return self._not_begun("Stopped", self._control.reason or "", self._known_steps())
+                ending = Ending(self._control.reason or "", stopped=True)
+                return Trained(ending, state, math.nan, self._guards.findings)
+            self._guards.findings.extend(findings_of(result))
+            if "error" in result:
+                raise error_of(result)
+        except RaygenError:
+            if self._begun is not None:
+                lines = plan.directory.read_metrics().lines
+                state.step = lines[-1].step if lines else state.step
+            raise
+        ending = Ending(result["reason"], stopped=result["stopped"])
+        return Trained(ending, State(**result["state"]), result["loss"], self._guards.findings)
 
-def _already_complete(p: Prepared) -> Result | None:
-    """The result of a run that has nothing left to do."""
-    outcome = p.directory.read_outcome()
-    if outcome is None or outcome["state"] != "Succeeded" or outcome["steps"] < p.steps or p.found is None:
-        return None
-    same = {"reason": "AlreadyComplete", "seconds": 0.0, "run": p.directory.uri}
-    return Result(**({"loss": math.nan} | outcome | same))
+    def _task(self) -> dict[str, Any]:
+        """`ray.worker.Task`, without what `launch` adds."""
+        plan = self._plan
+        return {
+            "job": plan.job.model_dump(mode="json", exclude_none=True),
+            "base": str(plan.base),
+            "storage": plan.storage,
+            "run": plan.directory.name,
+            "parent": plan.parent.identity(plan.start or 0) if plan.parent is not None else None,
+            "rollbacks": plan.rollbacks,
+            "stop_at": self._control.at,
+            "reports": self._control.reports,
+        }
+
+    def _answer(self, facts: Facts) -> dict[str, Any]:
+        """Begins the attempt that workers are ready for, and gives what they have to know of it."""
+        begun = self._begin(self._known(facts), self._plan.document(facts))
+        return {
+            "attempt": asdict(begun.attempt.record),
+            "steps": begun.steps,
+            "fingerprint": facts.fingerprint,
+        }
+
+    def _begin(self, facts: Facts, document: dict[str, Any]) -> Begun:
+        """The first writes: job.json, the claim, what the run keeps of its data."""
+        directory, is_new = self._plan.directory, self._plan.existing is None
+        if is_new:
+            directory.create_job(document)
+        attempt = directory.claim(resumed_from=self._plan.step)
+        self._begun = Begun(attempt, self._steps(facts))
+        if not is_new:
+            directory.replace_job(document)
+        if not directory.read_data_files():
+            directory.write_data_files(decoded(facts.files))
+
+        def ready(seconds: Mapping[str, float]) -> None:
+            attempt.ready(seconds)
+            self._observer.take(Ready(seconds))
+
+        self._startup.then = ready
+        return self._begun
+
+    def _known(self, facts: Facts) -> Facts:
+        self._remarks = facts.remarks
+        for notice in facts.notices:
+            self._observer.take(Notice(notice))
+        return facts
+
+    def _steps(self, facts: Facts) -> int:
+        return count_steps(self._plan.resolved, facts.samples_per_epoch, facts.units_per_sample)
+
+    def _known_steps(self) -> int:
+        """The job's steps, as far as they are known before its data is read; else 0."""
+        job, known = self._plan.resolved, self._plan.existing
+        if known is None:
+            return job.spec.training.duration.steps or 0
+        return count_steps(job, known["data"]["samplesPerEpoch"], units_per_sample(job))
+
+    def _failed(self, begun: Begun, state: State, error: BaseException) -> None:
+        """Notes how the attempt ended; what a newer attempt or a roll-back goes on with is left alone."""
+        if isinstance(error, RollBackError):
+            step = roll_back(self._plan.directory, begun.attempt, self._guards.findings[-1])
+            cause = f"RolledBack: {error.kind}: {error.what}; back to step {step}"
+            begun.attempt.end(cause, state.step)
+        elif isinstance(error, FencedError):
+            # The run is another attempt's now: nothing but this attempt's own file may be written.
+            begun.attempt.end(f"Fenced: {error.what}", state.step)
+        else:
+            self._leave_outcome(begun, state, error)
+
+    def _leave_outcome(self, begun: Begun, state: State, error: BaseException) -> None:
+        directory, reason = self._plan.directory, reason_of(error)
+        message, remedy = (error.what, error.remedy) if isinstance(error, RaygenError) else (str(error), "")
+        outcome = {
+            "state": "Failed",
+            "reason": reason,
+            "message": message,
+            "remedy": remedy,
+            "attempt": begun.attempt.number,
+            "step": state.step,
+            "steps": begun.steps,
+            "guards": self._guard_records(),
+        }
+        # The output itself may be what failed; the first error is the one to show.
+        with suppress(OutputError):
+            begun.attempt.end(f"{reason}: {message}", state.step)
+            directory.write_outcome(outcome)
+            write_report(RunRecord.at(directory))
+
+    def _guard_records(self) -> list[dict[str, Any]]:
+        """What guards did: every roll-back of the run, and what this attempt's found."""
+        own = ("since", "attempt")
+        back = [{k: v for k, v in record.items() if k not in own} for record in self._plan.rollbacks]
+        return back + [finding.document() for finding in self._guards.findings]
+
+    def _finish(self, begun: Begun, trained: Trained) -> Result:
+        directory, ending, state = self._plan.directory, trained.ending, trained.state
+        result = Result(
+            state="Stopped" if ending.stopped else "Succeeded",
+            reason=ending.reason,
+            run=directory.uri,
+            step=state.step,
+            steps=begun.steps,
+            loss=trained.loss,
+            metrics=state.metrics,
+            best=state.best,
+            attempt=begun.attempt.number,
+            seconds=time.monotonic() - self._began,
+            report=f"{directory.uri}/{REPORT}",
+            guards=tuple(self._guard_records()),
+            remarks=tuple(self._remarks),
+        )
+        begun.attempt.end(ending.reason, state.step)
+        outcome = asdict(result)
+        if not math.isfinite(result.loss):
+            del outcome["loss"]
+        directory.write_outcome(outcome)
+        write_report(RunRecord.at(directory))
+        return result
+
+    def _not_begun(self, state: Literal["DryRun", "Stopped"], reason: str, steps: int) -> Result:
+        """The result of a call that has written nothing."""
+        return Result(
+            state=state,
+            reason=reason,
+            run=self._plan.directory.uri,
+            step=self._plan.step,
+            steps=steps,
+            loss=math.nan,
+            metrics={},
+            best={},
+            attempt=0,
+            seconds=time.monotonic() - self._began,
+            report=None,
+            remarks=tuple(self._remarks),
+        )

@@ -109,7 +109,7 @@ def _estimate(
     training = fitted.spec.training
     install_code(fitted, base)
     data = open_data(fitted, base, {}, notice)
-    steps = count_steps(fitted, data)
+    steps = count_steps(fitted, data.samples_per_epoch, data.units_per_sample)
     family = build_family(fitted, data.domain, chosen)
     updates = make_updates(family, training, steps, Alone())
     size = training.micro_batch_size or training.global_batch_size

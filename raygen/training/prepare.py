@@ -1,10 +1,10 @@
-"""Looks at everything that may be wrong with a job before it trains: the machine, the output, the data."""
+"""Looks at everything that may be wrong with a job before it trains: the machine, the output, the run so far."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,7 @@ import torch
 from raygen.checkpoint import Loaded, latest
 from raygen.compute.arithmetic import precision_notices
 from raygen.compute.device import choose_device, fit
-from raygen.data.protocol import Dataset
-from raygen.data.readers import open_data
+from raygen.data.readers import find_sources
 from raygen.errors import InputError, OutputError
 from raygen.inference.code import install_code
 from raygen.run.directory import RunDirectory
@@ -23,49 +22,107 @@ from raygen.spec import TrainingJob, diff, may_change, notices, parse, resolve
 from raygen.storage import open_storage
 from raygen.training.engine.rollback import discard
 from raygen.training.environment import describe_environment, slow_start
+from raygen.training.opening import Facts
 from raygen.training.ray.cluster import check_cluster, on_cluster
+from raygen.training.result import Result
 
 
 @dataclass
-class Prepared:
-    """A job that can run: everything that may be wrong has been looked at.
+class JobPlan:
+    """A run that may begin: everything that can be wrong has been looked at, but for its data and model.
 
-    `data`, and the tensors of `found` and `start`, are large; whoever has used them lets them go (`take_found`,
-    `release`). A run on Ray's workers has no tensors in `found`: they load them by themselves.
+    Attributes:
+        job: Resolved and fitted to the machine.
+        resolved: The job as it was meant, before it was fitted.
+        base: Folder that relative source paths start from.
+        directory: The run.
+        storage: URI of the folder of all runs.
+        existing: job.json of a run that exists, or None.
+        rollbacks: How often the run went back.
+        found: The checkpoint to resume from, or None; without tensors where others train.
+        parent: The run whose weights this one starts from, or None.
+        start: Step of the parent's checkpoint, or None.
+        notices: What a person should know.
+        device: Of this process.
+        distributed: Whether Ray's workers train.
+        cores: Of this machine to use.
     """
 
     job: TrainingJob
+    resolved: TrainingJob
+    base: Path
     directory: RunDirectory
-    document: dict[str, Any]
-    data: Dataset | None
-    device: torch.device
-    steps: int
-    found: Loaded | None
-    notices: list[str]
-    start: Loaded | None
-    new: bool
-    rollbacks: list[dict[str, Any]]
     storage: str
+    existing: dict[str, Any] | None
+    rollbacks: list[dict[str, Any]]
+    found: Loaded | None
+    parent: RunRecord | None
+    start: int | None
+    notices: list[str]
+    device: torch.device
     distributed: bool
     cores: int
 
     @property
-    def dataset(self) -> Dataset:
-        """The data set, which has not been released."""
-        if self.data is None:
-            raise RuntimeError("the data set was released")
-        return self.data
+    def step(self) -> int:
+        """The step that it resumes from; 0 at the start."""
+        return self.found.step if self.found is not None else 0
 
     def take_found(self) -> Loaded | None:
-        """Hands over the checkpoint to go on from, so that it goes when the caller lets it go."""
+        """Hands over the checkpoint to resume from, so that its tensors go when the caller lets go of them."""
         found, self.found = self.found, None
         return found
 
-    def release(self) -> None:
-        """Lets go of data and checkpoints; they are not there afterwards."""
-        if self.data is not None:
-            self.data.close()
-        self.data = self.found = self.start = None
+    def data_files(self) -> dict[str, bytes]:
+        """What the data set gave to keep when the run, or the one it starts from, began."""
+        return self.directory.read_data_files() or (self.parent.data_files() if self.parent else {})
+
+    def document(self, facts: Facts) -> dict[str, Any]:
+        """The run's job.json.
+
+        Raises:
+            OutputError: the data is not that of the run so far.
+        """
+        known = (self.existing or {}).get("data")
+        if known is not None and known["fingerprint"] != facts.fingerprint:
+            raise OutputError(
+                "the data is not the data that this run began with",
+                where=self.directory.uri,
+                remedy="Restore the data, or choose another --run.",
+            )
+        kin = self.parent.identity(self.start) if self.parent is not None and self.start is not None else None
+        first = {
+            "data": {
+                "fingerprint": facts.fingerprint,
+                "samplesPerEpoch": facts.samples_per_epoch,
+                "remarks": facts.remarks,
+            },
+            "seed": self.job.spec.training.seed,
+            "parent": kin,
+        }
+        # Folders may move between attempts, and machines change; workers and later readers want those of the newest.
+        newest = {
+            "job": self.resolved.model_dump(mode="json"),
+            "base": str(self.base),
+            "uri": self.directory.uri,
+            "environment": describe_environment(self.device, self.base),
+            "parameters": facts.parameters,
+        }
+        return first | (self.existing or {}) | newest
+
+    def complete(self, steps: int) -> Result | None:
+        """The result of a run that has nothing left to do."""
+        outcome = self.directory.read_outcome()
+        if (
+            outcome is None
+            or outcome["state"] != "Succeeded"
+            or outcome["steps"] < steps
+            or self.found is None
+        ):
+            return None
+        self.directory.note_place(str(self.base))
+        same = {"reason": "AlreadyComplete", "seconds": 0.0, "run": self.directory.uri}
+        return Result(**({"loss": math.nan} | outcome | same))
 
 
 def placed(job: TrainingJob, output: str | None, run: str | None) -> TrainingJob:
@@ -91,9 +148,8 @@ def prepare(
     strict: bool,
     distributed: bool | None = None,
     cores: int = 1,
-    notice: Callable[[str], None] | None = None,
-) -> Prepared:
-    """Everything up to the first write and the first step; `notice` is told where reading the data takes long.
+) -> JobPlan:
+    """Everything up to the first write, but for data and model, which are opened where they are trained.
 
     Raises:
         InputError: something is wrong; says what, where and what to do.
@@ -125,67 +181,30 @@ def prepare(
         discard(directory)
     found = latest(directory.checkpoints, tensors=not distributed) if existing is not None else None
     ancestor = _ancestor(existing, parent, resolved, directory.uri, has_checkpoint=found is not None)
-    files = directory.read_data_files() or (ancestor.data_files() if ancestor else {})
-    install_code(resolved, base)
-    data = open_data(resolved, base, files, notice)
-    told += [str(remark) for remark in data.remarks]
-    if existing is not None and existing["data"]["fingerprint"] != data.fingerprint:
-        raise OutputError(
-            "the data is not the data that this run began with",
-            where=directory.uri,
-            remedy="Restore the data, or choose another --run.",
-        )
-    told += [f"checkpoint of step {s.step} passed over: {s.reason}" for s in found.skipped] if found else []
     start = None
     if ancestor is not None and found is None:
-        start = ancestor.checkpoint(existing["parent"]["step"] if existing else None)
-    kin = None if start is None or ancestor is None else ancestor.identity(start.step)
-    document = _document(existing, resolved, base, directory.uri, device, data, kin)
-    return Prepared(
-        fitted,
-        directory,
-        document,
-        data,
-        device,
-        count_steps(resolved, data),
-        found,
-        told,
-        start,
-        existing is None,
-        rollbacks,
-        storage.uri,
-        distributed,
-        cores,
+        start = existing["parent"]["step"] if existing else ancestor.checkpoint_step()
+    told += [f"checkpoint of step {s.step} passed over: {s.reason}" for s in found.skipped] if found else []
+    install_code(resolved, base)
+    if distributed:
+        # Before Ray starts, which takes a while; the data itself is read by the workers.
+        find_sources(resolved, base)
+    return JobPlan(
+        job=fitted,
+        resolved=resolved,
+        base=base,
+        directory=directory,
+        storage=storage.uri,
+        existing=existing,
+        rollbacks=rollbacks,
+        found=found,
+        parent=ancestor,
+        start=start,
+        notices=told,
+        device=device,
+        distributed=distributed,
+        cores=cores,
     )
-
-
-def _document(
-    existing: Mapping[str, Any] | None,
-    job: TrainingJob,
-    base: Path,
-    uri: str,
-    device: torch.device,
-    data: Dataset,
-    parent: Mapping[str, Any] | None,
-) -> dict[str, Any]:
-    """The run's job.json."""
-    first = {
-        "data": {
-            "fingerprint": data.fingerprint,
-            "samplesPerEpoch": data.samples_per_epoch,
-            "remarks": [asdict(remark) for remark in data.remarks],
-        },
-        "seed": job.spec.training.seed,
-        "parent": parent,
-    }
-    # Folders may move between attempts, and machines change; workers and later readers want those of the newest.
-    newest = {
-        "job": job.model_dump(mode="json"),
-        "base": str(base),
-        "uri": uri,
-        "environment": describe_environment(device, base),
-    }
-    return first | dict(existing or {}) | newest
 
 
 def _unfitting(told: Sequence[str]) -> InputError:
@@ -237,12 +256,18 @@ def _refuse_other_job(existing: Mapping[str, Any], job: TrainingJob, uri: str) -
         )
 
 
-def count_steps(job: TrainingJob, data: Dataset) -> int:
-    """Optimizer steps of a job's duration."""
+def count_steps(job: TrainingJob, samples_per_epoch: int, units_per_sample: int) -> int:
+    """Optimizer steps of a job's duration.
+
+    Args:
+        job: A resolved job.
+        samples_per_epoch: Samples in one pass over the training split.
+        units_per_sample: Units of throughput in a sample.
+    """
     duration, size = job.spec.training.duration, job.spec.training.global_batch_size
     if duration.steps is not None:
         return duration.steps
     if duration.epochs is not None:
-        return max(math.ceil(duration.epochs * int(data.samples_per_epoch) / size), 1)
+        return max(math.ceil(duration.epochs * samples_per_epoch / size), 1)
     units = duration.tokens or duration.images or 0
-    return math.ceil(units / (size * int(data.units_per_sample)))
+    return math.ceil(units / (size * units_per_sample))

@@ -341,8 +341,8 @@ def test_a_signal_before_the_first_step_ends_the_run_at_once(tmp_path: Path) -> 
 
 def test_more_than_there_is_is_refused_within_seconds(tmp_path: Path) -> None:
     from raygen.errors import InputError
-    from raygen.training.engine.stop import Stop
-    from raygen.training.observers.events import Silent
+    from raygen.training.engine.control import Control
+    from raygen.training.observers.events import Observer
     from raygen.training.observers.goodput import Goodput
     from raygen.training.observers.startup import Startup
     from raygen.training.ray.launch import launch
@@ -350,7 +350,7 @@ def test_more_than_there_is_is_refused_within_seconds(tmp_path: Path) -> None:
     scale = parse(image_job_document(scale={"workers": 8, "cpusPerWorker": 1})).spec.scale
     began = time.monotonic()
     with pytest.raises(InputError, match="need 8 cores, and this machine has 2"):
-        launch(scale, {}, 2, Stop(), Silent(), Startup(), Goodput())
+        launch(scale, {}, 2, Control(), Observer(), Startup(), Goodput(), lambda facts: {})
     assert time.monotonic() - began < 5
 
 

@@ -266,6 +266,8 @@ def test_the_example_data_is_what_its_readme_says() -> None:
 
 def test_public_names() -> None:
     assert raygen.__all__ == [
+        "Control",
+        "Observer",
         "RaygenError",
         "Result",
         "Run",

@@ -61,7 +61,7 @@ class TextData:
         Raises:
             DataError: the data cannot be used; says where and why.
         """
-        self.units_per_sample = _context_length(job)
+        self.units_per_sample = context_length(job)
         remarks, progress = Remarks(), progress or Progress()
         train_documents, validation_documents = _split(job, base, remarks)
         chosen = job.spec.data.tokenizer
@@ -186,7 +186,8 @@ def open_domain(files: Mapping[str, bytes]) -> Tokenizer:
     return Tokenizer.from_json(files[TOKENIZER_FILE].decode("utf-8", "replace"))
 
 
-def _context_length(job: TrainingJob) -> int:
+def context_length(job: TrainingJob) -> int:
+    """Tokens in a window."""
     model = job.spec.model
     if model.transformer is not None:
         return model.transformer.context_length

@@ -18,10 +18,14 @@ from torch import Tensor
 from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
 
 from raygen.training import drain
-from raygen.training.engine.stop import Stop
+from raygen.training.engine.control import LOOK_S, Control
 
 STOP = "stop"
 """Set by the driver: why it asks to stop."""
+CONTROL = "control"
+"""Set by the driver: whether the run is to pause, and at which step it is to stop."""
+REPORT = "report"
+"""Set by rank 0: an evaluation, which the driver answers."""
 STOPPING = "stopping"
 """Set by workers that have heard it, and go to leave a checkpoint."""
 LEAVING = "leaving"
@@ -31,25 +35,46 @@ LONGEST_STRIDE = 1000
 """Most steps between two agreements."""
 
 
-__all__ = ["Agreement", "Group", "OwnDecisions", "Store", "TCPStore", "connect"]
+__all__ = ["Agreement", "Group", "OwnDecisions", "Store", "TCPStore", "connect", "wait_for"]
 
 
 class Agreement(Protocol):
     """How the loop decides what all workers must decide alike."""
 
     def begin(self, step: int, overdue: bool) -> bool:
-        """Called before each step; brings `stop` up to date. Returns whether a checkpoint is overdue."""
+        """Called before each step; brings the control up to date. Returns whether a checkpoint is overdue."""
+
+    def pause(self, step: int) -> None:
+        """Returns when all may take this step, or are to stop."""
+
+    def report(self, step: int, values: Mapping[str, float]) -> None:
+        """Passes on an evaluation, and brings the control up to date with what whoever hears it decides."""
 
     def gather(self, values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """The values of all workers, in the order of their ranks."""
 
 
 class OwnDecisions:
-    """The only worker decides by itself."""
+    """The only worker decides by itself.
+
+    Args:
+        control: What the loop looks at. Default: one that nobody uses.
+    """
+
+    def __init__(self, control: Control | None = None) -> None:
+        self._control = control or Control()
 
     def begin(self, step: int, overdue: bool) -> bool:  # noqa: ARG002
         """What it finds."""
         return overdue
+
+    def pause(self, step: int) -> None:  # noqa: ARG002
+        """Waits by itself."""
+        self._control.wait()
+
+    def report(self, step: int, values: Mapping[str, float]) -> None:
+        """Passes it on at once."""
+        self._control.hear(step, values)
 
     def gather(self, values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """Its own."""
@@ -62,10 +87,11 @@ class Group:
     Args:
         store: The driver's store, with a timeout.
         start: Number of this start of the workers; keeps the keys of an earlier one apart.
-        stop: What the loop looks at; it asks to stop at the step that all have agreed on.
+        control: What the loop looks at; it changes at the step that all have agreed on.
         clock: Seconds that only grow.
         rank: This one's number. Default: that in PyTorch's process group.
         count: How many there are. Default: likewise.
+        sleep: Waits for so many seconds.
 
     Attributes:
         rank: This one's number, from 0.
@@ -76,21 +102,23 @@ class Group:
         self,
         store: Store,
         start: int,
-        stop: Stop,
+        control: Control,
         clock: Callable[[], float] = time.monotonic,
         *,
         rank: int | None = None,
         count: int | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.rank = dist.get_rank() if rank is None else rank
         self.count = dist.get_world_size() if count is None else count
+        self._start = start
         self._store = PrefixStore(f"start-{start}", store)
         self._driver = store
-        self._stop = stop
+        self._control = control
         self._clock = clock
         self._next = 0
-        self._asked = 0
-        self._decided = (0, 0)
+        self._sleep = sleep
+        self._asked = self._decided = self._paused = self._reported = 0
         self._last: tuple[int, float] | None = None
 
     def sum(self, *tensors: Tensor) -> tuple[Tensor, ...]:
@@ -104,25 +132,61 @@ class Group:
         """Rank 0 decides from time to time, and says at which step it will decide again."""
         if step < self._next:
             return False
-        key = f"decision-{step}"
+        self._decided += 1
+        key = f"decision-{self._decided}"
         if drain.asked():
             self._driver.set(LEAVING, "")
         if self.rank == 0:
-            reason = self._driver.get(STOP).decode() if self._driver.check([STOP]) else None
-            if reason is None and self._driver.check([LEAVING]):
-                reason = drain.REASON
-            decision = {"stop": reason, "overdue": overdue, "next": step + self._stride(step)}
+            decision = self._steering() | {"overdue": overdue, "next": step + self._stride(step)}
             self._store.set(key, json.dumps(decision))
             # All have read the decision before the last one: since then they have trained together.
-            self._store.delete_key(f"decision-{self._decided[0]}")
-            self._decided = self._decided[1], step
+            self._store.delete_key(f"decision-{self._decided - 2}")
         found = json.loads(self._store.get(key))
         self._next = found["next"]
-        if found["stop"] is not None:
-            self._stop.request(found["stop"])
+        self._follow(found)
+        return bool(found["overdue"])
+
+    def pause(self, step: int) -> None:
+        """Rank 0 looks at the driver's store, and says when all go on; at this step they decide once more."""
+        self._paused += 1
+        key = f"resumed-{self._paused}"
+        if self.rank == 0:
+            while (steering := self._steering())["paused"] and steering["stop"] is None:
+                self._sleep(LOOK_S)
+            self._store.set(key, "")
+        wait_for(self._store, key, self._sleep)
+        self._control.resume()
+        self._next = step
+
+    def report(self, step: int, values: Mapping[str, float]) -> None:
+        """Rank 0 asks the driver, and all do what it answers; nothing where nobody hears of evaluations."""
+        if not self._control.reports:
+            return
+        self._reported += 1
+        key = f"answer-{self._start}-{self._reported}"
+        if self.rank == 0:
+            question = {"answer": key, "step": step, "values": dict(values)}
+            self._driver.set(REPORT, json.dumps(question))
+        self._follow(json.loads(wait_for(self._driver, key, self._sleep)))
+
+    def _steering(self) -> dict[str, Any]:
+        """What the driver wants, and pods that are about to go."""
+        reason = self._driver.get(STOP).decode() if self._driver.check([STOP]) else None
+        if reason is None and self._driver.check([LEAVING]):
+            reason = drain.REASON
+        # Without a word of the driver's this worker keeps what its task said.
+        own: dict[str, Any] = {"paused": self._control.paused, "at": self._control.at}
+        told = json.loads(self._driver.get(CONTROL)) if self._driver.check([CONTROL]) else own
+        return {"stop": reason, "paused": told["paused"], "at": told["at"]}
+
+    def _follow(self, steering: Mapping[str, Any]) -> None:
+        self._control.stop_at(steering["at"])
+        if steering["paused"]:
+            self._control.pause()
+        if steering["stop"] is not None:
+            self._control.stop(steering["stop"])
             if self.rank == 0:
                 self._driver.set(STOPPING, "")
-        return bool(found["overdue"])
 
     def settle(self) -> None:
         """Returns when rank 0 has written its last checkpoint, and so has called this too.
@@ -149,6 +213,14 @@ class Group:
             return 1
         per_step = (now - last[1]) / max(step - last[0], 1)
         return max(1, min(int(AGREE_SECONDS / max(per_step, 1e-6)), LONGEST_STRIDE))
+
+
+def wait_for(store: Store, key: str, sleep: Callable[[float], None] = time.sleep) -> str:
+    """The value of a key once it is there, however long that takes; `Store.get` has a limit."""
+    while not store.check([key]):
+        sleep(LOOK_S)
+    value: bytes = store.get(key)
+    return value.decode()
 
 
 def connect(host: str, port: int, *, timeout_s: float) -> TCPStore:

@@ -19,12 +19,12 @@ from raygen.models.protocol import Family, Sample, SampleRequest, Workers
 from raygen.parallel.lanes import validation_batches, with_shares
 from raygen.spec import Samples, TrainingJob
 from raygen.training.engine.agreement import Agreement
+from raygen.training.engine.control import STOP_AT, Control
 from raygen.training.engine.feed import Feed
 from raygen.training.engine.guards import Guards
 from raygen.training.engine.recorder import Recorder
 from raygen.training.engine.state import averaged, capture
-from raygen.training.engine.stop import Stop
-from raygen.training.observers.events import Observer
+from raygen.training.observers.events import Evaluated, Notice, Sampled, Saved, Taker
 from raygen.training.observers.trackers import Tracker
 from raygen.training.optimizers.updates import NetworkUpdate
 
@@ -74,8 +74,8 @@ class Session:
     guards: Guards
     recorder: Recorder
     writer: Writer | None
-    stop: Stop
-    observer: Observer
+    control: Control
+    observer: Taker
     trackers: list[Tracker]
     keep_samples: Callable[[int, list[Sample]], None]
     clock: Callable[[], float] = time.monotonic
@@ -92,7 +92,7 @@ class Session:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a loop ended: `reason` is Completed, EarlyStopped, or the signal that stopped it."""
+    """How a loop ended: `reason` is Completed, EarlyStopped, StopAt, or what stopped it, such as a signal."""
 
     reason: str
     stopped: bool = False
@@ -120,8 +120,13 @@ def _train(s: Session, state: State, feed: Feed) -> Ending:
     while state.step < s.steps:
         step = state.step + 1
         overdue = s.agreement.begin(step, s.clock() - saved_at >= every)
-        if s.stop.requested:
-            return Ending(s.stop.reason or "", stopped=True)
+        if s.control.requested:
+            return Ending(s.control.reason or "", stopped=True)
+        if s.control.at is not None and state.step >= s.control.at:
+            return Ending(STOP_AT, stopped=True)
+        if s.control.paused:
+            _pause(s, state)
+            continue
         torch.manual_seed(step_seed(s.job.spec.training.seed, step, s.workers.rank))
         rates = {name: update.schedule(step) for name, update in s.updates.items()}
         with s.recorder.waiting():
@@ -143,6 +148,15 @@ def _train(s: Session, state: State, feed: Feed) -> Ending:
     return Ending("Completed")
 
 
+def _pause(s: Session, state: State) -> None:
+    """Leaves a checkpoint, and waits until all may train again."""
+    if state.step and s.recorder.saved != state.step:
+        save(s, state)
+    s.observer.take(Notice(f"paused after step {state.step}"))
+    s.agreement.pause(state.step + 1)
+    s.recorder.paused()
+
+
 def step_seed(seed: int, step: int, rank: int = 0) -> int:
     """Seed of PyTorch's own draws (dropout) in a step, so that a step draws the same after any interruption."""
     key = [seed, step, rank] if rank else [seed, step]
@@ -158,7 +172,7 @@ def save(s: Session, state: State) -> None:
             tensors, values = capture(s.family, s.updates)
             s.writer.save(state.step, tensors, {"loop": state.values(), "optimizers": values}, metric=metric)
     s.recorder.saved = state.step
-    s.observer.saved(state.step)
+    s.observer.take(Saved(state.step))
 
 
 def _due(step: int, every: int | None, steps: int) -> bool:
@@ -174,18 +188,20 @@ def _evaluate(s: Session, state: State) -> bool:
     batches = validation_batches(s.job, s.data, s.device, s.workers)
     with averaged(s.updates), s.repeatable():
         values = evaluate(
-            s.family, batches, spec.metrics, go_on=lambda: not s.stop.requested, gather=s.agreement.gather
+            s.family, batches, spec.metrics, go_on=lambda: not s.control.requested, gather=s.agreement.gather
         )
     s.recorder.paused()
     if values is None:
         return False
-    s.observer.evaluated(state.step, values)
+    s.observer.take(Evaluated(state.step, values))
     finite = {name: value for name, value in values.items() if math.isfinite(value)}
     if len(finite) < len(values):
         lost = ", ".join(f"{name} is {value}" for name, value in values.items() if name not in finite)
-        s.observer.notice(f"at step {state.step} {lost}: left out of the records and of what is best")
+        s.observer.take(Notice(f"at step {state.step} {lost}: left out of the records and of what is best"))
     state.metrics, state.measured = finite, state.step
     s.recorder.evaluation(state.step, finite)
+    s.agreement.report(state.step, finite)
+    s.recorder.paused()
     return _note_gains(s.job, state, finite)
 
 
@@ -219,7 +235,7 @@ def _gave_up(s: Session, state: State) -> bool:
 
 def _sample(s: Session, step: int) -> None:
     spec = s.job.spec.evaluation.samples
-    if spec is None or not _due(step, spec.every_steps, s.steps) or s.stop.requested:
+    if spec is None or not _due(step, spec.every_steps, s.steps) or s.control.requested:
         return
     s.recorder.flush()
     samples: list[Sample] = []
@@ -231,7 +247,7 @@ def _sample(s: Session, step: int) -> None:
     texts = {"texts": [sample.text for sample in samples if sample.text is not None]}
     made = s.agreement.gather(texts)[0]
     s.recorder.paused()
-    s.observer.sampled(step, samples)
+    s.observer.take(Sampled(step, samples))
     s.guards.texts(step, made["texts"])
 
 

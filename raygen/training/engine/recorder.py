@@ -18,7 +18,7 @@ from torch import Tensor
 from raygen.errors import GuardError
 from raygen.run.measurements import EVALUATION, PER_SECOND, TRAIN, MetricsWriter, NoMeasurements
 from raygen.training.engine.guards import Guards
-from raygen.training.observers.events import Observer, Progress
+from raygen.training.observers.events import Progress, Taker
 from raygen.training.observers.trackers import Tracker
 
 READ_EVERY = 10
@@ -41,7 +41,7 @@ class Recorder:
         self,
         writer: MetricsWriter | NoMeasurements,
         trackers: Sequence[Tracker],
-        observer: Observer,
+        observer: Taker,
         guards: Guards,
         *,
         steps: int,
@@ -138,7 +138,7 @@ class Recorder:
             self._keep(step, dict(zip(names, row, strict=True)) | rates, self._units / per_step)
         for tracker in self._trackers:
             tracker.log(pending[-1][0], {f"train/{name}": value for name, value in self._newest.items()})
-        self._observer.progressed(
+        self._observer.take(
             Progress(
                 step=pending[-1][0],
                 steps=self._steps,

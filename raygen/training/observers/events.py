@@ -1,12 +1,19 @@
-"""What a run tells those who watch it."""
+"""What a run says to those who watch it: events of a few types, and one method that takes them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from raygen.models.protocol import Sample
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that a person should know."""
+
+    message: str
 
 
 @dataclass(frozen=True)
@@ -75,8 +82,60 @@ class Loss:
     drained: bool
 
 
-class Observer(Protocol):
-    """Takes the events of a run; called on the training thread, so it must not block."""
+@dataclass(frozen=True)
+class Ready:
+    """The first step is done; seconds of each phase before that, by its name (`observers.startup`)."""
+
+    seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The validation split was measured after this step; values by metric."""
+
+    step: int
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """The model has generated after this step."""
+
+    step: int
+    samples: Sequence[Sample]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint of this step is on its way to storage."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """A guard of this type has found something."""
+
+    guard: str
+
+
+Event = Notice | Plan | Ready | Progress | Evaluated | Sampled | Saved | Found | Loss
+"""Whatever a run says."""
+
+
+class Taker(Protocol):
+    """Takes the events of a run. It is called on the training thread, so it must not block."""
+
+    def take(self, event: Event) -> None:
+        """Takes one."""
+
+
+class Observer:
+    """Takes the events of a run by a method for each type; a subclass overrides those that it cares for."""
+
+    def take(self, event: Event) -> None:
+        """Calls the method for the event's type."""
+        deliver(event, self)
 
     def notice(self, message: str) -> None:
         """Something that a person should know."""
@@ -85,7 +144,7 @@ class Observer(Protocol):
         """Training is about to begin."""
 
     def ready(self, seconds: Mapping[str, float]) -> None:
-        """The first step is done; seconds that each phase took before that, by name (`train.startup`)."""
+        """The first step is done; seconds of each phase before that, by its name (`observers.startup`)."""
 
     def progressed(self, progress: Progress) -> None:
         """Some steps are done."""
@@ -94,85 +153,53 @@ class Observer(Protocol):
         """The validation split was measured."""
 
     def sampled(self, step: int, samples: Sequence[Sample]) -> None:
-        """The model generated."""
+        """The model has generated."""
 
     def saved(self, step: int) -> None:
         """A checkpoint is on its way to storage."""
+
+    def found(self, guard: str) -> None:
+        """A guard of this type has found something."""
 
     def lost(self, loss: Loss) -> None:
         """Workers were lost; all are started again, which `started` ends."""
 
 
-class Silent:
-    """An observer that does nothing."""
-
-    def notice(self, message: str) -> None:
-        """Does nothing."""
-
-    def started(self, plan: Plan) -> None:
-        """Does nothing."""
-
-    def ready(self, seconds: Mapping[str, float]) -> None:
-        """Does nothing."""
-
-    def progressed(self, progress: Progress) -> None:
-        """Does nothing."""
-
-    def evaluated(self, step: int, values: Mapping[str, float]) -> None:
-        """Does nothing."""
-
-    def sampled(self, step: int, samples: Sequence[Sample]) -> None:
-        """Does nothing."""
-
-    def saved(self, step: int) -> None:
-        """Does nothing."""
-
-    def lost(self, loss: Loss) -> None:
-        """Does nothing."""
+def deliver(event: Event, observer: Observer) -> None:
+    """Calls an observer's method for the type of an event."""
+    match event:
+        case Notice(message):
+            observer.notice(message)
+        case Plan():
+            observer.started(event)
+        case Ready(seconds):
+            observer.ready(seconds)
+        case Progress():
+            observer.progressed(event)
+        case Evaluated(step, values):
+            observer.evaluated(step, values)
+        case Sampled(step, samples):
+            observer.sampled(step, samples)
+        case Saved(step):
+            observer.saved(step)
+        case Found(guard):
+            observer.found(guard)
+        case Loss():
+            observer.lost(event)
 
 
 class Several:
-    """Passes every event on to several observers, in order."""
+    """Passes every event on to several takers, in order."""
 
-    def __init__(self, *observers: Observer) -> None:
-        self._observers = observers
+    def __init__(self, *takers: Taker) -> None:
+        self._takers = takers
 
-    def notice(self, message: str) -> None:
+    def take(self, event: Event) -> None:
         """Passes it on."""
-        for observer in self._observers:
-            observer.notice(message)
+        for taker in self._takers:
+            taker.take(event)
 
-    def started(self, plan: Plan) -> None:
-        """Passes it on."""
-        for observer in self._observers:
-            observer.started(plan)
 
-    def ready(self, seconds: Mapping[str, float]) -> None:
-        """Passes it on."""
-        for observer in self._observers:
-            observer.ready(seconds)
-
-    def progressed(self, progress: Progress) -> None:
-        """Passes it on."""
-        for observer in self._observers:
-            observer.progressed(progress)
-
-    def evaluated(self, step: int, values: Mapping[str, float]) -> None:
-        """Passes it on."""
-        for observer in self._observers:
-            observer.evaluated(step, values)
-
-    def sampled(self, step: int, samples: Sequence[Sample]) -> None:
-        """Passes it on."""
-        for observer in self._observers:
-            observer.sampled(step, samples)
-
-    def saved(self, step: int) -> None:
-        """Passes it on."""
-        for observer in self._observers:
-            observer.saved(step)
-
-    def lost(self, loss: Loss) -> None:
-        """Passes it on."""
-        for observer in self._observers:
-            observer.lost(loss)
+def notices_of(taker: Taker) -> Callable[[str], None]:
+    """A function whose sentences become notices."""
+    return lambda message: taker.take(Notice(message))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from raygen.training.observers.events import Observer, Plan, Progress, Several
+from raygen.training.observers.events import Event, Plan, Progress, Several, Taker
 
 
 class Goodput:
@@ -34,17 +34,14 @@ class Goodput:
 
 
 class Measured(Several):
-    """Passes every event on to several observers, progress with the attempt's goodput."""
+    """Passes every event on to several takers, progress with the attempt's goodput."""
 
-    def __init__(self, goodput: Goodput, *observers: Observer) -> None:
-        super().__init__(*observers)
+    def __init__(self, goodput: Goodput, *takers: Taker) -> None:
+        super().__init__(*takers)
         self._goodput = goodput
 
-    def started(self, plan: Plan) -> None:
+    def take(self, event: Event) -> None:
         """Passes it on."""
-        self._goodput.begin()
-        super().started(plan)
-
-    def progressed(self, progress: Progress) -> None:
-        """Passes it on."""
-        super().progressed(self._goodput.of(progress))
+        if isinstance(event, Plan):
+            self._goodput.begin()
+        super().take(self._goodput.of(event) if isinstance(event, Progress) else event)

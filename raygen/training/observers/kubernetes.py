@@ -24,7 +24,7 @@ from raygen.models.protocol import Sample
 from raygen.spec.job.training_job import API_VERSION, KIND
 from raygen.spec.names import DRIVER_MANAGER, STATUS_VARIABLE, TOKEN_FOLDER
 from raygen.training.drain import REASON as POD_LEAVING
-from raygen.training.observers.events import Loss, Plan, Progress
+from raygen.training.observers.events import Loss, Observer, Plan, Progress
 from raygen.training.result import Result
 
 Object = dict[str, Any]
@@ -53,7 +53,7 @@ class BusyError(OSError):
         self.seconds = min(seconds, LONGEST_SECONDS)
 
 
-class StatusReporter:
+class StatusReporter(Observer):
     """An observer that writes the status of a TrainingJob.
 
     Args:
@@ -76,17 +76,11 @@ class StatusReporter:
         self._thread = threading.Thread(target=self._write_on, name="status", daemon=True)
         self._thread.start()
 
-    def notice(self, message: str) -> None:
-        """Says nothing."""
-
     def started(self, plan: Plan) -> None:
         """Takes the attempt and its steps."""
         self._run = plan.run
         first = {"attempt": plan.attempt, "firstStep": plan.first_step, "steps": plan.steps}
         self._update({**first, "step": plan.first_step - 1}, without=("recovery",))
-
-    def ready(self, seconds: Mapping[str, float]) -> None:
-        """Says nothing; the first progress follows."""
 
     def progressed(self, progress: Progress) -> None:
         """Takes the newest numbers."""
@@ -117,9 +111,6 @@ class StatusReporter:
         """Takes the place of the samples."""
         del samples
         self._update({"samples": f"{self._run}/samples/step-{step:08}"})
-
-    def saved(self, step: int) -> None:
-        """Says nothing: a checkpoint counts when it has arrived."""
 
     def lost(self, loss: Loss) -> None:
         """Takes why steps stand still; what was told of their speed is no longer so."""

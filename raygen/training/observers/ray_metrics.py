@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-from raygen.training.observers.events import Loss, Plan, Progress, Silent
+from raygen.training.observers.events import Loss, Observer, Plan, Progress
 
 TAGS = ("training_job", "run")
 """Not `job`, which Prometheus itself gives to whatever it scrapes."""
@@ -31,7 +31,7 @@ COUNTERS = {
 }
 
 
-class RayFigures(Silent):
+class RayFigures(Observer):
     """An observer whose numbers Ray exports. Where Ray does not take them, training goes on, and a line says so once.
 
     Args:

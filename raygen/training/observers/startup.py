@@ -9,6 +9,7 @@ JOB_AND_DATA = "job and data"
 IMPORT_RAY = "import Ray"
 START_RAY = "start Ray"
 START_WORKERS = "start workers"
+DATA = "data"
 MODEL = "model"
 FIRST_STEP = "first step"
 

@@ -13,7 +13,7 @@ from raygen.errors import InputError
 from raygen.spec import Scale
 from raygen.spec.names import JOIN_VARIABLE
 from raygen.training import drain
-from raygen.training.engine.stop import Stop
+from raygen.training.engine.control import Control
 from raygen.training.ray.cluster import on_cluster
 
 JOIN_S = 120.0
@@ -45,7 +45,7 @@ def find_room(
     nodes: Callable[[], Sequence[Mapping[str, Any]]],
     scale: Scale,
     cpus: int,
-    stop: Stop,
+    control: Control,
     notice: Callable[[str], None],
     *,
     seconds: float,
@@ -57,7 +57,7 @@ def find_room(
         nodes: Gives Ray's machines (`ray.nodes`).
         scale: The workers.
         cpus: Cores that each worker books.
-        stop: Ends the waiting.
+        control: Ends the waiting, if it asks to stop.
         notice: Takes what is waited for.
         seconds: Longest wait.
         ask: Asks an autoscaler, if there is one, for that room; what it gives takes that back.
@@ -79,8 +79,8 @@ def find_room(
                     remedy="Lower scale.workers or what each worker gets, or add machines.",
                 )
             if drain.asked():
-                stop.request(drain.REASON)
-            if stop.requested:
+                control.stop(drain.REASON)
+            if control.requested:
                 return False
             if not told:
                 notice(f"{lack}; waiting up to {seconds:.0f} s for more to join")

@@ -29,17 +29,19 @@ from raygen.scratch import scratch, variable
 from raygen.spec import Scale
 from raygen.threads import waiting
 from raygen.training import drain
-from raygen.training.engine.agreement import STOP, STOPPING, TCPStore
-from raygen.training.engine.stop import Stop
-from raygen.training.observers.events import Observer
+from raygen.training.engine.agreement import STOPPING, TCPStore
+from raygen.training.engine.control import Control
+from raygen.training.observers.events import Taker, notices_of
 from raygen.training.observers.goodput import Goodput, Measured
 from raygen.training.observers.ray_metrics import RayFigures
 from raygen.training.observers.startup import IMPORT_RAY, START_RAY, START_WORKERS, Startup
+from raygen.training.opening import Facts
 from raygen.training.ray.capacity import find_room, joining_seconds, resources
 from raygen.training.ray.cluster import SETTINGS as JOINING
 from raygen.training.ray.cluster import on_cluster, refusal
 from raygen.training.ray.losses import LossLimit, LossReader, cause_of, last_line
 from raygen.training.ray.mailbox import RESULT, STARTS, Inbox
+from raygen.training.ray.steering import Steering
 from raygen.training.ray.worker import STORE_TIMEOUT_S, Task, work
 
 WORKER_FAILURES = 8
@@ -86,10 +88,11 @@ def launch(
     scale: Scale,
     task: dict[str, Any],
     cores: int,
-    stop: Stop,
-    observer: Observer,
+    control: Control,
+    observer: Taker,
     startup: Startup,
     goodput: Goodput,
+    answer: Callable[[Facts], dict[str, Any]],
 ) -> dict[str, Any] | None:
     """Trains on Ray; blocks until the run has ended.
 
@@ -97,10 +100,12 @@ def launch(
         scale: Workers and what each gets.
         task: `worker.Task` without scratch, host, port and threads.
         cores: Of this machine that Ray may book, where there is no cluster (RAY_ADDRESS).
-        stop: Asks to stop.
+        control: Stops and pauses the run.
         observer: Takes rank 0's events.
         startup: Takes the time until the first step.
         goodput: The attempt's.
+        answer: Begins the attempt, once workers have opened data and model; gives what `worker.Begun` holds. What it
+            raises ends the workers.
 
     Returns:
         What the workers told: how the run ended, or the error that ended it (`remote.error_document`). None if it
@@ -117,25 +122,26 @@ def launch(
     try:
         # Ray takes SIGTERM for itself when it starts, so ours is set once more.
         with (
-            _ray(scale.workers * cpus, cores, startup, observer.notice) as (ray, folder, host),
-            stop.on_signals(),
+            _ray(scale.workers * cpus, cores, startup, notices_of(observer)) as (ray, folder, host),
+            control.on_signals(),
         ):
             seconds, ask = joining_seconds(), partial(_ask, scale, cpus)
-            if not find_room(ray.nodes, scale, cpus, stop, observer.notice, seconds=seconds, ask=ask):
+            if not find_room(ray.nodes, scale, cpus, control, notices_of(observer), seconds=seconds, ask=ask):
                 return None
             store = TCPStore(
                 host, 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=STORE_TIMEOUT_S)
             )
             config = Task(**task, scratch=str(folder), host=host, port=store.port, threads=cpus)
-            figures = RayFigures(config.job["metadata"]["name"], config.run, observer.notice)
+            figures = RayFigures(config.job["metadata"]["name"], config.run, notices_of(observer))
             limit = LossLimit(WORKER_FAILURES, Measured(goodput, observer, figures))
-            inbox = Inbox(store, limit, startup.worker_ready, figures.found)
-            losses = LossReader(store, limit.lost)
+            inbox = Inbox(store, limit, startup.worker_ready)
+            losses = LossReader(store, limit.take)
             trainer = make_trainer(scale, cpus, config, folder)
-            return _attend(trainer, store, stop, inbox, losses, limit, startup)
+            steering = Steering(store, control, inbox, answer)
+            return _attend(trainer, store, control, steering, losses, limit, startup)
     except SystemExit:
         # Ray's answer to SIGTERM between its start and the line above.
-        stop.request(signal.SIGTERM.name)
+        control.stop(signal.SIGTERM.name)
         return None
 
 
@@ -180,8 +186,8 @@ def make_trainer(scale: Scale, cpus: int, task: Task, folder: Path) -> Any:
 def _attend(
     trainer: Any,
     store: TCPStore,
-    stop: Stop,
-    inbox: Inbox,
+    control: Control,
+    steering: Steering,
     losses: LossReader,
     limit: LossLimit,
     startup: Startup,
@@ -197,29 +203,28 @@ def _attend(
 
     thread = threading.Thread(target=fit, name="ray-train", daemon=True)
     thread.start()
-    told = 0.0
+    asked: float | None = None
     in_vain = False
-    while thread.is_alive() and not in_vain and limit.exceeded is None:
-        thread.join(POLL_S)
-        if START_WORKERS not in startup.seconds and store.check([STARTS]):
-            startup.done(START_WORKERS)
-        inbox.deliver()
-        losses.deliver()
-        if drain.asked():
-            stop.request(drain.REASON)
-        if stop.requested and not told:
-            store.set(STOP, stop.reason or "")
-            told = time.monotonic()
-        in_vain = bool(told) and not store.check([STOPPING]) and _is_in_vain(store, time.monotonic() - told)
-        if store.check([RESULT]):
-            break
-    inbox.deliver()
+    try:
+        while thread.is_alive() and not in_vain and limit.exceeded is None and not store.check([RESULT]):
+            thread.join(POLL_S)
+            if START_WORKERS not in startup.seconds and store.check([STARTS]):
+                startup.done(START_WORKERS)
+            if drain.asked():
+                control.stop(drain.REASON)
+            steering.deliver()
+            losses.deliver()
+            if steering.stopping:
+                asked = asked or time.monotonic()
+                waited = time.monotonic() - asked
+                in_vain = not store.check([STOPPING]) and _is_in_vain(store, waited)
+        steering.deliver()
+    except BaseException:
+        _end(trainer, thread, GIVE_UP_S)
+        raise
     result: dict[str, Any] | None = json.loads(store.get(RESULT)) if store.check([RESULT]) else None
     # Workers that wait for one that has given up would wait in vain.
-    thread.join(LEAVE_S if result and "error" not in result else GIVE_UP_S)
-    if thread.is_alive():
-        trainer.kill()
-        thread.join(LEAVE_S)
+    _end(trainer, thread, LEAVE_S if result and "error" not in result else GIVE_UP_S)
     if result is None and not in_vain:
         raise RunError(
             f"the workers were lost: {limit.exceeded.cause if limit.exceeded else reason_of(failures)}",
@@ -228,6 +233,14 @@ def _attend(
             " goes on from the newest checkpoint.",
         )
     return result
+
+
+def _end(trainer: Any, thread: threading.Thread, seconds: float) -> None:
+    """Gives the trainer so long to end by itself."""
+    thread.join(seconds)
+    if thread.is_alive():
+        trainer.kill()
+        thread.join(LEAVE_S)
 
 
 def _is_in_vain(store: TCPStore, waited_s: float) -> bool:

@@ -7,10 +7,10 @@ import os
 
 from raygen.run.logs import PODS, KeptLogs
 from raygen.storage import open_storage
-from raygen.training.observers.events import Observer, Plan, Silent
+from raygen.training.observers.events import Observer, Plan
 
 
-class _Attaching(Silent):
+class _Attaching(Observer):
     """Tells the logs where the run is when it begins."""
 
     def __init__(self, logs: KeptLogs) -> None:
@@ -34,7 +34,7 @@ def keep_driver_logs(job: str) -> Observer:
     Outside of pods it does nothing.
     """
     if PODS not in os.environ:
-        return Silent()
+        return Observer()
     logs = KeptLogs(job)
     logs.begin()
     # An error is printed last, after everything else has ended.

@@ -10,8 +10,8 @@ from dataclasses import asdict
 from raygen.machine import Memory
 from raygen.spec.names import LOW_MEMORY
 from raygen.training.engine.agreement import LEAVING, Store
-from raygen.training.observers.events import Loss, Observer, Plan, Several
-from raygen.training.ray.mailbox import STARTS, TRANSPORTS, RemoteObserver
+from raygen.training.observers.events import Event, Loss, Notice, Plan, Several, Taker
+from raygen.training.ray.mailbox import STARTS, TRANSPORTS, RemoteTaker
 
 _LOSSES = "losses"
 # Of Ray's memory monitor (python/ray/includes, memory_monitor_utils), in the errors of the workers that it ended.
@@ -56,7 +56,7 @@ def tell_kills(store: Store, start: int, host: str, kills: int, memory: Memory) 
         limit = "" if memory.limit is None else f", whose limit is {memory.limit / 2**30:.3g} GiB,"
         said = f"{LOW_MEMORY} in {host}{limit} and the kernel ended a process there"
         store.set(f"starved-{start}", said)
-        RemoteObserver(store).notice(said)
+        RemoteTaker(store).take(Notice(said))
 
 
 class LossReader:
@@ -82,7 +82,7 @@ class LossReader:
 
 
 class LossLimit(Several):
-    """Passes every event on to several observers, in order, and says when workers were lost too often; that loss is not
+    """Passes every event on to several takers, in order, and says when workers were lost too often; that loss is not
     passed on, since nobody starts workers again.
 
     A drained pod is not a loss, and a newer checkpoint makes up for all losses before it: a long attempt on machines that
@@ -90,32 +90,30 @@ class LossLimit(Several):
 
     Args:
         limit: Losses in a row, without a newer checkpoint between them, that an attempt survives.
-        observers: Take the events.
+        takers: Take the events.
 
     Attributes:
         exceeded: The loss that was one too many, or None.
     """
 
-    def __init__(self, limit: int, *observers: Observer) -> None:
-        super().__init__(*observers)
+    def __init__(self, limit: int, *takers: Taker) -> None:
+        super().__init__(*takers)
         self.exceeded: Loss | None = None
         self._limit = limit
         self._count = 0
         self._first_step = 0
 
-    def started(self, plan: Plan) -> None:
-        """Workers begin: after a newer checkpoint than ever before, losses count from 0."""
-        if plan.first_step > self._first_step:
-            self._first_step, self._count = plan.first_step, 0
-        super().started(plan)
-
-    def lost(self, loss: Loss) -> None:
-        """Counts it."""
-        self._count += not loss.drained
-        if self._count > self._limit:
-            self.exceeded = self.exceeded or loss
-        else:
-            super().lost(loss)
+    def take(self, event: Event) -> None:
+        """Counts losses, and passes on all that are not one too many."""
+        if isinstance(event, Plan) and event.first_step > self._first_step:
+            # Workers begin after a newer checkpoint than ever before.
+            self._first_step, self._count = event.first_step, 0
+        if isinstance(event, Loss):
+            self._count += not event.drained
+            if self._count > self._limit:
+                self.exceeded = self.exceeded or event
+                return
+        super().take(event)
 
 
 def cause_of(errors: Mapping[int, BaseException]) -> str:

@@ -5,17 +5,23 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, replace
+from typing import Any, get_args
 
 from raygen import errors
 from raygen.errors import GuardError, RaygenError, RollBackError, RunError
 from raygen.models.protocol import Sample
 from raygen.training.engine.agreement import Store
 from raygen.training.engine.guards import Finding
-from raygen.training.observers.events import Loss, Observer, Plan, Progress
+from raygen.training.observers.events import Event, Loss, Ready, Sampled, Taker
 
 RESULT = "result"
+FACTS = "facts"
+"""What rank 0 has found out by opening data and model (`opening.Facts`)."""
+BEGUN = "begun"
+"""The driver's answer to it: the attempt (`worker.Begun`)."""
+FILES = "files"
+"""What the data set of rank 0 gave to keep, for the others to open theirs with."""
 TRANSPORTS = ("gloo", "NCCL")
 """A word in the errors of those that train with a worker that is gone."""
 STARTS = "starts"
@@ -23,74 +29,36 @@ STARTS = "starts"
 _EVENTS = "events"
 
 
-class RemoteObserver:
-    """An observer whose events arrive at the driver."""
+class RemoteTaker:
+    """Takes events in a worker, so that they arrive at the driver."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def notice(self, message: str) -> None:
-        """Posts it."""
-        self._post("notice", message)
-
-    def started(self, plan: Plan) -> None:
-        """Posts it."""
-        self._post("started", asdict(plan))
-
-    def ready(self, seconds: Mapping[str, float]) -> None:
-        """Posts it."""
-        self._post("ready", dict(seconds))
-
-    def progressed(self, progress: Progress) -> None:
-        """Posts it."""
-        self._post("progressed", asdict(progress))
-
-    def evaluated(self, step: int, values: Mapping[str, float]) -> None:
-        """Posts it."""
-        self._post("evaluated", [step, dict(values)])
-
-    def sampled(self, step: int, samples: Sequence[Sample]) -> None:
-        """Posts the texts; pictures are in the run directory."""
-        self._post("sampled", [step, [{"prompt": s.prompt, "text": s.text} for s in samples]])
-
-    def saved(self, step: int) -> None:
-        """Posts it."""
-        self._post("saved", step)
-
-    def lost(self, loss: Loss) -> None:
-        """Says nothing: Ray's controller tells the driver (`train.losses`)."""
-
-    def found(self, finding: Finding) -> None:
-        """Posts which guard has found something."""
-        self._post("found", finding.type)
-
-    def _post(self, kind: str, content: Any) -> None:
+    def take(self, event: Event) -> None:
+        """Posts it. Ray's controller tells the driver of lost workers; pictures are in the run directory."""
+        if isinstance(event, Loss):
+            return
+        if isinstance(event, Sampled):
+            event = replace(event, samples=[replace(sample, png=None) for sample in event.samples])
+        content = json.dumps([type(event).__name__, asdict(event)])
         # Written before it is counted, so that the driver never reads what is not there.
         number = self._store.add(f"{_EVENTS}-written", 1)
-        self._store.set(f"event-{number}", json.dumps([kind, content]))
+        self._store.set(f"event-{number}", content)
         self._store.add(_EVENTS, 1)
 
 
 class Inbox:
-    """The driver's side of `RemoteObserver`.
+    """The driver's side of `RemoteTaker`.
 
     Args:
         store: Where events arrive.
-        observer: Takes them.
-        ready: Takes `ready` instead, since the worker knows its own phases alone.
-        found: Takes the type of each guard that has found something.
+        taker: Takes them.
+        ready: Takes the seconds of `Ready` instead, since a worker knows its own phases alone.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        observer: Observer,
-        ready: Callable[[Mapping[str, float]], None],
-        found: Callable[[str], None] = lambda _: None,
-    ) -> None:
-        self._store = store
-        self._observer = observer
-        self._ready, self._found = ready, found
+    def __init__(self, store: Store, taker: Taker, ready: Callable[[Mapping[str, float]], None]) -> None:
+        self._store, self._taker, self._ready = store, taker, ready
         self._read = 0
 
     def deliver(self) -> None:
@@ -98,28 +66,22 @@ class Inbox:
         while self._read < self._store.add(_EVENTS, 0):
             self._read += 1
             key = f"event-{self._read}"
-            kind, content = json.loads(self._store.get(key))
+            event = _event_of(*json.loads(self._store.get(key)))
             self._store.delete_key(key)
-            self._hand_on(kind, content)
+            if isinstance(event, Ready):
+                self._ready(event.seconds)
+            else:
+                self._taker.take(event)
 
-    def _hand_on(self, kind: str, content: Any) -> None:
-        observer = self._observer
-        if kind == "notice":
-            observer.notice(content)
-        elif kind == "started":
-            observer.started(Plan(**content))
-        elif kind == "ready":
-            self._ready(content)
-        elif kind == "found":
-            self._found(content)
-        elif kind == "progressed":
-            observer.progressed(Progress(**content))
-        elif kind == "evaluated":
-            observer.evaluated(content[0], content[1])
-        elif kind == "sampled":
-            observer.sampled(content[0], [Sample(**sample) for sample in content[1]])
-        else:
-            observer.saved(content)
+
+def _event_of(name: str, content: dict[str, Any]) -> Event:
+    if name == Sampled.__name__:
+        return Sampled(content["step"], [Sample(**sample) for sample in content["samples"]])
+    event: Event = _TYPES[name](**content)
+    return event
+
+
+_TYPES: dict[str, Any] = {kind.__name__: kind for kind in get_args(Event)}
 
 
 def error_document(error: RaygenError, findings: Sequence[Finding]) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import socket
 import traceback
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,30 +14,37 @@ import torch
 import torch.distributed as dist
 
 from raygen import machine
-from raygen.compute.arithmetic import memory_explained
-from raygen.data.readers import open_data
+from raygen.data.protocol import Dataset
 from raygen.errors import DataError, RaygenError, RunError
-from raygen.inference.code import install_code
-from raygen.inference.weights import restore_weights
 from raygen.models.blame import blamed
-from raygen.models.registry import build_family
+from raygen.models.protocol import Family
 from raygen.run.directory import Attempt, AttemptRecord, RunDirectory
 from raygen.run.logs import KeptLogs
 from raygen.run.record import RunRecord
 from raygen.spec import TrainingJob, parse
 from raygen.storage import open_storage
 from raygen.training import drain
-from raygen.training.engine.agreement import LEAVING, STOP, Group, Store, connect
-from raygen.training.engine.guards import Finding, Guards
-from raygen.training.engine.loop import State, run_loop
+from raygen.training.engine.agreement import LEAVING, STOP, Group, Store, connect, wait_for
+from raygen.training.engine.attempt import AttemptContext, train_attempt
+from raygen.training.engine.control import Control
+from raygen.training.engine.guards import Guards
+from raygen.training.engine.loop import State
 from raygen.training.engine.resume import agreed_checkpoint
-from raygen.training.engine.session import open_session
-from raygen.training.engine.stop import Stop
-from raygen.training.observers.events import Observer, Silent
-from raygen.training.observers.startup import MODEL, Startup
+from raygen.training.observers.events import Found, Observer, Ready, Taker, notices_of
+from raygen.training.observers.startup import DATA, Startup
+from raygen.training.opening import Facts, decoded, encoded, open_dataset, open_model, start_from
 from raygen.training.ray.log_capture import keep_worker_logs
 from raygen.training.ray.losses import tell_kills
-from raygen.training.ray.mailbox import RESULT, STARTS, TRANSPORTS, RemoteObserver, error_document
+from raygen.training.ray.mailbox import (
+    BEGUN,
+    FACTS,
+    FILES,
+    RESULT,
+    STARTS,
+    TRANSPORTS,
+    RemoteTaker,
+    error_document,
+)
 
 STORE_TIMEOUT_S = 1800.0
 """As long as a collective operation may take, since a worker waits for others in both."""
@@ -45,18 +52,17 @@ STORE_TIMEOUT_S = 1800.0
 
 @dataclass(frozen=True)
 class Task:
-    """What the driver tells every worker; JSON values alone.
+    """What the driver says to every worker before anything is opened; JSON values alone.
 
     Attributes:
         job: The job, fitted to the machine.
         base: Folder that relative source paths start from.
         storage: URI of the folder of all runs.
         run: The run's name.
-        attempt: attempts/NNN.json.
-        fingerprint: Of the data.
-        steps: Last step.
         parent: Run and step whose weights a new run starts from, or None.
         rollbacks: How often the run went back.
+        stop_at: Step at which the run stops, or None.
+        reports: Whether somebody hears of evaluations before training goes on.
         scratch: Folder on the driver's machine that is deleted after the run.
         host: Of the driver's store.
         port: The same.
@@ -67,15 +73,29 @@ class Task:
     base: str
     storage: str
     run: str
-    attempt: dict[str, Any]
-    fingerprint: str
-    steps: int
     parent: dict[str, Any] | None
     rollbacks: list[dict[str, Any]]
+    stop_at: int | None
+    reports: bool
     scratch: str
     host: str
     port: int
     threads: int
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What the driver answers once data and model are open; JSON values alone.
+
+    Attributes:
+        attempt: attempts/NNN.json.
+        steps: Last step.
+        fingerprint: Of the data of rank 0.
+    """
+
+    attempt: dict[str, Any]
+    steps: int
+    fingerprint: str
 
 
 def work(config: dict[str, Any]) -> None:
@@ -109,10 +129,10 @@ def _work(task: Task, startup: Startup, logs: KeptLogs) -> None:
     number = number.to(device)
     dist.broadcast(number, 0)
     tell_kills(store, int(number), socket.gethostname(), machine.kills(), machine.memory())
-    stop = Stop()
-    group = Group(store, int(number), stop)
+    control = Control(stop_at=task.stop_at, report=_nobody if task.reports else None)
+    group = Group(store, int(number), control)
     try:
-        result = _train(task, group, stop, store, device, startup, logs)
+        result = _train(task, group, control, store, device, startup, logs)
     except RaygenError as error:
         result = error_document(error, ())
     except Exception as error:
@@ -145,10 +165,6 @@ def _unexpected(error: Exception, rank: int) -> RunError:
     )
 
 
-def _keep_to_itself(finding: Finding) -> None:
-    """Rank 0 finds the same, and tells."""
-
-
 def _device() -> torch.device:
     if not torch.cuda.is_available():
         return torch.device("cpu")
@@ -158,70 +174,106 @@ def _device() -> torch.device:
     return device
 
 
+def _nobody(step: int, values: Mapping[str, float]) -> None:
+    """Evaluations are heard by the driver's caller (`Group.report`)."""
+
+
 def _train(
     task: Task,
     group: Group,
-    stop: Stop,
+    control: Control,
     store: Store,
     device: torch.device,
     startup: Startup,
     logs: KeptLogs,
 ) -> dict[str, Any]:
     job: TrainingJob = parse(task.job)
-    base = Path(task.base)
-    # Ray ends a worker's children with it, a janitor of its own too; on other machines workers are containers.
-    install_code(job, base, scratch if (scratch := Path(task.scratch)).is_dir() else None)
     directory = RunDirectory(open_storage(task.storage), task.run)
-    attempt = Attempt(directory.storage, AttemptRecord(**task.attempt))
-    logs.attach(directory.storage, attempt.number)
-    data = open_data(job, base, directory.read_data_files())
-    if data.fingerprint != task.fingerprint:
-        raise DataError(
-            f"worker {group.rank} reads other data than the driver",
-            where=", ".join(source.uri for source in job.spec.data.train.sources),
-            remedy="Put the same data on every machine, or on storage that all of them share.",
-        )
-    family = build_family(job, data.domain, device)
-    first = group.rank == 0
-    remote = RemoteObserver(store) if first else None
-    observer: Observer = remote or Silent()
-    found = agreed_checkpoint(directory.checkpoints, group, observer.notice)
-    if found is None and task.parent is not None:
-        restore_weights(family, RunRecord.open(task.parent["uri"]).checkpoint(task.parent["step"]))
-    state = State(**found.values["loop"]) if found else State.new()
-    tell = remote.found if remote else _keep_to_itself
-    guards = Guards(job.spec.training, len(task.rollbacks), observer.notice, tell)
-    startup.then = observer.ready
+    # All find and do the same; rank 0 says it.
+    observer: Taker = RemoteTaker(store) if group.rank == 0 else Observer()
+    notice = notices_of(observer)
+    guards = Guards(
+        job.spec.training, len(task.rollbacks), notice, lambda finding: observer.take(Found(finding.type))
+    )
     try:
-        with memory_explained(device), ExitStack() as stack:
-            session = open_session(
-                job,
-                directory,
-                attempt,
-                family,
-                data,
-                device,
-                state,
-                found,
-                steps=task.steps,
+        data = _open_data(task, job, directory, group, store, notice)
+        startup.done(DATA)
+        family = open_model(job, data, device)
+        begun = _begin(group, store, data, family, job)
+        attempt = Attempt(directory.storage, AttemptRecord(**begun.attempt))
+        logs.attach(directory.storage, attempt.number)
+        found = agreed_checkpoint(directory.checkpoints, group, notice)
+        if found is None and task.parent is not None:
+            uri, step = task.parent["uri"], task.parent["step"]
+            start_from(family, RunRecord.open(uri).checkpoint(step), uri)
+        startup.then = lambda seconds: observer.take(Ready(seconds))
+        trained = train_attempt(
+            AttemptContext(
+                job=job,
+                directory=directory,
+                attempt=attempt,
+                steps=begun.steps,
                 rollbacks=task.rollbacks,
-                stop=stop,
-                observer=observer,
+                data=data,
+                family=family,
+                device=device,
+                found=found,
+                state=State(**found.values["loop"]) if found else State.new(),
+                control=control,
                 guards=guards,
+                observer=observer,
                 workers=group,
                 agreement=group,
-                stack=stack,
+                startup=startup,
             )
-            startup.done(MODEL)
-            session.ready = startup.ready
-            ending = run_loop(session, state)
-            session.close("Stopped" if ending.stopped else "Succeeded")
+        )
     except RaygenError as error:
         return error_document(error, guards.findings)
     return {
-        "reason": ending.reason,
-        "stopped": ending.stopped,
-        "state": state.values(),
-        "loss": session.recorder.loss,
-        "findings": [finding.record() for finding in guards.findings],
+        "reason": trained.ending.reason,
+        "stopped": trained.ending.stopped,
+        "state": trained.state.values(),
+        "loss": trained.loss,
+        "findings": [finding.record() for finding in trained.findings],
     }
+
+
+def _open_data(
+    task: Task,
+    job: TrainingJob,
+    directory: RunDirectory,
+    group: Group,
+    store: Store,
+    notice: Callable[[str], None],
+) -> Dataset:
+    """Opens the data; what is learned from it, as a tokenizer, rank 0 learns for all."""
+    # Ray ends a worker's children with it, a janitor of its own too; on other machines workers are containers.
+    scratch = path if (path := Path(task.scratch)).is_dir() else None
+    files = directory.read_data_files()
+    if not files and task.parent is not None:
+        files = RunRecord.open(task.parent["uri"]).data_files()
+    learns = not files and job.spec.data.tokenizer is not None
+    if learns and group.rank > 0:
+        files = decoded(json.loads(wait_for(store, FILES)))
+    data = open_dataset(job, Path(task.base), files, notice, scratch)
+    if learns and group.rank == 0:
+        store.set(FILES, json.dumps(encoded(data.files())))
+    return data
+
+
+def _begin(group: Group, store: Store, data: Dataset, family: Family, job: TrainingJob) -> Begun:
+    """Tells the driver what was opened, and waits until the attempt has begun.
+
+    Raises:
+        DataError: this worker reads other data than rank 0.
+    """
+    if group.rank == 0:
+        store.set(FACTS, json.dumps(asdict(Facts.of(data, family))))
+    begun = Begun(**json.loads(wait_for(store, BEGUN)))
+    if data.fingerprint != begun.fingerprint:
+        raise DataError(
+            f"worker {group.rank} reads other data than worker 0",
+            where=", ".join(source.uri for source in job.spec.data.train.sources),
+            remedy="Put the same data on every machine, or on storage that all of them share.",
+        )
+    return begun

@@ -10,11 +10,11 @@ import raygen
 from raygen.models.protocol import Sample
 from raygen.run.directory import RunDirectory
 from raygen.storage import open_storage
-from raygen.training.observers.events import Plan, Progress, Silent
+from raygen.training.observers.events import Observer, Plan, Progress
 from tests.jobs import job_document
 
 
-class Watcher(Silent):
+class Watcher(Observer):
     """Keeps events, and calls `at` when a step was read."""
 
     def __init__(self, at: Any = None) -> None:
@@ -24,6 +24,7 @@ class Watcher(Silent):
         self.samples: dict[int, Sequence[Sample]] = {}
         self.progress: list[Progress] = []
         self.checkpoints: list[int] = []
+        self.guards: list[str] = []
         self._at = at
 
     def notice(self, message: str) -> None:
@@ -40,6 +41,9 @@ class Watcher(Silent):
 
     def sampled(self, step: int, samples: Sequence[Sample]) -> None:
         self.samples[step] = samples
+
+    def found(self, guard: str) -> None:
+        self.guards.append(guard)
 
     def saved(self, step: int) -> None:
         self.checkpoints.append(step)

@@ -26,7 +26,7 @@ from raygen.models.protocol import SampleRequest
 from raygen.models.transformer.family import TransformerFamily
 from raygen.run.directory import RunDirectory
 from raygen.storage import open_storage
-from raygen.training.observers.events import Plan, Progress, Silent
+from raygen.training.observers.events import Observer, Plan, Progress
 from tests.jobs import image_job_document, job_document
 from tests.unit.training.runs import Killed, Watcher, killed_at, losses, train
 
@@ -246,7 +246,7 @@ def test_a_loss_that_is_no_number_ends_the_run_with_a_remedy(
 
 
 def test_a_newer_attempt_fences_the_older_one(base: Path) -> None:
-    class TakesOver(Silent):
+    class TakesOver(Observer):
         def progressed(self, progress: Progress) -> None:
             # It is told of a step before the checkpoint of that step is written.
             if progress.step == 5:

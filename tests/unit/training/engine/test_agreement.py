@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from raygen.training.engine.agreement import Group, TCPStore, connect
-from raygen.training.engine.stop import Stop
+from raygen.training.engine.control import Control
 
 SECONDS = 30
 
@@ -19,7 +19,7 @@ def test_a_worker_whose_pod_goes_waits_for_the_checkpoint_of_the_first_one() -> 
         "127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=SECONDS)
     )
     first, other = (
-        Group(connect("127.0.0.1", driver.port, timeout_s=SECONDS), 1, Stop(), rank=rank, count=2)
+        Group(connect("127.0.0.1", driver.port, timeout_s=SECONDS), 1, Control(), rank=rank, count=2)
         for rank in (0, 1)
     )
     happened = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,10 +19,11 @@ from raygen.run.directory import RunDirectory
 from raygen.spec import parse, resolve
 from raygen.storage import open_storage
 from raygen.training.engine.agreement import OwnDecisions
+from raygen.training.engine.attempt import AttemptContext, train_attempt
+from raygen.training.engine.control import Control
 from raygen.training.engine.guards import Guards
-from raygen.training.engine.loop import State, run_loop
-from raygen.training.engine.session import open_session
-from raygen.training.engine.stop import Stop
+from raygen.training.engine.loop import State
+from raygen.training.observers.startup import Startup
 from tests.jobs import image_job_document, job_document
 from tests.unit.training.bigram import Bigram
 from tests.unit.training.runs import Watcher
@@ -88,6 +88,7 @@ class Replay(OwnDecisions):
     """Answers the second worker with what the first one gathered."""
 
     def __init__(self, first: list[Any] | None = None) -> None:
+        super().__init__()
         self.said: list[Any] = []
         self._first = first
 
@@ -112,27 +113,26 @@ def test_one_worker_generates_and_the_guards_of_all_look_at_its_texts(base: Path
         family, watcher = Talker(data.domain.size), Watcher()
         agreement = Replay(said)
         workers = worker(rank, 2)
-        with ExitStack() as stack:
-            session = open_session(
-                job,
-                directory,
-                directory.claim(0),
-                family,
-                data,
-                CPU,
-                State.new(),
-                None,
-                steps=20,
-                rollbacks=[],
-                stop=Stop(),
-                observer=watcher,
-                guards=Guards(job.spec.training, 0, watcher.notice),
-                workers=workers,
-                agreement=agreement,
-                stack=stack,
-            )
-            with pytest.raises(GuardError, match="are repeats at step 10"):
-                run_loop(session, State.new())
+        context = AttemptContext(
+            job=job,
+            directory=directory,
+            attempt=directory.claim(0),
+            steps=20,
+            rollbacks=[],
+            data=data,
+            family=family,
+            device=CPU,
+            found=None,
+            state=State.new(),
+            control=Control(),
+            guards=Guards(job.spec.training, 0, watcher.notice),
+            observer=watcher,
+            workers=workers,
+            agreement=agreement,
+            startup=Startup(),
+        )
+        with pytest.raises(GuardError, match="are repeats at step 10"):
+            train_attempt(context)
         said = agreement.said
         assert family.asked == (rank == 0)
     assert [file.step for file in directory.samples()] == [10]

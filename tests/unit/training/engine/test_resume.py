@@ -14,8 +14,8 @@ from raygen.checkpoint import Loaded, Writer
 from raygen.errors import CheckpointError
 from raygen.storage import LocalStorage, Storage
 from raygen.training.engine.agreement import Group, TCPStore, connect
+from raygen.training.engine.control import Control
 from raygen.training.engine.resume import agreed_checkpoint
-from raygen.training.engine.stop import Stop
 
 SECONDS = 10
 
@@ -51,7 +51,7 @@ def agree(*storages: Storage) -> tuple[list[Any], list[str]]:
 
     def work(rank: int, storage: Storage) -> Loaded | CheckpointError | None:
         group = Group(
-            connect("127.0.0.1", driver.port, timeout_s=SECONDS), 1, Stop(), rank=rank, count=len(storages)
+            connect("127.0.0.1", driver.port, timeout_s=SECONDS), 1, Control(), rank=rank, count=len(storages)
         )
         take: Callable[[str], None] = notices.append if rank == 0 else lambda _: None
         try:

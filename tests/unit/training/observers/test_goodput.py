@@ -24,14 +24,14 @@ def test_start_up_and_recovery_lower_it() -> None:
     clock, watcher = Clock(), Watcher()
     observer = Measured(Goodput(clock), watcher)
     clock.now += 20.0
-    observer.started(plan(1))
+    observer.take(plan(1))
     clock.now += 20.0
-    observer.progressed(progress(20, 20.0))
+    observer.take(progress(20, 20.0))
     # Workers are lost, and others begin a minute later; they count their own time from 0.
     clock.now += 60.0
-    observer.started(plan(11))
+    observer.take(plan(11))
     clock.now += 100.0
-    observer.progressed(progress(110, 60.0))
+    observer.take(progress(110, 60.0))
     assert [one.goodput for one in watcher.progress] == [pytest.approx(0.5), pytest.approx(0.4)]
 
 

@@ -18,7 +18,18 @@ from raygen.errors import DataError, GuardError, OutOfMemoryError
 from raygen.spec.names import STATUS_VARIABLE
 from raygen.spec.status import TrainingJobStatus
 from raygen.training.observers import kubernetes as module
-from raygen.training.observers.events import Loss, Plan, Progress, Several, Silent
+from raygen.training.observers.events import (
+    Evaluated,
+    Loss,
+    Notice,
+    Observer,
+    Plan,
+    Progress,
+    Ready,
+    Sampled,
+    Saved,
+    Several,
+)
 from raygen.training.observers.kubernetes import StatusReporter, reporter, send
 from raygen.training.result import Result
 
@@ -207,14 +218,9 @@ def test_it_is_written_as_soon_as_it_is_allowed(sink: Sink) -> None:
 
 def test_several_observers_hear_the_same(sink: Sink) -> None:
     one = StatusReporter("tiny-r1", sink, lambda line: None)
-    both = Several(Silent(), one)
-    both.started(PLAN)
-    both.ready({})
-    both.notice("x")
-    both.progressed(progress(70))
-    both.evaluated(70, {})
-    both.sampled(70, [])
-    both.saved(70)
+    both = Several(Observer(), one)
+    for event in (PLAN, Ready({}), Notice("x"), progress(70), Evaluated(70, {}), Sampled(70, []), Saved(70)):
+        both.take(event)
     one.ended(RESULT)
     assert sink.taken[-1]["progress"]["step"] == 100
 

@@ -11,7 +11,7 @@ import pytest
 from raygen.errors import InputError
 from raygen.spec import Scale
 from raygen.spec.names import JOIN_VARIABLE
-from raygen.training.engine.stop import Stop
+from raygen.training.engine.control import Control
 from raygen.training.ray import capacity
 
 HEAD = {"Alive": True, "Resources": {"CPU": 0.0}}
@@ -37,17 +37,17 @@ class Time:
 
 
 def waits(
-    monkeypatch: pytest.MonkeyPatch, time: Time, scale: Scale, stop: Stop, seconds: float = 60
+    monkeypatch: pytest.MonkeyPatch, time: Time, scale: Scale, control: Control, seconds: float = 60
 ) -> tuple[bool, list[str]]:
     monkeypatch.setattr(capacity, "time", time)
     notices: list[str] = []
-    found = capacity.find_room(time.nodes, scale, 2, stop, notices.append, seconds=seconds)
+    found = capacity.find_room(time.nodes, scale, 2, control, notices.append, seconds=seconds)
     return found, notices
 
 
 def test_machines_that_join_in_time_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     time = Time(joining={0.0: WORKER, 20.0: WORKER})
-    found, notices = waits(monkeypatch, time, Scale(workers=2, cpus_per_worker=2), Stop())
+    found, notices = waits(monkeypatch, time, Scale(workers=2, cpus_per_worker=2), Control())
     assert found
     assert 20 <= time.now < 21
     (notice,) = notices
@@ -56,7 +56,7 @@ def test_machines_that_join_in_time_are_waited_for(monkeypatch: pytest.MonkeyPat
 
 
 def test_an_autoscaler_is_asked_once_and_released(monkeypatch: pytest.MonkeyPatch) -> None:
-    for joining, stop in (({20.0: WORKER}, Stop()), ({}, Stop())):
+    for joining, control in (({20.0: WORKER}, Control()), ({}, Control())):
         time, said = Time(joining=joining), list[str]()
         monkeypatch.setattr(capacity, "time", time)
 
@@ -65,7 +65,7 @@ def test_an_autoscaler_is_asked_once_and_released(monkeypatch: pytest.MonkeyPatc
             return lambda: said.append("released")
 
         scale = Scale(workers=1, cpus_per_worker=2)
-        wait = partial(capacity.find_room, time.nodes, scale, 2, stop, said.append, seconds=60, ask=ask)
+        wait = partial(capacity.find_room, time.nodes, scale, 2, control, said.append, seconds=60, ask=ask)
         if joining:
             assert wait()
         else:
@@ -76,7 +76,7 @@ def test_an_autoscaler_is_asked_once_and_released(monkeypatch: pytest.MonkeyPatc
 
 def test_room_that_is_there_is_not_spoken_of(monkeypatch: pytest.MonkeyPatch) -> None:
     time = Time(joining={0.0: WORKER})
-    assert waits(monkeypatch, time, Scale(workers=1, cpus_per_worker=2, gpus_per_worker=1), Stop()) == (
+    assert waits(monkeypatch, time, Scale(workers=1, cpus_per_worker=2, gpus_per_worker=1), Control()) == (
         True,
         [],
     )
@@ -89,24 +89,24 @@ def test_what_never_fits_ends_with_what_is_there(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(
         InputError, match="have room for 0: 0 CPUs, 0 GPUs; 3 CPUs, 1 GPUs; 3 CPUs, 1 GPUs"
     ) as caught:
-        waits(monkeypatch, time, scale, Stop(), seconds=30)
+        waits(monkeypatch, time, scale, Control(), seconds=30)
     assert 30 <= time.now < 31
     assert "add machines" in (caught.value.remedy or "")
 
 
 def test_a_stop_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    stop = Stop()
-    stop.request("SIGTERM")
-    found, _ = waits(monkeypatch, Time(joining={}), Scale(workers=2, cpus_per_worker=2), stop)
+    control = Control()
+    control.stop("SIGTERM")
+    found, _ = waits(monkeypatch, Time(joining={}), Scale(workers=2, cpus_per_worker=2), control)
     assert not found
 
 
 def test_a_pod_that_goes_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("raygen.training.drain.asked", lambda: True)
-    stop = Stop()
-    found, _ = waits(monkeypatch, Time(joining={}), Scale(workers=2, cpus_per_worker=2), stop)
+    control = Control()
+    found, _ = waits(monkeypatch, Time(joining={}), Scale(workers=2, cpus_per_worker=2), control)
     assert not found
-    assert stop.reason == "PodLeaving"
+    assert control.reason == "PodLeaving"
 
 
 @pytest.mark.parametrize(("text", "seconds"), [(None, 120.0), ("0", 0.0), ("600.5", 600.5)])

@@ -30,26 +30,26 @@ def plan(first_step: int) -> Plan:
 def test_drains_never_end_an_attempt() -> None:
     limit = LossLimit(8)
     for _ in range(100):
-        limit.started(plan(1))
-        limit.lost(DRAINED)
+        limit.take(plan(1))
+        limit.take(DRAINED)
     assert limit.exceeded is None
 
 
 def test_an_attempt_that_cannot_get_on_ends_after_its_limit() -> None:
     limit = LossLimit(8)
-    limit.started(plan(51))
+    limit.take(plan(51))
     for _ in range(8):
-        limit.lost(LOST)
-        limit.lost(DRAINED)
-        limit.started(plan(51))
+        limit.take(LOST)
+        limit.take(DRAINED)
+        limit.take(plan(51))
     assert limit.exceeded is None
-    limit.lost(LOST)
+    limit.take(LOST)
     assert limit.exceeded == LOST
 
 
 def test_workers_that_never_begin_count_too() -> None:
     limit = LossLimit(0)
-    limit.lost(LOST)
+    limit.take(LOST)
     assert limit.exceeded == LOST
 
 
@@ -62,22 +62,22 @@ def test_only_losses_after_which_workers_begin_again_are_told() -> None:
 
     watcher = Losses()
     limit = LossLimit(1, watcher)
-    limit.started(plan(1))
-    limit.lost(LOST)
-    limit.lost(LOST)
+    limit.take(plan(1))
+    limit.take(LOST)
+    limit.take(LOST)
     assert (watcher.plans, watcher.losses) == ([plan(1)], 1)
 
 
 def test_a_newer_checkpoint_makes_up_for_losses() -> None:
     limit = LossLimit(2)
     for number in range(100):
-        limit.started(plan(1 + 50 * (number // 2)))
-        limit.lost(LOST)
+        limit.take(plan(1 + 50 * (number // 2)))
+        limit.take(LOST)
     assert limit.exceeded is None
     # An older one, of a step that was reached before, does not.
     for _ in range(2):
-        limit.started(plan(1))
-        limit.lost(LOST)
+        limit.take(plan(1))
+        limit.take(LOST)
     assert limit.exceeded == LOST
 
 

@@ -14,8 +14,8 @@ from raygen.errors import GuardError, RaygenError, RollBackError, RunError
 from raygen.models.protocol import Sample
 from raygen.training.engine.agreement import TCPStore, connect
 from raygen.training.engine.guards import Finding
-from raygen.training.observers.events import Plan, Progress
-from raygen.training.ray.mailbox import Inbox, RemoteObserver, error_document, error_of, findings_of
+from raygen.training.observers.events import Evaluated, Found, Notice, Plan, Progress, Ready, Sampled, Saved
+from raygen.training.ray.mailbox import Inbox, RemoteTaker, error_document, error_of, findings_of
 from tests.unit.training.runs import Watcher
 
 PLAN = Plan(run="runs/a", attempt=2, parameters=7, device="cpu, 2 workers", first_step=11, steps=20)
@@ -30,22 +30,21 @@ def driver() -> TCPStore:
 
 
 def test_every_event_arrives_once_and_in_order(driver: TCPStore) -> None:
-    worker = RemoteObserver(connect("127.0.0.1", driver.port, timeout_s=10))
+    worker = RemoteTaker(connect("127.0.0.1", driver.port, timeout_s=10))
     starts: list[Mapping[str, float]] = []
     watcher = Watcher()
-    guards: list[str] = []
-    inbox = Inbox(driver, watcher, starts.append, guards.append)
+    inbox = Inbox(driver, watcher, starts.append)
     inbox.deliver()
-    worker.notice("first")
-    worker.started(PLAN)
-    worker.ready({"model": 1.5})
+    worker.take(Notice("first"))
+    worker.take(PLAN)
+    worker.take(Ready({"model": 1.5}))
     inbox.deliver()
-    worker.progressed(PROGRESS)
-    worker.evaluated(15, {"loss": 0.25})
-    worker.sampled(15, [Sample(prompt="A", text="b"), Sample(prompt="samples", png=b"\x89PNG")])
-    worker.saved(15)
-    worker.found(Finding("LossSpike", "Warn", 15, 15, 9.0, 8.0, "the loss rose", "Lower it."))
-    worker.notice("last")
+    worker.take(PROGRESS)
+    worker.take(Evaluated(15, {"loss": 0.25}))
+    worker.take(Sampled(15, [Sample(prompt="A", text="b"), Sample(prompt="samples", png=b"\x89PNG")]))
+    worker.take(Saved(15))
+    worker.take(Found("LossSpike"))
+    worker.take(Notice("last"))
     inbox.deliver()
     inbox.deliver()
     assert watcher.notices == ["first", "last"]
@@ -54,7 +53,7 @@ def test_every_event_arrives_once_and_in_order(driver: TCPStore) -> None:
     assert watcher.progress == [PROGRESS]
     assert watcher.evaluations == {15: {"loss": 0.25}}
     assert watcher.checkpoints == [15]
-    assert guards == ["LossSpike"]
+    assert watcher.guards == ["LossSpike"]
     assert list(watcher.samples[15]) == [Sample(prompt="A", text="b"), Sample(prompt="samples")]
 
 

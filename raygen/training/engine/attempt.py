@@ -1,0 +1,175 @@
+"""One attempt, on one worker or as one of several: opens all that the loop works with, trains, and closes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+
+from raygen.checkpoint import Loaded, Writer
+from raygen.compute.arithmetic import COMPILE_OPTIONS, memory_explained, repeatable, should_compile
+from raygen.compute.device import device_name
+from raygen.data.protocol import Dataset
+from raygen.evaluation.metrics import metric_direction
+from raygen.models.protocol import Family, Sample, Workers, count_parameters
+from raygen.run.directory import Attempt, RunDirectory
+from raygen.run.measurements import NoMeasurements
+from raygen.run.samples import write_samples
+from raygen.spec import TrainingJob
+from raygen.training.engine.agreement import Agreement
+from raygen.training.engine.control import Control
+from raygen.training.engine.guards import Finding, Guards
+from raygen.training.engine.loop import Ending, Session, State, run_loop
+from raygen.training.engine.recorder import Recorder
+from raygen.training.engine.rollback import rate_factor
+from raygen.training.engine.state import restore
+from raygen.training.observers.events import Plan, Taker, notices_of
+from raygen.training.observers.startup import MODEL, Startup
+from raygen.training.observers.trackers import Tracker, open_trackers
+from raygen.training.optimizers.updates import make_updates
+
+
+@dataclass
+class AttemptContext:
+    """What an attempt is made of; the driver of a lone worker and each of several workers make one alike.
+
+    Attributes:
+        job: The job, resolved and fitted to the machine.
+        directory: The run. Rank 0 alone writes into it.
+        attempt: The claim on it.
+        steps: Last step.
+        rollbacks: How often the run went back.
+        data: The data set.
+        family: The model, with initial weights, on the device.
+        device: Where it trains.
+        found: The checkpoint to resume from, or None; let go of once its tensors are restored.
+        state: The loop's, as of that checkpoint.
+        control: Stops and pauses the run.
+        guards: Watch the numbers.
+        observer: Takes events.
+        workers: All that train together.
+        agreement: How they decide.
+        startup: Takes the time until the first step.
+    """
+
+    job: TrainingJob
+    directory: RunDirectory
+    attempt: Attempt
+    steps: int
+    rollbacks: Sequence[dict[str, Any]]
+    data: Dataset
+    family: Family
+    device: torch.device
+    found: Loaded | None
+    state: State
+    control: Control
+    guards: Guards
+    observer: Taker
+    workers: Workers
+    agreement: Agreement
+    startup: Startup
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What an attempt leaves.
+
+    Attributes:
+        ending: How its loop ended.
+        state: The loop's.
+        loss: Of its last step; NaN if it did none.
+        findings: What guards found.
+    """
+
+    ending: Ending
+    state: State
+    loss: float
+    findings: list[Finding]
+
+
+def train_attempt(context: AttemptContext) -> Trained:
+    """Restores what was found and trains until the run ends or has to stop.
+
+    Raises:
+        GuardError: a guard stops the run, or sends it back (RollBackError).
+        FencedError: a newer attempt has taken over.
+        OutputError: the output cannot be written.
+        OutOfMemoryError: the device's memory is full.
+    """
+    with memory_explained(context.device), ExitStack() as stack:
+        session = _opened(context, stack)
+        context.startup.done(MODEL)
+        ending = run_loop(session, context.state)
+        session.close("Stopped" if ending.stopped else "Succeeded")
+    return Trained(ending, context.state, session.recorder.loss, context.guards.findings)
+
+
+def _opened(c: AttemptContext, stack: ExitStack) -> Session:
+    """Everything that the loop works with; `stack` closes it."""
+    first, training = c.workers.rank == 0, c.job.spec.training
+    updates = make_updates(c.family, training, c.steps, c.workers, rate_factor(training, list(c.rollbacks)))
+    found, c.found = c.found, None
+    if found is not None:
+        restore(c.family, updates, found)
+    place = device_name(c.device) + (f", {c.workers.count} workers" if c.workers.count > 1 else "")
+    parameters = count_parameters(c.family)
+    c.observer.take(Plan(c.directory.uri, c.attempt.number, parameters, place, c.state.step + 1, c.steps))
+    if should_compile(training.compile, c.device, c.job.spec.model.type):
+        c.family.compile(COMPILE_OPTIONS)
+    trackers = open_trackers(c.job, c.directory, c.state.step, notices_of(c.observer)) if first else []
+    for tracker in trackers:
+        stack.callback(tracker.close)
+    recorder = Recorder(
+        c.directory.metrics_writer(c.attempt) if first else NoMeasurements(),
+        trackers,
+        c.observer,
+        c.guards,
+        steps=c.steps,
+        units_per_step=training.global_batch_size * c.data.units_per_sample,
+        unit=c.data.unit,
+    )
+    return Session(
+        job=c.job,
+        steps=c.steps,
+        family=c.family,
+        updates=updates,
+        workers=c.workers,
+        agreement=c.agreement,
+        data=c.data,
+        device=c.device,
+        guards=c.guards,
+        recorder=recorder,
+        writer=stack.enter_context(_writer(c.job, c.directory, c.attempt)) if first else None,
+        control=c.control,
+        observer=c.observer,
+        trackers=trackers,
+        # What a user's own model is made of may have no repeatable kernel.
+        repeatable=partial(repeatable, c.device, strict=c.job.spec.model.type != "Custom"),
+        keep_samples=partial(_keep_samples, c.directory, trackers),
+        ready=c.startup.ready,
+    )
+
+
+def _writer(job: TrainingJob, directory: RunDirectory, attempt: Attempt) -> Writer:
+    keep = job.spec.checkpoint.keep_best
+    return Writer(
+        directory.checkpoints,
+        attempt=attempt.number,
+        keep=job.spec.checkpoint.keep,
+        best=None if keep is None else metric_direction(job, keep.metric),
+        before_commit=attempt.check,
+    )
+
+
+def _keep_samples(directory: RunDirectory, trackers: list[Tracker], step: int, samples: list[Sample]) -> None:
+    write_samples(directory, step, samples)
+    for number, sample in enumerate(samples):
+        for tracker in trackers:
+            if sample.text is not None:
+                tracker.text(step, f"sample/{number}", sample.prompt + sample.text)
+            if sample.png is not None:
+                tracker.image(step, f"sample/{number}", sample.png)

@@ -1,0 +1,118 @@
+"""Opens what a run trains on, its data and its model, in the process that trains."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from raygen.checkpoint import Loaded
+from raygen.compute.arithmetic import memory_explained
+from raygen.data.protocol import Dataset
+from raygen.data.readers import open_data
+from raygen.errors import CheckpointError, InputError
+from raygen.inference.code import install_code
+from raygen.inference.weights import restore_weights
+from raygen.models.protocol import Family, count_parameters
+from raygen.models.registry import build_family
+from raygen.spec import TrainingJob
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What only the process that opened data and model knows of them; JSON values alone.
+
+    Attributes:
+        fingerprint: Of the data.
+        samples_per_epoch: Samples in one pass over the training split.
+        units_per_sample: Units of throughput in a sample.
+        remarks: What was skipped or converted while reading, one object each.
+        notices: The same as sentences.
+        parameters: Trained parameters.
+        files: What a run must keep to use its model later, by file name, in Base64.
+    """
+
+    fingerprint: str
+    samples_per_epoch: int
+    units_per_sample: int
+    remarks: list[dict[str, Any]]
+    notices: list[str]
+    parameters: int
+    files: dict[str, str]
+
+    @classmethod
+    def of(cls, data: Dataset, family: Family) -> Facts:
+        """Those of an open run."""
+        return cls(
+            data.fingerprint,
+            data.samples_per_epoch,
+            data.units_per_sample,
+            [asdict(remark) for remark in data.remarks],
+            [str(remark) for remark in data.remarks],
+            count_parameters(family),
+            encoded(data.files()),
+        )
+
+
+def encoded(files: Mapping[str, bytes]) -> dict[str, str]:
+    """Files as JSON values."""
+    return {name: base64.b64encode(content).decode() for name, content in files.items()}
+
+
+def decoded(files: Mapping[str, str]) -> dict[str, bytes]:
+    """What `encoded` made."""
+    return {name: base64.b64decode(content) for name, content in files.items()}
+
+
+def open_dataset(
+    job: TrainingJob,
+    base: Path,
+    files: Mapping[str, bytes],
+    notice: Callable[[str], None] | None,
+    scratch: Path | None = None,
+) -> Dataset:
+    """The data of a job, after its own code, if it has any, can be imported.
+
+    Args:
+        job: A resolved job.
+        base: Folder of the job file.
+        files: What the data set gave to keep when the run began; empty for a new run.
+        notice: Takes a sentence now and then, where reading takes long.
+        scratch: Folder for a copy of the code, which somebody else deletes. Default: one that goes with the process.
+
+    Raises:
+        InputError: data or code cannot be used; says where and why.
+    """
+    install_code(job, base, scratch)
+    return open_data(job, base, files, notice)
+
+
+def open_model(job: TrainingJob, data: Dataset, device: torch.device) -> Family:
+    """The model of a job, with initial weights, on a device.
+
+    Raises:
+        InputError: the model does not fit the data.
+        OutOfMemoryError: the model does not fit the device.
+    """
+    with memory_explained(device):
+        return build_family(job, data.domain, device)
+
+
+def start_from(family: Family, loaded: Loaded, uri: str) -> None:
+    """Gives a model the weights of another run's checkpoint.
+
+    Raises:
+        InputError: they are those of another model.
+    """
+    try:
+        restore_weights(family, loaded)
+    except CheckpointError as error:
+        raise InputError(
+            f"the weights do not fit this job's model: {error.what}",
+            where=f"--from {uri}, step {loaded.step}",
+            remedy="Give spec.model as in that run, or leave out --from.",
+        ) from error

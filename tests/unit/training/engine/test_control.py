@@ -1,0 +1,103 @@
+"""Runs that are stopped, paused and asked from outside."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+import raygen
+from raygen.training.engine.control import LOOK_S, Control
+from tests.jobs import job_document
+from tests.unit.training.runs import Watcher, losses, train
+
+WHOLE = job_document(evaluation__everySteps=5)
+
+
+def test_a_run_stops_at_a_step_and_resumes_as_if_it_had_not(base: Path) -> None:
+    train(base, WHOLE, run="whole")
+    first = train(base, WHOLE, control=Control(stop_at=7))
+    assert (first.state, first.reason, first.step, first.exit_code) == ("Stopped", "StopAt", 7, 3)
+    again = train(base, WHOLE, control=Control(stop_at=7))
+    assert (again.state, again.step) == ("Stopped", 7)
+    assert train(base, WHOLE).state == "Succeeded"
+    assert losses(base) == losses(base, "whole")
+
+
+def test_reports_come_at_each_evaluation_and_what_they_ask_is_done_before_the_next_step(base: Path) -> None:
+    heard: list[tuple[int, dict[str, float]]] = []
+
+    def report(step: int, values: Mapping[str, float]) -> None:
+        heard.append((step, dict(values)))
+        if step == 10:
+            control.stop("NotGoodEnough")
+
+    control = Control(report=report)
+    result = train(base, WHOLE, control=control)
+    assert (result.state, result.reason, result.step) == ("Stopped", "NotGoodEnough", 10)
+    assert [step for step, _ in heard] == [5, 10]
+    assert all("loss" in values for _, values in heard)
+
+
+def test_a_paused_run_leaves_a_checkpoint_and_waits_until_it_is_resumed(base: Path) -> None:
+    control = Control(report=lambda step, values: control.pause() if step == 5 else None)
+    paused, watcher = threading.Event(), Paused()
+    watcher.then = paused
+    results: list[raygen.Result] = []
+    thread = threading.Thread(
+        target=lambda: results.append(train(base, WHOLE, control=control, observer=watcher))
+    )
+    thread.start()
+    assert paused.wait(30)
+    assert watcher.checkpoints[-1] == 5
+    control.resume()
+    thread.join(30)
+    assert [(result.state, result.step) for result in results] == [("Succeeded", 20)]
+    train(base, WHOLE, run="whole")
+    assert losses(base) == losses(base, "whole")
+
+
+def test_a_paused_run_can_be_stopped(base: Path) -> None:
+    control = Control(report=lambda step, values: control.pause() if step == 5 else None)
+    watcher = Paused()
+    watcher.then = StopsIt(control)
+    result = train(base, WHOLE, control=control, observer=watcher)
+    assert (result.state, result.reason, result.step) == ("Stopped", "enough", 5)
+
+
+def test_the_first_reason_to_stop_counts() -> None:
+    control = Control()
+    control.stop("SIGTERM")
+    control.stop("later")
+    assert control.reason == "SIGTERM"
+
+
+class Paused(Watcher):
+    """Sets `then` once the run has paused."""
+
+    then: threading.Event
+
+    def notice(self, message: str) -> None:
+        super().notice(message)
+        if message.startswith("paused after step"):
+            self.then.set()
+
+
+class StopsIt(threading.Event):
+    """Stops the run instead."""
+
+    def __init__(self, control: Control) -> None:
+        super().__init__()
+        self._control = control
+
+    def set(self) -> None:
+        threading.Timer(2 * LOOK_S, self._control.stop, ["enough"]).start()
+
+
+@pytest.mark.parametrize("step", [None, 9])
+def test_a_step_to_stop_at_can_be_changed_while_it_runs(base: Path, step: int | None) -> None:
+    control = Control(stop_at=6, report=lambda at, values: control.stop_at(step) if at == 5 else None)
+    result = train(base, WHOLE, control=control)
+    assert result.step == (20 if step is None else 9)

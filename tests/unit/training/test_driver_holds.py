@@ -1,0 +1,129 @@
+"""What a driver and a loop hold on to: not the data, models and checkpoints that only the beginning needs."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from raygen.errors import OutputError
+from raygen.spec import parse, resolve
+from raygen.training import driver, prepare
+from raygen.training.opening import Facts, open_dataset, open_model
+from raygen.training.ray import launch
+from tests.jobs import job_document
+from tests.unit.training.runs import Watcher, train
+
+LONGER = job_document(training__duration__steps=25)
+
+
+class Watched:
+    """Weak references to the tensors of all checkpoints that a run loads; what else it opens is counted."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.opened: list[str] = []
+        self.tensors: list[weakref.ref[torch.Tensor]] = []
+        newest, dataset, model = prepare.latest, driver.open_dataset, driver.open_model
+
+        def latest(*arguments: Any, **options: Any) -> Any:
+            found = newest(*arguments, **options)
+            if found is not None:
+                self.tensors.extend(weakref.ref(tensor) for tensor in found.tensors.values())
+            return found
+
+        def open_dataset(*arguments: Any) -> Any:
+            self.opened.append("data")
+            return dataset(*arguments)
+
+        def open_model(*arguments: Any) -> Any:
+            self.opened.append("model")
+            return model(*arguments)
+
+        monkeypatch.setattr(prepare, "latest", latest)
+        monkeypatch.setattr(driver, "open_dataset", open_dataset)
+        monkeypatch.setattr(driver, "open_model", open_model)
+
+
+class Workers:
+    """Workers that open the data, begin, and stop before the first step."""
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+        self.answers: list[dict[str, Any]] = []
+
+    def launch(self, scale: Any, task: Any, cores: int, control: Any, *rest: Any) -> None:
+        *_, answer = rest
+        job = resolve(parse(task["job"]))
+        data = open_dataset(job, Path(task["base"]), {}, None)
+        self.answers.append(answer(Facts.of(data, open_model(job, data, torch.device("cpu")))))
+        control.stop("SIGTERM")
+
+
+def test_a_driver_of_ray_workers_opens_neither_data_nor_model_nor_checkpoint(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(base)
+    watched, workers = Watched(monkeypatch), Workers(base)
+    monkeypatch.setattr(launch, "launch", workers.launch)
+    # The driver's machine may have an accelerator; it is the workers'.
+    monkeypatch.setattr(prepare, "choose_device", lambda name: torch.device("meta"))
+    result = train(base, LONGER, distributed=True)
+    assert (result.state, result.reason, result.step, result.attempt) == ("Stopped", "SIGTERM", 20, 2)
+    assert watched.opened == []
+    # Checkpoints are verified here, and loaded by the workers.
+    assert watched.tensors == []
+    (answer,) = workers.answers
+    assert (answer["steps"], answer["attempt"]["number"], answer["attempt"]["resumed_from"]) == (25, 2, 20)
+
+
+def test_the_weights_that_a_run_starts_from_are_the_workers_to_load(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(base)
+    tasks: list[dict[str, Any]] = []
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("the driver loads weights")
+
+    def launched(scale: Any, task: dict[str, Any], cores: int, control: Any, *rest: Any) -> None:
+        tasks.append(task)
+        control.stop("SIGTERM")
+
+    monkeypatch.setattr(prepare.RunRecord, "checkpoint", refuse)
+    monkeypatch.setattr(launch, "launch", launched)
+    result = train(base, run="child", parent=str(base / "runs" / "tiny"), distributed=True)
+    assert tasks[0]["parent"] == {"uri": str(base / "runs" / "tiny"), "step": 20}
+    # Nothing was opened yet, so nothing was written.
+    assert (result.state, result.attempt, result.report) == ("Stopped", 0, None)
+    assert not (base / "runs" / "child").exists()
+
+
+def test_other_data_than_the_run_began_with_ends_the_workers(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(base)
+    (base / "text.txt").write_text("other words " * 400)
+    monkeypatch.setattr(launch, "launch", Workers(base).launch)
+    with pytest.raises(OutputError, match="not the data that this run began with"):
+        train(base, LONGER, distributed=True)
+    assert not (base / "runs" / "tiny" / "attempts" / "002.json").exists()
+
+
+def test_a_resumed_run_holds_its_state_once(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(base)
+    watched = Watched(monkeypatch)
+    held: list[Any] = []
+
+    class Ready(Watcher):
+        def ready(self, seconds: Mapping[str, float]) -> None:
+            gc.collect()
+            held.extend(tensor for ref in watched.tensors if (tensor := ref()) is not None)
+
+    train(base, LONGER, observer=Ready())
+    assert watched.tensors
+    assert held == []
