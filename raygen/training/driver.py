@@ -40,7 +40,7 @@ from raygen.training.result import Result
 def train(
     job: TrainingJob | Mapping[str, Any] | str | Path,
     *,
-    base: Path | None = None,
+    base: str | Path | None = None,
     output: str | None = None,
     run: str | None = None,
     parent: str | None = None,
@@ -88,7 +88,7 @@ def train(
     def ready() -> JobPlan:
         return prepare(
             placed(typed, output, run),
-            base or Path(),
+            Path(base or ""),
             parent,
             device,
             strict=strict,
