@@ -38,6 +38,7 @@ JOBS = sorted((ROOT / "examples").glob("*.yaml"))
 FILE_LINES = 400
 FUNCTION_LINES = 80
 FOLDER_FILES = 12
+STOPS, RETURNS = 20, 5
 
 THIRD_PARTY = {
     "errors": set(),
@@ -158,6 +159,38 @@ def test_no_package_has_more_modules_than_one_can_look_over() -> None:
         for folder in folders
     }
     assert not {name: count for name, count in counts.items() if count > FOLDER_FILES}
+
+
+def module_path(name: str) -> Path:
+    path = ROOT / "raygen" / Path(*name.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Modules of raygen that a file imports, or names in a string for a late import."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)
+    return {name.removeprefix("raygen.") for name in found if name.startswith("raygen.")}
+
+
+def test_the_ways_through_the_house_are_short_and_as_the_page_says() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    ways = re.findall(r"^```way\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert ways
+    for way in ways:
+        lines = [line.split(" > ") for line in way.strip().splitlines()]
+        seen = {lines[0][0]}
+        for line in lines:
+            assert line[0] in seen, f"nothing has led to {line[0]} yet"
+            seen.update(line)
+            for here, there in zip(line[:-1], line[1:], strict=True):
+                assert there in imported_modules(module_path(here)), f"{here} does not import {there}"
+        assert len(lines) - 1 <= RETURNS
+        assert len(seen) <= STOPS
 
 
 def test_each_package_imports_only_what_its_line_allows() -> None:
