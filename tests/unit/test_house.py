@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib
+import itertools
 import re
 import shlex
 import shutil
@@ -187,7 +188,7 @@ def test_the_ways_through_the_house_are_short_and_as_the_page_says() -> None:
         for line in lines:
             assert line[0] in seen, f"nothing has led to {line[0]} yet"
             seen.update(line)
-            for here, there in zip(line[:-1], line[1:], strict=True):
+            for here, there in itertools.pairwise(line):
                 assert there in imported_modules(module_path(here)), f"{here} does not import {there}"
         assert len(lines) - 1 <= RETURNS
         assert len(seen) <= STOPS
