@@ -64,11 +64,14 @@ class JobFileError(InputError):
 
 
 class ValidationError(InputError):
-    """A job has faults; `faults` holds every one of them."""
+    """A job, or an object of another kind, has faults; `faults` holds every one of them.
 
-    def __init__(self, faults: Sequence[Fault], *, where: str = "") -> None:
+    `noun` is what messages call such an object.
+    """
+
+    def __init__(self, faults: Sequence[Fault], *, where: str = "", noun: str = "job") -> None:
         count = len(faults)
-        super().__init__(f"{count} fault{'s' if count != 1 else ''} in the job", where=where)
+        super().__init__(f"{count} fault{'s' if count != 1 else ''} in the {noun}", where=where)
         self.faults = tuple(faults)
 
     def __str__(self) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 import yaml
 
 from raygen.spec import TrainingJob
+from raygen.spec.kinds import definitions
 from raygen.spec.reasons import (
     CONDITIONS,
     COUNTED,
@@ -27,7 +28,6 @@ from raygen.spec.reasons import (
 )
 from raygen.spec.runtime import RaygenRuntime
 from raygen.spec.schema.base import Spec
-from raygen.spec.schema.crd import definitions
 from raygen.spec.schema.fields import FieldShape, Shape, fields_of
 from raygen.spec.schema.json_schema import json_schema
 from raygen.spec.status import Attempt, Condition, TrainingJobStatus

@@ -1,4 +1,4 @@
-"""Reads job files: YAML 1.2 or JSON text to a TrainingJob, with the line of every fault; and writes them.
+"""Reads job files: YAML 1.2 or JSON text to a TrainingJob or another kind, with the line of every fault; and writes them.
 
 YAML 1.2's core schema decides what a plain word is (yaml.org/spec/1.2.2, chapter 10.3): 1e-3 is a number,
 `no` is text, 2026-11-24 is text. Keys are unique, and aliases may not make a small file large.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from raygen.errors import JobFileError
 from raygen.jobfile.json_text import compose_json
@@ -18,50 +18,74 @@ from raygen.jobfile.text import MAX_BYTES, decode
 from raygen.jobfile.tree import read
 from raygen.jobfile.writer import dumps
 from raygen.jobfile.yaml_text import compose_yaml
-from raygen.spec import TrainingJob, parse
+from raygen.spec import Kind, TrainingJob, parse_kind
 
-__all__ = ["LoadedJob", "dumps", "load", "loads", "override"]
+__all__ = ["Loaded", "LoadedJob", "dumps", "load", "load_kind", "loads", "loads_kind", "override"]
+
+K = TypeVar("K", bound=Kind)
 
 
 @dataclass(frozen=True)
-class LoadedJob:
-    """A job and where it came from.
+class Loaded(Generic[K]):
+    """An object of a kind and where it came from.
 
     Attributes:
-        job: The job, without resolved defaults.
+        value: The object, without resolved defaults.
         path: The file; relative source paths start from its folder.
         raw: Its content as JSON values, with overrides.
     """
 
-    job: TrainingJob
+    value: K
     path: Path
     raw: dict[str, Any]
 
 
+class LoadedJob(Loaded[TrainingJob]):
+    """A job and where it came from."""
+
+    @property
+    def job(self) -> TrainingJob:
+        """The job, without resolved defaults."""
+        return self.value
+
+
 def load(path: str | Path, *, overrides: Sequence[str] = ()) -> LoadedJob:
-    """Reads a job file.
+    """Reads a job file; see `load_kind`."""
+    return LoadedJob(**vars(load_kind(TrainingJob, path, overrides=overrides)))
+
+
+def loads(content: bytes | str, name: str | Path = "job.yaml", *, overrides: Sequence[str] = ()) -> LoadedJob:
+    """Reads the content of a job file; see `loads_kind`."""
+    return LoadedJob(**vars(loads_kind(TrainingJob, content, name, overrides=overrides)))
+
+
+def load_kind(kind: type[K], path: str | Path, *, overrides: Sequence[str] = ()) -> Loaded[K]:
+    """Reads a file that holds an object of a kind.
 
     Args:
+        kind: The kind's class.
         path: JSON if its name ends with .json, else YAML.
         overrides: `path=value` each, applied in this order; see `override`.
 
     Raises:
         JobFileError: the file cannot be read, or is neither YAML nor JSON.
-        ValidationError: the job has faults; holds every one.
+        ValidationError: the object has faults; holds every one.
     """
     path = Path(path)
-    return loads(_content(path), path, overrides=overrides)
+    return loads_kind(kind, _content(path), path, overrides=overrides)
 
 
-def loads(content: bytes | str, name: str | Path = "job.yaml", *, overrides: Sequence[str] = ()) -> LoadedJob:
-    """Reads the content of a job file; `name` tells its format and stands in messages. See `load`."""
+def loads_kind(
+    kind: type[K], content: bytes | str, name: str | Path, *, overrides: Sequence[str] = ()
+) -> Loaded[K]:
+    """Reads the content of such a file; `name` tells its format and stands in messages. See `load_kind`."""
     where = ascii(str(name))[1:-1]
     compose = compose_json if str(name).lower().endswith(".json") else compose_yaml
     document, lines, found = read(compose(decode(content, where), where), where)
-    for location in apply(document, overrides):
+    for location in apply(document, overrides, kind):
         lines[location] = None
-    job = parse(document, lines, where=where, known=found)
-    return LoadedJob(job, Path(name), document)
+    value = parse_kind(kind, document, lines, where=where, known=found)
+    return Loaded(value, Path(name), document)
 
 
 def _content(path: Path) -> bytes:
@@ -78,5 +102,5 @@ def _content(path: Path) -> bytes:
     except OSError as error:
         problem, remedy = f"cannot be read: {error.strerror}", "Check the disk, or copy the file elsewhere."
     except ValueError:
-        problem, remedy = "is no path", "Give the path of a job file."
+        problem, remedy = "is not a path", "Give the path of a job file."
     raise JobFileError(problem, where=where, remedy=remedy) from None

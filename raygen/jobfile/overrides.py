@@ -11,46 +11,44 @@ from raygen.errors import JobFileError, ValidationError
 from raygen.jobfile.text import decode
 from raygen.jobfile.tree import read
 from raygen.jobfile.yaml_text import compose_yaml
-from raygen.spec.job.training_job import TrainingJob
+from raygen.spec import Kind, TrainingJob
 from raygen.spec.schema.faults import Fault, Location, shown
 from raygen.spec.schema.fields import Shape, fields_of
 from raygen.spec.schema.messages import nearest, unknown_key
 
-_ROOT = Shape("object", model=TrainingJob)
 _PART = re.compile(r"""\.?(?:\[(?:"([^"]*)"|'([^']*)'|([^\]"']*))\]|([^.\[\]=]+))""")
-_FORM = "must have the form path=value"
-_EXAMPLE = "Write, for example, training.seed=3."
 
 
-def override(raw: Any, assignments: Sequence[str]) -> Any:
+def override(raw: Any, assignments: Sequence[str], kind: type[Kind] = TrainingJob) -> Any:
     """A document with some values changed.
 
     Args:
-        raw: The content of a job file; it is not changed.
+        raw: The content of a file; it is not changed.
         assignments: `path=value` each, applied in this order. Keys are joined by dots, and `spec.` may be
             left out; list items are named by position or, where they have one, by name:
             `training.seed=3`, `data.train.sources[0].uri=x`, `evaluation.metrics[loss].type=Perplexity`.
             Objects on the way that are missing are made. The value is YAML.
+        kind: What the file holds.
 
     Raises:
         ValidationError: holds a fault for each that has no value or whose path leads nowhere.
     """
     changed = copy.deepcopy(raw)
-    apply(changed, assignments)
+    apply(changed, assignments, kind)
     return changed
 
 
-def apply(document: Any, assignments: Sequence[str]) -> list[Location]:
+def apply(document: Any, assignments: Sequence[str], kind: type[Kind]) -> list[Location]:
     """Changes a document in place; see `override`. Returns the locations that were set."""
     locations: list[Location] = []
     faults: list[Fault] = []
     for assignment in assignments:
         try:
-            locations.append(_assign(document, assignment))
+            locations.append(_assign(document, assignment, kind))
         except _WrongError as wrong:
             faults.append(wrong.fault)
     if faults:
-        raise ValidationError(faults, where="--set")
+        raise ValidationError(faults, where="--set", noun=kind.noun)
     return locations
 
 
@@ -62,21 +60,21 @@ class _WrongError(Exception):
         self.fault = Fault(shown(path)[1:-1] or "--set", value, rule, remedy)
 
 
-def _assign(document: Any, assignment: str) -> Location:
-    path, text = _split(assignment)
-    parts = _parts(path)
+def _assign(document: Any, assignment: str, kind: type[Kind]) -> Location:
+    path, text = _split(assignment, kind)
+    parts = _parts(path, kind)
     value = _value(path, text)
     if not isinstance(document, dict):
-        raise _WrongError(path, "", "needs a file that holds a job", "Mend the file first.")
-    return _set(document, parts, value, path)
+        raise _WrongError(path, "", f"needs a file that holds a {kind.noun}", "Fix the file first.")
+    return _set(document, parts, value, path, kind)
 
 
-def _set(document: Any, parts: list[str], value: Any, path: str) -> Location:
+def _set(document: Any, parts: list[str], value: Any, path: str, kind: type[Kind]) -> Location:
     location: Location = ()
     holder: Any = document
-    shape = _ROOT
+    shape = Shape("object", model=kind)
     while True:
-        key, shape = _step(holder, shape, parts, path, location)
+        key, shape = _step(holder, shape, parts, path, location, kind)
         location = (*location, key)
         if not parts:
             holder[key] = value
@@ -87,24 +85,28 @@ def _set(document: Any, parts: list[str], value: Any, path: str) -> Location:
         holder = below
 
 
-def _split(assignment: str) -> tuple[str, str]:
+def _malformed(path: str, kind: type[Kind]) -> _WrongError:
+    return _WrongError(path, "", "must have the form path=value", f"Write, for example, {kind.assignment}.")
+
+
+def _split(assignment: str, kind: type[Kind]) -> tuple[str, str]:
     quoted = re.match(r"""(?:[^=\["']|\[(?:"[^"]*"|'[^']*'|[^\]"']*)\])*""", assignment)
     end = quoted.end() if quoted else 0
     if assignment[end : end + 1] != "=" or end == 0:
-        raise _WrongError(assignment, "", _FORM, _EXAMPLE)
+        raise _malformed(assignment, kind)
     return assignment[:end].strip(), assignment[end + 1 :]
 
 
-def _parts(path: str) -> list[str]:
+def _parts(path: str, kind: type[Kind]) -> list[str]:
     parts: list[str] = []
     at = 0
     while at < len(path):
         match = _PART.match(path, at)
         if match is None:
-            raise _WrongError(path, "", _FORM, _EXAMPLE)
+            raise _malformed(path, kind)
         parts.append(next(group for group in match.groups() if group is not None))
         at = match.end()
-    return parts if parts and parts[0] in fields_of(TrainingJob) else ["spec", *parts]
+    return parts if parts and parts[0] in fields_of(kind) else ["spec", *parts]
 
 
 def _value(path: str, text: str) -> Any:
@@ -121,13 +123,15 @@ def _value(path: str, text: str) -> Any:
     return value
 
 
-def _step(holder: Any, shape: Shape, parts: list[str], path: str, location: Location) -> tuple[Any, Shape]:
+def _step(
+    holder: Any, shape: Shape, parts: list[str], path: str, location: Location, kind: type[Kind]
+) -> tuple[Any, Shape]:
     """Takes the next part of the path: the key or position it names, and what may be there."""
     if shape.model is not None and isinstance(holder, dict):
         part, known = parts.pop(0), fields_of(shape.model)
         if part in known:
             return part, known[part].shape
-        fault = unknown_key((*location, part), None, list(known))
+        fault = unknown_key((*location, part), None, list(known), kind)
         raise _WrongError(fault.path, "", fault.rule, fault.remedy)
     if shape.kind == "map" and shape.items is not None and isinstance(holder, dict):
         name = ".".join(parts)

@@ -1,4 +1,4 @@
-"""A job as YAML text."""
+"""A job, or an object of another kind, as YAML text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 import yaml
 
-from raygen.spec import TrainingJob
+from raygen.spec import Kind
 
 
 class _Dumper(yaml.SafeDumper):
@@ -28,7 +28,7 @@ _Dumper.add_implicit_resolver(
 _Dumper.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^0o[0-7]+$"), ["0"])
 
 
-def dumps(job: TrainingJob) -> str:
-    """The fields of a job that were set, as the text of a job file."""
-    document = job.model_dump(mode="json", exclude_unset=True)
+def dumps(value: Kind) -> str:
+    """The fields of an object that were set, as the text of a file that holds it."""
+    document = value.model_dump(mode="json", exclude_unset=True)
     return str(yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from raygen.spec.schema.crd import GROUP, VERSION
+from raygen.spec.names import GROUP, VERSION
 
 
 @dataclass(frozen=True)

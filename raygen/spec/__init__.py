@@ -13,9 +13,19 @@ from raygen.spec.job.model import Model, Transformer
 from raygen.spec.job.notices import notices
 from raygen.spec.job.output import Checkpoint, Output, Tracking
 from raygen.spec.job.training import Duration, EarlyStopping, Ema, Optimizer, Optimizers, Schedule, Training
-from raygen.spec.job.training_job import API_VERSION, KIND, Metadata, Scale, TrainingJob, TrainingJobSpec
+from raygen.spec.job.training_job import (
+    KIND,
+    Metadata,
+    Scale,
+    TrainingJob,
+    TrainingJobSpec,
+    check,
+    parse,
+)
+from raygen.spec.names import API_VERSION
+from raygen.spec.schema.base import Kind
 from raygen.spec.schema.faults import Fault
-from raygen.spec.schema.validate import check, parse
+from raygen.spec.schema.validate import parse_kind
 
 __all__ = [
     "API_VERSION",
@@ -35,6 +45,7 @@ __all__ = [
     "Fault",
     "Guard",
     "Images",
+    "Kind",
     "Metadata",
     "Metric",
     "Model",
@@ -57,5 +68,6 @@ __all__ = [
     "may_change",
     "notices",
     "parse",
+    "parse_kind",
     "resolve",
 ]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from raygen.spec.schema.crd import GROUP
+GROUP, VERSION = "raygen.io", "v1alpha1"
+"""API group of the kinds, and its one version. Everybody who writes or reads an object of theirs writes and reads it."""
+API_VERSION = f"{GROUP}/{VERSION}"
+"""In objects: the same in one."""
 
 JOB_LABEL = f"{GROUP}/job"
 """On RayJobs and pods: the name of their TrainingJob. The operator writes and reads it. On head pods of RayClusters that

@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from typing import Annotated, ClassVar, Literal
 
-import pydantic
 from pydantic import Field
 
-from raygen.errors import ValidationError
 from raygen.spec.job.cluster import Seconds
 from raygen.spec.schema.base import (
     AllowedNamespace,
@@ -17,6 +15,7 @@ from raygen.spec.schema.base import (
     Cpu,
     Image,
     JobName,
+    Kind,
     LabelKey,
     LabelValue,
     Memory,
@@ -33,7 +32,7 @@ from raygen.spec.schema.base import (
     Version,
     plain_uri,
 )
-from raygen.spec.schema.faults import fault
+from raygen.spec.schema.validate import parse_kind
 
 DEFAULT_STOP_SECONDS = 60
 """Time that pods have to leave a checkpoint, unless a runtime says otherwise."""
@@ -288,7 +287,7 @@ class RaygenRuntimeSpec(Spec):
         return any(uri == prefix or uri.startswith(prefix + "/") for prefix in prefixes)
 
 
-class RaygenRuntime(Spec):
+class RaygenRuntime(Kind):
     """What an administrator grants to jobs: image, nodes, storage, limits. Cluster-scoped."""
 
     api_version: Literal["raygen.io/v1alpha1"] = "raygen.io/v1alpha1"
@@ -300,6 +299,8 @@ class RaygenRuntime(Spec):
     spec: RaygenRuntimeSpec
     """What the pods of a job are made of, and what a job may ask for."""
 
+    noun: ClassVar[str] = "runtime"
+
 
 def parse_runtime(document: object) -> RaygenRuntime:
     """A runtime from JSON values.
@@ -307,11 +308,4 @@ def parse_runtime(document: object) -> RaygenRuntime:
     Raises:
         ValidationError: holds every fault.
     """
-    try:
-        return RaygenRuntime.model_validate(document, by_alias=True, strict=False)
-    except pydantic.ValidationError as error:
-        faults = [
-            fault(one["loc"], one["input"], one["msg"], "Have that field of the runtime mended.")
-            for one in error.errors(include_url=False, include_context=False)
-        ]
-        raise ValidationError(faults) from None
+    return parse_kind(RaygenRuntime, document)

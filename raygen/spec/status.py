@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -33,6 +33,8 @@ class Condition(Spec):
     """Why, in one CamelCase word."""
     message: Message
     """Why, and what to do about it."""
+
+    list_key: ClassVar[str | None] = "type"
 
 
 class Trouble(Spec):
@@ -78,6 +80,8 @@ class Attempt(Spec):
     lost_heads: Index | None = None
     """How often its head pod was lost and another one went on. Default: never."""
 
+    list_key: ClassVar[str | None] = "number"
+
 
 class Driver(Spec):
     """The head pod, in which the driver runs; it alone may write `progress` and `outcome`."""
@@ -101,6 +105,8 @@ class Measurement(Spec):
     """Its newest value."""
     step: Index
     """The step that it was measured at."""
+
+    list_key: ClassVar[str | None] = "name"
 
 
 class Progress(Spec):

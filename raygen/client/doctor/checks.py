@@ -10,7 +10,8 @@ from raygen.client.doctor.finding import Finding
 from raygen.client.doctor.kuberay import DEFINITIONS
 from raygen.client.doctor.view import HiddenError, Object, View
 from raygen.kube import ApiError
-from raygen.spec.schema.crd import GROUP, VERSION, definitions
+from raygen.spec.kinds import definitions
+from raygen.spec.names import GROUP, VERSION
 
 Check = Callable[[View], Iterator[Finding]]
 

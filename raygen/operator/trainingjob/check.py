@@ -47,7 +47,9 @@ def examine(seen: Observed) -> tuple[TrainingJob, RaygenRuntime] | Refusal:
         runtime = parse_runtime(_as_file(seen.runtime))
     except ValidationError as error:
         faults = " ".join(str(fault) for fault in error.faults)
-        return Refusal("RuntimeInvalid", f"The RaygenRuntime {name} has faults. {faults}")
+        return Refusal(
+            "RuntimeInvalid", f"The RaygenRuntime {name} has faults that its administrator can fix. {faults}"
+        )
     size = len(travelling(seen.job).encode())
     found = refusals(job, runtime, seen.job["metadata"]["namespace"], size)
     if found:

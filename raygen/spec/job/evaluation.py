@@ -38,6 +38,7 @@ class Metric(Tagged):
     images: Count | None = None
     """Length of NegativeLogLikelihood's part of the split, from its start, in images. Default: all."""
 
+    list_key: ClassVar[str | None] = "name"
     belongs: ClassVar[dict[str, tuple[str, ...]]] = {
         "importance_samples": ("NegativeLogLikelihood",),
         "images": ("NegativeLogLikelihood",),

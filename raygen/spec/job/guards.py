@@ -40,6 +40,7 @@ class Guard(Tagged):
     window: Annotated[int, Field(ge=20, le=100_000)] | None = None
     """Length of LossSpike's memory, in steps; it watches from half of it on. Default: 200."""
 
+    list_key: ClassVar[str | None] = "type"
     belongs: ClassVar[dict[str, tuple[str, ...]]] = {
         "threshold": (
             "LossSpike",

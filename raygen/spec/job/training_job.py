@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -13,9 +14,10 @@ from raygen.spec.job.guards import GUARD_FAMILIES
 from raygen.spec.job.model import Model
 from raygen.spec.job.output import Checkpoint, Output, Tracking
 from raygen.spec.job.training import Training
-from raygen.spec.schema.base import JobName, LabelKey, LabelValue, Memory, Namespace, Rule, Spec, Text
+from raygen.spec.schema.base import JobName, Kind, LabelKey, LabelValue, Memory, Namespace, Rule, Spec, Text
+from raygen.spec.schema.plain import Found
+from raygen.spec.schema.validate import Lines, parse_kind
 
-API_VERSION = "raygen.io/v1alpha1"
 KIND = "TrainingJob"
 
 
@@ -266,7 +268,7 @@ class TrainingJobSpec(Spec):
     )
 
 
-class TrainingJob(Spec):
+class TrainingJob(Kind):
     """A model to train. The same file goes to `raygen train` and to `kubectl apply`."""
 
     api_version: Literal["raygen.io/v1alpha1"]
@@ -277,3 +279,26 @@ class TrainingJob(Spec):
     """Name and labels."""
     spec: TrainingJobSpec
     """What to train, on what, how, and where the result goes."""
+
+    noun: ClassVar[str] = "job"
+    assignment: ClassVar[str] = "training.seed=3"
+
+
+def parse(
+    document: Any, lines: Lines | None = None, *, where: str = "", known: Sequence[Found] = ()
+) -> TrainingJob:
+    """A job from the content of a job file; see `parse_kind`, which reads any kind.
+
+    Raises:
+        ValidationError: holds every fault, in the order of the document.
+    """
+    return parse_kind(TrainingJob, document, lines, where=where, known=known)
+
+
+def check(job: TrainingJob) -> TrainingJob:
+    """A job made in Python, checked as a file would be.
+
+    Raises:
+        ValidationError: holds every fault.
+    """
+    return parse(job.model_dump(exclude_unset=True, warnings=False))

@@ -66,6 +66,8 @@ class Spec(BaseModel):
         use_attribute_docstrings=True,
     )
     rules: ClassVar[tuple[Rule, ...]] = ()
+    list_key: ClassVar[str | None] = None
+    """Key of the field whose values differ among these objects in a list; None where they may be alike."""
 
     @model_validator(mode="after")
     def _check_rules(self) -> Self:
@@ -74,6 +76,18 @@ class Spec(BaseModel):
                 context = {"at": rule.at or "it", "rule": rule.stated(self), "remedy": rule.remedy}
                 raise PydanticCustomError(RULE_ERROR, "{at} {rule}. {remedy}", context)
         return self
+
+
+class Kind(Spec):
+    """Base of the kinds: what a document holds as a whole, with apiVersion, kind, metadata and spec.
+
+    Attributes:
+        noun: What messages call the whole document.
+        assignment: An assignment that `--set` takes, as an example.
+    """
+
+    noun: ClassVar[str] = "document"
+    assignment: ClassVar[str] = "metadata.name=mine"
 
 
 class Tagged(Spec):

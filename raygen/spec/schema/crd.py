@@ -1,151 +1,133 @@
-"""The kinds as CustomResourceDefinitions (apiextensions.k8s.io/v1), made from the models.
+"""A kind as a CustomResourceDefinition (apiextensions.k8s.io/v1), made from its models.
 
 Fails closed: what a structural schema cannot say is an error here, when the files are made. Sources: the Kubernetes
-documentation on structural schemas and validation rules, and the API conventions (no defaults: the first attempt
+documentation on structural schemas and validation rules, and the API conventions (no defaults: whoever runs the object
 resolves them).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from raygen.spec.job.defaults import may_change
-from raygen.spec.job.evaluation import Metric
-from raygen.spec.job.guards import Guard
-from raygen.spec.job.training_job import API_VERSION, TrainingJob, TrainingJobSpec
-from raygen.spec.runtime import RaygenRuntime
-from raygen.spec.schema.base import MAX_INT, Rule, Spec
+from raygen.spec.schema.base import MAX_INT, Kind, Rule, Spec
 from raygen.spec.schema.fields import FieldShape, Shape, fields_of
-from raygen.spec.status import Attempt, Condition, Measurement, TrainingJobStatus
 
-GROUP, VERSION = API_VERSION.split("/")
 MAX_BYTES = 200 * 1024
-LIST_KEYS: dict[type[Spec], str] = {
-    Attempt: "number",
-    Condition: "type",
-    Guard: "type",
-    Measurement: "name",
-    Metric: "name",
-}
-"""Objects that lists hold once for each value of a field."""
-FROZEN = ("spec.output",)
-"""What a run could have elsewhere in its next attempt, but an object cannot: the run would not be the same one."""
-
-_WHILE_SUSPENDED = {
-    "rule": "(has(oldSelf.suspend) && oldSelf.suspend)"
-    " || (self.data.train.sources == oldSelf.data.train.sources"
-    " && has(self.data.validation) == has(oldSelf.data.validation)"
-    " && (!has(self.data.validation) || self.data.validation == oldSelf.data.validation))",
-    "message": "sources and validation can change while the job is suspended, and then to the same data at another place:"
-    " an attempt that finds other data ends the job. Suspend it first (raygen stop).",
-    "fieldPath": ".data",
-    "reason": "FieldValueForbidden",
-}
-"""What a typing error must not take from a job that trains."""
-_WHILE_IT_LASTS = {
-    "rule": "!has(oldSelf.status) || !has(oldSelf.status.completionTime) || self.spec == oldSelf.spec"
-    " || has(self.spec.suspend) != has(oldSelf.spec.suspend)"
-    " || (has(self.spec.suspend) && self.spec.suspend != oldSelf.spec.suspend)"
-    " || has(self.spec.ttlSecondsAfterFinished) != has(oldSelf.spec.ttlSecondsAfterFinished)"
-    " || (has(self.spec.ttlSecondsAfterFinished)"
-    " && self.spec.ttlSecondsAfterFinished != oldSelf.spec.ttlSecondsAfterFinished)",
-    "message": "cannot change, since the job has ended. Delete it, and apply it again: it goes on from its newest checkpoint.",
-    "fieldPath": ".spec",
-    "reason": "FieldValueForbidden",
-}
-"""A change of a job that has ended would look as if it did something."""
-
-_SUMMARY = '.status.conditions[?(@.type=="Succeeded")]'
-_JOB_COLUMNS = (
-    ("Status", "string", f"{_SUMMARY}.reason", 0),
-    ("Step", "integer", ".status.progress.step", 0),
-    ("Loss", "number", ".status.progress.loss", 0),
-    ("Throughput", "number", ".status.progress.throughput", 0),
-    ("ETA", "string", ".status.progress.eta", 0),
-    ("Attempts", "integer", ".status.attemptCount", 0),
-    ("Age", "date", ".metadata.creationTimestamp", 0),
-    ("Steps", "integer", ".status.progress.steps", 1),
-    ("Goodput", "number", ".status.progress.goodput", 1),
-    ("Checkpoint", "integer", ".status.progress.checkpoint", 1),
-    ("Reported", "date", ".status.progress.time", 1),
-    ("Workers", "integer", ".spec.scale.workers", 1),
-    ("Queue", "string", ".spec.scheduling.queueName", 1),
-    ("Runtime", "string", ".spec.runtimeRef.name", 1),
-    ("Run", "string", ".status.run", 1),
-    ("Message", "string", f"{_SUMMARY}.message", 1),
-)
-_RUNTIME_COLUMNS = (
-    ("Image", "string", ".spec.image", 0),
-    ("Age", "date", ".metadata.creationTimestamp", 0),
-    ("Namespaces", "string", ".spec.allowedNamespaces", 1),
-    ("CustomCode", "boolean", ".spec.allowCustomCode", 1),
-)
 
 
 class SchemaError(Exception):
     """A model says something that a structural schema cannot."""
 
 
-def definitions() -> dict[str, dict[str, Any]]:
-    """Every CustomResourceDefinition by its name."""
-    job = _kind(TrainingJob)
-    spec = job["properties"]["spec"]
-    _freeze(spec, TrainingJobSpec, "spec")
-    spec["x-kubernetes-validations"].append(_WHILE_SUSPENDED)
-    job["properties"]["status"] = _value(Shape("object", model=TrainingJobStatus), "status")
-    job["x-kubernetes-validations"] = [_WHILE_IT_LASTS]
-    found = (
-        _definition(TrainingJob, "trainingjobs", "rtj", "Namespaced", job, _JOB_COLUMNS),
-        _definition(
-            RaygenRuntime, "raygenruntimes", "rrt", "Cluster", _kind(RaygenRuntime), _RUNTIME_COLUMNS
-        ),
-    )
-    return {one["metadata"]["name"]: one for one in found}
+@dataclass(frozen=True)
+class Column:
+    """A column of `kubectl get`.
+
+    Attributes:
+        title: Its title.
+        type: Type of its values, as OpenAPI names it.
+        path: JSONPath of its values.
+        priority: 0 is always shown, 1 with `-o wide`.
+    """
+
+    title: str
+    type: Literal["boolean", "date", "integer", "number", "string"]
+    path: str
+    priority: int = 0
 
 
-def _definition(
-    kind: type[Spec],
-    plural: str,
-    short: str,
-    scope: str,
-    schema: dict[str, Any],
-    columns: tuple[tuple[str, str, str, int], ...],
-) -> dict[str, Any]:
-    name = kind.__name__
-    version: dict[str, Any] = {
-        "name": VERSION,
+@dataclass(frozen=True)
+class Resource:
+    """What a definition needs besides the models of its kind.
+
+    Attributes:
+        kind: The kind's class.
+        plural: Its name in addresses.
+        short: Its short name for `kubectl`.
+        scope: Whether its objects belong to a namespace.
+        columns: Columns of `kubectl get`.
+        status: Class of its status, a subresource; None without one.
+        may_change: Whether the value at a path (spec.a.b) may change while the object lives; None where all may.
+        cannot_change: What is said to somebody who changes another one: why not, and what to do.
+        spec_rules: Further validation rules of `spec`.
+        rules: Validation rules of the whole object.
+    """
+
+    kind: type[Kind]
+    plural: str
+    short: str
+    scope: Literal["Cluster", "Namespaced"]
+    columns: tuple[Column, ...] = ()
+    status: type[Spec] | None = None
+    may_change: Callable[[str], bool] | None = None
+    cannot_change: str = "cannot change. Make another object."
+    spec_rules: tuple[dict[str, str], ...] = ()
+    rules: tuple[dict[str, str], ...] = ()
+
+
+def definition(resource: Resource, group: str, version: str) -> dict[str, Any]:
+    """The CustomResourceDefinition of a kind.
+
+    Args:
+        resource: The kind, and what its models leave open.
+        group: Its API group.
+        version: Its one version, which is served and stored.
+
+    Raises:
+        SchemaError: the models say something that a structural schema cannot.
+    """
+    name = resource.kind.__name__
+    served: dict[str, Any] = {
+        "name": version,
         "served": True,
         "storage": True,
-        "schema": {"openAPIV3Schema": schema},
+        "schema": {"openAPIV3Schema": _schema(resource)},
         "additionalPrinterColumns": [
-            {"name": title, "type": kind, "jsonPath": path} | ({"priority": priority} if priority else {})
-            for title, kind, path, priority in columns
+            {"name": column.title, "type": column.type, "jsonPath": column.path}
+            | ({"priority": column.priority} if column.priority else {})
+            for column in resource.columns
         ],
     }
-    if "status" in schema["properties"]:
-        version["subresources"] = {"status": {}}
+    if resource.status is not None:
+        served["subresources"] = {"status": {}}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{GROUP}"},
+        "metadata": {"name": f"{resource.plural}.{group}"},
         "spec": {
-            "group": GROUP,
+            "group": group,
             "names": {
                 "kind": name,
                 "listKind": f"{name}List",
-                "plural": plural,
+                "plural": resource.plural,
                 "singular": name.lower(),
-                "shortNames": [short],
+                "shortNames": [resource.short],
                 "categories": ["raygen"],
             },
-            "scope": scope,
-            "versions": [version],
+            "scope": resource.scope,
+            "versions": [served],
         },
     }
 
 
-def _kind(kind: type[Spec]) -> dict[str, Any]:
+def _schema(resource: Resource) -> dict[str, Any]:
+    """The schema of a kind with its status, and the rules on what may change."""
+    schema = _kind(resource.kind)
+    spec, model = schema["properties"]["spec"], fields_of(resource.kind)["spec"].shape.model
+    if resource.may_change is not None and model is not None:
+        _freeze(resource.may_change, resource.cannot_change, spec, model, "spec")
+    if resource.spec_rules:
+        spec.setdefault("x-kubernetes-validations", []).extend(resource.spec_rules)
+    if resource.status is not None:
+        schema["properties"]["status"] = _value(Shape("object", model=resource.status), "status")
+    if resource.rules:
+        schema["x-kubernetes-validations"] = list(resource.rules)
+    return schema
+
+
+def _kind(kind: type[Kind]) -> dict[str, Any]:
     """The schema of a kind, of whose metadata only the name may be restricted."""
     fields = fields_of(kind)
     metadata = fields["metadata"].shape.model
@@ -220,7 +202,7 @@ def _list(shape: Shape, path: str) -> dict[str, Any]:
     sizes = {"maxItems": shape.bounds["max_length"]}
     if shape.bounds.get("min_length"):
         sizes["minItems"] = shape.bounds["min_length"]
-    key = LIST_KEYS.get(shape.items.model) if shape.items.model is not None else None
+    key = shape.items.model.list_key if shape.items.model is not None else None
     kind: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
     if key is not None:
         if key not in items["required"]:
@@ -294,17 +276,19 @@ def _number(shape: Shape, path: str) -> dict[str, Any]:
     return schema
 
 
-def _freeze(schema: dict[str, Any], model: type[Spec], path: str) -> None:
-    """Adds the rules that what no later attempt of a run may change stays as it is."""
+def _freeze(
+    may_change: Callable[[str], bool], message: str, schema: dict[str, Any], model: type[Spec], path: str
+) -> None:
+    """Adds the rules that what may not change stays as it is."""
     rules = []
     for key, field in fields_of(model).items():
         place = f"{path}.{key}"
-        if place not in FROZEN and may_change(place):
+        if may_change(place):
             continue
-        if place not in FROZEN and any(may_change(inner) for inner in _paths(field.shape, place)):
+        if any(may_change(inner) for inner in _paths(field.shape, place)):
             if not field.required or field.shape.model is None:
                 raise SchemaError(f"{place}: parts of it may change, so it must be a required object")
-            _freeze(schema["properties"][key], field.shape.model, place)
+            _freeze(may_change, message, schema["properties"][key], field.shape.model, place)
             continue
         same = f"self.{key} == oldSelf.{key}"
         if not field.required:
@@ -312,8 +296,7 @@ def _freeze(schema: dict[str, Any], model: type[Spec], path: str) -> None:
         rules.append(
             {
                 "rule": same,
-                "message": "cannot change, since a run goes on with what it began with."
-                " Make another TrainingJob, with another name and output.run.",
+                "message": message,
                 "fieldPath": f".{key}",
                 "reason": "FieldValueForbidden",
             }

@@ -11,8 +11,8 @@ from typing import Any
 Location = tuple[str | int, ...]
 """Where a value is: keys and list positions from the root."""
 
-ROOT = "job"
-"""The path of the whole document."""
+ROOT = "document"
+"""The path of the whole document, until its kind's own noun takes the place of it."""
 
 _SHOWN = 60
 _SHOWN_PARTS = 24
@@ -30,7 +30,7 @@ class Fault:
     """One fault.
 
     Attributes:
-        path: Where, as keys with dots and list positions in brackets; `job` is the whole document.
+        path: Where, as keys with dots and list positions in brackets; the kind's noun (`job`) is the whole document.
         value: The value that is there, shortened; empty where there is none to show.
         rule: What must be true, as a sentence without a subject.
         remedy: What to do about it.

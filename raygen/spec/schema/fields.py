@@ -15,9 +15,9 @@ from pydantic.fields import FieldInfo
 
 from raygen.spec.schema.base import PATTERNS, Spec
 
-Kind = Literal["object", "map", "list", "choice", "text", "whole", "number", "truth"]
+ValueKind = Literal["object", "map", "list", "choice", "text", "whole", "number", "truth"]
 
-_SCALARS: dict[Any, Kind] = {str: "text", int: "whole", float: "number", bool: "truth"}
+_SCALARS: dict[Any, ValueKind] = {str: "text", int: "whole", float: "number", bool: "truth"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Shape:
         bounds: Some of ge, gt, le, lt (numbers), min_length, max_length (texts, lists, maps), pattern.
     """
 
-    kind: Kind
+    kind: ValueKind
     nullable: bool = False
     model: type[Spec] | None = None
     items: Shape | None = None

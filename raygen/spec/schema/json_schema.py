@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from raygen.spec.job.training_job import TrainingJob
 from raygen.spec.schema.base import ExactlyOne, Spec, Tagged
 from raygen.spec.schema.fields import FieldShape, Shape, fields_of
 
@@ -28,7 +27,7 @@ _SIZES = {
 }
 
 
-def json_schema(kind: type[Spec] = TrainingJob) -> dict[str, Any]:
+def json_schema(kind: type[Spec]) -> dict[str, Any]:
     """The schema of a kind. What only rules over distant fields can say is not in it."""
     definitions = {model.__name__: _object(model) for model in objects(kind)}
     return {"$schema": DIALECT, "title": kind.__name__} | _object(kind) | {"$defs": definitions}

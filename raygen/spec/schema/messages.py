@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from raygen.spec.job.training_job import TrainingJob
-from raygen.spec.schema.base import Spec
+from raygen.spec.schema.base import Kind, Spec
 from raygen.spec.schema.faults import Fault, Location, bare_fault, fault, spelled
 from raygen.spec.schema.fields import FieldShape, Shape, fields_of
 
@@ -36,9 +35,10 @@ def missing(location: Location, field: FieldShape) -> Fault:
     return bare_fault(location, "is missing", f"Add {field.key}: {lowered(field.summary)}")
 
 
-def unknown_key(location: Location, value: Any, known: list[str]) -> Fault:
-    """A key that the object, which has the known ones, does not have."""
-    return fault(location, value, "is not a known key", _instead(str(location[-1]), known, location[:-1]))
+def unknown_key(location: Location, value: Any, known: list[str], kind: type[Kind]) -> Fault:
+    """A key that the object, which has the known ones, does not have; other objects of the kind may have it."""
+    remedy = _instead(str(location[-1]), known, location[:-1], kind)
+    return fault(location, value, "is not a known key", remedy)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -61,11 +61,11 @@ def _folded(word: str) -> str:
     return word.lower().replace("_", "").replace("-", "")
 
 
-def _instead(key: str, known: list[str], holder: Location) -> str:
+def _instead(key: str, known: list[str], holder: Location, kind: type[Kind]) -> str:
     same = {_folded(one): one for one in known}.get(_folded(key))
     if same is not None:
         return f"Write {same}."
-    homes = _homes().get(_folded(key), [])
+    homes = _homes(kind).get(_folded(key), [])
     if homes:
         near = sorted(homes, key=lambda home: -_shared(home, spelled(holder)))[:3]
         return f"It belongs under {' or '.join(near)}."
@@ -79,10 +79,10 @@ def _instead(key: str, known: list[str], holder: Location) -> str:
 
 
 @cache
-def _homes() -> Mapping[str, list[str]]:
-    """Every key of the format, folded, with the paths of the objects that have it."""
+def _homes(kind: type[Kind]) -> Mapping[str, list[str]]:
+    """Every key of a kind, folded, with the paths of the objects that have it."""
     homes: dict[str, list[str]] = {}
-    for path, key in _keys(TrainingJob, ""):
+    for path, key in _keys(kind, ""):
         homes.setdefault(_folded(key), []).append(path or "the top level")
     return homes
 

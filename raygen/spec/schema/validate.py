@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import pydantic
 from pydantic_core import ErrorDetails
 
 from raygen.errors import ValidationError
-from raygen.spec.job.training_job import TrainingJob
-from raygen.spec.schema.base import RULE_ERROR, Spec
+from raygen.spec.schema.base import RULE_ERROR, Kind, Spec
 from raygen.spec.schema.faults import Fault, Location, bare_fault, fault
 from raygen.spec.schema.fields import Shape, fields_of, shape_at
 from raygen.spec.schema.messages import missing, unknown_key, wrong_name, wrong_value
@@ -24,15 +24,16 @@ from raygen.spec.schema.plain import Found, Plain
 Lines = Mapping[Location, int | None]
 """Line of each value in a file; None for a value that comes from elsewhere."""
 
-_JOB = Shape("object", model=TrainingJob)
+K = TypeVar("K", bound=Kind)
 
 
-def parse(
-    document: Any, lines: Lines | None = None, *, where: str = "", known: Sequence[Found] = ()
-) -> TrainingJob:
-    """A job from the content of a job file.
+def parse_kind(
+    kind: type[K], document: Any, lines: Lines | None = None, *, where: str = "", known: Sequence[Found] = ()
+) -> K:
+    """An object of a kind from the content of a file.
 
     Args:
+        kind: The kind's class.
         document: JSON values, as a YAML or JSON reader gives them; any Python value may come.
         lines: Line of each value in the file, by location.
         where: The file, for the message.
@@ -45,69 +46,59 @@ def parse(
     found = [*known, *plain.found]
     if not found:
         try:
-            return _validated(plain.document)
+            return kind.model_validate_json(json.dumps(plain.document), by_alias=True, by_name=False)
         except pydantic.ValidationError:
             pass  # every fault is collected below, also where there are others already
-    found += _all_faults(plain.document, [location for location, _ in found])
+    found += _all_faults(kind, plain.document, [location for location, _ in found])
     order = {location: number for number, location in enumerate(_locations(plain.document))}
     found.sort(key=lambda item: _position(item[0], order))
-    faults = [one.at(_line(location, lines or {})) for location, one in found]
-    raise ValidationError(list(dict.fromkeys(faults)), where=where)
+    faults = [
+        (one if location else replace(one, path=kind.noun)).at(_line(location, lines or {}))
+        for location, one in found
+    ]
+    raise ValidationError(list(dict.fromkeys(faults)), where=where, noun=kind.noun)
 
 
-def check(job: TrainingJob) -> TrainingJob:
-    """A job made in Python, checked as a file would be.
-
-    Raises:
-        ValidationError: holds every fault.
-    """
-    return parse(job.model_dump(exclude_unset=True, warnings=False))
-
-
-def _validated(document: Any) -> TrainingJob:
-    return TrainingJob.model_validate_json(json.dumps(document), by_alias=True, by_name=False)
-
-
-def _all_faults(document: Any, broken: list[Location]) -> list[Found]:
+def _all_faults(kind: type[Kind], document: Any, broken: list[Location]) -> list[Found]:
     """What is wrong besides what is known to be broken."""
     if () in broken:
         return []
     if not isinstance(document, dict):
-        return [((), _no_object(document))]
+        return [((), _no_object(kind, document))]
     found: list[Found] = []
     try:
-        _validated(document)
+        kind.model_validate_json(json.dumps(document), by_alias=True, by_name=False)
     except pydantic.ValidationError as error:
         for details in error.errors(include_url=False, include_context=False):
-            one = _field_fault(details, document)
+            one = _field_fault(kind, details, document)
             if one is not None and one[0] not in broken:
                 found.append(one)
     broken = [*broken, *(location for location, _ in found)]
-    return [*found, *_rule_faults(TrainingJob, document, (), frozenset(broken))]
+    return [*found, *_rule_faults(kind, document, (), frozenset(broken))]
 
 
-def _no_object(document: Any) -> Fault:
-    keys = ", ".join(fields_of(TrainingJob))
-    return fault((), document, "must be a TrainingJob", f"Write key: value pairs; the keys are {keys}.")
+def _no_object(kind: type[Kind], document: Any) -> Fault:
+    keys = ", ".join(fields_of(kind))
+    return fault((), document, f"must be a {kind.__name__}", f"Write key: value pairs; the keys are {keys}.")
 
 
-def _field_fault(details: ErrorDetails, document: Any) -> Found | None:
+def _field_fault(kind: type[Kind], details: ErrorDetails, document: Any) -> Found | None:
     """One of pydantic's errors in our words; None for an echo of others."""
-    location, kind = details["loc"], details["type"]
-    if kind == RULE_ERROR:
+    root, location, error = Shape("object", model=kind), details["loc"], details["type"]
+    if error == RULE_ERROR:
         return None
-    if location[-1] == "[key]" and shape_at(_JOB, location[:-2]).kind == "map":
-        return location[:-1], wrong_name(location[:-1], shape_at(_JOB, location[:-2]))
-    holder = shape_at(_JOB, location[:-1])
+    if location[-1] == "[key]" and shape_at(root, location[:-2]).kind == "map":
+        return location[:-1], wrong_name(location[:-1], shape_at(root, location[:-2]))
+    holder = shape_at(root, location[:-1])
     fields = fields_of(holder.model) if holder.model is not None else {}
-    if kind == "extra_forbidden":
-        return location, unknown_key(location, _value(document, location), list(fields))
-    if kind == "missing" and fields:
+    if error == "extra_forbidden":
+        return location, unknown_key(location, _value(document, location), list(fields), kind)
+    if error == "missing" and fields:
         return location, missing(location, fields[str(location[-1])])
-    if kind == "missing":
+    if error == "missing":
         location = location[:-1]  # an item of a list of fixed length: the list is at fault
-    value, shape = _value(document, location), shape_at(_JOB, location)
-    if kind == "too_short" and isinstance(value, list) and len(value) >= shape.bounds.get("min_length", 0):
+    value, shape = _value(document, location), shape_at(root, location)
+    if error == "too_short" and isinstance(value, list) and len(value) >= shape.bounds.get("min_length", 0):
         return None  # pydantic counts the valid items, and the others have faults of their own
     field = fields.get(str(location[-1]))
     return location, wrong_value(location, value, shape, optional=field is not None and not field.required)

@@ -21,8 +21,8 @@ from urllib.parse import urlencode
 
 from raygen.errors import RaygenError, RunError, reason_of
 from raygen.models.protocol import Sample
-from raygen.spec.job.training_job import API_VERSION, KIND
-from raygen.spec.names import DRIVER_MANAGER, STATUS_VARIABLE, TOKEN_FOLDER
+from raygen.spec.job.training_job import KIND
+from raygen.spec.names import API_VERSION, DRIVER_MANAGER, STATUS_VARIABLE, TOKEN_FOLDER
 from raygen.training.drain import REASON as POD_LEAVING
 from raygen.training.observers.events import Loss, Observer, Plan, Progress
 from raygen.training.result import Result

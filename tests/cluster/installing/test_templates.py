@@ -13,10 +13,10 @@ import jsonschema
 import pytest
 import yaml
 
+from raygen.spec.kinds import definitions
 from raygen.spec.names import DRIVER_RESOURCE
 from raygen.spec.runtime import RaygenRuntimeSpec
 from raygen.spec.schema.base import Spec
-from raygen.spec.schema.crd import definitions
 from raygen.spec.schema.fields import fields_of
 from tests.cluster.apiserver import ROOT
 from tests.cluster.installing.helm import CHART, IMAGE, KINDS, RUNTIME, TRAIN, HelmError, helm, render

@@ -95,7 +95,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         (tmp_path / "none.yaml", "no such file"),
         (tmp_path, "is a folder"),
         (link, "cannot be read"),
-        (Path("a\0b"), "is no path"),
+        (Path("a\0b"), "is not a path"),
         (tmp_path / ("x" * 5000), "cannot be read"),
     ):
         with pytest.raises(JobFileError, match=problem) as caught:

@@ -33,7 +33,7 @@ def test_json_form() -> None:
 @pytest.mark.parametrize(
     ("location", "path"),
     [
-        ((), "job"),
+        ((), "document"),
         (("spec", "data", "sources", 0, "uri"), "spec.data.sources[0].uri"),
         (("labels", "a.b/c"), 'labels["a.b/c"]'),
         (("a b",), '["a b"]'),

@@ -17,7 +17,7 @@ from tests.budget import examples
 from tests.jobs import job_document
 from tests.unit.spec.documents import job_documents, mutated
 
-SCHEMA = json_schema()
+SCHEMA = json_schema(TrainingJob)
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 EXAMPLES = sorted((Path(__file__).parents[4] / "examples").glob("*.yaml"))
 RULE_REMEDIES = {rule.remedy for model in [TrainingJob, *objects(TrainingJob)] for rule in model.rules}
