@@ -34,6 +34,8 @@ from raygen.spec.schema.base import (
 )
 from raygen.spec.schema.validate import parse_kind
 
+DEFAULT_HEAD_LOST_SECONDS = 300
+"""Time after which a head that is not ready is lost, unless a runtime says otherwise."""
 DEFAULT_STOP_SECONDS = 60
 """Time that pods have to leave a checkpoint, unless a runtime says otherwise."""
 
@@ -218,7 +220,7 @@ class RaygenRuntimeSpec(Spec):
     a namespace whose ResourceQuota counts limits.cpu needs one."""
     run_as: RunAs = RunAs()
     """The user and groups that pods run as."""
-    head_lost_seconds: Seconds = 300
+    head_lost_seconds: Seconds = DEFAULT_HEAD_LOST_SECONDS
     """Time after which an attempt ends whose head is not ready, in seconds."""
     stop_seconds: Annotated[int, Field(ge=15, le=3600)] = DEFAULT_STOP_SECONDS
     """Time that pods have to leave a checkpoint when they are asked to go, in seconds."""

@@ -14,6 +14,7 @@ from raygen.operator.rayjob.trouble import Trouble
 from raygen.operator.stored import cluster_of, shared_cluster
 from raygen.operator.trainingjob.attempts import Ending
 from raygen.operator.trainingjob.model import Deletion, Observed, Plan
+from raygen.spec.job.cluster import Attempts
 from raygen.spec.names import RAY_JOB_LABEL
 from raygen.spec.status import MAX_ATTEMPTS
 
@@ -139,7 +140,7 @@ class Draft:
         self.result.notes.append(Note(ending.cause, said, warning=not is_asked_for))
         failures = self.status.get("failedAttempts", 0) + ending.counts
         self.status["failedAttempts"] = failures
-        limit = (self.spec.get("attempts") or {}).get("limit") or 3
+        limit = (self.spec.get("attempts") or {}).get("limit") or Attempts().limit
         if ending.final:
             self.finish(False, ending.cause, ending.message)
         elif ending.counts and failures >= limit:

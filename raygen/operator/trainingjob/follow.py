@@ -18,7 +18,7 @@ from raygen.operator.trainingjob.check import Refusal, examine, refuse
 from raygen.operator.trainingjob.draft import Draft
 from raygen.operator.trainingjob.policies import deadline, gang, recovery, suspend
 from raygen.spec.names import HASH_ANNOTATION
-from raygen.spec.runtime import DEFAULT_STOP_SECONDS
+from raygen.spec.runtime import DEFAULT_HEAD_LOST_SECONDS, DEFAULT_STOP_SECONDS
 
 Object = dict[str, Any]
 
@@ -250,7 +250,7 @@ def _time_is_up(draft: Draft, attempt: Object) -> Ending | None:
         )
     if left is not None:
         draft.result.look_again(left)
-    limit = draft.grants.get("headLostSeconds") or 300
+    limit = draft.grants.get("headLostSeconds") or DEFAULT_HEAD_LOST_SECONDS
     wait = head.seconds_until_lost(draft.status.get("driver"), limit, draft.seen.now)
     if wait is not None and wait <= 0:
         known = attempt.get("trouble")

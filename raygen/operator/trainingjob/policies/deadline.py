@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from raygen.controller.conditions import moment
+from raygen.spec.runtime import Ceilings
 
 Object = dict[str, Any]
 
@@ -25,7 +26,9 @@ def seconds_left(
         now: The time.
         before: How long it was active before that, in seconds.
     """
-    hours = (((runtime or {}).get("spec") or {}).get("ceilings") or {}).get("hours", 720 if runtime else None)
+    hours = (((runtime or {}).get("spec") or {}).get("ceilings") or {}).get(
+        "hours", Ceilings().hours if runtime else None
+    )
     limits = [spec.get("activeDeadlineSeconds"), None if hours is None else hours * 3600]
     given = [limit for limit in limits if limit is not None]
     if started is None or not given:
