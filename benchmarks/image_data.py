@@ -12,7 +12,7 @@ from harness import ROOT
 from torch import Tensor
 
 from raygen.data.images.files import read_images
-from raygen.spec.job.data import Source
+from raygen.spec.job.data import ParquetSource
 
 MNIST = ROOT / "examples" / "data" / "mnist"
 
@@ -38,7 +38,7 @@ class Digits:
 @cache
 def digits(split: str) -> Digits:
     """The 60,000 images of `train` or the 10,000 of `test`."""
-    source = Source(uri=str(MNIST / f"{split}.parquet"), format="Parquet")
+    source = ParquetSource(uri=str(MNIST / f"{split}.parquet"))
     found = read_images([source], ROOT, None)
     labels = torch.tensor([int(label) for label in found.labels or ()])
     return Digits(torch.from_numpy(found.pixels), labels)

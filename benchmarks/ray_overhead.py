@@ -29,6 +29,7 @@ from torch import Tensor
 import raygen
 from raygen.models.protocol import Batch, Domain, MicroBatch, Sample, SampleRequest, Update, Workers
 from raygen.models.registry import build_family
+from raygen.spec import resolve
 
 LEAST = 0.97
 
@@ -42,7 +43,7 @@ class Interleaved:
     def __init__(self, job: raygen.TrainingJob, domain: Domain, device: torch.device) -> None:
         recipe = raygen.load(JOBS / "nanogpt-recipe.yaml").job
         del job
-        self._family = build_family(recipe, domain, device)
+        self._family = build_family(resolve(recipe), domain, device)
         self.networks = self._family.networks
         self._bare: Callable[[], None] = bare_loop(recipe)
         self._steps = 0

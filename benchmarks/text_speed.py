@@ -30,6 +30,7 @@ from torch.nn import functional as F
 
 import raygen
 from raygen.models.registry import build_family
+from raygen.spec import resolve
 from raygen.training.observers.events import Progress, Silent
 from raygen.training.optimizers.updates import make_optimizers
 
@@ -188,13 +189,14 @@ def bare_loop(
         compiled: Whether network and loss are compiled.
         apart: Whether the embedding is left out of that, as raygen leaves it out.
     """
-    training, context = job.spec.training, job.spec.model.transformer.context_length
+    resolved = resolve(job)
+    training, context = resolved.spec.training, resolved.spec.model.block.tokens
     device = device or torch.device("cpu")
     tokens, size = text or characters()
     tokens = tokens.to(device)
-    family = build_family(job, Vocabulary(size), device)
+    family = build_family(resolved, Vocabulary(size), device)
     network = family.networks["model"]
-    (optimizer,) = make_optimizers(family.parameter_groups("model"), training.optimizer).values()
+    (optimizer,) = make_optimizers(family.parameter_groups("model"), training.optimizer_of("model")).values()
     offsets = torch.arange(context + 1, device=device)
 
     def loss_of(inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

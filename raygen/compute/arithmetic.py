@@ -17,6 +17,7 @@ import torch
 
 from raygen.errors import InputError, OutOfMemoryError
 from raygen.spec import TrainingJob
+from raygen.spec.families.table import FAMILIES
 
 # A graph for each size of micro-batch: one graph for all sizes would round otherwise than the first one did, so that
 # a run that goes on would differ from one that was never stopped.
@@ -180,6 +181,4 @@ def should_compile(mode: str, device: torch.device, kind: str) -> bool:
             )
         return True
     # On CPU it gains nothing for small models: 46.9 against 40.1 ms a step, and 34 s to compile.
-    # On CUDA a DCGAN's step has nearly as many kernels as before, 416 against 454, and each of its forms (real, generated,
-    # frozen) has to be compiled.
-    return device.type == "cuda" and kind not in ("GAN", "VAE") and compiler is not None
+    return device.type == "cuda" and FAMILIES[kind].compiles and compiler is not None

@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 
@@ -13,7 +14,7 @@ from raygen import machine
 from raygen.errors import InputError
 from raygen.spec import TrainingJob
 
-DEVICES = ("auto", "cuda", "mps", "cpu")
+Job = TypeVar("Job", bound=TrainingJob)
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -54,7 +55,7 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def fit(job: TrainingJob, device: torch.device, cores: int) -> tuple[TrainingJob, list[str]]:
+def fit(job: Job, device: torch.device, cores: int) -> tuple[Job, list[str]]:
     """Fits the scale of a job to this machine.
 
     Args:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from raygen.data.progress import Notice
 from raygen.data.remarks import Remark
-from raygen.spec import TrainingJob
+from raygen.spec import ResolvedJob
 from raygen.spec.contents import Domain
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -88,7 +88,7 @@ class Reader(Protocol):
     """A module that reads one kind of contents."""
 
     def open_data(
-        self, job: TrainingJob, base: Path, files: Mapping[str, bytes], notice: Notice | None = None
+        self, job: ResolvedJob, base: Path, files: Mapping[str, bytes], notice: Notice | None = None
     ) -> Dataset:
         """Opens the data set of a resolved job; see `raygen.data.readers.open_data`."""
 

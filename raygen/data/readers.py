@@ -9,7 +9,7 @@ from raygen.data.progress import Notice
 from raygen.data.protocol import Dataset, Reader
 from raygen.data.remarks import Remarks
 from raygen.data.sources.files import find_files
-from raygen.spec import Data, TrainingJob
+from raygen.spec import Data, ResolvedJob
 from raygen.spec.contents import Domain
 
 
@@ -30,7 +30,7 @@ READERS = {"text": _text, "images": _images}
 
 
 def open_data(
-    job: TrainingJob, base: Path, files: Mapping[str, bytes], notice: Notice | None = None
+    job: ResolvedJob, base: Path, files: Mapping[str, bytes], notice: Notice | None = None
 ) -> Dataset:
     """The data set of a job.
 
@@ -46,7 +46,7 @@ def open_data(
     return READERS[job.spec.data.kind]().open_data(job, base, files, notice)
 
 
-def units_per_sample(job: TrainingJob) -> int:
+def units_per_sample(job: ResolvedJob) -> int:
     """How many units a sample of a job's data has, before it is opened: tokens of a window, or 1 image."""
     if job.spec.data.kind == "images":
         return 1
@@ -55,7 +55,7 @@ def units_per_sample(job: TrainingJob) -> int:
     return context_length(job)
 
 
-def find_sources(job: TrainingJob, base: Path) -> None:
+def find_sources(job: ResolvedJob, base: Path) -> None:
     """Looks whether every source has files, and reads none of them.
 
     Raises:

@@ -52,8 +52,8 @@ class Run(RunRecord):
             InputError: the model has nothing to generate from.
         """
         family = self.family(step, device)
-        # Reconstructions are of images of the validation split, which the model has not seen yet.
-        if getattr(family, "shown", family) is None:
+        # The model that was just made has not seen them yet.
+        if self.job.spec.model.family.shows_validation:
             self._show_validation(family, device)
         with limited_threads(available_cores()):
             samples = family.sample(request)

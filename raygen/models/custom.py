@@ -26,7 +26,7 @@ from raygen.models.protocol import (
     Workers,
     sort_parameters,
 )
-from raygen.spec import TrainingJob
+from raygen.spec import Custom, ResolvedJob
 
 T = TypeVar("T")
 
@@ -241,15 +241,15 @@ def explained(entrypoint: str, what: str) -> Iterator[None]:
         ) from error
 
 
-def build(job: TrainingJob, domain: Domain, device: torch.device) -> CustomFamily:
+def build(job: ResolvedJob, domain: Domain, device: torch.device) -> CustomFamily:
     """Makes the user's family: Class(job, domain, device), its weights drawn from the job's seed.
 
     Raises:
         InputError: there is no such class, it lacks a part of the protocol, or making it raised an error.
     """
-    custom = job.spec.model.custom
-    if custom is None:
-        raise ValueError("the job has no custom block")
+    custom = job.spec.model.block
+    if not isinstance(custom, Custom):
+        raise TypeError("the job's model is not a custom one")
     factory = _class(custom.entrypoint)
     with _unfit_if_it_fails(), explained(custom.entrypoint, "making it"), torch.random.fork_rng(devices=[]):
         torch.manual_seed(job.spec.training.seed)

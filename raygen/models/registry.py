@@ -1,4 +1,4 @@
-"""The families by the name that `model.type` gives them. A new family is one folder and one line here."""
+"""Makes the model that a job describes, by the table of families in `raygen.spec.families.table`."""
 
 from __future__ import annotations
 
@@ -9,25 +9,17 @@ if TYPE_CHECKING:
     import torch
 
     from raygen.models.protocol import Domain, Family
-    from raygen.spec import TrainingJob
-
-FAMILIES: dict[str, str] = {
-    "Custom": "raygen.models.custom",
-    "GAN": "raygen.models.gan.family",
-    "Transformer": "raygen.models.transformer.family",
-    "VAE": "raygen.models.vae.family",
-}
-"""Name -> module that has `build`, which makes the family."""
+    from raygen.spec import ResolvedJob
 
 
 class Build(Protocol):
     """Makes a family's networks, with initial weights drawn from the job's seed."""
 
-    def __call__(self, job: TrainingJob, domain: Domain, device: torch.device) -> Family:
+    def __call__(self, job: ResolvedJob, domain: Domain, device: torch.device) -> Family:
         """Makes them on a device."""
 
 
-def build_family(job: TrainingJob, domain: Domain, device: torch.device) -> Family:
+def build_family(job: ResolvedJob, domain: Domain, device: torch.device) -> Family:
     """Makes the family that `model.type` names.
 
     Args:
@@ -35,5 +27,5 @@ def build_family(job: TrainingJob, domain: Domain, device: torch.device) -> Fami
         domain: What the model must know of its data.
         device: Where the networks are.
     """
-    build = cast("Build", import_module(FAMILIES[job.spec.model.type]).build)
+    build = cast("Build", import_module(job.spec.model.family.module).build)
     return build(job, domain, device)

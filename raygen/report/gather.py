@@ -92,8 +92,8 @@ def _subtitle(run: RunRecord) -> str:
 
 
 def _loss_unit(run: RunRecord) -> str:
-    """What a loss is measured in; that of a GAN is no likelihood, and a custom model's may be anything."""
-    return "nats" if run.job.spec.model.type in ("Transformer", "VAE") else ""
+    """What a loss is measured in; empty where it is no likelihood, or may be anything."""
+    return run.job.spec.model.family.loss_unit
 
 
 def _figures(run: RunRecord, train: Sequence[Line], evaluated: Sequence[Line]) -> list[Figure]:

@@ -12,7 +12,7 @@ from raygen.errors import InputError, RunError
 from raygen.evaluation.metrics import metric_direction
 from raygen.models.protocol import Domain
 from raygen.run.directory import RunDirectory
-from raygen.spec import TrainingJob, parse
+from raygen.spec import ResolvedJob, parse, resolve
 from raygen.storage import open_storage
 
 
@@ -28,7 +28,7 @@ class RunRecord:
     def __init__(self, directory: RunDirectory, document: dict[str, Any]) -> None:
         self.directory = directory
         self.document = document
-        self.job: TrainingJob = parse(document["job"])
+        self.job: ResolvedJob = resolve(parse(document["job"]))
 
     @classmethod
     def open(cls, uri: str | Path) -> Self:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from raygen.spec.families.custom import Custom
 from raygen.spec.families.gan import GAN, Augmentation
+from raygen.spec.families.transformer import Transformer
 from raygen.spec.families.vae import VAE, Codebook
+from raygen.spec.job.changes import Change, diff, may_change
 from raygen.spec.job.data import Data, Images, Source, Tokenizer
-from raygen.spec.job.defaults import Change, diff, may_change, resolve
 from raygen.spec.job.evaluation import Evaluation, Metric, Samples
 from raygen.spec.job.guards import Guard, RollBack
-from raygen.spec.job.model import Model, Transformer
+from raygen.spec.job.model import Model
 from raygen.spec.job.notices import notices
 from raygen.spec.job.output import Checkpoint, Output, Tracking
+from raygen.spec.job.resolved import ResolvedJob, resolve
 from raygen.spec.job.training import Duration, EarlyStopping, Ema, Optimizer, Optimizers, Schedule, Training
 from raygen.spec.job.training_job import (
     KIND,
@@ -52,6 +54,7 @@ __all__ = [
     "Optimizer",
     "Optimizers",
     "Output",
+    "ResolvedJob",
     "RollBack",
     "Samples",
     "Scale",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from raygen.spec.job.defaults import may_change
+from raygen.spec.job.changes import may_change
 from raygen.spec.job.training_job import TrainingJob
 from raygen.spec.names import GROUP, VERSION
 from raygen.spec.runtime import RaygenRuntime

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from raygen.spec.job.guards import GUARD_DEFAULTS
+from raygen.spec.job.guards import GUARDS
 
 NOTHING = "Nothing."
 
@@ -212,7 +212,7 @@ FINAL: dict[str, Meaning] = {
         "A model of your own raised an error, or broke the protocol.",
         "Mend its code; the message has the place.",
     ),
-    **dict.fromkeys(GUARD_DEFAULTS, STOPPED_BY_GUARD),
+    **dict.fromkeys(GUARDS, STOPPED_BY_GUARD),
     "RayJobRefused": Meaning("KubeRay refuses the RayJob, which is raygen's fault.", "Report it."),
 }
 """Why a job failed, or ended, at its first occurrence: another attempt would end the same way."""

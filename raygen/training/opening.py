@@ -19,7 +19,7 @@ from raygen.inference.code import install_code
 from raygen.inference.weights import restore_weights
 from raygen.models.protocol import Family, count_parameters
 from raygen.models.registry import build_family
-from raygen.spec import TrainingJob
+from raygen.spec import ResolvedJob
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def decoded(files: Mapping[str, str]) -> dict[str, bytes]:
 
 
 def open_dataset(
-    job: TrainingJob,
+    job: ResolvedJob,
     base: Path,
     files: Mapping[str, bytes],
     notice: Callable[[str], None] | None,
@@ -91,7 +91,7 @@ def open_dataset(
     return open_data(job, base, files, notice)
 
 
-def open_model(job: TrainingJob, data: Dataset, device: torch.device) -> Family:
+def open_model(job: ResolvedJob, data: Dataset, device: torch.device) -> Family:
     """The model of a job, with initial weights, on a device.
 
     Raises:

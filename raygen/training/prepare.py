@@ -18,7 +18,7 @@ from raygen.errors import InputError, OutputError
 from raygen.inference.code import install_code
 from raygen.run.directory import RunDirectory
 from raygen.run.record import RunRecord, run_directory
-from raygen.spec import TrainingJob, diff, may_change, notices, parse, resolve
+from raygen.spec import ResolvedJob, TrainingJob, diff, may_change, notices, parse, resolve
 from raygen.storage import open_storage
 from raygen.training.engine.rollback import discard
 from raygen.training.environment import describe_environment, slow_start
@@ -48,8 +48,8 @@ class JobPlan:
         cores: Of this machine to use.
     """
 
-    job: TrainingJob
-    resolved: TrainingJob
+    job: ResolvedJob
+    resolved: ResolvedJob
     base: Path
     directory: RunDirectory
     storage: str
@@ -169,7 +169,7 @@ def prepare(
     told = [*told, *notices(resolved), *precision_notices(fitted, device), *filter(None, [slow_start()])]
     output = resolved.spec.output
     storage = open_storage(output.uri)
-    directory = RunDirectory(storage, output.run or job.metadata.name)
+    directory = RunDirectory(storage, output.run)
     existing = directory.read_job()
     rollbacks = []
     if existing is None:
@@ -246,7 +246,7 @@ def _ancestor(
 
 
 def _refuse_other_job(existing: Mapping[str, Any], job: TrainingJob, uri: str) -> None:
-    before = parse(existing["job"])
+    before = resolve(parse(existing["job"]))
     changes = [change for change in diff(before, job) if not may_change(change.path)]
     if changes:
         raise OutputError(

@@ -26,8 +26,7 @@ def run(args: argparse.Namespace) -> int:
     with needs_training():
         from raygen.inference.run import Run
     opened = Run.open(args.run)
-    model = opened.job.spec.model
-    if args.classes and (model.type in ("Transformer", "VAE") or (model.gan and not model.gan.conditional)):
+    if args.classes and not opened.job.spec.model.block.takes_classes:
         raise InputError(
             "the run's model is not told the class",
             where="--class",

@@ -30,6 +30,7 @@ from raygen.data.sources.files import AnyFile, File, contents, find_files
 from raygen.data.sources.parquet import ParquetImages
 from raygen.errors import DataError
 from raygen.spec import Images, Source
+from raygen.spec.job.data import ResolvedSource
 
 Pixels = NDArray[np.uint8]
 
@@ -59,7 +60,7 @@ class _Item:
 
 
 def read_images(
-    sources: Sequence[Source],
+    sources: Sequence[ResolvedSource],
     base: Path,
     images: Images | None,
     remarks: Remarks | None = None,
@@ -105,13 +106,16 @@ def _shape(shape: tuple[int, ...]) -> str:
     return f"{width}x{height} {'grey' if channels == 1 else 'RGB'}"
 
 
-def _decoded(source: Source, base: Path, spec: Images, remarks: Remarks, progress: Progress) -> Labelled:
-    if source.format == "ImageFolder":
+def _decoded(
+    source: ResolvedSource, base: Path, spec: Images, remarks: Remarks, progress: Progress
+) -> Labelled:
+    if source.format == "Parquet":
+        table = ParquetImages(source, base, remarks)
+        count = table.images
+        items: Iterator[_Item] = (_Item(row.name, row.encoded, row.label) for row in table.rows())
+    else:
         files = _folder_items(source, base, remarks)
         count, items = len(files), _read(files)
-    else:
-        table = ParquetImages(source, base, remarks)
-        count, items = table.images, (_Item(row.name, row.encoded, row.label) for row in table.rows())
     images, labels, first = _Stack(count), list[Any](), ""
     for number, item in enumerate(items):
         progress.at("decoding images", number, count)

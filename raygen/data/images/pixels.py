@@ -18,7 +18,7 @@ from raygen.data.progress import Notice, Progress
 from raygen.data.protocol import Samples
 from raygen.data.remarks import Remarks, printable
 from raygen.errors import DataError
-from raygen.spec import TrainingJob
+from raygen.spec import ResolvedJob
 
 Labels = NDArray[np.int64]
 
@@ -62,7 +62,7 @@ class ImageData:
     weighted = False
     units_per_sample = 1
 
-    def __init__(self, job: TrainingJob, base: Path, progress: Progress | None = None) -> None:
+    def __init__(self, job: ResolvedJob, base: Path, progress: Progress | None = None) -> None:
         """Reads and decodes.
 
         Args:
@@ -157,7 +157,7 @@ def every_nth(count: int, share: float) -> NDArray[np.bool_]:
 
 
 def open_data(
-    job: TrainingJob, base: Path, files: Mapping[str, bytes], notice: Notice | None = None
+    job: ResolvedJob, base: Path, files: Mapping[str, bytes], notice: Notice | None = None
 ) -> ImageData:
     """The images of a job.
 
@@ -190,7 +190,7 @@ def open_domain(files: Mapping[str, bytes]) -> ImageShape:
 
 
 def _labels(
-    job: TrainingJob, train: Labelled, held: Labelled | None, remarks: Remarks
+    job: ResolvedJob, train: Labelled, held: Labelled | None, remarks: Remarks
 ) -> tuple[tuple[str, ...], Labels, Labels]:
     """Names of the classes, and their numbers for the images of both splits; all empty without labels.
 
@@ -215,10 +215,9 @@ def _labels(
     return classes, labels, held_labels
 
 
-def _uses_labels(job: TrainingJob) -> bool:
-    """Whether the model is told the classes, or is custom and may be."""
-    model = job.spec.model
-    return model.custom is not None or (model.gan is not None and model.gan.conditional)
+def _uses_labels(job: ResolvedJob) -> bool:
+    """Whether the model may be told the classes."""
+    return job.spec.model.block.takes_classes
 
 
 def _classes(labels: Sequence[Any] | None, where: str) -> tuple[str, ...]:
@@ -305,7 +304,7 @@ def _check_shapes(train: Labelled, validation: Labelled) -> None:
         )
 
 
-def _check_counts(job: TrainingJob, train: int, validation: int) -> None:
+def _check_counts(job: ResolvedJob, train: int, validation: int) -> None:
     if train < 2:
         raise DataError(
             f"the training split has {train} image{'s' * (train != 1)}",

@@ -12,7 +12,7 @@ from raygen.data.sources.files import contents, find_files
 from raygen.data.text.json_lines import JsonLines
 from raygen.data.text.plain_text import text_of
 from raygen.errors import DataError
-from raygen.spec import Source
+from raygen.spec.job.data import ResolvedSource
 
 TEXT_COPIES = 3
 """How many times the size of its files a text needs at least: itself, and as much as two times for its tokens, of which each
@@ -22,7 +22,9 @@ LINES_COPIES = 2
 be known."""
 
 
-def read_documents(sources: Sequence[Source], base: Path, remarks: Remarks | None = None) -> list[str]:
+def read_documents(
+    sources: Sequence[ResolvedSource], base: Path, remarks: Remarks | None = None
+) -> list[str]:
     """All documents of these sources, in order; files of a folder or glob in the order of their paths.
 
     Args:
@@ -42,7 +44,7 @@ def read_documents(sources: Sequence[Source], base: Path, remarks: Remarks | Non
             check_files([max(files, key=lambda file: file.size)], LINES_COPIES, source.uri)
         else:
             check_files(files, TEXT_COPIES, source.uri)
-        lines = JsonLines(source.field or "text", remarks) if source.format == "JsonLines" else None
+        lines = JsonLines(source.field, remarks) if source.format == "JsonLines" else None
         for file, content in zip(files, contents(files), strict=True):
             documents += _read(str(file), content, lines, remarks)
         if lines is not None:

@@ -15,7 +15,7 @@ from raygen.data.remarks import Remarks
 from raygen.data.sources.arrow import input_file, reason
 from raygen.data.sources.files import AnyFile, File, find_files
 from raygen.errors import DataError
-from raygen.spec import Source
+from raygen.spec.job.data import ParquetSource
 from raygen.spec.schema.messages import nearest
 
 Label = int | str
@@ -50,7 +50,7 @@ class ParquetImages:
         images: How many have an image, as far as the files say.
     """
 
-    def __init__(self, source: Source, base: Path, remarks: Remarks) -> None:
+    def __init__(self, source: ParquetSource, base: Path, remarks: Remarks) -> None:
         """Looks at the columns of every file.
 
         Raises:
@@ -109,7 +109,7 @@ def _instead(image: Any) -> str:
     return f", but the path {path!r}" if path else f", but a value of the type {type(image).__name__}"
 
 
-def _parquet_files(source: Source, base: Path, remarks: Remarks) -> Sequence[AnyFile]:
+def _parquet_files(source: ParquetSource, base: Path, remarks: Remarks) -> Sequence[AnyFile]:
     """The files of a source; where there are several, without those that are not Parquet by name or content."""
     files = find_files(source, base, remarks)
     if len(files) == 1:
@@ -130,8 +130,8 @@ def _parquet_files(source: Source, base: Path, remarks: Remarks) -> Sequence[Any
     return chosen
 
 
-def _table(file: AnyFile, source: Source) -> _Table:
-    image, label = source.field or "image", source.label_field or "label"
+def _table(file: AnyFile, source: ParquetSource) -> _Table:
+    image, label = source.field, source.label_field or "label"
     with _explained(file), pq.ParquetFile(input_file(file)) as opened:
         columns = opened.schema_arrow.names
         if image not in columns:

@@ -19,7 +19,7 @@ from tokenizers import Regex, decoders, models, pre_tokenizers
 from raygen.data.progress import Progress
 from raygen.data.text.learning import END_OF_TEXT, byte_level, learn
 from raygen.errors import DataError
-from raygen.spec import Tokenizer as TokenizerSpec
+from raygen.spec.job.data import ResolvedTokenizer
 
 Tokens = NDArray[np.int32]
 
@@ -179,7 +179,7 @@ def _kind(inner: tokenizers.Tokenizer) -> str:
 
 
 def train_tokenizer(
-    spec: TokenizerSpec, documents: Sequence[str], progress: Progress | None = None
+    spec: ResolvedTokenizer, documents: Sequence[str], progress: Progress | None = None
 ) -> Tokenizer:
     """Makes a tokenizer from the training split; the same documents give the same tokenizer.
 
@@ -191,7 +191,7 @@ def train_tokenizer(
     if spec.type == "Byte":
         vocabulary = {c: i for i, c in enumerate(BYTE_ALPHABET)} | {END_OF_TEXT: 256}
         return Tokenizer(byte_level(models.BPE(vocab=vocabulary, merges=[]), use_regex=False))
-    return Tokenizer(learn(documents, spec.vocabulary_size or 4096, progress or Progress()))
+    return Tokenizer(learn(documents, spec.vocabulary_size, progress or Progress()))
 
 
 def _character(documents: Sequence[str]) -> tokenizers.Tokenizer:

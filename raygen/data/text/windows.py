@@ -21,7 +21,7 @@ from raygen.data.remarks import Remarks
 from raygen.data.sources.documents import read_documents
 from raygen.data.text.tokenizers import Tokenizer, Tokens, train_tokenizer
 from raygen.errors import DataError
-from raygen.spec import TrainingJob
+from raygen.spec import ResolvedJob
 from raygen.spec.contents import IGNORED
 
 TOKENIZER_FILE = "tokenizer.json"
@@ -45,7 +45,7 @@ class TextData:
 
     def __init__(
         self,
-        job: TrainingJob,
+        job: ResolvedJob,
         base: Path,
         tokenizer: Tokenizer | None = None,
         progress: Progress | None = None,
@@ -158,7 +158,7 @@ class TextData:
 
 
 def open_data(
-    job: TrainingJob, base: Path, files: Mapping[str, bytes], notice: Notice | None = None
+    job: ResolvedJob, base: Path, files: Mapping[str, bytes], notice: Notice | None = None
 ) -> TextData:
     """The text of a job.
 
@@ -186,17 +186,15 @@ def open_domain(files: Mapping[str, bytes]) -> Tokenizer:
     return Tokenizer.from_json(files[TOKENIZER_FILE].decode("utf-8", "replace"))
 
 
-def context_length(job: TrainingJob) -> int:
+def context_length(job: ResolvedJob) -> int:
     """Tokens in a window."""
-    model = job.spec.model
-    if model.transformer is not None:
-        return model.transformer.context_length
-    if model.custom is None or model.custom.context_length is None:
+    tokens = job.spec.model.block.tokens
+    if tokens is None:
         raise ValueError("text needs a model with a context length")
-    return model.custom.context_length
+    return tokens
 
 
-def _split(job: TrainingJob, base: Path, remarks: Remarks) -> tuple[list[str], list[str]]:
+def _split(job: ResolvedJob, base: Path, remarks: Remarks) -> tuple[list[str], list[str]]:
     train = read_documents(job.spec.data.train.sources, base, remarks)
     validation = job.spec.data.validation
     if validation is None:
@@ -249,12 +247,12 @@ def _encode_at(tokenizer: Tokenizer, text: str, where: str) -> Tokens:
         raise DataError(error.what, where=where, remedy=error.remedy) from error
 
 
-def _check_prompts(job: TrainingJob, tokenizer: Tokenizer) -> None:
+def _check_prompts(job: ResolvedJob, tokenizer: Tokenizer) -> None:
     """Refuses now what would otherwise stop the run at its first samples."""
     samples = job.spec.evaluation.samples
     for number, prompt in enumerate(samples.prompts if samples is not None else ()):
         _encode_at(tokenizer, prompt, f"spec.evaluation.samples.prompts[{number}]")
 
 
-def _sources(job: TrainingJob) -> str:
+def _sources(job: ResolvedJob) -> str:
     return ", ".join(source.uri for source in job.spec.data.train.sources)

@@ -31,8 +31,9 @@ from raygen.models.protocol import (
     Workers,
     sort_parameters,
 )
-from raygen.spec import GAN, TrainingJob
+from raygen.spec import ResolvedJob
 from raygen.spec.contents import images_of
+from raygen.spec.families.gan import ResolvedGAN
 
 ADJUST_EVERY = 4
 """Steps between changes of the probability of augmentation (Karras et al. 2020, section 3.1)."""
@@ -55,9 +56,9 @@ class GANFamily:
         self,
         generator: Generator,
         discriminator: Discriminator,
-        gan: GAN,
+        gan: ResolvedGAN,
         domain: ImageDomain,
-        job: TrainingJob,
+        job: ResolvedJob,
     ) -> None:
         self.networks: Mapping[str, nn.Module] = {"generator": generator, "discriminator": discriminator}
         self.generator = generator
@@ -240,11 +241,10 @@ class GANFamily:
             penalty = penalty + gan.r1 / 2 * micro.mean(squared_gradients(real_scores, real))
         if penalised and gan.r2:
             penalty = penalty + gan.r2 / 2 * micro.mean(squared_gradients(fake_scores, fake))
-        if penalised and gan.loss == "Wasserstein":
-            weight = 10.0 if gan.gradient_penalty is None else gan.gradient_penalty
+        if penalised and gan.gradient_penalty is not None:
             mixed = between(real, fake, micro.draws.uniform(f"between {turn}")).detach().requires_grad_()
             norms = squared_gradients(self._scores(mixed, micro, penalised=True), mixed).add(1e-12).sqrt()
-            penalty = penalty + weight * micro.mean((norms - 1).square())
+            penalty = penalty + gan.gradient_penalty * micro.mean((norms - 1).square())
         updates["discriminator"].backward((loss + gan.regularise_every * penalty) * micro.share)
         # Where scores have no zero of their own, each is measured from its partner.
         real_margin = real_scores if self.loss.anchored else real_scores - fake_scores
@@ -264,7 +264,7 @@ class GANFamily:
             "real_sign",
         )
         scalars = dict(zip(names, total.unbind(), strict=True))
-        if not (self.gan.r1 or self.gan.r2 or self.gan.loss == "Wasserstein"):
+        if not (self.gan.r1 or self.gan.r2 or self.gan.gradient_penalty is not None):
             del scalars["penalty"]
         return scalars
 
@@ -292,9 +292,9 @@ class GANFamily:
         settings = self.gan.augmentation
         if settings is None or settings.type != "Adaptive" or step % ADJUST_EVERY:
             return
-        amount = self._batch * ADJUST_EVERY / (settings.ramp_images or 500_000)
+        amount = self._batch * ADJUST_EVERY / settings.ramp_images
         p = self.discriminator.augmentation_p
-        p.add_((sign - (settings.target or 0.6)).sign() * amount).clamp_(0, 1)
+        p.add_((sign - settings.target).sign() * amount).clamp_(0, 1)
 
 
 @contextmanager
@@ -327,16 +327,16 @@ def _between(start: Tensor, end: Tensor, steps: int) -> Tensor:
     return ((1 - shares) * start + shares * end) / ((1 - shares).square() + shares.square()).sqrt()
 
 
-def build(job: TrainingJob, domain: Domain, device: torch.device) -> GANFamily:
+def build(job: ResolvedJob, domain: Domain, device: torch.device) -> GANFamily:
     """Makes both networks with weights drawn from the job's seed.
 
     Raises:
         InputError: the images have a size that the networks cannot make.
         DataError: classes are asked for, and the data has none.
     """
-    gan, images = job.spec.model.gan, images_of(domain)
-    if gan is None:
-        raise ValueError("the job has no gan block")
+    gan, images = job.spec.model.block, images_of(domain)
+    if not isinstance(gan, ResolvedGAN):
+        raise TypeError("the job's model is not a resolved GAN")
     if gan.conditional and not images.classes:
         raise DataError(
             "the model is conditional, and the images have no labels",

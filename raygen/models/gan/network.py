@@ -14,7 +14,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from raygen.errors import InputError
 from raygen.models.protocol import ImageDomain
-from raygen.spec import GAN
+from raygen.spec.families.gan import ResolvedGAN
 
 SMALLEST, LARGEST = 16, 256
 """Sizes of images that the networks are made for, in pixels."""
@@ -50,14 +50,14 @@ def _norm(kind: str, channels: int) -> list[nn.Module]:
 class Generator(nn.Module):
     """Latent variables (N, D) to images (N, C, S, S) from -1 to 1."""
 
-    def __init__(self, gan: GAN, domain: ImageDomain) -> None:
+    def __init__(self, gan: ResolvedGAN, domain: ImageDomain) -> None:
         super().__init__()
         self.start, count = stages(domain)
         widths = [gan.width * 2**number for number in reversed(range(count))]
         classes = len(domain.classes) if gan.conditional else 0
         self.embedding = nn.Embedding(classes, gan.latent_size) if classes else None
         inputs = gan.latent_size * (2 if classes else 1)
-        norm = gan.normalisation or "Off"
+        norm = gan.normalisation
         self.stem = nn.Linear(inputs, widths[0] * self.start**2, bias=norm == "Off" or gan.network != "DCGAN")
         self.body = (
             _dcgan_body(widths, norm, domain.channels)
@@ -147,7 +147,7 @@ class Discriminator(nn.Module):
 
     augmentation_p: Tensor
 
-    def __init__(self, gan: GAN, domain: ImageDomain) -> None:
+    def __init__(self, gan: ResolvedGAN, domain: ImageDomain) -> None:
         super().__init__()
         start, count = stages(domain)
         widths = [gan.width * 2**number for number in range(count)]
@@ -174,9 +174,9 @@ class Discriminator(nn.Module):
         return scores
 
 
-def discriminator_norm(gan: GAN) -> str:
+def discriminator_norm(gan: ResolvedGAN) -> str:
     """The discriminator's normalisation; a penalty per image forbids one that mixes images."""
-    kind = gan.normalisation or "Off"
+    kind = gan.normalisation
     penalised = gan.loss == "Wasserstein" or gan.r1 > 0 or gan.r2 > 0
     return "Off" if gan.spectral_norm or (kind == "Batch" and penalised) else kind
 

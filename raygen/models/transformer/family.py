@@ -27,8 +27,9 @@ from raygen.models.protocol import (
 from raygen.models.transformer.huggingface import to_huggingface
 from raygen.models.transformer.network import Decoder
 from raygen.models.transformer.sampling import generate
-from raygen.spec import TrainingJob
+from raygen.spec import ResolvedJob
 from raygen.spec.contents import IGNORED, vocabulary_of
+from raygen.spec.families.transformer import ResolvedTransformer
 
 
 class TransformerFamily:
@@ -162,12 +163,12 @@ def sample_losses(
     return losses_BT.sum(dim=1) / (targets_BT != IGNORED).sum(dim=1).clamp(min=1)
 
 
-def build(job: TrainingJob, domain: Domain, device: torch.device) -> TransformerFamily:
+def build(job: ResolvedJob, domain: Domain, device: torch.device) -> TransformerFamily:
     """Makes a decoder with weights drawn from the job's seed."""
-    architecture = job.spec.model.transformer
+    architecture = job.spec.model.block
     vocabulary = vocabulary_of(domain)
-    if architecture is None:
-        raise ValueError("the job has no transformer block")
+    if not isinstance(architecture, ResolvedTransformer):
+        raise TypeError("the job's model is not a resolved Transformer")
     decoder = Decoder(architecture, vocabulary.size, COMPUTE_TYPES[job.spec.training.precision])
     decoder.initialize(torch.Generator().manual_seed(job.spec.training.seed))
     return TransformerFamily(decoder.to(device), vocabulary, job.spec.training.label_smoothing)

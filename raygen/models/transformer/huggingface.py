@@ -80,7 +80,7 @@ def _config(decoder: Decoder, end_of_text: int | None) -> dict[str, Any]:
         "max_position_embeddings": a.context_length,
         "num_attention_heads": a.heads,
         "num_hidden_layers": a.layers,
-        "num_key_value_heads": a.kv_heads or a.heads,
+        "num_key_value_heads": a.kv_heads,
         "rms_norm_eps": a.norm_epsilon,
         # Newer releases of transformers read the first, older ones the second.
         "rope_parameters": {"rope_type": "default", "rope_theta": a.rope_theta},

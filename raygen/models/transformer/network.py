@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from raygen.spec import Transformer as Architecture
+from raygen.spec.families.transformer import ResolvedTransformer as Architecture
 
 INITIAL_STD = 0.02
 
@@ -30,7 +30,7 @@ class Cache:
     """
 
     def __init__(self, architecture: Architecture, batch: int, room: int, like: Tensor) -> None:
-        heads = architecture.kv_heads or architecture.heads
+        heads = architecture.kv_heads
         channels = architecture.hidden_size // architecture.heads
         shape = (architecture.layers, batch, heads, room, channels)
         self.keys = like.new_empty(shape)
@@ -112,7 +112,7 @@ class Attention(nn.Module):
 
     def __init__(self, a: Architecture, layer: int) -> None:
         super().__init__()
-        self.heads, self.kv_heads = a.heads, a.kv_heads or a.heads
+        self.heads, self.kv_heads = a.heads, a.kv_heads
         self.channels = a.hidden_size // a.heads
         self.layer = layer
         self.dropout = a.dropout
@@ -147,7 +147,7 @@ class FeedForward(nn.Module):
 
     def __init__(self, a: Architecture) -> None:
         super().__init__()
-        width = a.feed_forward_size or 4 * a.hidden_size
+        width = a.feed_forward_size
         self.gated = a.activation == "SwiGLU"
         self.up = Linear(a.hidden_size, 2 * width if self.gated else width)
         self.down = Linear(width, a.hidden_size)

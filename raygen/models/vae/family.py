@@ -39,8 +39,10 @@ from raygen.models.vae.network import (
     MLPEncoder,
 )
 from raygen.models.vae.pictures import make_pictures
-from raygen.spec import VAE, Metric, TrainingJob
+from raygen.spec import ResolvedJob
 from raygen.spec.contents import images_of
+from raygen.spec.families.vae import ResolvedVAE
+from raygen.spec.job.evaluation import NegativeLogLikelihood
 
 Map = Callable[[Tensor], Tensor]
 """A network, as it is or compiled."""
@@ -59,7 +61,9 @@ class VAEFamily:
             first evaluation.
     """
 
-    def __init__(self, network: Autoencoder, vae: VAE, likelihood: Likelihood, job: TrainingJob) -> None:
+    def __init__(
+        self, network: Autoencoder, vae: ResolvedVAE, likelihood: Likelihood, job: ResolvedJob
+    ) -> None:
         self.networks: Mapping[str, nn.Module] = {"model": network}
         self.network = network
         self.vae = vae
@@ -260,11 +264,11 @@ class VAEFamily:
         return log_weights(fit, noise, latents, posterior)
 
     def _likelihood_sums(
-        self, metric: Metric, target: Tensor, posterior: Posterior, draws: Draws
+        self, metric: NegativeLogLikelihood, target: Tensor, posterior: Posterior, draws: Draws
     ) -> dict[str, Tensor]:
         """Importance-sampled log-likelihoods of the images that the metric asks for; a few draws at a time."""
         wanted = min(max((metric.images or draws.samples.stop) - draws.samples.start, 0), len(target))
-        name, total = metric.name, metric.importance_samples or 100
+        name, total = metric.name, metric.importance_samples
         nothing = target.new_zeros(())
         if not wanted:
             return {f"{name}/sum": nothing, f"{name}/squares": nothing, f"{name}/count": nothing}
@@ -288,11 +292,11 @@ def _to_bytes(levels: Tensor) -> Tensor:
     return levels.mul(255).round().clamp(0, 255).to(torch.uint8)
 
 
-def build(job: TrainingJob, domain: Domain, device: torch.device) -> VAEFamily:
+def build(job: ResolvedJob, domain: Domain, device: torch.device) -> VAEFamily:
     """Makes an autoencoder with weights drawn from the job's seed, as PyTorch's layers draw theirs."""
-    vae, images = job.spec.model.vae, images_of(domain)
-    if vae is None:
-        raise ValueError("the job has no vae block")
+    vae, images = job.spec.model.block, images_of(domain)
+    if not isinstance(vae, ResolvedVAE):
+        raise TypeError("the job's model is not a resolved VAE")
     likelihood = make_likelihood(vae.likelihood, vae.binarisation)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(job.spec.training.seed)
@@ -300,16 +304,16 @@ def build(job: TrainingJob, domain: Domain, device: torch.device) -> VAEFamily:
     return VAEFamily(network.to(device), vae, likelihood, job)
 
 
-def _network(vae: VAE, images: ImageDomain, likelihood: Likelihood) -> Autoencoder:
+def _network(vae: ResolvedVAE, images: ImageDomain, likelihood: Likelihood) -> Autoencoder:
     encoder: nn.Module
     decoder: nn.Module
-    if vae.codebook is not None:
-        book = Codebook(vae.codebook, vae.latent_size)
-        encoder, decoder = MapEncoder(vae, images), MapDecoder(vae, images, likelihood.parameters)
-        return Autoencoder(encoder, decoder, book, has_deviation=likelihood.has_deviation)
+    book = None
     outputs = 2 * vae.latent_size
     if vae.network == "MLP":
         encoder, decoder = MLPEncoder(vae, images, outputs), MLPDecoder(vae, images, likelihood.parameters)
-    else:
+    elif vae.codebook is None:
         encoder, decoder = FlatEncoder(vae, images, outputs), FlatDecoder(vae, images, likelihood.parameters)
-    return Autoencoder(encoder, decoder, None, has_deviation=likelihood.has_deviation)
+    else:
+        book = Codebook(vae.codebook, vae.latent_size)
+        encoder, decoder = MapEncoder(vae, images), MapDecoder(vae, images, likelihood.parameters)
+    return Autoencoder(encoder, decoder, book, has_deviation=likelihood.has_deviation)

@@ -131,7 +131,9 @@ class DiscretisedLogistic(Likelihood):
 
 
 def make_likelihood(name: str, binarisation: str | None) -> Likelihood:
-    """The likelihood that a job names."""
+    """The likelihood that a job names; with a binarisation exactly for a Bernoulli."""
     if name == "Bernoulli":
-        return Bernoulli(binarisation or "GreyLevels")
+        if binarisation is None:
+            raise ValueError("a Bernoulli needs a binarisation")
+        return Bernoulli(binarisation)
     return Gaussian() if name == "Gaussian" else DiscretisedLogistic()

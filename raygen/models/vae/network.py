@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from raygen.models.protocol import ImageDomain
-from raygen.spec import VAE
+from raygen.spec.families.vae import MLPVAE, ConvVAE
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"ReLU": nn.ReLU, "Tanh": nn.Tanh, "SiLU": nn.SiLU}
 GROUP = 8
@@ -22,10 +22,10 @@ GROUP = 8
 class MLPEncoder(nn.Module):
     """Images (N, C, H, W) to `outputs` numbers (N, outputs)."""
 
-    def __init__(self, vae: VAE, domain: ImageDomain, outputs: int) -> None:
+    def __init__(self, vae: MLPVAE, domain: ImageDomain, outputs: int) -> None:
         super().__init__()
         pixels = domain.channels * domain.height * domain.width
-        self.layers = _mlp(vae, [pixels, *(vae.hidden_sizes or ()), outputs])
+        self.layers = _mlp(vae, [pixels, *(vae.hidden_sizes), outputs])
 
     def forward(self, images: Tensor) -> Tensor:
         """Encodes."""
@@ -36,11 +36,11 @@ class MLPEncoder(nn.Module):
 class MLPDecoder(nn.Module):
     """Latent variables (N, D) to the likelihood's numbers (N, P x C, H, W)."""
 
-    def __init__(self, vae: VAE, domain: ImageDomain, parameters: int) -> None:
+    def __init__(self, vae: MLPVAE, domain: ImageDomain, parameters: int) -> None:
         super().__init__()
         self.shape = (parameters * domain.channels, domain.height, domain.width)
         outputs = self.shape[0] * self.shape[1] * self.shape[2]
-        self.layers = _mlp(vae, [vae.latent_size, *reversed(vae.hidden_sizes or ()), outputs])
+        self.layers = _mlp(vae, [vae.latent_size, *reversed(vae.hidden_sizes), outputs])
 
     def forward(self, latents: Tensor) -> Tensor:
         """Decodes."""
@@ -48,8 +48,8 @@ class MLPDecoder(nn.Module):
         return decoded.reshape(len(decoded), *self.shape)
 
 
-def _mlp(vae: VAE, sizes: list[int]) -> nn.Sequential:
-    activation = ACTIVATIONS[vae.activation or "ReLU"]
+def _mlp(vae: MLPVAE, sizes: list[int]) -> nn.Sequential:
+    activation = ACTIVATIONS[vae.activation]
     layers: list[nn.Module] = []
     for number, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
         layers += [*([activation()] if number else []), nn.Linear(inputs, outputs)]
@@ -93,14 +93,14 @@ def group_norm(channels: int) -> nn.GroupNorm:
 class ConvEncoder(nn.Module):
     """Images (N, C, H, W) to a map of features (N, channels[-1], h, w), h and w halved at each resolution."""
 
-    def __init__(self, vae: VAE, domain: ImageDomain) -> None:
+    def __init__(self, vae: ConvVAE, domain: ImageDomain) -> None:
         super().__init__()
-        widths = vae.channels or ()
+        widths = vae.channels
         layers: list[nn.Module] = [nn.Conv2d(domain.channels, widths[0], 3, padding=1)]
         for number, width in enumerate(widths):
             if number:
                 layers.append(nn.Conv2d(widths[number - 1], width, 3, stride=2, padding=1))
-            layers += [ResidualBlock(width) for _ in range(vae.blocks or 1)]
+            layers += [ResidualBlock(width) for _ in range(vae.blocks)]
         self.layers = nn.Sequential(*layers, group_norm(widths[-1]), nn.SiLU())
 
     def forward(self, images: Tensor) -> Tensor:
@@ -112,12 +112,12 @@ class ConvEncoder(nn.Module):
 class ConvDecoder(nn.Module):
     """A map of features (N, channels[-1], h, w) to the likelihood's numbers (N, P x C, H, W)."""
 
-    def __init__(self, vae: VAE, domain: ImageDomain, parameters: int) -> None:
+    def __init__(self, vae: ConvVAE, domain: ImageDomain, parameters: int) -> None:
         super().__init__()
-        widths = vae.channels or ()
+        widths = vae.channels
         self.sizes = resolutions(domain, len(widths))
         self.stages = nn.ModuleList(
-            nn.Sequential(*(ResidualBlock(width) for _ in range(vae.blocks or 1))) for width in widths
+            nn.Sequential(*(ResidualBlock(width) for _ in range(vae.blocks))) for width in widths
         )
         self.narrow = nn.ModuleList(
             nn.Conv2d(widths[number + 1], widths[number], 3, padding=1) for number in range(len(widths) - 1)
@@ -151,11 +151,11 @@ def resolutions(domain: ImageDomain, count: int) -> list[tuple[int, int]]:
 class FlatEncoder(nn.Module):
     """A convolutional encoder with `outputs` numbers (N, outputs) for Gaussian latent variables."""
 
-    def __init__(self, vae: VAE, domain: ImageDomain, outputs: int) -> None:
+    def __init__(self, vae: ConvVAE, domain: ImageDomain, outputs: int) -> None:
         super().__init__()
         self.features = ConvEncoder(vae, domain)
-        height, width = resolutions(domain, len(vae.channels or ()))[-1]
-        self.head = nn.Linear((vae.channels or ())[-1] * height * width, outputs)
+        height, width = resolutions(domain, len(vae.channels))[-1]
+        self.head = nn.Linear(vae.channels[-1] * height * width, outputs)
 
     def forward(self, images: Tensor) -> Tensor:
         """Encodes."""
@@ -166,9 +166,9 @@ class FlatEncoder(nn.Module):
 class FlatDecoder(nn.Module):
     """A convolutional decoder of Gaussian latent variables (N, D)."""
 
-    def __init__(self, vae: VAE, domain: ImageDomain, parameters: int) -> None:
+    def __init__(self, vae: ConvVAE, domain: ImageDomain, parameters: int) -> None:
         super().__init__()
-        widths = vae.channels or ()
+        widths = vae.channels
         self.shape = (widths[-1], *resolutions(domain, len(widths))[-1])
         self.stem = nn.Linear(vae.latent_size, self.shape[0] * self.shape[1] * self.shape[2])
         self.features = ConvDecoder(vae, domain, parameters)
@@ -182,10 +182,10 @@ class FlatDecoder(nn.Module):
 class MapEncoder(nn.Module):
     """A convolutional encoder with a code at each place: (N, C, H, W) to (N, D, h, w)."""
 
-    def __init__(self, vae: VAE, domain: ImageDomain) -> None:
+    def __init__(self, vae: ConvVAE, domain: ImageDomain) -> None:
         super().__init__()
         self.features = ConvEncoder(vae, domain)
-        self.head = nn.Conv2d((vae.channels or ())[-1], vae.latent_size, 1)
+        self.head = nn.Conv2d(vae.channels[-1], vae.latent_size, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Encodes."""
@@ -196,9 +196,9 @@ class MapEncoder(nn.Module):
 class MapDecoder(nn.Module):
     """A convolutional decoder of codes at places (N, D, h, w)."""
 
-    def __init__(self, vae: VAE, domain: ImageDomain, parameters: int) -> None:
+    def __init__(self, vae: ConvVAE, domain: ImageDomain, parameters: int) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(vae.latent_size, (vae.channels or ())[-1], 3, padding=1)
+        self.stem = nn.Conv2d(vae.latent_size, vae.channels[-1], 3, padding=1)
         self.features = ConvDecoder(vae, domain, parameters)
 
     def forward(self, codes: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 
 from raygen.operator.rayjob.explain import DISRUPTIONS
 from raygen.operator.rayjob.trouble import Trouble
-from raygen.spec.job.guards import GUARD_DEFAULTS
+from raygen.spec.job.guards import GUARDS
 from raygen.spec.names import DRIVER_RESOURCE, LOW_MEMORY
 
 Object = dict[str, Any]
@@ -126,7 +126,7 @@ def _told(outcome: Object, seen: Sequence[Trouble]) -> Ending:
         return Ending("Stopped", f"{message} It left a checkpoint and goes on.")
     if outcome["exitCode"] == 2:
         return Ending(reason, message, final=True)
-    if reason in GUARD_DEFAULTS or reason == "ModelError":
+    if reason in GUARDS or reason == "ModelError":
         return Ending(reason, message, final=True)
     if reason in _SPECIFIC:
         return Ending(reason, message)

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from raygen.spec.families.family import Block, Family
 from raygen.spec.schema.base import Digest, Entrypoint, Parameter, Rule, Spec, Uri, plain_uri
 
 
@@ -20,7 +21,7 @@ class Package(Spec):
     rules: ClassVar[tuple[Rule, ...]] = (plain_uri("uri"),)
 
 
-class Custom(Spec):
+class Custom(Block):
     """A model family of your own: a class with the methods of `raygen.models.protocol.Family`."""
 
     entrypoint: Entrypoint
@@ -31,3 +32,31 @@ class Custom(Spec):
     """Length of a sample of text, in tokens; given exactly when the sources hold text."""
     parameters: dict[Parameter, float] = Field(default={}, max_length=64)
     """Numbers that the class is given, by name: its own hyperparameters."""
+
+    family: ClassVar[Family] = Family(
+        name="Custom",
+        summary="A family of your own",
+        module="raygen.models.custom",
+        contents=("text", "images"),
+        metrics=("ValidationLoss", "BitsPerByte", "Perplexity", "BitsPerDim"),
+        guards=(
+            "NonFiniteLoss",
+            "LossSpike",
+            "TextRepetition",
+            "ModeCollapse",
+            "PosteriorCollapse",
+            "DiscriminatorOverpowering",
+        ),
+        # What a model of the user's own is made of may have no repeatable kernel.
+        is_repeatable=False,
+    )
+
+    @property
+    def tokens(self) -> int | None:
+        """Length of a sample of text, in tokens; None for models of images."""
+        return self.context_length
+
+    @property
+    def takes_classes(self) -> bool:
+        """It may be."""
+        return True

@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from raygen.spec.schema.base import Count, Fraction, NonNegative, Rule, Tagged, foreign_rule
+from raygen.spec.families.family import Block, Family
+from raygen.spec.schema.base import Count, Fraction, NonNegative, Rule, Tagged, foreign_rule, given
 
 
 class Augmentation(Tagged):
@@ -28,7 +29,24 @@ class Augmentation(Tagged):
 Augmentation.rules = Augmentation.foreign_rules()
 
 
-class GAN(Tagged):
+class DiffAugment(Augmentation):
+    """Resolved: the same changes always."""
+
+    type: Literal["DiffAugment"]
+
+
+class AdaptiveAugmentation(Augmentation):
+    """Resolved: changes with a probability that is steered."""
+
+    type: Literal["Adaptive"]
+    target: Fraction = 0.6
+    ramp_images: Count = 500_000
+
+
+ResolvedAugmentation = DiffAugment | AdaptiveAugmentation
+
+
+class GAN(Block, Tagged):
     """A generative adversarial network of square images (Goodfellow et al. 2014)."""
 
     network: Literal["DCGAN", "Residual"]
@@ -67,3 +85,50 @@ class GAN(Tagged):
 
     tag: ClassVar[str] = "network"
     rules: ClassVar[tuple[Rule, ...]] = (foreign_rule("loss", "gradient_penalty", ("Wasserstein",)),)
+    family: ClassVar[Family] = Family(
+        name="GAN",
+        summary="Architecture and loss of a GAN",
+        module="raygen.models.gan.family",
+        contents=("images",),
+        networks=("generator", "discriminator"),
+        guards=("NonFiniteLoss", "LossSpike", "ModeCollapse", "DiscriminatorOverpowering"),
+        usual_guards=("NonFiniteLoss", "ModeCollapse", "DiscriminatorOverpowering"),
+        # On CUDA a DCGAN's step has nearly as many kernels as before, 416 against 454, and each of its forms (real,
+        # generated, frozen) has to be compiled.
+        compiles=False,
+    )
+
+    @property
+    def takes_classes(self) -> bool:
+        """Whether it makes images of a given class."""
+        return self.conditional
+
+    @property
+    def usual_guards(self) -> tuple[str, ...]:
+        """All but what scores without a zero cannot say: on which side of it real and generated images lie."""
+        anchored = self.loss not in ("Wasserstein", "Relativistic")
+        return tuple(
+            name for name in self.family.usual_guards if anchored or name != "DiscriminatorOverpowering"
+        )
+
+    def resolved(self) -> ResolvedGAN:
+        """The network's usual normalisation, and the loss's usual penalty."""
+        defaults: dict[str, object] = {"normalisation": "Batch" if self.network == "DCGAN" else "Off"}
+        if self.loss == "Wasserstein":
+            defaults["gradient_penalty"] = 10.0
+        return ResolvedGAN.model_validate(defaults | given(self))
+
+    def notices(self) -> tuple[str, ...]:
+        """Of batch normalisation."""
+        notice = (
+            "normalisation: Batch takes its statistics from one micro-batch of one worker, so losses"
+            " depend on scale.workers and training.microBatchSize; with Group or Off they do not"
+        )
+        return (notice,) if self.normalisation == "Batch" else ()
+
+
+class ResolvedGAN(GAN):
+    """A GAN with every default written out; with a gradient penalty exactly where the loss has one."""
+
+    normalisation: Literal["Batch", "Group", "Off"]
+    augmentation: Annotated[ResolvedAugmentation, Field(discriminator="type")] | None = None

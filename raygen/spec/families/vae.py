@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
-from raygen.spec.schema.base import Fraction, Index, NonNegative, Rule, Spec, Tagged, foreign_rule
+from raygen.spec.families.family import Block, Family
+from raygen.spec.schema.base import Fraction, Index, NonNegative, Rule, Spec, Tagged, foreign_rule, given
 
 Width = Annotated[int, Field(ge=1, le=65_536)]
 
@@ -24,7 +25,7 @@ class Codebook(Spec):
     """A code whose average use falls below this many places per step becomes a place of the batch. 0: never."""
 
 
-class VAE(Tagged):
+class VAE(Block, Tagged):
     """A variational autoencoder of images (Kingma & Welling 2014)."""
 
     network: Literal["MLP", "ConvResidual"]
@@ -68,7 +69,43 @@ class VAE(Tagged):
         "blocks": ("ConvResidual",),
         "codebook": ("ConvResidual",),
     }
+    family: ClassVar[Family] = Family(
+        name="VAE",
+        summary="Architecture and bound of a VAE",
+        module="raygen.models.vae.family",
+        contents=("images",),
+        metrics=("ValidationLoss", "NegativeLogLikelihood", "BitsPerDim", "ActiveUnits"),
+        guards=("NonFiniteLoss", "LossSpike", "PosteriorCollapse"),
+        usual_guards=("NonFiniteLoss", "LossSpike", "PosteriorCollapse"),
+        loss_unit="nats",
+        compiles=False,
+        shows_validation=True,
+    )
 
+    def resolved(self) -> ResolvedVAE:
+        """The network's usual shape, and grey levels for a Bernoulli."""
+        defaults = {"binarisation": "GreyLevels"} if self.likelihood == "Bernoulli" else {}
+        return _RESOLVED.validate_python(defaults | given(self))
+
+
+class MLPVAE(VAE):
+    """A VAE of fully connected layers with every default written out."""
+
+    network: Literal["MLP"]
+    hidden_sizes: Annotated[tuple[Width, ...], Field(min_length=1, max_length=16)] = (400,)
+    activation: Literal["ReLU", "Tanh", "SiLU"] = "ReLU"
+
+
+class ConvVAE(VAE):
+    """A VAE of residual convolutions with every default written out."""
+
+    network: Literal["ConvResidual"]
+    channels: Annotated[tuple[Width, ...], Field(min_length=1, max_length=8)] = (32, 64, 128)
+    blocks: Annotated[int, Field(ge=1, le=64)] = 1
+
+
+ResolvedVAE = MLPVAE | ConvVAE
+_RESOLVED: TypeAdapter[ResolvedVAE] = TypeAdapter(Annotated[ResolvedVAE, Field(discriminator="network")])
 
 _PLAIN_BOUND = (
     "(!has(self.beta) || self.beta == 1.0) && (!has(self.freeBits) || self.freeBits == 0.0)"

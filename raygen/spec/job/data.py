@@ -9,7 +9,6 @@ from pydantic import Field
 from raygen.spec.schema.base import Fraction, Rule, Spec, Tagged, Uri, exactly_one, plain_uri
 
 TEXT_FORMATS = ("Text", "JsonLines")
-IMAGE_FORMATS = ("ImageFolder", "Idx", "Parquet")
 _FieldName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -46,6 +45,29 @@ class Source(Tagged):
 
 Source.rules = (*Source.foreign_rules(), plain_uri("uri"), plain_uri("labels"))
 
+
+class PlainSource(Source):
+    """Resolved: files that have no fields."""
+
+    format: Literal["Text", "ImageFolder", "Idx"] = "Text"
+
+
+class JsonLinesSource(Source):
+    """Resolved: lines with a text each."""
+
+    format: Literal["JsonLines"] = "JsonLines"
+    field: _FieldName = "text"
+
+
+class ParquetSource(Source):
+    """Resolved: rows with an image each. Whether there is a column of labels is found in the file."""
+
+    format: Literal["Parquet"] = "Parquet"
+    field: _FieldName = "image"
+
+
+ResolvedSource = PlainSource | JsonLinesSource | ParquetSource
+ResolvedSources = tuple[Annotated[ResolvedSource, Field(discriminator="format")], ...]
 Sources = Annotated[tuple[Source, ...], Field(min_length=1, max_length=500)]
 
 
@@ -83,6 +105,22 @@ class Tokenizer(Tagged):
 
 
 Tokenizer.rules = Tokenizer.foreign_rules()
+
+
+class PlainTokenizer(Tokenizer):
+    """Resolved: a tokenizer that nothing is learned for."""
+
+    type: Literal["Character", "Byte"]
+
+
+class BPETokenizer(Tokenizer):
+    """Resolved: byte-pair encoding."""
+
+    type: Literal["BPE"]
+    vocabulary_size: Annotated[int, Field(ge=257, le=1_000_000)] = 4096
+
+
+ResolvedTokenizer = PlainTokenizer | BPETokenizer
 
 
 class Images(Spec):
@@ -168,3 +206,23 @@ class Data(Spec):
             cel=f"!has(self.images) || !({_FIRST_IS_TEXT})",
         ),
     )
+
+
+class ResolvedTrainSplit(TrainSplit):
+    """The training split with every default written out."""
+
+    sources: ResolvedSources
+
+
+class ResolvedValidationSplit(ValidationSplit):
+    """The validation split with every default written out."""
+
+    sources: ResolvedSources | None = None
+
+
+class ResolvedData(Data):
+    """The data with every default written out."""
+
+    train: ResolvedTrainSplit
+    validation: ResolvedValidationSplit | None = None
+    tokenizer: Annotated[ResolvedTokenizer, Field(discriminator="type")] | None = None

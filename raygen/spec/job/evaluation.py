@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
 
 from raygen.spec.schema.base import Count, MetricName, Rule, Share, Spec, Tagged, Text
-
-METRIC_FAMILIES: dict[str, tuple[str, ...]] = {
-    "ValidationLoss": ("Transformer", "VAE", "Custom"),
-    "BitsPerByte": ("Transformer", "Custom"),
-    "Perplexity": ("Transformer", "Custom"),
-    "NegativeLogLikelihood": ("VAE",),
-    "BitsPerDim": ("VAE", "Custom"),
-    "ActiveUnits": ("VAE",),
-}
-"""The families that can be measured by a type of metric."""
 
 
 class Metric(Tagged):
@@ -46,6 +36,24 @@ class Metric(Tagged):
 
 
 Metric.rules = Metric.foreign_rules()
+
+
+class PlainMetric(Metric):
+    """Resolved: a metric without settings."""
+
+    type: Literal["ValidationLoss", "BitsPerByte", "Perplexity", "BitsPerDim", "ActiveUnits"]
+
+
+class NegativeLogLikelihood(Metric):
+    """Resolved: the likelihood by importance sampling; of all images, where `images` is None."""
+
+    type: Literal["NegativeLogLikelihood"]
+    importance_samples: Annotated[int, Field(ge=1, le=5000)] = 100
+
+
+METRICS: tuple[str, ...] = get_args(Metric.model_fields["type"].annotation)
+"""Every type of metric."""
+ResolvedMetric = PlainMetric | NegativeLogLikelihood
 
 
 class Samples(Spec):
@@ -92,3 +100,9 @@ class Evaluation(Spec):
             cel="!has(self.metrics) || self.metrics.all(a, self.metrics.exists_one(b, a.name == b.name))",
         ),
     )
+
+
+class ResolvedEvaluation(Evaluation):
+    """Evaluation with every default written out."""
+
+    metrics: tuple[Annotated[ResolvedMetric, Field(discriminator="type")], ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
 
@@ -69,31 +69,66 @@ class Guard(Tagged):
 
 Guard.rules = Guard.foreign_rules()
 
-_SLOW = {"patience": 200, "after_steps": 500}
-GUARD_DEFAULTS: dict[str, dict[str, Any]] = {
-    "NonFiniteLoss": {},
-    "LossSpike": {"threshold": 10.0, "patience": 5, "after_steps": 0, "window": 200},
-    "TextRepetition": {"threshold": 0.8, "patience": 1, "after_steps": 0},
-    "ModeCollapse": {"threshold": 0.05, **_SLOW},
-    "PosteriorCollapse": {"threshold": 1.0, **_SLOW},
-    "DiscriminatorOverpowering": {"threshold": 0.99, **_SLOW},
-}
-GUARD_FAMILIES: dict[str, tuple[str, ...]] = {
-    "NonFiniteLoss": ("Custom", "GAN", "Transformer", "VAE"),
-    "LossSpike": ("Custom", "GAN", "Transformer", "VAE"),
-    "TextRepetition": ("Custom", "Transformer"),
-    "ModeCollapse": ("Custom", "GAN"),
-    "PosteriorCollapse": ("Custom", "VAE"),
-    "DiscriminatorOverpowering": ("Custom", "GAN"),
-}
-"""The families that have what a guard watches."""
-USUAL: dict[str, tuple[str, ...]] = {
-    "Custom": ("NonFiniteLoss",),
-    "GAN": ("NonFiniteLoss", "ModeCollapse", "DiscriminatorOverpowering"),
-    "Transformer": ("NonFiniteLoss", "LossSpike"),
-    "VAE": ("NonFiniteLoss", "LossSpike", "PosteriorCollapse"),
-}
-"""The guards of a job that names none: the first stops, the others warn."""
+
+class NonFiniteLoss(Guard):
+    """Resolved: needs no settings."""
+
+    type: Literal["NonFiniteLoss"]
+
+
+class LossSpike(Guard):
+    """Resolved."""
+
+    type: Literal["LossSpike"]
+    threshold: NonNegative = 10.0
+    patience: Count = 5
+    after_steps: Index = 0
+    window: Annotated[int, Field(ge=20, le=100_000)] = 200
+
+
+class TextRepetition(Guard):
+    """Resolved."""
+
+    type: Literal["TextRepetition"]
+    threshold: NonNegative = 0.8
+    patience: Count = 1
+    after_steps: Index = 0
+
+
+class SlowGuard(Guard):
+    """Resolved: what may look wrong for a while, and at the start."""
+
+    patience: Count = 200
+    after_steps: Index = 500
+
+
+class ModeCollapse(SlowGuard):
+    """Resolved."""
+
+    type: Literal["ModeCollapse"]
+    threshold: NonNegative = 0.05
+
+
+class PosteriorCollapse(SlowGuard):
+    """Resolved."""
+
+    type: Literal["PosteriorCollapse"]
+    threshold: NonNegative = 1.0
+
+
+class DiscriminatorOverpowering(SlowGuard):
+    """Resolved."""
+
+    type: Literal["DiscriminatorOverpowering"]
+    threshold: NonNegative = 0.99
+
+
+ResolvedGuard = Annotated[
+    NonFiniteLoss | LossSpike | TextRepetition | ModeCollapse | PosteriorCollapse | DiscriminatorOverpowering,
+    Field(discriminator="type"),
+]
+GUARDS: tuple[str, ...] = get_args(Guard.model_fields["type"].annotation)
+"""Every type of guard."""
 
 
 class RollBack(Spec):

@@ -41,6 +41,12 @@ class Output(Spec):
     rules: ClassVar[tuple[Rule, ...]] = (plain_uri("uri"),)
 
 
+class ResolvedOutput(Output):
+    """Where the run directory is, with the run's name."""
+
+    run: RunName
+
+
 class Wandb(Spec):
     """Weights & Biases. Address, key and mode come from its own environment variables."""
 

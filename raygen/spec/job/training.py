@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from raygen.spec.job.guards import Guard, RollBack, guards_rule
+from raygen.spec.job.guards import Guard, ResolvedGuard, RollBack, guards_rule
 from raygen.spec.schema.base import (
     MAX_INT,
     Count,
@@ -23,6 +23,7 @@ from raygen.spec.schema.base import (
 )
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
+Epsilon = Annotated[float, Field(gt=0, le=1)]
 
 
 class Duration(Spec):
@@ -54,7 +55,7 @@ class Optimizer(Tagged):
     betas: tuple[Beta, Beta] | None = None
     """Decay rates of the first and second moment. Default: 0.9, 0.95 for AdamW and Muon's AdamW;
     0.9, 0.999 for Adam."""
-    epsilon: Annotated[float, Field(gt=0, le=1)] | None = None
+    epsilon: Epsilon | None = None
     """Added to the denominator. Default: 1e-8; 1e-10 for AdaGrad."""
     momentum: Beta | None = None
     """Momentum. Default: 0 for SGD, 0.95 for Muon."""
@@ -88,6 +89,52 @@ Optimizer.rules = (
 )
 
 
+class SGD(Optimizer):
+    """Resolved."""
+
+    type: Literal["SGD"]
+    momentum: Beta = 0.0
+    nesterov: bool = False
+
+
+class Adam(Optimizer):
+    """Resolved."""
+
+    type: Literal["Adam"]
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
+    epsilon: Epsilon = 1e-8
+
+
+class AdamW(Optimizer):
+    """Resolved."""
+
+    type: Literal["AdamW"]
+    betas: tuple[Beta, Beta] = (0.9, 0.95)
+    epsilon: Epsilon = 1e-8
+
+
+class AdaGrad(Optimizer):
+    """Resolved."""
+
+    type: Literal["AdaGrad"]
+    epsilon: Epsilon = 1e-10
+
+
+class Muon(Optimizer):
+    """Resolved: Muon for matrices, AdamW for the rest."""
+
+    type: Literal["Muon"]
+    betas: tuple[Beta, Beta] = (0.9, 0.95)
+    epsilon: Epsilon = 1e-8
+    momentum: Beta = 0.95
+    nesterov: bool = True
+    matrix_learning_rate: LearningRate = 0.02
+
+
+ResolvedOptimizer = SGD | Adam | AdamW | AdaGrad | Muon
+_ResolvedOptimizer = Annotated[ResolvedOptimizer, Field(discriminator="type")]
+
+
 class Optimizers(Spec):
     """One optimizer for each of the two networks of a GAN."""
 
@@ -95,6 +142,13 @@ class Optimizers(Spec):
     """The generator's."""
     discriminator: Optimizer
     """The discriminator's."""
+
+
+class ResolvedOptimizers(Optimizers):
+    """One optimizer for each of the two networks of a GAN, with every default written out."""
+
+    generator: _ResolvedOptimizer
+    discriminator: _ResolvedOptimizer
 
 
 class Schedule(Tagged):
@@ -119,6 +173,22 @@ class Schedule(Tagged):
 
 
 Schedule.rules = Schedule.foreign_rules()
+
+
+class ConstantSchedule(Schedule):
+    """Resolved: the peak after the warm-up."""
+
+    type: Literal["Constant"]
+
+
+class FallingSchedule(Schedule):
+    """Resolved: falls to a last rate. `decay_steps` stays open: it follows from the duration, which may change."""
+
+    type: Literal["Cosine", "Linear", "WarmupStableDecay"]
+    final_learning_rate: Annotated[float, Field(ge=0, le=1000)]
+
+
+ResolvedSchedule = ConstantSchedule | FallingSchedule
 
 
 class Ema(Spec):
@@ -245,3 +315,19 @@ class Training(Spec):
             ),
         ),
     )
+
+
+class ResolvedTraining(Training):
+    """How the model is trained, with every default written out that follows from the job alone."""
+
+    optimizer: _ResolvedOptimizer | None = None
+    optimizers: ResolvedOptimizers | None = None
+    schedule: Annotated[ResolvedSchedule, Field(discriminator="type")]
+    guards: Annotated[tuple[ResolvedGuard, ...], Field(max_length=16)]
+
+    def optimizer_of(self, network: str) -> ResolvedOptimizer:
+        """The optimizer of a network."""
+        own = super().optimizer_of(network)
+        if not isinstance(own, ResolvedOptimizer):
+            raise TypeError("the optimizer is not a resolved one")
+        return own

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from raygen.spec.families.table import FAMILIES
 from raygen.spec.job.cluster import Attempts, RuntimeRef, Scheduling, Seconds
 from raygen.spec.job.data import Data
-from raygen.spec.job.evaluation import METRIC_FAMILIES, Evaluation
-from raygen.spec.job.guards import GUARD_FAMILIES
+from raygen.spec.job.evaluation import METRICS, Evaluation
+from raygen.spec.job.guards import GUARDS
 from raygen.spec.job.model import Model
 from raygen.spec.job.output import Checkpoint, Output, Tracking
 from raygen.spec.job.training import Training
@@ -50,24 +51,39 @@ class Scale(Spec):
     """Kind of GPU, as the nodes of a cluster are labelled (`NVIDIA-H100-80GB-HBM3`). Default: any."""
 
 
-CONTENT = {"GAN": "images", "Transformer": "text", "VAE": "images"}
-"""What the data of a family holds; a custom one takes either."""
-
 _IS_TEXT = (
     "(!has(self.data.train.sources[0].format) || self.data.train.sources[0].format in ['Text', 'JsonLines'])"
 )
 
 
-def _suits(table: dict[str, tuple[str, ...]]) -> str:
-    """CEL: the model is one of those that the table has for the type of m."""
-    return " || ".join(
-        f"(m.type == '{kind}' && self.model.type in [" + ", ".join(f"'{f}'" for f in families) + "])"
-        for kind, families in table.items()
-    )
+def _listed(families: Sequence[str]) -> str:
+    return " or ".join(families)
 
 
-_METRIC_SUITS = _suits(METRIC_FAMILIES)
-_GUARD_SUITS = _suits(GUARD_FAMILIES)
+def _is(families: Sequence[str]) -> str:
+    """CEL: the model is of one of these families."""
+    if len(families) == 1:
+        return f"self.model.type == '{families[0]}'"
+    return "self.model.type in [" + ", ".join(f"'{family}'" for family in families) + "]"
+
+
+def _suits(table: Mapping[str, Sequence[str]]) -> str:
+    """CEL: the model is of one of the families that the table has for the type of m."""
+    rows = ((kind, ", ".join(f"'{family}'" for family in families)) for kind, families in table.items())
+    return " || ".join(f"(m.type == '{kind}' && self.model.type in [{families}])" for kind, families in rows)
+
+
+_ALL = tuple(FAMILIES.values())
+_GUARD_SUITS = _suits({kind: [family.name for family in _ALL if kind in family.guards] for kind in GUARDS})
+# Of metrics, those that are made for one kind of data come first.
+_SPECIAL_FIRST = sorted(_ALL, key=lambda family: len(family.contents))
+_METRIC_SUITS = _suits(
+    {kind: [family.name for family in _SPECIAL_FIRST if kind in family.metrics] for kind in METRICS}
+)
+_ANY_CONTENT = [family.name for family in _ALL if len(family.contents) > 1]
+_TEXT = [family.name for family in _ALL if family.contents == ("text",)]
+_OWN_OPTIMIZERS = [family.name for family in _ALL if family.networks]
+_SMOOTHED = [family.name for family in _ALL if family.smooths_labels]
 _NO_METRICS = (
     "(!has(self.evaluation) || !has(self.evaluation.metrics) || self.evaluation.metrics.size() == 0)"
 )
@@ -119,10 +135,10 @@ class TrainingJobSpec(Spec):
         Rule(
             fields=("model.type", "data.train.sources"),
             at="data.train.sources",
-            holds=lambda self: self.model.type not in CONTENT or self.data.kind == CONTENT[self.model.type],
-            rule="must hold what the model ({self.model.type}) is made for: text for Transformer, else images",
+            holds=lambda self: self.data.kind in self.model.family.contents,
+            rule=f"must hold what the model ({{self.model.type}}) is made for: text for {_listed(_TEXT)}, else images",
             remedy="Give sources of another format, or another model.type.",
-            cel=(f"self.model.type == 'Custom' || (self.model.type == 'Transformer') == {_IS_TEXT}"),
+            cel=f"{_is(_ANY_CONTENT)} || ({_is(_TEXT)}) == {_IS_TEXT}",
         ),
         Rule(
             fields=("model", "data.train.sources"),
@@ -138,10 +154,10 @@ class TrainingJobSpec(Spec):
         Rule(
             fields=("model.type", "training.optimizer", "training.optimizers"),
             at="training.optimizers",
-            holds=lambda self: (self.model.type == "GAN") == (self.training.optimizers is not None),
-            rule="must be given exactly when model.type is GAN, which has two networks",
-            remedy="A GAN has training.optimizers: {generator, discriminator}; all others have training.optimizer.",
-            cel="(self.model.type == 'GAN') == has(self.training.optimizers)",
+            holds=lambda self: bool(self.model.family.networks) == (self.training.optimizers is not None),
+            rule=f"must be given exactly when model.type is {_listed(_OWN_OPTIMIZERS)}, which has two networks",
+            remedy=f"A {_listed(_OWN_OPTIMIZERS)} has training.optimizers: {{generator, discriminator}}; all others have training.optimizer.",
+            cel=f"({_is(_OWN_OPTIMIZERS)}) == has(self.training.optimizers)",
         ),
         Rule(
             fields=("data.train.sources", "training.duration.tokens"),
@@ -162,11 +178,11 @@ class TrainingJobSpec(Spec):
         Rule(
             fields=("model.type", "training.label_smoothing"),
             at="training.labelSmoothing",
-            holds=lambda self: self.model.type == "Transformer" or self.training.label_smoothing == 0,
-            rule="belongs to model.type Transformer",
+            holds=lambda self: self.model.family.smooths_labels or self.training.label_smoothing == 0,
+            rule=f"belongs to model.type {_listed(_SMOOTHED)}",
             remedy="Remove labelSmoothing.",
             cel=(
-                "self.model.type == 'Transformer' || !has(self.training.labelSmoothing)"
+                f"{_is(_SMOOTHED)} || !has(self.training.labelSmoothing)"
                 " || self.training.labelSmoothing == 0.0"
             ),
         ),
@@ -174,7 +190,7 @@ class TrainingJobSpec(Spec):
             fields=("model.type", "training.guards"),
             at="training.guards",
             holds=lambda self: all(
-                self.model.type in GUARD_FAMILIES[guard.type] for guard in self.training.guards or ()
+                guard.type in self.model.family.guards for guard in self.training.guards or ()
             ),
             rule="must watch something that the model ({self.model.type}) has",
             remedy="Remove the guards of other models.",
@@ -183,9 +199,7 @@ class TrainingJobSpec(Spec):
         Rule(
             fields=("model.type", "evaluation.metrics"),
             at="evaluation.metrics",
-            holds=lambda self: all(
-                self.model.type in METRIC_FAMILIES[m.type] for m in self.evaluation.metrics
-            ),
+            holds=lambda self: all(m.type in self.model.family.metrics for m in self.evaluation.metrics),
             rule="must suit the model ({self.model.type})",
             remedy="Choose metrics that the reference lists for this model.type, or remove them.",
             cel=f"{_NO_METRICS} || self.evaluation.metrics.all(m, {_METRIC_SUITS})",

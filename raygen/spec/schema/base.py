@@ -78,6 +78,11 @@ class Spec(BaseModel):
         return self
 
 
+def given(spec: Spec) -> dict[str, Any]:
+    """What an object says, by the Python names of its fields, down to the innermost; without what is left out or null."""
+    return spec.model_dump(by_alias=False, exclude_none=True)
+
+
 class Kind(Spec):
     """Base of the kinds: what a document holds as a whole, with apiVersion, kind, metadata and spec.
 

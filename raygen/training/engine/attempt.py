@@ -19,7 +19,7 @@ from raygen.models.protocol import Family, Sample, Workers, count_parameters
 from raygen.run.directory import Attempt, RunDirectory
 from raygen.run.measurements import NoMeasurements
 from raygen.run.samples import write_samples
-from raygen.spec import TrainingJob
+from raygen.spec import ResolvedJob, TrainingJob
 from raygen.training.engine.agreement import Agreement
 from raygen.training.engine.control import Control
 from raygen.training.engine.guards import Finding, Guards
@@ -56,7 +56,7 @@ class AttemptContext:
         startup: Takes the time until the first step.
     """
 
-    job: TrainingJob
+    job: ResolvedJob
     directory: RunDirectory
     attempt: Attempt
     steps: int
@@ -147,8 +147,7 @@ def _opened(c: AttemptContext, stack: ExitStack) -> Session:
         control=c.control,
         observer=c.observer,
         trackers=trackers,
-        # What a user's own model is made of may have no repeatable kernel.
-        repeatable=partial(repeatable, c.device, strict=c.job.spec.model.type != "Custom"),
+        repeatable=partial(repeatable, c.device, strict=c.job.spec.model.family.is_repeatable),
         keep_samples=partial(_keep_samples, c.directory, trackers),
         ready=c.startup.ready,
     )

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from raygen.errors import GuardError, RollBackError
-from raygen.spec import Guard, Training
-from raygen.spec.job.guards import GUARD_DEFAULTS
+from raygen.spec.job.guards import ResolvedGuard
+from raygen.spec.job.training import ResolvedTraining
 
 FINITE = ("loss", "discriminator_loss", "gradient_norm", "discriminator_gradient_norm")
 """What NonFiniteLoss looks at: gradients too, since with them the weights are lost while the loss still looks well."""
@@ -75,17 +75,15 @@ class Watch:
         guard: Its settings.
     """
 
-    def __init__(self, guard: Guard) -> None:
-        settings = GUARD_DEFAULTS[guard.type] | {
-            name: value
-            for name in ("threshold", "patience", "after_steps", "window")
-            if (value := getattr(guard, name)) is not None
-        }
+    def __init__(self, guard: ResolvedGuard) -> None:
         self.guard = guard
-        self._limit = float(settings.get("threshold", 0.0))
-        self._patience = int(settings.get("patience", 1))
-        self._after = int(settings.get("after_steps", 0))
-        self._recent: deque[float] = deque(maxlen=int(settings.get("window", 1)))
+        # A loss that is not finite is wrong without a limit, at once and always.
+        self._limit, self._patience, self._after = (
+            (0.0, 1, 0)
+            if guard.type == "NonFiniteLoss"
+            else (guard.threshold, guard.patience, guard.after_steps)
+        )
+        self._recent: deque[float] = deque(maxlen=guard.window if guard.type == "LossSpike" else 1)
         self._row = 0
         self._since = 0
         self._told = False
@@ -199,13 +197,13 @@ class Guards:
 
     def __init__(
         self,
-        training: Training,
+        training: ResolvedTraining,
         rolled_back: int,
         notice: Callable[[str], None],
         found: Callable[[Finding], None] = lambda _: None,
     ) -> None:
         self.findings: list[Finding] = []
-        self._watches = [Watch(guard) for guard in training.guards or ()]
+        self._watches = [Watch(guard) for guard in training.guards]
         self._settings = training.roll_back
         self._rolled_back = rolled_back
         self._notice, self._found = notice, found

@@ -17,7 +17,7 @@ from raygen.data.protocol import Dataset
 from raygen.evaluation.metrics import FORMULAS, evaluate
 from raygen.models.protocol import Family, Sample, SampleRequest, Workers
 from raygen.parallel.lanes import validation_batches, with_shares
-from raygen.spec import Samples, TrainingJob
+from raygen.spec import ResolvedJob, Samples, TrainingJob
 from raygen.training.engine.agreement import Agreement
 from raygen.training.engine.control import STOP_AT, Control
 from raygen.training.engine.feed import Feed
@@ -63,7 +63,7 @@ class Session:
     and inside `repeatable` equal work gives equal bits.
     """
 
-    job: TrainingJob
+    job: ResolvedJob
     steps: int
     family: Family
     updates: dict[str, NetworkUpdate]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from raygen.spec import Optimizer, Schedule
+from raygen.spec.job.training import ResolvedSchedule
 
 
-def rate_share(schedule: Schedule, optimizer: Optimizer, step: int, steps: int) -> float:
+def rate_share(schedule: ResolvedSchedule, optimizer: Optimizer, step: int, steps: int) -> float:
     """The learning rate at a step divided by the peak.
 
     Warm-up: linear, so that step 1 has 1/warmupSteps of the peak. Cosine: Loshchilov & Hutter 2017, eq. 5.
@@ -23,7 +24,7 @@ def rate_share(schedule: Schedule, optimizer: Optimizer, step: int, steps: int) 
         return step / schedule.warmup_steps
     if schedule.type == "Constant":
         return 1.0
-    final = (schedule.final_learning_rate or 0.0) / optimizer.learning_rate
+    final = schedule.final_learning_rate / optimizer.learning_rate
     begin = schedule.warmup_steps
     if schedule.type == "WarmupStableDecay":
         begin = max(begin, steps - decay_steps(schedule, steps))

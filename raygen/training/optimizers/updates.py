@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from raygen.models.protocol import Family, ParameterGroups, Workers
-from raygen.spec import Optimizer, Training
+from raygen.spec.job.training import ResolvedOptimizer, ResolvedTraining
 from raygen.training.optimizers.eager import show_optimizers, take_step
 from raygen.training.optimizers.muon import Muon
 from raygen.training.optimizers.schedule import rate_share
@@ -31,8 +31,8 @@ class NetworkUpdate:
         self,
         network: nn.Module,
         groups: ParameterGroups,
-        training: Training,
-        optimizer: Optimizer,
+        training: ResolvedTraining,
+        optimizer: ResolvedOptimizer,
         steps: int,
         workers: Workers,
         rate_factor: float = 1.0,
@@ -113,7 +113,7 @@ class NetworkUpdate:
 
 
 def make_updates(
-    family: Family, training: Training, steps: int, workers: Workers, rate_factor: float = 1.0
+    family: Family, training: ResolvedTraining, steps: int, workers: Workers, rate_factor: float = 1.0
 ) -> dict[str, NetworkUpdate]:
     """One update for each of the family's networks; `rate_factor` multiplies all learning rates."""
     return {
@@ -130,7 +130,7 @@ def make_updates(
     }
 
 
-def make_optimizers(groups: ParameterGroups, spec: Optimizer) -> dict[str, torch.optim.Optimizer]:
+def make_optimizers(groups: ParameterGroups, spec: ResolvedOptimizer) -> dict[str, torch.optim.Optimizer]:
     """The optimizers of one network.
 
     Weight decay acts on matrices (kernels of convolutions too) only. Under Muon (Jordan et al. 2024) the matrices of
@@ -153,10 +153,10 @@ def make_optimizers(groups: ParameterGroups, spec: Optimizer) -> dict[str, torch
     if flat:
         optimizers["matrices"] = Muon(
             flat,
-            lr=spec.matrix_learning_rate or 0.02,
+            lr=spec.matrix_learning_rate,
             weight_decay=spec.weight_decay,
-            momentum=0.95 if spec.momentum is None else spec.momentum,
-            nesterov=True if spec.nesterov is None else spec.nesterov,
+            momentum=spec.momentum,
+            nesterov=spec.nesterov,
         )
     rest = [g for g in (kernels, *others) if g["params"]]
     if rest:
@@ -164,15 +164,13 @@ def make_optimizers(groups: ParameterGroups, spec: Optimizer) -> dict[str, torch
     return optimizers
 
 
-def _plain(spec: Optimizer, groups: Groups) -> torch.optim.Optimizer:
+def _plain(spec: ResolvedOptimizer, groups: Groups) -> torch.optim.Optimizer:
     rate = spec.learning_rate
     if spec.type == "SGD":
-        return torch.optim.SGD(
-            groups, lr=rate, momentum=spec.momentum or 0.0, nesterov=bool(spec.nesterov), fused=True
-        )
+        return torch.optim.SGD(groups, lr=rate, momentum=spec.momentum, nesterov=spec.nesterov, fused=True)
     if spec.type == "AdaGrad":
-        return torch.optim.Adagrad(groups, lr=rate, eps=spec.epsilon or 1e-10, foreach=True)
-    epsilon = spec.epsilon or 1e-8
+        return torch.optim.Adagrad(groups, lr=rate, eps=spec.epsilon, foreach=True)
     if spec.type == "Adam":
-        return torch.optim.Adam(groups, lr=rate, betas=spec.betas or (0.9, 0.999), eps=epsilon, fused=True)
-    return torch.optim.AdamW(groups, lr=rate, betas=spec.betas or (0.9, 0.95), eps=epsilon, fused=True)
+        return torch.optim.Adam(groups, lr=rate, betas=spec.betas, eps=spec.epsilon, fused=True)
+    # AdamW, or what Muon leaves to it.
+    return torch.optim.AdamW(groups, lr=rate, betas=spec.betas, eps=spec.epsilon, fused=True)

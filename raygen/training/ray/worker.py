@@ -21,7 +21,7 @@ from raygen.models.protocol import Family
 from raygen.run.directory import Attempt, AttemptRecord, RunDirectory
 from raygen.run.logs import KeptLogs
 from raygen.run.record import RunRecord
-from raygen.spec import TrainingJob, parse
+from raygen.spec import ResolvedJob, parse, resolve
 from raygen.storage import open_storage
 from raygen.training import drain
 from raygen.training.engine.agreement import LEAVING, STOP, Group, Store, connect, wait_for
@@ -187,7 +187,7 @@ def _train(
     startup: Startup,
     logs: KeptLogs,
 ) -> dict[str, Any]:
-    job: TrainingJob = parse(task.job)
+    job = resolve(parse(task.job))
     directory = RunDirectory(open_storage(task.storage), task.run)
     # All find and do the same; rank 0 says it.
     observer: Taker = RemoteTaker(store) if group.rank == 0 else Observer()
@@ -240,7 +240,7 @@ def _train(
 
 def _open_data(
     task: Task,
-    job: TrainingJob,
+    job: ResolvedJob,
     directory: RunDirectory,
     group: Group,
     store: Store,
@@ -261,7 +261,7 @@ def _open_data(
     return data
 
 
-def _begin(group: Group, store: Store, data: Dataset, family: Family, job: TrainingJob) -> Begun:
+def _begin(group: Group, store: Store, data: Dataset, family: Family, job: ResolvedJob) -> Begun:
     """Tells the driver what was opened, and waits until the attempt has begun.
 
     Raises:

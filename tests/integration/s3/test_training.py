@@ -170,11 +170,12 @@ def test_images_are_read_from_s3_in_each_format(server: Server, aws: dict[str, s
 
     from raygen.data.images.files import read_images
     from raygen.spec import Source
+    from raygen.spec.job.data import ParquetSource
 
     table = write_images(tmp_path / "images.parquet", count=30)
     folder = fresh().removeprefix(f"s3://{BUCKET}/")
     parquet = put(server, f"{folder}/images.parquet", table.read_bytes())
-    expected = read_images([Source(uri=str(table), format="Parquet")], Path(), None)
+    expected = read_images([ParquetSource(uri=str(table))], Path(), None)
     columns = pq.read_table(table).to_pydict()
     for number, (image, label) in enumerate(zip(columns["image"], columns["label"], strict=True)):
         put(server, f"{folder}/classes/{label}/{number:03}.png", image["bytes"])
@@ -185,7 +186,7 @@ def test_images_are_read_from_s3_in_each_format(server: Server, aws: dict[str, s
     put(server, f"{folder}/labels", labels)
     base = f"s3://{BUCKET}/{folder}"
 
-    found = read_images([Source(uri=parquet, format="Parquet")], Path(), None)
+    found = read_images([ParquetSource(uri=parquet)], Path(), None)
     assert (found.pixels == expected.pixels).all()
     assert found.labels == expected.labels
     source = Source(uri=f"{base}/idx.gz", format="Idx", labels=f"{base}/labels")

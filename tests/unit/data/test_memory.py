@@ -18,6 +18,7 @@ from raygen.data.text.windows import TextData
 from raygen.errors import DataError
 from raygen.machine import Memory
 from raygen.spec import Images, Source, parse, resolve
+from raygen.spec.job.data import JsonLinesSource, ParquetSource, PlainSource
 from raygen.storage import LocalStorage
 from tests.jobs import job_document
 from tests.unit.data.images.test_pixels import png, table, write_idx
@@ -39,7 +40,9 @@ def test_files_that_cannot_fit_into_memory_are_refused_before_they_are_read(
 ) -> None:
     write(tmp_path, {"in/a": b"{}".ljust(MIB)})
     monkeypatch.setattr("raygen.data.sources.files.open_storage", lambda uri: LocalStorage(tmp_path))
-    spec = Source(uri="s3://bucket/in/*" if stored else "in", **source)
+    spec = {"JsonLines": JsonLinesSource}.get(source.get("format", ""), PlainSource)(
+        uri="s3://bucket/in/*" if stored else "in", **source
+    )
     read: Any = read_images if spec.format == "Idx" else read_documents
     rest = (None,) if spec.format == "Idx" else ()
     limit(monkeypatch, copies * MIB - 1)
@@ -65,7 +68,7 @@ def test_many_files_of_text_are_there_at_once_and_of_lines_the_largest(
     limit(monkeypatch, 20_000)
 
     refused(lambda: read_documents([Source(uri="in")], tmp_path), "10 files of 0.0 GiB need at least")
-    assert read_documents([Source(uri="in", format="JsonLines")], tmp_path) == ["a"] * 10
+    assert read_documents([JsonLinesSource(uri="in")], tmp_path) == ["a"] * 10
 
 
 @pytest.mark.parametrize(("kind", "needed"), [("Character", 8 * 900), ("Byte", 5 * 900), ("BPE", 0)])
@@ -101,10 +104,10 @@ def test_images_in_parquet_are_read_in_passing(tmp_path: Path) -> None:
     pq.write_table(pa.table({"image": noise}), tmp_path / "images.parquet")
     size = sum(map(len, noise))
     del noise
-    read_images([Source(uri="images.parquet", format="Parquet")], tmp_path, Images(size=8))
+    read_images([ParquetSource(uri="images.parquet")], tmp_path, Images(size=8))
     tracemalloc.start()
     try:
-        found = read_images([Source(uri="images.parquet", format="Parquet")], tmp_path, Images(size=8))
+        found = read_images([ParquetSource(uri="images.parquet")], tmp_path, Images(size=8))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -128,7 +131,7 @@ def test_rows_of_several_files_and_groups_keep_their_order_whatever_is_null(
     # Enough for the images that there are, twice, and not for all rows.
     limit(monkeypatch, 2 * 66 * 256 if statistics else 2 * 198 * 256)
 
-    found = read_images([Source(uri="in", format="Parquet")], tmp_path, None, remarks)
+    found = read_images([ParquetSource(uri="in")], tmp_path, None, remarks)
 
     expected = [*range(0, 99, 3), *range(100, 199, 3)]
     assert found.pixels[:, 0, 0, 0].tolist() == expected
@@ -144,7 +147,7 @@ def test_a_column_that_is_missing_from_the_last_file_is_told_before_images_are_d
     pq.write_table(pa.table({"picture": [png()]}), tmp_path / "in/b.parquet")
 
     with pytest.raises(DataError, match="there is no column 'image'"):
-        read_images([Source(uri="in", format="Parquet")], tmp_path, None)
+        read_images([ParquetSource(uri="in")], tmp_path, None)
 
 
 def test_idx_files_of_the_size_that_is_free_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

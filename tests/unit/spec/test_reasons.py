@@ -8,7 +8,7 @@ from pathlib import Path
 
 import raygen.errors
 from raygen.operator.trainingjob import attempts
-from raygen.spec.job.guards import GUARD_DEFAULTS
+from raygen.spec.job.guards import GUARDS
 from raygen.spec.reasons import (
     CONDITIONS,
     COUNTED,
@@ -73,11 +73,11 @@ def test_every_word_of_the_operator_is_there() -> None:
 
 def test_every_error_and_guard_of_the_driver_is_there() -> None:
     assert errors() - DOCUMENTED == set()
-    assert set(GUARD_DEFAULTS) <= FINAL.keys()
+    assert set(GUARDS) <= FINAL.keys()
 
 
 def test_no_word_is_there_that_nobody_writes() -> None:
-    driver = {"Completed", "EarlyStopped", "AlreadyComplete", "RunError", *errors(), *GUARD_DEFAULTS}
+    driver = {"Completed", "EarlyStopped", "AlreadyComplete", "RunError", *errors(), *GUARDS}
     assert EVERY - set(said()) - driver - set(DISRUPTED) == set()
 
 

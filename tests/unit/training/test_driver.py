@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -21,10 +22,10 @@ from raygen.errors import (
     OutputError,
 )
 from raygen.inference.run import Run
-from raygen.models import registry
 from raygen.models.protocol import SampleRequest
 from raygen.models.transformer.family import TransformerFamily
 from raygen.run.directory import RunDirectory
+from raygen.spec.families.table import FAMILIES
 from raygen.storage import open_storage
 from raygen.training.observers.events import Observer, Plan, Progress
 from tests.jobs import image_job_document, job_document
@@ -364,7 +365,8 @@ def test_a_user_hears_that_bfloat16_has_no_hardware(base: Path, monkeypatch: pyt
 def test_the_loop_trains_a_family_that_it_has_never_heard_of(
     base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(registry.FAMILIES, "Transformer", "tests.unit.training.bigram")
+    bigram = replace(FAMILIES["Transformer"], module="tests.unit.training.bigram")
+    monkeypatch.setitem(FAMILIES, "Transformer", bigram)
     document = job_document(
         training__optimizer={"type": "SGD", "learningRate": 3.0}, evaluation__samples=None
     )

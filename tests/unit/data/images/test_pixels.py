@@ -21,6 +21,7 @@ from raygen.data.order import Order
 from raygen.errors import DataError
 from raygen.machine import Memory
 from raygen.spec import Images, Source, parse, resolve
+from raygen.spec.job.data import ParquetSource
 from tests.budget import examples
 from tests.jobs import image_job_document
 
@@ -62,7 +63,7 @@ def test_mnist_in_the_repository_is_mnist() -> None:
     }
     for split, digest in pixels.items():
         uri = str(ROOT / f"examples/data/mnist/{split}.parquet")
-        found = read_images([Source(uri=uri, format="Parquet")], Path(), None)
+        found = read_images([ParquetSource(uri=uri)], Path(), None)
         assert hashlib.sha256(found.pixels.tobytes()).hexdigest() == digest
         assert found.labels is not None
         assert set(found.labels) == set(range(10))

@@ -16,6 +16,7 @@ from raygen.data.sources.documents import read_documents
 from raygen.errors import DataError, InputError
 from raygen.machine import Memory
 from raygen.spec import Source
+from raygen.spec.job.data import JsonLinesSource
 
 
 def write(base: Path, files: dict[str, str | bytes]) -> None:
@@ -29,8 +30,8 @@ def read(base: Path, *uris: str) -> list[str]:
     return read_documents([Source(uri=uri) for uri in uris], base)
 
 
-def read_lines(base: Path, uri: str, field: str | None = None) -> list[str]:
-    return read_documents([Source(uri=uri, format="JsonLines", field=field)], base)
+def read_lines(base: Path, uri: str, field: str = "text") -> list[str]:
+    return read_documents([JsonLinesSource(uri=uri, field=field)], base)
 
 
 def refused(act: Callable[[], object], match: str) -> InputError:
@@ -168,8 +169,8 @@ def test_null_and_empty_texts_are_left_out_and_counted(tmp_path: Path) -> None:
     write(tmp_path, {"x.jsonl": "\ufeff" + "\n".join(lines), "empty.jsonl": ""})
     uris = ("x.jsonl", "empty.jsonl")
 
-    assert read_documents([Source(uri=uri, format="JsonLines") for uri in uris], tmp_path) == ["a", "b"]
-    assert remarks_of(tmp_path, *(Source(uri=uri, format="JsonLines") for uri in uris)) == [
+    assert read_documents([JsonLinesSource(uri=uri) for uri in uris], tmp_path) == ["a", "b"]
+    assert remarks_of(tmp_path, *(JsonLinesSource(uri=uri) for uri in uris)) == [
         "2 lines skipped: its text is null (x.jsonl:2, x.jsonl:4)",
         "1 line skipped: its text is empty (x.jsonl:3)",
         "1 file skipped: it is empty (empty.jsonl)",

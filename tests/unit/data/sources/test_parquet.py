@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from raygen.data.images.files import read_images
 from raygen.data.images.pixels import ImageData
 from raygen.errors import DataError
-from raygen.spec import Source
+from raygen.spec.job.data import ParquetSource
 from tests.budget import examples
 from tests.unit.data.images.test_pixels import data_of, message, png, table
 
@@ -57,7 +57,7 @@ IMAGE_COLUMNS = [
 @pytest.mark.parametrize("images", IMAGE_COLUMNS, ids=lambda column: str(column.type))
 def test_images_are_read_from_every_type_of_bytes(tmp_path: Path, images: Any) -> None:
     table(tmp_path, [0, 1, 2, 3], images=images)
-    found = read_images([Source(uri="images.parquet", format="Parquet")], tmp_path, None)
+    found = read_images([ParquetSource(uri="images.parquet")], tmp_path, None)
     assert found.pixels[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from raygen.spec import Source
+from raygen.spec.job.data import JsonLinesSource
 from tests.unit.data.sources.test_documents import read_lines, refused, remarks_of, write
 
 
@@ -15,7 +15,7 @@ def test_lines_without_the_key_are_skipped_where_another_line_of_the_source_has_
     )
 
     assert read_lines(tmp_path, "s") == ["b"]
-    assert remarks_of(tmp_path, Source(uri="s", format="JsonLines")) == [
+    assert remarks_of(tmp_path, JsonLinesSource(uri="s")) == [
         "3 lines skipped: it has no key 'text' (s/a.jsonl:1, s/a.jsonl:2, s/b.jsonl:2)",
         "1 line skipped: its text is null (s/b.jsonl:3)",
     ]
@@ -41,9 +41,7 @@ def test_a_source_of_which_no_line_has_the_key_is_refused_at_its_first(
     write(tmp_path, {"good.jsonl": '{"text": "of another source"}', "x.jsonl": f"\n{lines}\n"})
     uris = ("good.jsonl", "x.jsonl")
 
-    error = refused(
-        lambda: remarks_of(tmp_path, *(Source(uri=uri, format="JsonLines") for uri in uris)), shown
-    )
+    error = refused(lambda: remarks_of(tmp_path, *(JsonLinesSource(uri=uri) for uri in uris)), shown)
 
     assert error.where.endswith("x.jsonl:2")
     assert "`field`" in error.remedy

@@ -13,7 +13,8 @@ from raygen.models.draws import Draws
 from raygen.models.protocol import MicroBatch
 from raygen.models.transformer.family import TransformerFamily
 from raygen.models.transformer.network import Decoder
-from raygen.spec import Transformer as Architecture
+from raygen.spec import Transformer
+from raygen.spec.families.transformer import ResolvedTransformer as Architecture
 
 VOCABULARY = 11
 
@@ -33,7 +34,7 @@ class Letters:
 
 def architecture(**changes: Any) -> Architecture:
     small = {"layers": 2, "heads": 2, "hidden_size": 16, "context_length": 12}
-    return Architecture.model_validate(small | changes)
+    return Transformer.model_validate(small | changes).resolved()
 
 
 @st.composite

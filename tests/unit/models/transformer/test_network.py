@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from raygen.models.transformer.network import Cache, Decoder, RMSNorm, rotary_table, rotate
-from raygen.spec import Transformer as Architecture
+from raygen.spec.families.transformer import ResolvedTransformer as Architecture
 from tests.budget import examples
 from tests.unit.models.transformer.models import (
     VOCABULARY,

@@ -12,7 +12,7 @@ from torch import Tensor
 from raygen.models.protocol import SampleRequest
 from raygen.models.transformer.network import Decoder
 from raygen.models.transformer.sampling import filter_logits, generate, penalize
-from raygen.spec import Transformer as Architecture
+from raygen.spec.families.transformer import ResolvedTransformer as Architecture
 from tests.budget import examples
 from tests.unit.models.transformer.models import (
     VOCABULARY,

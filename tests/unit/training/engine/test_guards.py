@@ -9,14 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raygen.errors import GuardError, RollBackError
-from raygen.spec import Guard, Training
-from raygen.spec.job.guards import GUARD_DEFAULTS, GUARD_FAMILIES, USUAL
+from raygen.spec.families.table import FAMILIES
+from raygen.spec.job import guards as spec
+from raygen.spec.job.guards import GUARDS, NonFiniteLoss
+from raygen.spec.job.training import ResolvedTraining
 from raygen.training.engine.guards import REMEDIES, Finding, Guards, Watch, repetition
 from tests.budget import examples
 
 
 def watch(kind: str, **settings: Any) -> Watch:
-    return Watch(Guard.model_validate({"type": kind, "action": "Warn", **settings}))
+    return Watch(getattr(spec, kind)(type=kind, action="Warn", **settings))
 
 
 def found(one: Watch, courses: dict[str, list[float]]) -> list[Finding]:
@@ -93,12 +95,13 @@ def test_repetition_is_the_share_of_grams_that_came_before() -> None:
 
 def guards(action: str, rolled_back: int = 0, **settings: Any) -> tuple[Guards, list[str]]:
     notices: list[str] = []
-    training = Training.model_validate(
+    training = ResolvedTraining.model_validate(
         {
             "duration": {"steps": 1},
             "global_batch_size": 1,
             "optimizer": {"type": "SGD", "learning_rate": 1.0},
-            "guards": (Guard.model_validate({"type": "NonFiniteLoss", "action": action}),),
+            "schedule": {"type": "Constant"},
+            "guards": (NonFiniteLoss(type="NonFiniteLoss", action=action),),
             "roll_back": {"limit": 2, **settings},
         }
     )
@@ -125,6 +128,8 @@ def test_actions() -> None:
 
 
 def test_every_guard_has_defaults_a_remedy_and_families() -> None:
-    assert GUARD_DEFAULTS.keys() == GUARD_FAMILIES.keys() == REMEDIES.keys()
-    for family, kinds in USUAL.items():
-        assert all(family in GUARD_FAMILIES[kind] for kind in kinds)
+    assert set(GUARDS) == REMEDIES.keys() == {kind for family in FAMILIES.values() for kind in family.guards}
+    for kind in GUARDS:
+        assert watch(kind).guard.type == kind
+    for family in FAMILIES.values():
+        assert set(family.usual_guards) <= set(family.guards)

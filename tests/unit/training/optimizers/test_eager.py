@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from raygen.models.protocol import sort_parameters
-from raygen.spec import Optimizer
+from raygen.spec.job import training
 from raygen.training.optimizers.eager import take_step
 from raygen.training.optimizers.updates import make_optimizers
 
@@ -24,7 +24,7 @@ def test_a_step_is_that_of_the_optimizer(kind: str) -> None:
     for step in steps:
         torch.manual_seed(0)
         network = nn.Sequential(nn.Embedding(3, 4), nn.Linear(4, 4))
-        spec = Optimizer.model_validate({"type": kind, "learningRate": 0.1, "weightDecay": 0.1})
+        spec = getattr(training, kind)(type=kind, learning_rate=0.1, weight_decay=0.1)
         optimizers = make_optimizers(sort_parameters(network), spec)
         for _ in range(3):
             network(torch.tensor([0, 2])).square().sum().backward()
@@ -37,13 +37,13 @@ def test_a_step_is_that_of_the_optimizer(kind: str) -> None:
 
 def test_what_compiles_is_not_imported_where_nothing_is_compiled(base: Path) -> None:
     program = (
-        "import sys, torch; from pathlib import Path; from torch import nn; from raygen.spec import Optimizer;"
+        "import sys, torch; from pathlib import Path; from torch import nn; from raygen.spec.job import training;"
         "from raygen.models.protocol import sort_parameters; from raygen.training.optimizers.eager import take_step;"
         "from raygen.training.optimizers.updates import make_optimizers; from tests.unit.training.runs import train;"
         "train(Path(sys.argv[1])); net = nn.Sequential(nn.Embedding(3, 4), nn.Linear(4, 4));"
         "kinds = ('SGD', 'AdaGrad', 'Adam', 'AdamW', 'Muon');"
         "made = [o for kind in kinds for o in make_optimizers(sort_parameters(net),"
-        " Optimizer.model_validate({'type': kind, 'learningRate': 0.1})).values()];"
+        " getattr(training, kind)(type=kind, learning_rate=0.1)).values()];"
         "net(torch.tensor([0])).sum().backward(); [take_step(o) for o in made]; [o.zero_grad() for o in made];"
         "print('torch._dynamo' in sys.modules)"
     )

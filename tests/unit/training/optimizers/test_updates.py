@@ -8,7 +8,8 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from raygen.models.protocol import Alone, sort_parameters
-from raygen.spec import Ema, Training
+from raygen.spec import Ema
+from raygen.spec.job.training import ResolvedTraining
 from raygen.training.optimizers.updates import NetworkUpdate
 
 TYPES = ("SGD", "Adam", "AdamW", "AdaGrad", "Muon")
@@ -26,18 +27,20 @@ class Network(nn.Module):
         return self.norm(self.hidden(self.embedding(tokens))) @ self.embedding.weight.T
 
 
-def training(optimizer: dict[str, Any], **fields: Any) -> Training:
-    return Training.model_validate(
+def training(optimizer: dict[str, Any], **fields: Any) -> ResolvedTraining:
+    return ResolvedTraining.model_validate(
         {
             "duration": {"steps": 100},
             "global_batch_size": 4,
             "optimizer": {"learning_rate": 0.05, **optimizer},
+            "schedule": {"type": "Constant"},
+            "guards": (),
             **fields,
         }
     )
 
 
-def make(spec: Training) -> tuple[Network, NetworkUpdate]:
+def make(spec: ResolvedTraining) -> tuple[Network, NetworkUpdate]:
     network = Network()
     optimizer = spec.optimizer_of("network")
     return network, NetworkUpdate(network, sort_parameters(network), spec, optimizer, 100, Alone())
