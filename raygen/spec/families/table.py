@@ -41,6 +41,7 @@ FAMILIES: dict[str, Family] = {block.family.name: block.family for block in _blo
 FIELDS: dict[str, str] = {block.family.name: name for name, block in _blocks().items()}
 """Python name of the field that holds a family's block, by the family's name."""
 
+# Pydantic has the names as a literal; type checkers, which know no literal that is computed, have text.
 if TYPE_CHECKING:
     FamilyName = str
 else:

@@ -7,7 +7,7 @@ from hypothesis import given
 
 from raygen.spec import ResolvedJob, diff, parse, resolve
 from tests.budget import examples
-from tests.jobs import job_document
+from tests.jobs import image_job_document, job_document
 from tests.unit.spec.documents import valid_jobs
 
 
@@ -80,3 +80,41 @@ def test_resolving_keeps_what_was_set_and_is_done_once(document: dict[str, Any])
     assert resolve(once) == once
     assert resolve(parse(once.model_dump(mode="json"))) == once
     assert all(change.before is None or "sources" in change.path for change in diff(job, once))
+
+
+@pytest.mark.parametrize(
+    ("family", "changes", "expected"),
+    [
+        ("GAN", {}, {"normalisation": "Off", "gradient_penalty": None, "augmentation": None}),
+        ("GAN", {"network": "DCGAN", "loss": "Wasserstein"}, {"normalisation": "Batch", "gradient_penalty": 10.0}),
+        ("VAE", {"hiddenSizes": None}, {"hidden_sizes": (400,), "activation": "ReLU", "binarisation": "GreyLevels"}),
+        ("VAE", {"network": "ConvResidual", "hiddenSizes": None, "likelihood": "Gaussian"}, {"channels": (32, 64, 128), "blocks": 1, "binarisation": None}),
+    ],
+)  # fmt: skip
+def test_blocks_of_images(family: str, changes: dict[str, Any], expected: dict[str, Any]) -> None:
+    document = image_job_document(family)
+    document["spec"]["model"][family.lower()] |= changes
+    block = resolve(parse(document)).spec.model.block
+    assert {name: getattr(block, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("loss", "others"),
+    [("NonSaturating", ["ModeCollapse", "DiscriminatorOverpowering"]), ("Wasserstein", ["ModeCollapse"])],
+)
+def test_the_usual_guards_follow_from_the_model(loss: str, others: list[str]) -> None:
+    guards = resolve(parse(image_job_document("GAN", model__gan__loss=loss))).spec.training.guards
+    assert [(guard.type, guard.action) for guard in guards] == [
+        ("NonFiniteLoss", "Stop"),
+        *((name, "Warn") for name in others),
+    ]
+
+
+def test_what_is_written_out_belongs_to_the_choice() -> None:
+    guards = [{"type": kind, "action": "Warn"} for kind in ("NonFiniteLoss", "LossSpike")]
+    first, spike = resolved(training__guards=guards).spec.training.guards
+    assert (first.threshold, first.patience, first.after_steps, first.window) == (None,) * 4
+    assert (spike.threshold, spike.patience, spike.after_steps, spike.window) == (10.0, 5, 0, 200)
+    metrics = [{"name": "a", "type": "NegativeLogLikelihood"}, {"name": "b", "type": "ValidationLoss"}]
+    document = image_job_document("VAE", evaluation__metrics=metrics)
+    assert [m.importance_samples for m in resolve(parse(document)).spec.evaluation.metrics] == [100, None]
