@@ -6,6 +6,7 @@ ever unpickled.
 
 from __future__ import annotations
 
+from raygen.checkpoint.layout import Block
 from raygen.checkpoint.manifest import FileRecord, Manifest, Piece, TensorRecord
 from raygen.checkpoint.reader import Loaded, Skipped, latest, load, verify
 from raygen.checkpoint.retention import Direction, Folder, best_step, steps, survey
@@ -18,6 +19,7 @@ from raygen.checkpoint.state import (
 from raygen.checkpoint.writer import Writer
 
 __all__ = [
+    "Block",
     "Direction",
     "FileRecord",
     "Folder",

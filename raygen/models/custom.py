@@ -52,10 +52,10 @@ class Watched:
         self._has_gradients = False
         self.applied = False
 
-    def backward(self, loss: Tensor) -> None:
+    def backward(self, loss: Tensor, *, last: bool = False) -> None:
         """Adds gradients."""
         self._has_gradients = True
-        self._update.backward(loss)
+        self._update.backward(loss, last=last)
 
     def step(self) -> Tensor:
         """Applies them."""

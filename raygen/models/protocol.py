@@ -55,6 +55,13 @@ class MicroBatch:
         return (shares * values).sum(dim=0)
 
 
+class Pending(Protocol):
+    """Something that goes on by itself."""
+
+    def wait(self) -> object:
+        """Returns when its result may be used; raises what went wrong in it."""
+
+
 class Workers(Protocol):
     """All workers that train together, as one of them sees them. All of them call the same methods in the same
     order.
@@ -73,6 +80,12 @@ class Workers(Protocol):
         The tensors of all workers have the same shapes. For one worker these are the tensors themselves.
         """
 
+    def start_sum(self, tensor: Tensor) -> Pending:
+        """Begins to replace a contiguous Float32 tensor, of the same shape on all workers, by its sum over them.
+
+        Until the result's `wait` has returned, nothing else may use the tensor.
+        """
+
 
 class Alone:
     """The only worker."""
@@ -84,12 +97,29 @@ class Alone:
         """The tensors themselves."""
         return tuple(tensor.detach() for tensor in tensors)
 
+    def start_sum(self, tensor: Tensor) -> Pending:  # noqa: ARG002 (it is the sum already)
+        """Nothing to wait for."""
+        return _Done()
+
+
+class _Done:
+    """Was finished before it began."""
+
+    def wait(self) -> None:
+        """Returns at once."""
+
 
 class Update(Protocol):
     """One network's optimizer, as a family sees it."""
 
-    def backward(self, loss: Tensor) -> None:
-        """Adds the gradients of a loss to those that are there."""
+    def backward(self, loss: Tensor, *, last: bool = False) -> None:
+        """Adds the gradients of a loss to those that are there.
+
+        Args:
+            loss: A scalar, times the share of its samples (`MicroBatch.share`).
+            last: Says that no other backward pass reaches this network before `step`. Workers then add up its gradients
+                while the pass still computes others; without it they do so in `step`, with the same result.
+        """
 
     def step(self) -> Tensor:
         """Applies the gradients and clears them. Returns their L2 norm before clipping, a scalar."""

@@ -13,6 +13,7 @@ from raygen.data.order import lanes_of
 from raygen.data.protocol import Arrays, Dataset
 from raygen.models.draws import Draws
 from raygen.models.protocol import Batch, MicroBatch, Workers
+from raygen.parallel.strategy import strategy_of
 from raygen.spec import TrainingJob
 
 TRAINING = 0
@@ -40,7 +41,10 @@ class Part:
 def parts_of(
     job: TrainingJob, data: Dataset, device: torch.device, step: int, rank: int, workers: int
 ) -> list[Part]:
-    """A worker's samples of a step, from 1, in parts of at most `microBatchSize`, on the device."""
+    """A worker's samples of a step, from 1, in parts of at most `microBatchSize`, on the device.
+
+    `rank` and `workers` are those of its strategy's data.
+    """
     training = job.spec.training
     size = training.global_batch_size
     lanes = lanes_of(rank, workers, size)
@@ -63,7 +67,8 @@ def micro_batches(
     job: TrainingJob, data: Dataset, device: torch.device, step: int, workers: Workers
 ) -> list[MicroBatch]:
     """This worker's micro-batches of a step, from 1; all workers call it together."""
-    parts = parts_of(job, data, device, step, workers.rank, workers.count)
+    strategy = strategy_of(workers)
+    parts = parts_of(job, data, device, step, strategy.data_rank, strategy.data_count)
     return with_shares(job, data, device, parts, workers)
 
 
@@ -88,15 +93,16 @@ def validation_batches(
     They are as large as micro-batches: what a device can train on, it can evaluate, and `microBatchSize` bounds both.
     """
     training = job.spec.training
+    strategy = strategy_of(workers)
     # The smallest share of a worker, since all have to cut the split alike.
-    share = training.global_batch_size // workers.count
+    share = training.global_batch_size // strategy.data_count
     size = min(training.micro_batch_size or share, share)
     first = 0
     for number, samples in enumerate(data.validation_batches(size)):
         count = len(samples)
         places = range(first, first + count)
         first += count
-        if number % workers.count == workers.rank:
+        if number % strategy.data_count == strategy.data_rank:
             yield to_device(samples.arrays, device), Draws((training.seed, VALIDATION), places, device)
 
 

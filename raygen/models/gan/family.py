@@ -104,7 +104,8 @@ class GANFamily:
                 with torch.set_grad_enabled(last and len(micro_batches) == 1):
                     fake = self._generate(micro, f"latent {turn}")
                 fakes.append(fake)
-                rows.append(self._discriminate(micro, images, fake.detach(), updates, turn, step))
+                ends = micro is micro_batches[-1]
+                rows.append(self._discriminate(micro, images, fake.detach(), updates, turn, step, ends=ends))
             scalars = self._discriminator_scalars(rows, workers)
             scalars["discriminator_gradient_norm"] = updates["discriminator"].step()
         losses = []
@@ -112,7 +113,7 @@ class GANFamily:
             for micro, images, fake in zip(micro_batches, real, fakes, strict=True):
                 made = fake if fake.requires_grad else self._generate(micro, f"latent {turn}")
                 loss = self._generator_loss(micro, images, made)
-                updates["generator"].backward(loss * micro.share)
+                updates["generator"].backward(loss * micro.share, last=micro is micro_batches[-1])
                 losses.append(loss.detach() * micro.share)
         diversity = self._diversity(real, fakes, workers)
         (loss,) = workers.sum(torch.stack(losses).sum())
@@ -219,6 +220,8 @@ class GANFamily:
         updates: Mapping[str, Update],
         turn: int,
         step: int,
+        *,
+        ends: bool,
     ) -> Tensor:
         """Adds the discriminator's gradients; gives loss, penalty, accuracy, both scores and the sign of the real
         ones, each times the micro-batch's share.
@@ -245,7 +248,7 @@ class GANFamily:
             mixed = between(real, fake, micro.draws.uniform(f"between {turn}")).detach().requires_grad_()
             norms = squared_gradients(self._scores(mixed, micro, penalised=True), mixed).add(1e-12).sqrt()
             penalty = penalty + gan.gradient_penalty * micro.mean((norms - 1).square())
-        updates["discriminator"].backward((loss + gan.regularise_every * penalty) * micro.share)
+        updates["discriminator"].backward((loss + gan.regularise_every * penalty) * micro.share, last=ends)
         # Where scores have no zero of their own, each is measured from its partner.
         real_margin = real_scores if self.loss.anchored else real_scores - fake_scores
         fake_margin = fake_scores if self.loss.anchored else fake_scores - real_scores

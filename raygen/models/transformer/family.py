@@ -78,7 +78,7 @@ class TransformerFamily:
         losses = []
         for micro in micro_batches:
             loss = self.weighted_loss(micro) * micro.share
-            update.backward(loss)
+            update.backward(loss, last=micro is micro_batches[-1])
             losses.append(loss.detach())
         (loss,) = workers.sum(torch.stack(losses).sum())
         return {"loss": loss, "gradient_norm": update.step()}

@@ -122,7 +122,7 @@ class VAEFamily:
                 paid = kl if floor is None else micro.mean(free_bits(each, floor, self.vae.free_bits))
                 loss = weight * paid - fit
                 rows.append(torch.stack([loss, -fit, kl]).detach() * micro.share)
-            update.backward(loss * micro.share)
+            update.backward(loss * micro.share, last=micro is micro_batches[-1])
             mean = posterior.mean.detach()
             means.append(torch.stack([mean.sum(dim=0), mean.square().sum(dim=0)]) / self._batch)
         parts, moments = workers.sum(torch.stack(rows).sum(dim=0), torch.stack(means).sum(dim=0))
@@ -145,7 +145,7 @@ class VAEFamily:
             commitment = micro.mean(distances)
             fit = micro.mean(self._log_prob(codes, target, self._decode))
             loss = book.settings.commitment * commitment - fit
-            update.backward(loss * micro.share)
+            update.backward(loss * micro.share, last=micro is micro_batches[-1])
             usages.append(book.usage(encoded, chosen, micro.draws, self._batch))
             rows.append(torch.stack([loss, -fit, commitment]).detach() * micro.share)
         (parts,) = workers.sum(torch.stack(rows).sum(dim=0))

@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Protocol
 
-import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
 
+from raygen.models.protocol import Pending
+from raygen.parallel import collectives
 from raygen.training import drain
 from raygen.training.engine.control import LOOK_S, Control
 
@@ -123,10 +124,11 @@ class Group:
 
     def sum(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """The sums of these tensors over all workers, in one message."""
-        flat = torch.cat([tensor.detach().reshape(-1).float() for tensor in tensors])
-        dist.all_reduce(flat)
-        parts = torch.split(flat, [tensor.numel() for tensor in tensors])
-        return tuple(part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True))
+        return collectives.sum_tensors(*tensors)
+
+    def start_sum(self, tensor: Tensor) -> Pending:
+        """Begins to replace a tensor by its sum over all workers."""
+        return collectives.start_sum(tensor)
 
     def begin(self, step: int, overdue: bool) -> bool:
         """Rank 0 decides from time to time, and says at which step it will decide again."""

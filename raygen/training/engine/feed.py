@@ -15,6 +15,7 @@ from torch import Tensor
 from raygen.data.protocol import Dataset
 from raygen.models.protocol import Workers
 from raygen.parallel.lanes import Part, parts_of
+from raygen.parallel.strategy import strategy_of
 from raygen.spec import TrainingJob
 
 AHEAD = 2
@@ -41,7 +42,8 @@ class Feed:
         self, job: TrainingJob, data: Dataset, device: torch.device, workers: Workers, steps: range
     ) -> None:
         self._job, self._data, self._device = job, data, device
-        self._rank, self._count = workers.rank, workers.count
+        strategy = strategy_of(workers)
+        self._rank, self._count = strategy.data_rank, strategy.data_count
         self._stream: torch.cuda.Stream | None = None
         if device.type == "cuda":
             self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]

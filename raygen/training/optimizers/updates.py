@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from raygen.models.protocol import Family, ParameterGroups, Workers
+from raygen.parallel.strategy import Strategy, strategy_of
 from raygen.spec.job.training import ResolvedOptimizer, ResolvedTraining
 from raygen.training.optimizers.eager import show_optimizers, take_step
 from raygen.training.optimizers.muon import Muon
@@ -24,6 +25,7 @@ class NetworkUpdate:
     Attributes:
         parameters: The network's parameters by name.
         optimizers: One, or `matrices` and `rest` under Muon.
+        spread: How the network is spread over workers.
         average: Moving average of the parameters by name; empty without one.
     """
 
@@ -34,13 +36,13 @@ class NetworkUpdate:
         training: ResolvedTraining,
         optimizer: ResolvedOptimizer,
         steps: int,
-        workers: Workers,
+        strategy: Strategy,
         rate_factor: float = 1.0,
     ) -> None:
         self._training = training
         self._optimizer = optimizer
         self._steps = steps
-        self._workers = workers
+        self.spread = strategy.attach(network)
         self.parameters = dict(network.named_parameters())
         self.optimizers = make_optimizers(groups, optimizer)
         self._factor = rate_factor
@@ -61,20 +63,18 @@ class NetworkUpdate:
                 group["lr"] = peak * share
         return self._optimizer.learning_rate * share * self._factor
 
-    def backward(self, loss: Tensor) -> None:
-        """Adds the gradients of a loss."""
-        torch.autograd.backward(loss)
+    def backward(self, loss: Tensor, *, last: bool = False) -> None:
+        """Adds the gradients of a loss, the last one of a step or not."""
+        self.spread.backward(loss, last=last)
 
     def step(self) -> Tensor:
-        """Adds up the gradients of all workers, clips, updates the weights and their average, clears the gradients.
+        """Has the gradients of all workers added up, clips, updates the weights and their average, clears the gradients.
 
         Returns:
             The norm before clipping.
         """
         parameters = list(self.parameters.values())
-        self._gather(parameters)
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        norm = nn.utils.get_total_norm(gradients)
+        norm = self.spread.norm(self.spread.reduce())
         if self._clip is not None:
             nn.utils.clip_grads_with_norm_(parameters, self._clip, norm)
         for optimizer in self.optimizers.values():
@@ -84,14 +84,6 @@ class NetworkUpdate:
             decay = min(self._training.ema.decay, (1 + self._step) / (10 + self._step))
             torch._foreach_lerp_(list(self.average.values()), [p.detach() for p in parameters], 1 - decay)
         return norm
-
-    def _gather(self, parameters: list[nn.Parameter]) -> None:
-        """Makes every worker's gradients the sums over all workers; the parameters that have one are the same."""
-        if self._workers.count == 1:
-            return
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        for gradient, total in zip(gradients, self._workers.sum(*gradients), strict=True):
-            gradient.copy_(total)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -116,6 +108,7 @@ def make_updates(
     family: Family, training: ResolvedTraining, steps: int, workers: Workers, rate_factor: float = 1.0
 ) -> dict[str, NetworkUpdate]:
     """One update for each of the family's networks; `rate_factor` multiplies all learning rates."""
+    strategy = strategy_of(workers)
     return {
         name: NetworkUpdate(
             network,
@@ -123,7 +116,7 @@ def make_updates(
             training,
             training.optimizer_of(name),
             steps,
-            workers,
+            strategy,
             rate_factor,
         )
         for name, network in family.networks.items()

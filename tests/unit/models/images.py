@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from raygen.models.registry import build_family
 from raygen.spec import TrainingJob, parse, resolve
 from raygen.training.optimizers.updates import make_updates
 from tests.jobs import image_job_document
+from tests.workers import Crowd, Worker
 
 CPU = torch.device("cpu")
 SHAPE = ImageShape(1, 16, 16, ("a", "b", "c"))
@@ -52,67 +51,28 @@ def parts_of(batch: dict[str, Tensor], slots: range, part: int, step: int = 1) -
     return found
 
 
-@dataclass
-class Shared:
-    """Where workers in threads meet."""
-
-    count: int
-    barrier: threading.Barrier = field(init=False)
-    slots: dict[int, tuple[Tensor, ...]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.barrier = threading.Barrier(self.count, timeout=30)
-
-
-class Thread:
-    """One of several workers in one process."""
-
-    def __init__(self, shared: Shared, rank: int) -> None:
-        self.shared = shared
-        self.rank = rank
-        self.count = shared.count
-
-    def sum(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        self.shared.slots[self.rank] = tuple(tensor.detach().clone() for tensor in tensors)
-        self.shared.barrier.wait()
-        everyone = [self.shared.slots[rank] for rank in range(self.count)]
-        total = tuple(torch.stack(some).sum(dim=0) for some in zip(*everyone, strict=True))
-        self.shared.barrier.wait()
-        return total
-
-
 def train_on(
     workers: int, make: Callable[[], TrainingJob], batches: list[dict[str, Tensor]], part: int = 100
 ) -> tuple[list[dict[str, float]], dict[str, Tensor]]:
     """Trains one step on each batch with this many workers; gives the scalars and the weights of worker 0."""
-    shared = Shared(workers)
-    results: dict[int, tuple[list[dict[str, float]], dict[str, Tensor]]] = {}
-
     job = make()
     # Made one after the other: initial weights are drawn from the process's own generator.
     families = [family_of(job) for _ in range(workers)]
 
-    def work(rank: int) -> None:
-        family = families[rank]
-        own = Thread(shared, rank)
+    def work(own: Worker) -> tuple[list[dict[str, float]], dict[str, Tensor]]:
+        family = families[own.rank]
         updates = make_updates(family, job.spec.training, len(batches), own)
         scalars = []
         for step, batch in enumerate(batches, start=1):
             for update in updates.values():
                 update.schedule(step)
-            slots = lanes_of(rank, workers, len(batch["images"]))
+            slots = lanes_of(own.rank, workers, len(batch["images"]))
             found = family.step(parts_of(batch, slots, part, step), updates, own)
             scalars.append({name: float(value) for name, value in found.items()})
         state = {f"{n}/{k}": v for n, net in family.networks.items() for k, v in net.state_dict().items()}
-        results[rank] = (scalars, state)
+        return scalars, state
 
-    threads = [threading.Thread(target=work, args=(rank,)) for rank in range(1, workers)]
-    for thread in threads:
-        thread.start()
-    work(0)
-    for thread in threads:
-        thread.join()
-    return results[0]
+    return Crowd(workers).run(work)[0]
 
 
 def assert_same(one: tuple[Any, Any], other: tuple[Any, Any], tolerance: float = 2e-4) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +25,7 @@ from raygen.spec.contents import IGNORED, Domain
 from raygen.training.optimizers.updates import make_updates
 from tests.budget import examples
 from tests.jobs import job_document, write_text
-from tests.unit.models.images import Shared, Thread
+from tests.workers import Crowd, Worker
 
 CPU = torch.device("cpu")
 
@@ -66,29 +64,21 @@ class Answers:
 
 def gradients(job: TrainingJob, data: Dataset, workers: int) -> tuple[float, NDArray[np.float64]]:
     """The loss and all gradients of the first step with this many workers, one after the other in rank."""
-    shared = Shared(workers)
     families = [build_family(job, data.domain, CPU) for _ in range(workers)]
-    losses: dict[int, float] = {}
-    found: dict[int, list[Tensor]] = {}
 
-    def work(rank: int) -> None:
-        own: Any = Thread(shared, rank) if workers > 1 else Alone()
-        network = families[rank].networks["model"]
-        updates = make_updates(families[rank], job.spec.training, 1, own)
+    def work(worker: Worker) -> tuple[float, list[Tensor]]:
+        own = worker if workers > 1 else Alone()
+        family = families[worker.rank]
+        network = family.networks["model"]
+        updates = make_updates(family, job.spec.training, 1, own)
         updates["model"].schedule(1)
         before = [p.detach().clone() for p in network.parameters()]
-        scalars = families[rank].step(micro_batches(job, data, CPU, 1, own), updates, own)
-        losses[rank] = float(scalars["loss"])
-        found[rank] = [old - new.detach() for old, new in zip(before, network.parameters(), strict=True)]
+        scalars = family.step(micro_batches(job, data, CPU, 1, own), updates, own)
+        after = network.parameters()
+        return float(scalars["loss"]), [old - new.detach() for old, new in zip(before, after, strict=True)]
 
-    threads = [threading.Thread(target=work, args=(rank,)) for rank in range(workers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == workers, "every worker has taken the step"
-    moved = np.concatenate([difference.double().flatten().numpy() for difference in found[0]])
-    return losses[0], moved
+    loss, found = Crowd(workers).run(work)[0]
+    return loss, np.concatenate([difference.double().flatten().numpy() for difference in found])
 
 
 def sgd_job(micro: int | None) -> TrainingJob:

@@ -81,7 +81,7 @@ def test_the_generators_update_leaves_the_discriminator_alone() -> None:
         def __init__(self, name: str) -> None:
             self.name = name
 
-        def backward(self, loss: torch.Tensor) -> None:
+        def backward(self, loss: torch.Tensor, *, last: bool = False) -> None:
             torch.autograd.backward(loss)
 
         def step(self) -> torch.Tensor:

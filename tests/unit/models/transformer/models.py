@@ -106,7 +106,7 @@ class Recorder:
         self.network = network
         self.gradients: list[dict[str, Tensor]] = []
 
-    def backward(self, loss: Tensor) -> None:
+    def backward(self, loss: Tensor, *, last: bool = False) -> None:
         torch.autograd.backward(loss)
 
     def step(self) -> Tensor:

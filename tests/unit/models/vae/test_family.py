@@ -73,7 +73,7 @@ def test_the_loss_is_the_negative_bound() -> None:
     kl = (-0.5 * (1 + log_variance - mean**2 - log_variance.exp())).sum(dim=1).mean()
 
     class Nothing:
-        def backward(self, loss: torch.Tensor) -> None:
+        def backward(self, loss: torch.Tensor, *, last: bool = False) -> None:
             torch.autograd.backward(loss)
 
         def step(self) -> torch.Tensor:

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from raygen.models.protocol import Alone, sort_parameters
+from raygen.models.protocol import sort_parameters
+from raygen.parallel.strategy import SingleWorker
 from raygen.spec import Ema
 from raygen.spec.job.training import ResolvedTraining
 from raygen.training.optimizers.updates import NetworkUpdate
@@ -43,7 +44,7 @@ def training(optimizer: dict[str, Any], **fields: Any) -> ResolvedTraining:
 def make(spec: ResolvedTraining) -> tuple[Network, NetworkUpdate]:
     network = Network()
     optimizer = spec.optimizer_of("network")
-    return network, NetworkUpdate(network, sort_parameters(network), spec, optimizer, 100, Alone())
+    return network, NetworkUpdate(network, sort_parameters(network), spec, optimizer, 100, SingleWorker())
 
 
 def run(network: Network, update: NetworkUpdate, steps: int) -> list[float]:
@@ -147,7 +148,7 @@ def test_muon_leaves_kernels_of_convolutions_to_adamw_with_their_decay() -> None
     spec = training({"type": "Muon", "weight_decay": 0.2})
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 3))
     update = NetworkUpdate(
-        network, sort_parameters(network), spec, spec.optimizer_of("network"), 100, Alone()
+        network, sort_parameters(network), spec, spec.optimizer_of("network"), 100, SingleWorker()
     )
     (kernels, vectors) = update.optimizers["rest"].param_groups
     assert ([p.ndim for p in kernels["params"]], kernels["weight_decay"]) == ([4], 0.2)
