@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -88,20 +88,17 @@ class NetworkUpdate:
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """The network has its averaged weights inside this context, if the job asks for an average."""
-        if not self.average:
-            yield
-            return
-        own = {name: p.detach().clone() for name, p in self.parameters.items()}
-        self._load(self.average)
+        self._exchange()
         try:
             yield
         finally:
-            self._load(own)
+            self._exchange()
 
-    @torch.no_grad()
-    def _load(self, values: Mapping[str, Tensor]) -> None:
-        for name, parameter in self.parameters.items():
-            parameter.copy_(values[name])
+    def _exchange(self) -> None:
+        """Weights and averages change places; only pointers move."""
+        for name, average in self.average.items():
+            parameter = self.parameters[name]
+            parameter.data, average.data = average.data, parameter.data
 
 
 def make_updates(

@@ -108,6 +108,21 @@ def test_the_average_follows_its_formula_and_is_only_lent() -> None:
     assert all(torch.equal(p, own[name]) for name, p in network.named_parameters())
 
 
+def test_the_average_is_lent_without_a_copy_and_given_back_after_an_error() -> None:
+    network, update = make(training({"type": "SGD"}, ema=Ema(decay=0.9)))
+    run(network, update, 2)
+    weights = {name: (p.data_ptr(), p.detach().clone()) for name, p in network.named_parameters()}
+    averages = {name: (p.data_ptr(), p.clone()) for name, p in update.average.items()}
+    with pytest.raises(KeyError), update.averaged():
+        assert {name: p.data_ptr() for name, p in network.named_parameters()} == {
+            name: place for name, (place, _) in averages.items()
+        }
+        raise KeyError
+    for held, found in ((weights, dict(network.named_parameters())), (averages, update.average)):
+        assert all(found[name].data_ptr() == place for name, (place, _) in held.items())
+        assert all(torch.equal(found[name], values) for name, (_, values) in held.items())
+
+
 def test_muon_has_the_hidden_matrices_and_adamw_the_rest() -> None:
     network, update = make(training({"type": "Muon", "matrix_learning_rate": 0.3}))
     held = {
