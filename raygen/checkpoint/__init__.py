@@ -6,7 +6,7 @@ ever unpickled.
 
 from __future__ import annotations
 
-from raygen.checkpoint.layout import Block
+from raygen.checkpoint.layout import Block, Slices
 from raygen.checkpoint.manifest import FileRecord, Manifest, Piece, TensorRecord
 from raygen.checkpoint.reader import Loaded, Skipped, latest, load, verify
 from raygen.checkpoint.retention import Direction, Folder, best_step, steps, survey
@@ -16,7 +16,7 @@ from raygen.checkpoint.state import (
     module_state,
     optimizer_state,
 )
-from raygen.checkpoint.writer import Writer
+from raygen.checkpoint.writer import Peers, Writer
 
 __all__ = [
     "Block",
@@ -25,8 +25,10 @@ __all__ = [
     "Folder",
     "Loaded",
     "Manifest",
+    "Peers",
     "Piece",
     "Skipped",
+    "Slices",
     "TensorRecord",
     "Writer",
     "best_step",

@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from raygen.errors import CheckpointError
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+CHUNK_BYTES = 1 << 20
+"""What each checksum of a file is of; the last one, of the rest."""
 
 
 class NewerFormatError(CheckpointError):
@@ -24,10 +26,26 @@ class NewerFormatError(CheckpointError):
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """A file's size in bytes and its SHA-256 in hexadecimal."""
+    """A file's size and digests.
+
+    Attributes:
+        size: Bytes.
+        sha256: Of the whole file, in hexadecimal.
+        crc32: Of each `CHUNK_BYTES` of it, eight hexadecimal digits each, by which a part is verified without the rest.
+            Empty for files that are only read whole, and in checkpoints of raygen 0.1.
+    """
 
     size: int
     sha256: str
+    crc32: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        if self.crc32 and len(self.crc32) != 8 * -(-self.size // CHUNK_BYTES):
+            raise ValueError(f"{len(self.crc32)} digits of checksums for {self.size} bytes")
+
+    def checksum(self, chunk: int) -> int:
+        """The CRC-32 of the chunk of that number, from 0."""
+        return int(self.crc32[8 * chunk : 8 * chunk + 8], 16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +53,7 @@ class Piece:
     """A rectangular part of a tensor.
 
     Attributes:
-        file: The shard's file name, in the checkpoint's folder.
+        file: The shard's file name, in the checkpoint's folder; workers write files of their own.
         key: The part's name in that file. Tied tensors share one.
         offsets: Where the part begins in the whole tensor, one number per dimension.
         shape: The part's shape.
@@ -54,6 +72,31 @@ class TensorRecord:
     dtype: str
     shape: tuple[int, ...]
     shards: tuple[Piece, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one worker wrote of a checkpoint.
+
+    Attributes:
+        state: The name of the file of JSON values, which the first worker writes; "" of the others.
+        files: Its files, by name.
+        tensors: Its tensors, by name, with the pieces that it has.
+    """
+
+    state: str
+    files: Mapping[str, FileRecord]
+    tensors: Mapping[str, TensorRecord]
+
+    def encode(self) -> str:
+        """The part as JSON, for the worker that commits."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def decode(cls, text: str) -> Part:
+        """Reads what `encode` wrote."""
+        body = json.loads(text)
+        return cls(str(body["state"]), _files(body["files"]), _tensors(body["tensors"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +160,12 @@ def _encode(body: Mapping[str, Any]) -> bytes:
 
 
 def _manifest(body: Mapping[str, Any]) -> Manifest:
-    files = {name: FileRecord(int(f["size"]), str(f["sha256"])) for name, f in body["files"].items()}
-    tensors = {name: _tensor(record) for name, record in body["tensors"].items()}
+    files, tensors = _files(body["files"]), _tensors(body["tensors"])
     named = {piece.file for record in tensors.values() for piece in record.shards}
     if unknown := sorted((named | {body["state"]}) - files.keys()):
         raise ValueError(f"no record of the file {unknown[0]}")
     if outside := sorted(name for name in files if "/" in name or name == MANIFEST):
-        raise ValueError(f"{outside[0]} is no name of a file in this folder")
+        raise ValueError(f"{outside[0]} is not the name of a file in this folder")
     return Manifest(
         step=int(body["step"]),
         attempt=int(body["attempt"]),
@@ -134,6 +176,17 @@ def _manifest(body: Mapping[str, Any]) -> Manifest:
         tensors=tensors,
         metric=None if body["metric"] is None else float(body["metric"]),
     )
+
+
+def _files(records: Mapping[str, Any]) -> dict[str, FileRecord]:
+    return {
+        name: FileRecord(int(f["size"]), str(f["sha256"]), str(f.get("crc32", "")))
+        for name, f in records.items()
+    }
+
+
+def _tensors(records: Mapping[str, Any]) -> dict[str, TensorRecord]:
+    return {name: _tensor(record) for name, record in records.items()}
 
 
 def _tensor(record: Mapping[str, Any]) -> TensorRecord:

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from raygen.checkpoint import shards
-from raygen.checkpoint.manifest import (
-    MANIFEST,
-    FileRecord,
-    Manifest,
-    NewerFormatError,
-    Piece,
-    TensorRecord,
-    decode,
-)
+from raygen.checkpoint.digests import ALTERED, Tally
+from raygen.checkpoint.layout import Slices
+from raygen.checkpoint.manifest import MANIFEST, Manifest, NewerFormatError, decode
+from raygen.checkpoint.tensors import read_all, read_parts
 from raygen.checkpoint.values import decode_values
 from raygen.errors import CheckpointError
 from raygen.storage import NotFoundError, Storage, step_folder, step_of
-
-_ALTERED = "does not match its digest: it was altered after it was written"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +31,8 @@ class Loaded:
 
     Attributes:
         step: Training steps completed.
-        tensors: By name, on the CPU; tied tensors are one tensor under several names. Empty if they were not asked for.
+        tensors: By name, on the CPU; tied tensors are one tensor under several names. Those, or those
+            parts, that were asked for.
         values: The JSON values, exactly as saved.
         manifest: What was verified.
         skipped: Newer checkpoints that did not verify, newest first.
@@ -54,13 +45,17 @@ class Loaded:
     skipped: tuple[Skipped, ...] = ()
 
 
-def latest(storage: Storage, *, until: int | None = None, tensors: bool = True) -> Loaded | None:
+def latest(
+    storage: Storage, *, until: int | None = None, tensors: bool | Mapping[str, Slices] = True
+) -> Loaded | None:
     """Loads the newest checkpoint that verifies; None if no save was ever completed.
 
     Args:
         storage: The folder of step folders.
         until: The last step that may be taken. Default: any.
-        tensors: Whether to keep the tensors; without them every byte is read and verified all the same.
+        tensors: Whether to keep the tensors; without them every byte is read and verified all the same. Or of each
+            tensor the part to load, `()` for all of it: no more is read than what holds these parts, and only that is
+            verified. Names that the checkpoint does not have are left out.
 
     Raises:
         CheckpointError: If there are checkpoints and none verifies, since starting again would
@@ -84,14 +79,18 @@ def latest(storage: Storage, *, until: int | None = None, tensors: bool = True) 
     return None
 
 
-def load(storage: Storage, step: int, *, tensors: bool = True) -> Loaded:
+def load(storage: Storage, step: int, *, tensors: bool | Mapping[str, Slices] = True) -> Loaded:
     """Loads and verifies the checkpoint of one step; `tensors` as in `latest`.
 
     Raises:
         CheckpointError: If it is missing, torn or altered.
     """
-    manifest, kept = _read(storage, step, keep=tensors)
-    return Loaded(step, kept, _values(storage, manifest), manifest)
+    manifest, folder = _manifest(storage, step), _folder(storage, step)
+    if isinstance(tensors, bool):
+        kept = read_all(folder, manifest, keep=tensors)
+    else:
+        kept = read_parts(folder, manifest, tensors)
+    return Loaded(step, kept, _values(folder, manifest), manifest)
 
 
 def verify(storage: Storage, step: int) -> Manifest:
@@ -100,9 +99,7 @@ def verify(storage: Storage, step: int) -> Manifest:
     Raises:
         CheckpointError: If it is missing, torn or altered.
     """
-    manifest, _ = _read(storage, step, keep=False)
-    _values(storage, manifest)
-    return manifest
+    return load(storage, step, tensors=False).manifest
 
 
 def _found(storage: Storage) -> dict[int, bool]:
@@ -114,20 +111,6 @@ def _found(storage: Storage) -> dict[int, bool]:
         if step is not None and name:
             found[step] = found.get(step, False) or name == MANIFEST
     return found
-
-
-def _read(storage: Storage, step: int, *, keep: bool) -> tuple[Manifest, dict[str, torch.Tensor]]:
-    manifest = _manifest(storage, step)
-    held = {
-        name: _shard(storage, manifest, name, keep=keep)
-        for name in sorted({p.file for record in manifest.tensors.values() for p in record.shards})
-    }
-    for name, record in manifest.tensors.items():
-        _check_record(storage, manifest, name, record, held)
-    if not keep:
-        return manifest, {}
-    parts = {(file, key): t for file, shard in held.items() for key, t in shard.tensors.items()}
-    return manifest, {name: _assemble(record, parts) for name, record in manifest.tensors.items()}
 
 
 def _manifest(storage: Storage, step: int) -> Manifest:
@@ -144,77 +127,21 @@ def _manifest(storage: Storage, step: int) -> Manifest:
     return manifest
 
 
-def _shard(storage: Storage, manifest: Manifest, name: str, *, keep: bool) -> shards.Shard:
-    key = f"{step_folder(manifest.step)}/{name}"
+def _values(folder: Storage, manifest: Manifest) -> dict[str, Any]:
+    where = f"{folder.uri}/{manifest.state}"
     try:
-        return _scanned(storage, key, manifest.files[name], keep=keep)
-    except NotFoundError as error:
-        raise CheckpointError(f"{name} is missing", where=_where(storage, manifest, name)) from error
-    except CheckpointError as error:
-        raise CheckpointError(f"{name} {error.what}", where=_where(storage, manifest, name)) from error
-
-
-def _scanned(storage: Storage, key: str, record: FileRecord, *, keep: bool) -> shards.Shard:
-    size = storage.size(key)
-    if size != record.size:
-        raise CheckpointError(f"has {size} bytes instead of {record.size}")
-    with storage.open(key) as stream:
-        shard = shards.decode(stream, size, keep=keep)
-    if shard.record != record:
-        raise CheckpointError(_ALTERED)
-    return shard
-
-
-def _values(storage: Storage, manifest: Manifest) -> dict[str, Any]:
-    where = _where(storage, manifest, manifest.state)
-    try:
-        data = storage.read(f"{step_folder(manifest.step)}/{manifest.state}")
+        data = folder.read(manifest.state)
     except NotFoundError as error:
         raise CheckpointError(f"{manifest.state} is missing", where=where) from error
-    tally = shards.Tally()
+    tally = Tally()
     tally.add(data)
     if tally.record() != manifest.files[manifest.state]:
-        raise CheckpointError(f"{manifest.state} {_ALTERED}", where=where)
+        raise CheckpointError(f"{manifest.state} {ALTERED}", where=where)
     try:
         return decode_values(data)
     except CheckpointError as error:
         raise CheckpointError(f"{manifest.state} {error.what}", where=where) from error
 
 
-def _check_record(
-    storage: Storage, manifest: Manifest, name: str, record: TensorRecord, held: Mapping[str, shards.Shard]
-) -> None:
-    """Checks that the parts of a tensor are in their shards as described and cover it exactly once."""
-    where = _where(storage, manifest, MANIFEST)
-    for piece in record.shards:
-        slot = held[piece.file].slots.get(piece.key)
-        if slot is None or (slot.dtype, slot.shape) != (record.dtype, piece.shape):
-            raise CheckpointError(f"{piece.file} does not hold {name} as the manifest says", where=where)
-        if len(piece.offsets) != len(record.shape) or len(piece.shape) != len(record.shape):
-            raise CheckpointError(f"a shard of {name} has the wrong number of dimensions", where=where)
-        if any(o + n > whole for o, n, whole in zip(piece.offsets, piece.shape, record.shape, strict=True)):
-            raise CheckpointError(f"a shard of {name} lies outside of it", where=where)
-    covered = sum(math.prod(piece.shape) for piece in record.shards)
-    overlap = any(_overlap(a, b) for a, b in itertools.combinations(record.shards, 2))
-    if not record.shards or overlap or covered != math.prod(record.shape):
-        raise CheckpointError(f"the shards of {name} do not cover it exactly once", where=where)
-
-
-def _overlap(a: Piece, b: Piece) -> bool:
-    spans = zip(a.offsets, a.shape, b.offsets, b.shape, strict=True)
-    return all(max(ao, bo) < min(ao + an, bo + bn) for ao, an, bo, bn in spans)
-
-
-def _assemble(record: TensorRecord, parts: Mapping[tuple[str, str], torch.Tensor]) -> torch.Tensor:
-    first = parts[record.shards[0].file, record.shards[0].key]
-    if len(record.shards) == 1:
-        return first
-    whole = torch.empty(record.shape, dtype=first.dtype)
-    for piece in record.shards:
-        region = tuple(slice(o, o + n) for o, n in zip(piece.offsets, piece.shape, strict=True))
-        whole[region] = parts[piece.file, piece.key]
-    return whole
-
-
-def _where(storage: Storage, manifest: Manifest, name: str) -> str:
-    return f"{storage.uri}/{step_folder(manifest.step)}/{name}"
+def _folder(storage: Storage, step: int) -> Storage:
+    return storage.within(step_folder(step))

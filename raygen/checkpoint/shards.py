@@ -6,16 +6,16 @@ the tensors' bytes one after the other, little-endian. Any safetensors reader ca
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import struct
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import torch
 
+from raygen.checkpoint.digests import Tally, VerifiedFile
 from raygen.checkpoint.manifest import FileRecord
 from raygen.errors import CheckpointError
 from raygen.storage import Buffer
@@ -51,6 +51,11 @@ def dtype_name(name: str, tensor: torch.Tensor) -> str:
     return _NAMES[tensor.dtype]
 
 
+def torch_dtype(name: str) -> torch.dtype:
+    """The dtype of that safetensors name."""
+    return _DTYPES[name]
+
+
 def byte_view(tensor: torch.Tensor) -> memoryview:
     """The bytes of a contiguous CPU tensor, shared with it."""
     return tensor.reshape(-1).view(torch.uint8).numpy().data
@@ -76,35 +81,20 @@ def encode(tensors: Mapping[str, torch.Tensor]) -> Iterator[Buffer]:
             yield data[begin : begin + _CHUNK_BYTES]
 
 
-@dataclass
-class Tally:
-    """Counts and digests the bytes that pass through it."""
-
-    size: int = 0
-    _digest: Any = field(default_factory=hashlib.sha256)
-
-    def add(self, data: Buffer) -> None:
-        """Takes one more chunk into account."""
-        self.size += len(data)
-        self._digest.update(data)
-
-    def through(self, chunks: Iterable[Buffer]) -> Iterator[Buffer]:
-        """Yields `chunks` unchanged, adding each."""
-        for chunk in chunks:
-            self.add(chunk)
-            yield chunk
-
-    def record(self) -> FileRecord:
-        """Size and digest of all that was added."""
-        return FileRecord(self.size, self._digest.hexdigest())
-
-
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A tensor as a shard's header describes it: safetensors dtype, shape, bytes."""
+    """A tensor as a shard's header describes it.
+
+    Attributes:
+        dtype: As safetensors names it.
+        shape: Its shape.
+        start: Where it begins in the file, in bytes.
+        size: Bytes.
+    """
 
     dtype: str
     shape: tuple[int, ...]
+    start: int
     size: int
 
 
@@ -126,10 +116,14 @@ def decode(stream: BinaryIO, size: int, *, keep: bool) -> Shard:
         keep: Whether to keep the tensors, or only to check that they are there.
 
     Raises:
-        CheckpointError: If it is no safetensors file of exactly that size; its text follows a file name.
+        CheckpointError: If it is not a safetensors file of exactly that size; its text follows a file name.
     """
     tally = Tally()
-    slots = _slots(stream, size, tally)
+    prefix = stream.read(8)
+    text = stream.read(_header_length(prefix, size))
+    tally.add(prefix)
+    tally.add(text)
+    slots = _slots(text, size)
     tensors = {}
     for name, slot in slots.items():
         if keep:
@@ -140,37 +134,45 @@ def decode(stream: BinaryIO, size: int, *, keep: bool) -> Shard:
     return Shard(slots, tensors, tally.record())
 
 
-def _slots(stream: BinaryIO, size: int, tally: Tally) -> dict[str, Slot]:
-    prefix = stream.read(8)
-    length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else size
+def slots_of(file: VerifiedFile, size: int) -> dict[str, Slot]:
+    """The tensors of a shard of `size` bytes, from its header alone; errors as in `decode`."""
+    return _slots(file.read(8, _header_length(file.read(0, 8), size)), size)
+
+
+def _header_length(prefix: bytes, size: int) -> int:
+    length: int = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else size
     if length > min(size - 8, _MAX_HEADER_BYTES):
-        raise CheckpointError("is no safetensors file: its header does not fit in it")
-    text = stream.read(length)
-    tally.add(prefix)
-    tally.add(text)
+        raise CheckpointError("is not a safetensors file: its header does not fit in it")
+    return length
+
+
+def _slots(text: bytes, size: int) -> dict[str, Slot]:
+    """The tensors that a header describes, in the order of their bytes."""
     try:
         header = json.loads(text)
         header.pop("__metadata__", None)
         placed = sorted((_placed(name, entry) for name, entry in header.items()), key=lambda p: p[:2])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise CheckpointError("is no safetensors file: its header is malformed") from error
-    expected = 0
-    for begin, end, name, slot in placed:
-        if begin != expected or end - begin != slot.size:
-            raise CheckpointError(f"is no safetensors file: the tensor {name} is misplaced")
+        raise CheckpointError("is not a safetensors file: its header is malformed") from error
+    slots, expected, data = {}, 0, 8 + len(text)
+    for begin, end, name, dtype, shape in placed:
+        slots[name] = Slot(dtype, shape, data + begin, math.prod(shape) * _DTYPES[dtype].itemsize)
+        if begin != expected or end - begin != slots[name].size:
+            raise CheckpointError(f"is not a safetensors file: the tensor {name} is misplaced")
         expected = end
-    if 8 + length + expected != size:
-        raise CheckpointError("is no safetensors file: its size does not match its header")
-    return {name: slot for _, _, name, slot in placed}
+    if data + expected != size:
+        raise CheckpointError("is not a safetensors file: its size does not match its header")
+    return slots
 
 
-def _placed(name: str, entry: Mapping[str, Any]) -> tuple[int, int, str, Slot]:
+def _placed(name: str, entry: Mapping[str, Any]) -> tuple[int, int, str, str, tuple[int, ...]]:
     begin, end = (int(number) for number in entry["data_offsets"])
     shape = tuple(int(extent) for extent in entry["shape"])
     if any(extent < 0 for extent in shape):
         raise ValueError(f"negative extent in {shape}")
-    size = math.prod(shape) * _DTYPES[entry["dtype"]].itemsize
-    return begin, end, name, Slot(entry["dtype"], shape, size)
+    if entry["dtype"] not in _DTYPES:
+        raise ValueError(f"unknown type {entry['dtype']}")
+    return begin, end, name, entry["dtype"], shape
 
 
 def _fill(stream: BinaryIO, view: memoryview, tally: Tally) -> None:

@@ -2,33 +2,68 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import torch
 
 from raygen.checkpoint import shards
-from raygen.checkpoint.manifest import MANIFEST, FileRecord, Manifest, Piece, TensorRecord
+from raygen.checkpoint.digests import Tally
+from raygen.checkpoint.layout import Block, join
+from raygen.checkpoint.manifest import MANIFEST, FileRecord, Manifest, Part, Piece, TensorRecord
 from raygen.checkpoint.retention import MINIMUM_KEPT, Direction, prune, unused_tag
 from raygen.checkpoint.snapshot import Buffers, Snapshot
 from raygen.checkpoint.values import encode_values
-from raygen.errors import InputError
+from raygen.errors import CheckpointError, InputError
 from raygen.storage import Storage, step_folder
 
 SHARD_BYTES = 2 << 30
 
 
+class Peers(Protocol):
+    """The writers of all workers that save together, as one of them sees them.
+
+    Attributes:
+        rank: This one's number, from 0. The first one commits.
+        count: How many there are.
+    """
+
+    rank: int
+    count: int
+
+    def gather(self, message: str) -> Sequence[str]:
+        """Called in the writing thread by all of them, twice for each save. Returns the messages of all, in the order of
+        their ranks, once all have come; raises where one cannot come any more.
+        """
+
+
+class NoPeers:
+    """One writer that writes everything."""
+
+    rank = 0
+    count = 1
+
+    def gather(self, message: str) -> Sequence[str]:
+        """The message itself."""
+        return [message]
+
+
 @dataclass(frozen=True, slots=True)
 class _Save:
+    """What is to be written; `layouts` has where the tensors that are parts of larger ones lie in those."""
+
     step: int
     snapshot: Snapshot
+    layouts: Mapping[str, Block]
     values: bytes
     metric: float | None
 
@@ -36,20 +71,25 @@ class _Save:
 class Writer:
     """Writes the checkpoints of one attempt, one at a time.
 
+    Several workers may write one checkpoint together, each with a writer. Each writes its own shards and tells the
+    others what it wrote; the first one then checks that all pieces are there, and commits. A save is complete for all
+    of them or for none.
+
     Args:
         storage: The folder of step folders.
         attempt: This attempt's number; it goes into file names and manifests.
         keep: How many of the newest checkpoints stay, at least 2.
         best: Which way the metric is better, to keep the best checkpoint too; None keeps none.
-        before_commit: Called in the writing thread just before a manifest is written. What it
+        before_commit: Called in the writing thread of the first worker just before a manifest is written. What it
             raises, FencedError say, leaves the save uncommitted and everything else undeleted.
         shard_bytes: A shard holds at most this many bytes of tensors, or one tensor.
+        peers: The writers of all workers. Default: this one writes alone.
 
     Attributes:
         newest: The newest step committed by this writer.
         blocked_seconds: Time spent inside `save`, in total.
         written_seconds: Time the thread spent hashing and writing, in total.
-        written_bytes: Bytes of committed checkpoints, in total.
+        written_bytes: Bytes that this writer wrote of committed checkpoints, in total.
     """
 
     def __init__(
@@ -61,6 +101,7 @@ class Writer:
         best: Direction | None = None,
         before_commit: Callable[[], None] | None = None,
         shard_bytes: int = SHARD_BYTES,
+        peers: Peers | None = None,
     ) -> None:
         if keep < MINIMUM_KEPT:
             raise InputError(f"keep is {keep}", remedy=f"Keep at least {MINIMUM_KEPT} checkpoints.")
@@ -74,6 +115,9 @@ class Writer:
         self._best = best
         self._before_commit = before_commit
         self._shard_bytes = shard_bytes
+        self._peers = peers or NoPeers()
+        # Each worker's files have names of their own; alone there is nothing to tell apart.
+        self._prefix = f"rank-{self._peers.rank:05d}-" if self._peers.count > 1 else ""
         self._buffers = Buffers()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._pending: Future[None] | None = None
@@ -81,7 +125,7 @@ class Writer:
     def save(
         self,
         step: int,
-        tensors: Mapping[str, torch.Tensor],
+        tensors: Mapping[str, torch.Tensor | Block],
         values: dict[str, Any],
         *,
         metric: float | None = None,
@@ -93,21 +137,27 @@ class Writer:
 
         Args:
             step: Training steps completed.
-            tensors: The state by name, on any device. Tied tensors are stored once.
-            values: The rest of the state; see `encode_values` for what it may hold.
-            metric: The figure to judge the best checkpoint by; NaN counts as none.
+            tensors: The state by name, on any device: of several workers what this one writes, whole tensors and
+                blocks of larger ones, which must cover each tensor once with those of the others. Tied tensors are
+                stored once.
+            values: The rest of the state; see `encode_values` for what it may hold. Those of the first worker count.
+            metric: The figure to judge the best checkpoint by; NaN counts as none, and the first worker's counts.
 
         Raises:
-            CheckpointError: If the state cannot be stored exactly.
+            CheckpointError: If the state cannot be stored exactly; or of the last save, that another worker failed.
             RaygenError: What went wrong in the thread since the last call.
         """
         began = time.perf_counter()
         try:
             self.wait()
-            for name, tensor in tensors.items():
+            # An empty part of a tensor that has something elsewhere needs no place in a file.
+            held = {n: t for n, t in tensors.items() if not _is_empty_part(t)}
+            blocks = {name: block for name, block in held.items() if isinstance(block, Block)}
+            own = {name: t.tensor if isinstance(t, Block) else t for name, t in held.items()}
+            for name, tensor in own.items():
                 shards.dtype_name(name, tensor)
             known = None if metric is None or not math.isfinite(metric) else float(metric)
-            save = _Save(step, self._buffers.take(tensors), encode_values(values), known)
+            save = _Save(step, self._buffers.take(own), blocks, encode_values(values), known)
             self._pending = self._thread.submit(self._write, save)
         finally:
             self.blocked_seconds += time.perf_counter() - began
@@ -143,48 +193,87 @@ class Writer:
         began = time.perf_counter()
         save.snapshot.wait()
         folder = self._storage.within(step_folder(save.step))
-        tag = unused_tag(self._attempt, (entry.key for entry in folder.list()))
+        parts = [
+            Part.decode(text) for text in self._together(lambda: self._write_part(folder, save).encode())
+        ]
+        written = self._together(lambda: self._commit(folder, save, parts) if self._peers.rank == 0 else "0")
+        self.newest = save.step
+        own = sum(file.size for file in parts[self._peers.rank].files.values())
+        self.written_bytes += own + (int(written[0]) if self._peers.rank == 0 else 0)
+        self.written_seconds += time.perf_counter() - began
+
+    def _together(self, work: Callable[[], str]) -> list[str]:
+        """What `work` returns on each worker; raises on all of them where it raises on one."""
+        try:
+            answer = {"done": work()}
+        except Exception as error:
+            # Where the others cannot be told either, the first cause is the one to raise.
+            with suppress(Exception):
+                self._peers.gather(json.dumps({"failed": str(error)}))
+            raise
+        answers = [json.loads(message) for message in self._peers.gather(json.dumps(answer))]
+        for rank, found in enumerate(answers):
+            if "failed" in found:
+                raise CheckpointError(f"worker {rank} could not save its part: {found['failed']}")
+        return [found["done"] for found in answers]
+
+    def _write_part(self, folder: Storage, save: _Save) -> Part:
+        """Writes this worker's shards, and the values if it is the first one."""
+        starts = (f"{self._prefix}shard-", "state.") if self._peers.rank == 0 else (f"{self._prefix}shard-",)
+        tag = unused_tag(self._attempt, (e.key for e in folder.list() if e.key.startswith(starts)))
         files: dict[str, FileRecord] = {}
         places: dict[str, str] = {}
         groups = list(_grouped(save.snapshot.tensors, self._shard_bytes))
         for index, group in enumerate(groups):
-            name = f"shard-{index:05d}-of-{len(groups):05d}.{tag}.safetensors"
-            tally = shards.Tally()
+            name = f"{self._prefix}shard-{index:05d}-of-{len(groups):05d}.{tag}.safetensors"
+            tally = Tally(chunks=True)
             folder.stream(name, tally.through(shards.encode(group)))
             files[name] = tally.record()
             places.update(dict.fromkeys(group, name))
-        state = f"state.{tag}.json"
-        tally = shards.Tally()
-        folder.stream(state, tally.through([save.values]))
-        files[state] = tally.record()
-        manifest = self._manifest(save, state, files, places).encode()
-        if self._before_commit is not None:
-            self._before_commit()
-        folder.write(MANIFEST, manifest)
-        self.newest = save.step
-        self.written_bytes += len(manifest) + sum(file.size for file in files.values())
-        prune(self._storage, committed=save.step, attempt=self._attempt, keep=self._keep, best=self._best)
-        self.written_seconds += time.perf_counter() - began
+        state = f"state.{tag}.json" if self._peers.rank == 0 else ""
+        if state:
+            tally = Tally()
+            folder.stream(state, tally.through([save.values]))
+            files[state] = tally.record()
+        return Part(state, files, _records(save, places))
 
-    def _manifest(
-        self, save: _Save, state: str, files: Mapping[str, FileRecord], places: Mapping[str, str]
-    ) -> Manifest:
-        tensors = {}
-        for name, owner in save.snapshot.aliases.items():
-            tensor = save.snapshot.tensors[owner]
-            shape = tuple(tensor.shape)
-            piece = Piece(places[owner], owner, (0,) * len(shape), shape)
-            tensors[name] = TensorRecord(shards.dtype_name(name, tensor), shape, (piece,))
-        return Manifest(
+    def _commit(self, folder: Storage, save: _Save, parts: Sequence[Part]) -> str:
+        """Writes the manifest and deletes what it makes expendable; returns the manifest's size in bytes."""
+        whole = join(parts)
+        manifest = Manifest(
             step=save.step,
             attempt=self._attempt,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             raygen=version("raygen"),
-            state=state,
-            files=files,
-            tensors=tensors,
+            state=whole.state,
+            files=whole.files,
+            tensors=whole.tensors,
             metric=save.metric,
+        ).encode()
+        if self._before_commit is not None:
+            self._before_commit()
+        folder.write(MANIFEST, manifest)
+        prune(self._storage, committed=save.step, attempt=self._attempt, keep=self._keep, best=self._best)
+        return str(len(manifest))
+
+
+def _is_empty_part(tensor: torch.Tensor | Block) -> bool:
+    return isinstance(tensor, Block) and tensor.tensor.numel() == 0 and math.prod(tensor.shape) > 0
+
+
+def _records(save: _Save, places: Mapping[str, str]) -> dict[str, TensorRecord]:
+    """The pieces in this worker's shards, by the names of their tensors; `places` has each shard."""
+    records = {}
+    for name, owner in save.snapshot.aliases.items():
+        tensor = save.snapshot.tensors[owner]
+        shape = tuple(tensor.shape)
+        block = save.layouts.get(name)
+        offsets = (0,) * len(shape) if block is None else block.offsets
+        piece = Piece(places[owner], owner, offsets, shape)
+        records[name] = TensorRecord(
+            shards.dtype_name(name, tensor), shape if block is None else block.shape, (piece,)
         )
+    return records
 
 
 def _grouped(tensors: Mapping[str, torch.Tensor], limit: int) -> Iterator[dict[str, torch.Tensor]]:

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from raygen.checkpoint import (
+    Block,
     Loaded,
     load_module_state,
     load_optimizer_state,
@@ -20,22 +21,25 @@ from raygen.models.protocol import Family
 from raygen.training.optimizers.updates import NetworkUpdate
 
 
-def capture(family: Family, updates: Mapping[str, NetworkUpdate]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """All tensors by name, not copied, and the values that belong to them.
+def capture(
+    family: Family, updates: Mapping[str, NetworkUpdate]
+) -> tuple[dict[str, Tensor | Block], dict[str, Any]]:
+    """What this worker writes of all tensors, by name and not copied, and the values that belong to them.
 
     Names: `networks/<network>/<parameter>`, `averages/<network>/<parameter>`,
     `optimizers/<network>/<optimizer>/<slot>/<parameter>`.
     """
-    tensors: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor | Block] = {}
     values: dict[str, Any] = {}
     for name, network in family.networks.items():
-        tensors |= module_state(network, f"networks/{name}")
+        tensors |= updates[name].spread.pieces(module_state(network, f"networks/{name}"))
     for name, update in updates.items():
-        tensors |= {f"averages/{name}/{key}": value for key, value in update.average.items()}
+        averages = {f"averages/{name}/{key}": value for key, value in update.average.items()}
+        tensors |= update.spread.pieces(averages)
         for part, optimizer in update.optimizers.items():
             prefix = f"optimizers/{name}/{part}"
             found, values[prefix] = optimizer_state(update.parameters.items(), optimizer, prefix)
-            tensors |= found
+            tensors |= update.spread.pieces(found)
     return tensors, values
 
 

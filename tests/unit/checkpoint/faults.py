@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,19 +17,30 @@ class Killed(BaseException):
 
 
 class Mortal:
-    """A storage whose process dies at its n-th change, right before or right after it."""
+    """A storage whose process dies at its n-th change, right before or right after it.
 
-    def __init__(self, inner: Storage, clock: list[int], moment: str = "before") -> None:
+    Attributes:
+        mourners: Called at its death.
+    """
+
+    def __init__(
+        self,
+        inner: Storage,
+        clock: list[int],
+        moment: str = "before",
+        mourners: list[Callable[[], None]] | None = None,
+    ) -> None:
         self._inner = inner
         self._clock = clock
         self._moment = moment
+        self.mourners: list[Callable[[], None]] = [] if mourners is None else mourners
 
     @property
     def uri(self) -> str:
         return self._inner.uri
 
     def within(self, folder: str) -> Mortal:
-        return Mortal(self._inner.within(folder), self._clock, self._moment)
+        return Mortal(self._inner.within(folder), self._clock, self._moment, self.mourners)
 
     def read(self, key: str) -> bytes:
         return self._inner.read(key)
@@ -82,6 +93,8 @@ class Mortal:
         if moment == self._moment:
             self._clock[0] -= 1
         if moment == self._moment and self._clock[0] < 0:
+            for mourn in self.mourners:
+                mourn()
             raise Killed
 
 

@@ -239,7 +239,7 @@ def test_shards_that_do_not_make_the_tensor_are_refused(
     [
         lambda r: replace(r, dtype="I32"),
         lambda r: replace(r, shards=(replace(r.shards[0], key="absent"),)),
-        lambda r: replace(r, shards=(replace(r.shards[0], shape=(6, 4)),)),
+        lambda r: replace(r, shape=(6, 4), shards=(replace(r.shards[0], shape=(6, 4)),)),
     ],
 )
 def test_a_manifest_that_describes_other_tensors_is_refused(

@@ -64,7 +64,7 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 @pytest.mark.parametrize("keep", [True, False])
 def test_other_files_are_refused(name: str, keep: bool) -> None:
-    with pytest.raises(CheckpointError, match="is no safetensors file"):
+    with pytest.raises(CheckpointError, match="is not a safetensors file"):
         decode(io.BytesIO(BAD[name]), len(BAD[name]), keep=keep)
 
 

@@ -113,11 +113,15 @@ def test_the_average_is_lent_without_a_copy_and_given_back_after_an_error() -> N
     run(network, update, 2)
     weights = {name: (p.data_ptr(), p.detach().clone()) for name, p in network.named_parameters()}
     averages = {name: (p.data_ptr(), p.clone()) for name, p in update.average.items()}
-    with pytest.raises(KeyError), update.averaged():
-        assert {name: p.data_ptr() for name, p in network.named_parameters()} == {
-            name: place for name, (place, _) in averages.items()
-        }
-        raise KeyError
+
+    def evaluate() -> None:
+        with update.averaged():
+            places = {name: p.data_ptr() for name, p in network.named_parameters()}
+            assert places == {name: place for name, (place, _) in averages.items()}
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        evaluate()
     for held, found in ((weights, dict(network.named_parameters())), (averages, update.average)):
         assert all(found[name].data_ptr() == place for name, (place, _) in held.items())
         assert all(torch.equal(found[name], values) for name, (_, values) in held.items())
