@@ -52,7 +52,9 @@ def dtype_name(name: str, tensor: torch.Tensor) -> str:
 
 
 def torch_dtype(name: str) -> torch.dtype:
-    """The dtype of that safetensors name."""
+    """The dtype of that safetensors name; CheckpointError if there is none."""
+    if name not in _DTYPES:
+        raise CheckpointError(f"there is no type {name} of tensors")
     return _DTYPES[name]
 
 

@@ -196,6 +196,7 @@ class Writer:
         parts = [
             Part.decode(text) for text in self._together(lambda: self._write_part(folder, save).encode())
         ]
+        # Nobody goes on before this: what another save of a step leaves is deleted here, and must not be in use yet.
         written = self._together(lambda: self._commit(folder, save, parts) if self._peers.rank == 0 else "0")
         self.newest = save.step
         own = sum(file.size for file in parts[self._peers.rank].files.values())
@@ -253,6 +254,7 @@ class Writer:
         if self._before_commit is not None:
             self._before_commit()
         folder.write(MANIFEST, manifest)
+        self.newest = save.step
         prune(self._storage, committed=save.step, attempt=self._attempt, keep=self._keep, best=self._best)
         return str(len(manifest))
 

@@ -120,12 +120,12 @@ class Bucket:
 
 def fill_buckets(parameters: Iterable[nn.Parameter], size: int) -> list[Bucket]:
     """Buckets of at most `size` bytes of Float32, or of one parameter, in the order of the parameters."""
-    buckets: list[Bucket] = []
-    held: list[nn.Parameter] = []
+    groups: list[list[nn.Parameter]] = []
+    held = 0
     for parameter in parameters:
-        full = 4 * sum(p.numel() for p in (*held, parameter)) > size
-        if held and (full or parameter.device != held[0].device):
-            buckets.append(Bucket(held))
-            held = []
-        held.append(parameter)
-    return [*buckets, Bucket(held)] if held else buckets
+        held += 4 * parameter.numel()
+        if not groups or held > size or parameter.device != groups[-1][0].device:
+            groups.append([])
+            held = 4 * parameter.numel()
+        groups[-1].append(parameter)
+    return [Bucket(group) for group in groups]
