@@ -23,6 +23,7 @@ PLAIN = (
     "processors",
     "threads",
     "ray_overhead",
+    "data_parallel",
     "vae_quality",
     "gan_quality",
 )

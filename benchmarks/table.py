@@ -27,6 +27,12 @@ RATIO_NAMES = {
     "raygen_bf16_to_raygen": ("BFloat16 / Float32", "goal >= 1.3"),
     "nanogpt_to_raygen": ("nanoGPT / raygen", "reported"),
 }
+WORKER_SIDES = {
+    "raygen": "raygen",
+    "ddp": "DistributedDataParallel",
+    "ddp_views": "the same with gradient_as_bucket_view",
+    "afterwards": "one sum after the backward pass",
+}
 QUALITY_LIMITS = {"nanogpt-recipe": "<= 1.88", "best-recipe": "<= 1.78"}
 
 
@@ -60,7 +66,19 @@ def page() -> str:
         part(heading, row, middle)
         for part in (processor_table.processors, processor_table.runs, processor_table.threads)
     ]
-    alone = [startup(), speed(), quality(), *images, *cpu, gpu, ray(), checkpoints(), s3(), kills()]
+    alone = [
+        startup(),
+        speed(),
+        quality(),
+        *images,
+        *cpu,
+        gpu,
+        ray(),
+        workers(),
+        checkpoints(),
+        s3(),
+        kills(),
+    ]
     sections = [*alone, *on_cluster]
     head = "# Results\n\nWritten by `python benchmarks/table.py` from the files beside it; do not edit.\n"
     return "\n".join([head, *filter(None, map("\n".join, sections))])
@@ -129,6 +147,25 @@ def ray() -> Iterator[str]:
         for phase, seconds in result["startup_seconds"].items():
             label = "s until the first step is done" if phase == "all" else f"s, {phase}"
             yield from row(label, *middle(seconds, 2), "reported")
+        yield ""
+
+
+def workers() -> Iterator[str]:
+    result = read_result("data_parallel")
+    if result:
+        title = f"A step of {result['workers']} workers on gloo, {result['parameters'] / 1e6:.0f} million parameters"
+        yield from heading(title, result)
+        yield from row("side", "median s", "least to most")
+        yield from row(*["---"] * 3)
+        for side, seconds in result["seconds_of_a_step"].items():
+            yield from row(WORKER_SIDES[side], *middle(seconds, 3))
+        yield ""
+        yield from row("raygen's time, within each round, over that of", "median", "interval of 95 %", "must")
+        yield from row(*["---"] * 4)
+        for side, ratio in result["ratio_of_seconds"].items():
+            bound = image_table.limit(result["must"]["raygen_to_ddp"]) if side == "ddp" else "reported"
+            low, high = ratio["interval"]
+            yield from row(WORKER_SIDES[side], middle(ratio, 3)[0], f"{low:.3f} to {high:.3f}", bound)
         yield ""
 
 
