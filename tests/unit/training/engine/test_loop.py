@@ -33,7 +33,7 @@ CPU = torch.device("cpu")
 
 def worker(rank: int, count: int) -> Workers:
     """One of several, whose sums are its own."""
-    one: Any = SimpleNamespace(rank=rank, count=count, sum=Alone().sum)
+    one: Any = SimpleNamespace(rank=rank, count=count, sum=Alone().sum, start_sum=Alone().start_sum)
     return one
 
 
