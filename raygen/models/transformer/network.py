@@ -16,9 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from raygen.models.transformer import kernels
 from raygen.spec.families.transformer import ResolvedTransformer as Architecture
 
 INITIAL_STD = 0.02
+
+Rotary = tuple[Tensor, Tensor] | kernels.Turns
+"""Cosines and signed sines of the positions at hand, (T, 1, C) each; in training on a processor, what its kernels take."""
 
 
 class Cache:
@@ -83,6 +87,13 @@ def attend(q_BHTC: Tensor, k_BKSC: Tensor, v_BKSC: Tensor, mask: Tensor | None, 
     return y_BHTC.to(kind)
 
 
+def multiply(x: Tensor, weight_OX: Tensor) -> Tensor:
+    """(..., X) -> (..., O): products with the rows of a Float32 weight, in the type of x."""
+    if kernels.serves(x):
+        return kernels.linear(x, weight_OX)
+    return F.linear(x, weight_OX.to(x.dtype))
+
+
 class Linear(nn.Linear):
     """A linear layer without bias whose Float32 weight is used in the type of its input."""
 
@@ -91,7 +102,7 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """X (..., inputs) -> (..., outputs)."""
-        return F.linear(x, self.weight.to(x.dtype))
+        return multiply(x, self.weight)
 
 
 class RMSNorm(nn.Module):
@@ -104,6 +115,8 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """X (..., channels) -> the same shape and type."""
+        if kernels.serves(x):
+            return kernels.rms_norm(x, self.weight, self.epsilon)
         return F.rms_norm(x, self.weight.shape, self.weight.to(x.dtype), self.epsilon)
 
 
@@ -121,9 +134,12 @@ class Attention(nn.Module):
         self.query_norm = RMSNorm(self.channels, a.norm_epsilon) if a.qk_norm else None
         self.key_norm = RMSNorm(self.channels, a.norm_epsilon) if a.qk_norm else None
 
-    def forward(self, x_BTD: Tensor, rotary: tuple[Tensor, Tensor], cache: Cache | None) -> Tensor:
-        """X (B, T, D) -> (B, T, D)."""
-        B, T, D = x_BTD.shape
+    def forward(self, norm: RMSNorm, x_BTD: Tensor, rotary: Rotary, cache: Cache | None) -> Tensor:
+        """X (B, T, D), before its norm -> (B, T, D)."""
+        if isinstance(rotary, kernels.Turns):
+            return self._mix(*self._fused_heads(norm, x_BTD, rotary), None)
+        x_BTD = norm(x_BTD)
+        B, T, _ = x_BTD.shape
         H, K = self.heads, self.kv_heads
         # Split rather than sliced: backwards, a split is one copy, and each slice is a tensor of zeros to add.
         qk, v_BTKC = torch.split(self.qkv(x_BTD).view(B, T, H + 2 * K, self.channels), [H + K, K], dim=2)
@@ -138,8 +154,19 @@ class Attention(nn.Module):
             k_BKTC, v_BKTC = cache.extend(self.layer, k_BKTC, v_BKTC)
             if seen:
                 mask = torch.ones(T, seen + T, dtype=torch.bool, device=x_BTD.device).tril(seen)
-        y_BHTC = attend(q_BHTC, k_BKTC, v_BKTC, mask, self.dropout if self.training else 0.0)
-        return self.output(y_BHTC.transpose(1, 2).reshape(B, T, D))  # type: ignore[no-any-return]
+        return self._mix(q_BHTC, k_BKTC, v_BKTC, mask)
+
+    def _fused_heads(
+        self, norm: RMSNorm, x_BTD: Tensor, turns: kernels.Turns
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        head_norms: tuple[Tensor, Tensor] | tuple[()] = ()
+        if self.query_norm is not None and self.key_norm is not None:
+            head_norms = (self.query_norm.weight, self.key_norm.weight)
+        return kernels.normed_heads(x_BTD, norm.weight, norm.epsilon, self.qkv.weight, turns, head_norms)
+
+    def _mix(self, q_BHTC: Tensor, k_BKSC: Tensor, v_BKSC: Tensor, mask: Tensor | None) -> Tensor:
+        y_BHTC = attend(q_BHTC, k_BKSC, v_BKSC, mask, self.dropout if self.training else 0.0)
+        return self.output(y_BHTC.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
 class FeedForward(nn.Module):
@@ -152,8 +179,11 @@ class FeedForward(nn.Module):
         self.up = Linear(a.hidden_size, 2 * width if self.gated else width)
         self.down = Linear(width, a.hidden_size)
 
-    def forward(self, x_BTD: Tensor) -> Tensor:
-        """X (B, T, D) -> (B, T, D)."""
+    def forward(self, norm: RMSNorm, x_BTD: Tensor) -> Tensor:
+        """X (B, T, D), before its norm -> (B, T, D)."""
+        if self.gated and kernels.serves(x_BTD):
+            return kernels.normed_swiglu(x_BTD, norm.weight, norm.epsilon, self.up.weight, self.down.weight)
+        x_BTD = norm(x_BTD)
         if self.gated:
             gate_BTF, up_BTF = self.up(x_BTD).chunk(2, dim=-1)
             return self.down(F.silu(gate_BTF) * up_BTF)  # type: ignore[no-any-return]
@@ -171,10 +201,10 @@ class Block(nn.Module):
         self.feed_forward = FeedForward(a)
         self.dropout = nn.Dropout(a.dropout) if a.dropout else nn.Identity()
 
-    def forward(self, x_BTD: Tensor, rotary: tuple[Tensor, Tensor], cache: Cache | None) -> Tensor:
+    def forward(self, x_BTD: Tensor, rotary: Rotary, cache: Cache | None) -> Tensor:
         """X (B, T, D) -> (B, T, D)."""
-        x_BTD = x_BTD + self.dropout(self.attention(self.attention_norm(x_BTD), rotary, cache))
-        return x_BTD + self.dropout(self.feed_forward(self.feed_forward_norm(x_BTD)))  # type: ignore[no-any-return]
+        x_BTD = x_BTD + self.dropout(self.attention(self.attention_norm, x_BTD, rotary, cache))
+        return x_BTD + self.dropout(self.feed_forward(self.feed_forward_norm, x_BTD))  # type: ignore[no-any-return]
 
 
 class Decoder(nn.Module):
@@ -218,11 +248,15 @@ class Decoder(nn.Module):
         """What `forward` gives, from the tokens' embeddings (B, T, D)."""
         T = embedded_BTD.shape[1]
         start = cache.length if cache is not None else 0
-        rotary = (self.rotary_cos[start : start + T], self.rotary_sin[start : start + T])
+        table = (self.rotary_cos[start : start + T], self.rotary_sin[start : start + T])
+        rotary: Rotary = table
         x_BTD = self.dropout(embedded_BTD.to(self.compute_type))
+        if cache is None and kernels.serves(x_BTD):
+            heads = self.architecture.heads
+            rotary = kernels.Turns.new(table, heads, self.architecture.kv_heads or heads)
         for block in self.layers:
             x_BTD = block(x_BTD, rotary, cache)
         if cache is not None:
             cache.length += T
         head = self.embedding if self.output is None else self.output
-        return F.linear(self.norm(x_BTD), head.weight.to(x_BTD.dtype))
+        return multiply(self.norm(x_BTD), head.weight)
