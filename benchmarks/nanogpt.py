@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from harness import TEXT, environment
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 COMMIT = "3adf61e"
 FILES = (
@@ -138,3 +144,46 @@ def train(copy: Path, *options: str, script: tuple[str, ...] = ("train.py",)) ->
         evaluations={int(step): float(loss) for step, loss in _EVALUATION.findall(done.stdout)},
         output=done.stdout,
     )
+
+
+def loop(folder: Path, tokens: NDArray[np.uint16], vocabulary: int) -> Callable[[], None]:
+    """A step of nanoGPT in this process: its unmodified model and optimizer, in the lines of its train.py that are
+    executed by its recipe; the loss is read every step, since the recipe prints it.
+
+    Args:
+        folder: Where nanoGPT is.
+        tokens: Of the training split.
+        vocabulary: How many kinds of tokens there are.
+    """
+    import numpy as np  # late: most callers start nanoGPT as a process
+    import torch
+
+    spec = importlib.util.spec_from_file_location("nanogpt_model", folder / "model.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module: Any = importlib.util.module_from_spec(spec)
+    # Its configuration is a dataclass, which looks its module up.
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    block, batch = 64, 12
+    sizes = {"n_layer": 4, "n_head": 4, "n_embd": 128, "block_size": block, "vocab_size": vocabulary}
+    model = module.GPT(module.GPTConfig(**sizes, bias=False, dropout=0.0))
+    optimizer = model.configure_optimizers(0.1, 1e-3, (0.9, 0.99), "cpu")
+
+    def get_batch() -> tuple[torch.Tensor, torch.Tensor]:
+        starts = torch.randint(len(tokens) - block, (batch,))
+        x, y = (
+            torch.stack([torch.from_numpy(tokens[i + n : i + n + block].astype(np.int64)) for i in starts])
+            for n in (0, 1)
+        )
+        return x, y
+
+    def step() -> None:
+        _, loss = model(*get_batch())
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        loss.item()
+
+    return step

@@ -4,11 +4,11 @@
 
 The machine's speed drifts within seconds, so that only what runs at the same time compares:
 
-- raygen and the bare loop alternate every ten steps in one process. The bare loop runs inside raygen's own
-  event `progressed`, which comes every ten steps, when the measurements of those steps have been read and
-  recorded. Time from the end of one event to the beginning of the next is raygen's, time inside is the bare
-  loop's. Both drive modules of their own that one function built from one job.
-- nanoGPT is its own unmodified process, and BFloat16 is another run; each stands right beside a run of raygen
+- raygen, the bare loop and nanoGPT's model with its step alternate every ten steps in one process. The others run
+  inside raygen's own event `progressed`, which comes every ten steps, when the measurements of those steps have been
+  read and recorded. Time from the end of one event to the beginning of the next is raygen's. raygen and the bare loop
+  drive modules of their own that one function built from one job. Ratios are medians over the blocks of a run.
+- nanoGPT is also its own unmodified process, and BFloat16 is another run; each stands right beside a run of raygen
   in Float32, in an order that turns from round to round.
 """
 
@@ -31,7 +31,7 @@ from torch.nn import functional as F
 import raygen
 from raygen.models.registry import build_family
 from raygen.spec import resolve
-from raygen.training.observers.events import Progress, Silent
+from raygen.training.observers.events import Observer, Progress
 from raygen.training.optimizers.updates import make_optimizers
 
 BLOCK = 10
@@ -46,16 +46,21 @@ def main() -> None:
     sides: dict[str, Callable[[], float]] = {"raygen": measure.alone, "raygen_bf16": measure.bfloat16}
     if folder is not None:
         sides["nanogpt"] = measure.nanogpt
-    pairs: list[tuple[float, float]] = []
+    turns: list[dict[str, list[float]]] = []
     alone: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(arguments.pairs):
-        pairs.append(measure.pair())
+        turns.append(measure.turns())
         names = list(sides)
         shift = number % len(names)
         for name in names[shift:] + names[:shift]:
             alone[name].append(sides[name]())
-        print(number + 1, pairs[-1], {name: round(values[-1]) for name, values in alone.items()}, flush=True)
-    write_result("text_speed", summary(pairs, alone) | {"steps": arguments.steps, "threads": THREADS})
+        shown = {
+            name: round(statistics.median(turns[-1]["raygen"]) / statistics.median(s), 3)
+            for name, s in turns[-1].items()
+        }
+        print(number + 1, shown, {name: round(values[-1]) for name, values in alone.items()}, flush=True)
+    document = summary(turns, alone, measure.tokens * BLOCK)
+    write_result("text_speed", document | {"steps": arguments.steps, "threads": THREADS})
 
 
 def parse() -> argparse.Namespace:
@@ -68,20 +73,37 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def summary(pairs: list[tuple[float, float]], alone: dict[str, list[float]]) -> dict[str, Any]:
-    """Medians over the pairs of throughputs and of the ratio within each pair."""
-    own, bare = zip(*pairs, strict=True)
+def summary(
+    turns: list[dict[str, list[float]]], alone: dict[str, list[float]], tokens: int
+) -> dict[str, Any]:
+    """Medians over the rounds of throughputs, and of the median ratio of neighbouring blocks in each round.
+
+    Args:
+        turns: Of every round, the seconds of each side's blocks.
+        alone: Tokens per second of each side that ran by itself, by round.
+        tokens: Of a block.
+    """
+    sides = {name: [tokens / statistics.median(turn[name]) for turn in turns] for name in turns[0]}
     document: dict[str, Any] = {
         "unit": "tokens per second",
-        "interleaved": {"raygen": spread(own), "bare_loop": spread(bare)},
+        "interleaved": {name: spread(values) for name, values in sides.items()},
         "alone": {name: spread(values) for name, values in alone.items()},
-        "ratios": {"raygen_to_bare_loop": spread([a / b for a, b in pairs])},
+        "ratios": {
+            f"raygen_to_{name}": spread([ratio(turn[name], turn["raygen"]) for turn in turns])
+            for name in sides
+            if name != "raygen"
+        },
     }
     for name, values in alone.items():
         if name != "raygen":
             ratios = [value / base for value, base in zip(values, alone["raygen"], strict=True)]
             document["ratios"][f"{name}_to_raygen"] = spread(ratios)
     return document
+
+
+def ratio(above: list[float], below: list[float]) -> float:
+    """Median ratio of blocks that stood side by side."""
+    return statistics.median(a / b for a, b in zip(above, below, strict=True))
 
 
 class Measure:
@@ -100,12 +122,24 @@ class Measure:
         assert self.job.spec.model.transformer is not None
         self.tokens = training.global_batch_size * self.job.spec.model.transformer.context_length
 
-    def pair(self) -> tuple[float, float]:
-        """raygen and the bare loop, alternating."""
-        bare = bare_loop(self.job)
-        clock = Clock(self.warmup, between=lambda: run(bare, BLOCK))
+    def turns(self) -> dict[str, list[float]]:
+        """Seconds of the blocks of raygen, of the bare loop, and of nanoGPT where there is one, alternating."""
+        tokens, size = characters()
+        steps = {"bare_loop": bare_loop(self.job, (tokens, size))}
+        if self.folder is not None:
+            steps["nanogpt"] = nanogpt.loop(self.folder, tokens.numpy().astype(np.uint16), size)
+        seconds: dict[str, list[float]] = {name: [] for name in steps}
+
+        def others() -> None:
+            for name in sorted(steps, reverse=len(seconds["bare_loop"]) % 2 == 1):
+                began = time.perf_counter()
+                run(steps[name], BLOCK)
+                seconds[name].append(time.perf_counter() - began)
+
+        clock = Clock(self.warmup, between=others)
         self._train(clock)
-        return self.tokens * BLOCK / clock.own(), self.tokens * BLOCK / clock.others()
+        own = clock.blocks()
+        return {"raygen": own} | {name: values[-len(own) :] for name, values in seconds.items()}
 
     def alone(self) -> float:
         """raygen in Float32."""
@@ -136,7 +170,7 @@ class Measure:
             completed(raygen.train(loaded.job, base=JOBS, output=output, device="cpu", observer=clock))
 
 
-class Clock(Silent):
+class Clock(Observer):
     """Takes the time of blocks of steps between two events, and of `between`, which runs inside them."""
 
     def __init__(self, warmup: int, between: Callable[[], object] | None = None) -> None:
@@ -155,6 +189,10 @@ class Clock(Silent):
             self._own.append(entered - self._left)
             self._others.append(left - entered)
         self._left = left
+
+    def blocks(self) -> list[float]:
+        """Seconds of each block of raygen."""
+        return list(self._own)
 
     def own(self) -> float:
         """Mean seconds of a block of raygen."""
