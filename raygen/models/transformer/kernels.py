@@ -149,8 +149,9 @@ def _weight_gradient(dy: Tensor, x: Tensor) -> Tensor:
     dy_RO, x_RX = dy.flatten(0, -2), x.flatten(0, -2)
     if _by_onednn is None:
         return dy_RO.t() @ x_RX
-    # oneDNN's first factor is transposed in memory: the smaller one.
-    if dy_RO.shape[1] <= x_RX.shape[1]:
+    (rows, outputs), inputs = dy_RO.shape, x_RX.shape[1]
+    # oneDNN's first factor is transposed in memory: that of the outputs, or that of the inputs and then the result.
+    if rows * outputs <= (rows + outputs) * inputs:
         return _by_onednn(dy_RO.t(), x_RX.t())
     return _by_onednn(x_RX.t(), dy_RO.t()).t().contiguous()
 
