@@ -251,7 +251,7 @@ def sustained(admin: Connection, address: str, runtime: str) -> dict[str, float]
 
 def looks(address: str) -> int:
     found = re.search(
-        r"^raygen_reconcile_seconds_count (\S+)", asked(f"{address}/metrics") or "", re.MULTILINE
+        r"^raygen_reconcile_seconds_count\S* (\S+)", asked(f"{address}/metrics") or "", re.MULTILINE
     )
     return int(float(found[1])) if found else 0
 

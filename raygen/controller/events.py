@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from raygen.controller.store import Object
-from raygen.kube import EVENTS, EVENTS_WRITE, TRAINING_JOBS, ApiError, Connection
+from raygen.kube import EVENTS, EVENTS_WRITE, ApiError, Connection, Resource
 from raygen.kube.connection import MERGE
 from raygen.spec.names import OPERATOR_MANAGER
 
@@ -44,27 +44,24 @@ class Recorder:
     ) -> None:
         self._connection, self._instance, self._clock = connection, instance, clock
 
-    def record(self, job: Object, note: Note) -> None:
-        """Writes an Event about a job, or counts one more of the same."""
-        namespace, name = job["metadata"]["namespace"], _name(job, note)
+    def record(self, resource: Resource, item: Object, note: Note) -> None:
+        """Writes an Event about an object of a resource, or counts one more of the same."""
+        namespace, name = item["metadata"]["namespace"], _name(item, note)
+        about = f"{resource.kind} {namespace}/{item['metadata']['name']}"
         now = self._clock().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         try:
-            self._connection.create(EVENTS_WRITE, namespace, self._event(job, note, name, now))
+            self._connection.create(EVENTS_WRITE, namespace, self._event(resource, item, note, name, now))
         except ApiError as error:
             if not error.already_exists:
-                log.warning(
-                    "an Event about %s/%s is lost: %s", namespace, job["metadata"]["name"], error.what
-                )
+                log.warning("an Event about %s is lost: %s", about, error.what)
                 return
             try:
                 self._count(namespace, name, now)
             except ApiError as again:
-                log.warning(
-                    "an Event about %s/%s is not counted: %s", namespace, job["metadata"]["name"], again.what
-                )
+                log.warning("an Event about %s is not counted: %s", about, again.what)
 
-    def _event(self, job: Object, note: Note, name: str, now: str) -> Object:
-        metadata = job["metadata"]
+    def _event(self, resource: Resource, item: Object, note: Note, name: str, now: str) -> Object:
+        metadata = item["metadata"]
         return {
             "apiVersion": EVENTS_WRITE.api_version,
             "kind": "Event",
@@ -77,8 +74,8 @@ class Recorder:
             "type": "Warning" if note.warning else "Normal",
             "note": note.message if len(note.message) <= MAX_NOTE else note.message[: MAX_NOTE - 1] + "…",
             "regarding": {
-                "apiVersion": TRAINING_JOBS.api_version,
-                "kind": TRAINING_JOBS.kind,
+                "apiVersion": resource.api_version,
+                "kind": resource.kind,
                 "name": metadata["name"],
                 "namespace": metadata["namespace"],
                 "uid": metadata["uid"],
@@ -96,7 +93,7 @@ class Recorder:
         )
 
 
-def _name(job: Object, note: Note) -> str:
-    """The same for the same words about the same job."""
-    text = f"{job['metadata']['uid']} {note.reason} {note.message}"
-    return f"{job['metadata']['name']}.{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+def _name(item: Object, note: Note) -> str:
+    """The same for the same words about the same object."""
+    text = f"{item['metadata']['uid']} {note.reason} {note.message}"
+    return f"{item['metadata']['name']}.{hashlib.sha256(text.encode()).hexdigest()[:16]}"

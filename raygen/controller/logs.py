@@ -21,23 +21,25 @@ class Subject:
     """What a thread is at.
 
     Attributes:
-        namespace: The job's.
+        namespace: The object's.
         job: Its name.
-        attempt: Number of its newest attempt; None before the first.
+        attempt: Number of its newest attempt; None before the first, and of kinds that have none.
+        kind: Its kind; None where that is not known.
     """
 
     namespace: str
     job: str
     attempt: int | None = None
+    kind: str | None = None
 
 
 _subject: ContextVar[Subject | None] = ContextVar("subject", default=None)
 
 
 @contextmanager
-def about(namespace: str, job: str, attempt: int | None = None) -> Iterator[None]:
-    """What this thread logs meanwhile is about a job."""
-    token = _subject.set(Subject(namespace, job, attempt))
+def about(namespace: str, job: str, attempt: int | None = None, *, kind: str | None = None) -> Iterator[None]:
+    """What this thread logs meanwhile is about an object: mostly a job, by its namespace and name."""
+    token = _subject.set(Subject(namespace, job, attempt, kind))
     try:
         yield
     finally:
@@ -45,8 +47,8 @@ def about(namespace: str, job: str, attempt: int | None = None) -> Iterator[None
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time (UTC), level, logger, message, and where they are known namespace, job, attempt and
-    exception.
+    """One JSON object a line: time (UTC), level, logger, message, and where they are known namespace, job, attempt,
+    kind and exception.
     """
 
     def format(self, record: logging.LogRecord) -> str:

@@ -10,9 +10,30 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from enum import IntEnum
+from typing import NamedTuple
 
-Key = tuple[str, str]
-"""Namespace and name."""
+
+class Key(NamedTuple):
+    """An object that is reconciled. Objects of different kinds may have the same namespace and name.
+
+    Attributes:
+        kind: Its kind, as objects have it.
+        namespace: Its namespace; "" for what is in none.
+        name: Its name.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Namespace and name: how a store, which is of one kind, finds it."""
+        return self.namespace, self.name
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
 
 FIRST_SECONDS, LONGEST_SECONDS = 0.5, 300.0
 PATIENCE_SECONDS = 5.0
@@ -23,10 +44,10 @@ class Urgency(IntEnum):
     """What a key waits for, the most urgent first."""
 
     NEW = 0
-    """A job of which nothing is there yet."""
+    """An object for which nothing was made yet."""
     CHANGED = 1
     AGAIN = 2
-    """A job that is looked at once more without a change."""
+    """An object that is looked at once more without a change."""
 
 
 class WorkQueue:

@@ -10,7 +10,7 @@ import time
 import traceback
 from collections.abc import Callable
 
-from raygen.controller.store import Object, Store, key_of
+from raygen.controller.store import Object, Store, place_of
 from raygen.kube import ApiError, Connection, Resource
 
 log = logging.getLogger(__name__)
@@ -220,16 +220,16 @@ class Reflector:
         try:
             return self._trim(item)
         except Exception as error:  # noqa: BLE001 (one object must not keep the others from being seen)
-            key = key_of(item)
-            self._log(error, f"{'/'.join(key)} is passed over")
-            return self.store.get(key)
+            place = place_of(item)
+            self._log(error, f"{'/'.join(place)} is passed over")
+            return self.store.get(place)
 
     def _tell(self, before: Object | None, after: Object | None) -> None:
         try:
             self._listener(before, after)
         except Exception as error:  # noqa: BLE001 (nor from being worked on)
-            key = key_of(after or before or {})
-            self._log(error, f"nobody is told of {'/'.join(key)}")
+            place = place_of(after or before or {})
+            self._log(error, f"nobody is told of {'/'.join(place)}")
 
     def _hear(self) -> None:
         self._heard = self._moved = self._clock()

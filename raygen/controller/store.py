@@ -7,16 +7,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from raygen.controller.queue import Key
-
 Object = dict[str, Any]
 Index = Callable[[Object], Iterable[str]]
+Place = tuple[str, str]
+"""Namespace and name: what tells objects of one kind apart."""
 
 REMEMBERED = 4096
 """Objects that were deleted, so that an older answer does not bring them back."""
 
 
-def key_of(item: Object) -> Key:
+def place_of(item: Object) -> Place:
     """Namespace and name of an object."""
     metadata = item["metadata"]
     return metadata.get("namespace", ""), metadata["name"]
@@ -37,20 +37,20 @@ class Store:
     def __init__(self, indexes: Mapping[str, Index] | None = None) -> None:
         self._indexes = dict(indexes or {})
         self._lock = threading.Lock()
-        self._objects: dict[Key, Object] = {}
-        self._found: dict[str, dict[str, set[Key]]] = {name: {} for name in self._indexes}
-        self._removed: OrderedDict[Key, int] = OrderedDict()
+        self._objects: dict[Place, Object] = {}
+        self._found: dict[str, dict[str, set[Place]]] = {name: {} for name in self._indexes}
+        self._removed: OrderedDict[Place, int] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._objects)
 
-    def get(self, key: Key) -> Object | None:
+    def get(self, place: Place) -> Object | None:
         """An object; not to be changed."""
         with self._lock:
-            return self._objects.get(key)
+            return self._objects.get(place)
 
-    def keys(self) -> list[Key]:
-        """The keys of all objects."""
+    def places(self) -> list[Place]:
+        """Namespace and name of all objects."""
         with self._lock:
             return list(self._objects)
 
@@ -62,31 +62,31 @@ class Store:
     def by(self, index: str, value: str) -> list[Object]:
         """The objects that an index has under a value, by their names."""
         with self._lock:
-            return [self._objects[key] for key in sorted(self._found[index].get(value, ()))]
+            return [self._objects[place] for place in sorted(self._found[index].get(value, ()))]
 
     def put(self, item: Object) -> tuple[bool, Object | None]:
         """Takes an object unless a newer one is known; whether it did, and what was there before."""
-        key, version = key_of(item), version_of(item)
+        place, version = place_of(item), version_of(item)
         with self._lock:
-            before = self._objects.get(key)
+            before = self._objects.get(place)
             if before is not None and version_of(before) >= version:
                 return False, before
-            if self._removed.get(key, -1) >= version:
+            if self._removed.get(place, -1) >= version:
                 return False, None
-            self._set(key, item)
+            self._set(place, item)
             return True, before
 
     def remove(self, item: Object) -> Object | None:
         """Takes note that an object was deleted; gives what was there, unless that is newer."""
-        key, version = key_of(item), version_of(item)
+        place, version = place_of(item), version_of(item)
         with self._lock:
-            before = self._objects.get(key)
+            before = self._objects.get(place)
             if before is not None and version_of(before) > version:
                 return None
-            self._removed[key] = max(version, self._removed.pop(key, -1))
+            self._removed[place] = max(version, self._removed.pop(place, -1))
             while len(self._removed) > REMEMBERED:
                 self._removed.popitem(last=False)
-            self._set(key, None)
+            self._set(place, None)
             return before
 
     def replace(
@@ -101,34 +101,34 @@ class Store:
             version: Of the list; None: whatever it lacks is gone.
             namespace: That the list is of; "": of all.
         """
-        fresh = {key_of(item): item for item in items}
+        fresh = {place_of(item): item for item in items}
         changes: list[tuple[Object | None, Object | None]] = []
         with self._lock:
-            listed = (key for key in self._objects if not namespace or key[0] == namespace)
-            for key in [key for key in listed if key not in fresh]:
-                if version is not None and version_of(self._objects[key]) > version:
+            listed = (place for place in self._objects if not namespace or place[0] == namespace)
+            for place in [place for place in listed if place not in fresh]:
+                if version is not None and version_of(self._objects[place]) > version:
                     continue
-                changes.append((self._objects[key], None))
-                self._set(key, None)
-            for key, item in fresh.items():
-                before = self._objects.get(key)
+                changes.append((self._objects[place], None))
+                self._set(place, None)
+            for place, item in fresh.items():
+                before = self._objects.get(place)
                 if before is None or version_of(before) < version_of(item) or _another(before, item):
-                    self._set(key, item)
+                    self._set(place, item)
                     changes.append((before, item))
         return changes
 
-    def _set(self, key: Key, item: Object | None) -> None:
-        before = self._objects.pop(key, None)
+    def _set(self, place: Place, item: Object | None) -> None:
+        before = self._objects.pop(place, None)
         for name, values in self._indexes.items():
             found = self._found[name]
             for value in values(before) if before is not None else ():
-                found[value].discard(key)
+                found[value].discard(place)
                 if not found[value]:
                     del found[value]
             for value in values(item) if item is not None else ():
-                found.setdefault(value, set()).add(key)
+                found.setdefault(value, set()).add(place)
         if item is not None:
-            self._objects[key] = item
+            self._objects[place] = item
 
 
 def _another(before: Object, after: Object) -> bool:

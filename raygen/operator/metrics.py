@@ -6,7 +6,9 @@ Every label has few values, all of them known beforehand; what is not among them
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
 from http import HTTPStatus
 
 from prometheus_client import (
@@ -22,16 +24,9 @@ from prometheus_client.registry import Collector
 
 from raygen import __version__
 from raygen.controller.conditions import moment
-from raygen.kube import (
-    EVENTS,
-    LEASES,
-    PODS,
-    RAY_JOBS,
-    RUNTIMES,
-    TRAINING_JOBS,
-    ApiError,
-)
-from raygen.operator.trainingjob.model import Object, Observed
+from raygen.controller.store import Object
+from raygen.kube import EVENTS, LEASES, ApiError
+from raygen.operator.kind import Kind
 from raygen.spec.reasons import COUNTED, FINAL, SUCCEEDED, UNCOUNTED
 
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -61,7 +56,6 @@ ERRORS = (
 """The API server's words for what it refuses, and two of our own."""
 CAUSES = tuple(dict.fromkeys((*SUCCEEDED, *FINAL, *COUNTED, *UNCOUNTED)))
 """Why attempts end."""
-KINDS = frozenset(one.plural for one in (TRAINING_JOBS, RUNTIMES, RAY_JOBS, PODS, EVENTS, LEASES))
 CODES = frozenset(map(int, HTTPStatus))
 VERBS = {"POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
 
@@ -69,21 +63,34 @@ VERBS = {"POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"
 class Metrics:
     """The operator's own figures; each operator has a registry of its own.
 
+    Args:
+        kinds: That it looks after.
+
     Attributes:
-        reconciles: Seconds of each look at a job.
-        errors: Looks that failed, by what the API server said; `fault` is one of the operator's own.
+        reconciles: Seconds of each look at an object, by kind (its plural).
+        errors: Looks that failed, by kind and by what the API server said; `fault` is one of the operator's own.
         requests: Requests to the API server, by verb, kind (its plural) and status; `none`: no answer came.
         endings: Attempts that ended, by cause, once this operator has written so.
         first_steps: Seconds from the making of a job to the first steps of its first attempt.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: Sequence[Kind]) -> None:
         registry = self._registry = CollectorRegistry()
+        self._plurals = {kind.name: kind.own.resource.plural for kind in kinds}
+        watched = {watch.resource.plural for kind in kinds for watch in kind.watches}
+        self._resources = watched | {EVENTS.plural, LEASES.plural}
         self.reconciles = Histogram(
-            "raygen_reconcile_seconds", "Time of one look at a job.", buckets=BUCKETS, registry=registry
+            "raygen_reconcile_seconds",
+            "Time of one look at an object.",
+            ["kind"],
+            buckets=BUCKETS,
+            registry=registry,
         )
         self.errors = Counter(
-            "raygen_reconcile_errors", "Looks at a job that failed.", ["reason"], registry=registry
+            "raygen_reconcile_errors",
+            "Looks at an object that failed.",
+            ["kind", "reason"],
+            registry=registry,
         )
         self.requests = Counter(
             "raygen_api_requests",
@@ -99,8 +106,10 @@ class Metrics:
             registry=registry,
         )
         # From zero on, or the first of a kind would be no increase.
-        for reason in (*ERRORS, OTHER):
-            self.errors.labels(reason)
+        for plural in self._plurals.values():
+            self.reconciles.labels(plural)
+            for reason in (*ERRORS, OTHER):
+                self.errors.labels(plural, reason)
         for cause in (*CAUSES, OTHER):
             self.endings.labels(cause)
         build = {"version": __version__, "python": platform.python_version()}
@@ -127,12 +136,16 @@ class Metrics:
         """All figures in Prometheus' text format."""
         return generate_latest(self._registry)
 
-    def failed(self, error: Exception) -> None:
-        """Counts a look at a job that failed."""
+    def look(self, kind: str) -> AbstractContextManager[None]:
+        """Times one look at an object of a kind."""
+        return self.reconciles.labels(self._plurals[kind]).time()
+
+    def failed(self, kind: str, error: Exception) -> None:
+        """Counts a look at an object of a kind that failed."""
         reason = FAULT
         if isinstance(error, ApiError):
             reason = error.reason if error.status else "NoAnswer"
-        self.errors.labels(reason if reason in ERRORS else OTHER).inc()
+        self.errors.labels(self._plurals[kind], reason if reason in ERRORS else OTHER).inc()
 
     def answered(self, method: str, target: str, status: int) -> None:
         """Counts a request to the API server.
@@ -142,18 +155,19 @@ class Metrics:
             target: Path and query.
             status: HTTP's; 0 if no answer came.
         """
-        verb, kind = request_of(method, target)
+        verb, kind = request_of(method, target, self._resources)
         code = str(status) if status in CODES else OTHER if status else NO_ANSWER
         self.requests.labels(verb, kind, code).inc()
 
-    def told(self, seen: Observed, status: Object) -> None:
+    def told(self, item: Object, status: Object, now: datetime) -> None:
         """Counts what a status that was just written says for the first time.
 
         Args:
-            seen: The job before.
+            item: The object before.
             status: The operator's part of its status now.
+            now: The time at which it was seen.
         """
-        before = seen.job.get("status") or {}
+        before = item.get("status") or {}
         known = {one["number"]: one for one in before.get("attempts") or ()}
         for one in status.get("attempts") or ():
             old = known.get(one["number"], {})
@@ -163,19 +177,19 @@ class Metrics:
             if one["number"] == 1 and "firstStep" in one and "firstStep" not in old:
                 # The driver's own time: the operator may have been away.
                 progress = before.get("progress") or {}
-                trained = moment(progress["time"]) if "time" in progress else seen.now
-                since = trained - moment(seen.job["metadata"]["creationTimestamp"])
+                trained = moment(progress["time"]) if "time" in progress else now
+                since = trained - moment(item["metadata"]["creationTimestamp"])
                 self.first_steps.observe(max(0.0, since.total_seconds()))
 
 
-def request_of(method: str, target: str) -> tuple[str, str]:
-    """Verb and kind (its plural) of a request; `Other` for what the operator has no business with."""
+def request_of(method: str, target: str, known: Collection[str]) -> tuple[str, str]:
+    """Verb and kind (its plural) of a request; `Other` for a kind that is not among the known ones."""
     path, _, query = target.partition("?")
     parts = path.strip("/").split("/")
     rest = parts[2:] if parts[0] == "api" else parts[3:]
     if rest[:1] == ["namespaces"] and len(rest) > 2:
         rest = rest[2:]
-    kind = rest[0] if rest and rest[0] in KINDS else OTHER
+    kind = rest[0] if rest and rest[0] in known else OTHER
     if method == "GET":
         return ("watch" if "watch=true" in query else "get" if len(rest) > 1 else "list"), kind
     return VERBS.get(method, OTHER), kind

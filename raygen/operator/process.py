@@ -9,8 +9,9 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from raygen.controller.election import Election
 from raygen.controller.events import Recorder
@@ -18,15 +19,12 @@ from raygen.controller.health import Health
 from raygen.controller.logs import about
 from raygen.controller.queue import Key, WorkQueue
 from raygen.controller.reflector import SILENT_SECONDS, WATCH_SECONDS, Listener, Reflector
-from raygen.controller.store import Object, Store, key_of
-from raygen.kube import PODS, RAY_JOBS, RUNTIMES, TRAINING_JOBS, ApiError, Connection, Resource
-from raygen.operator import stored, traces
-from raygen.operator.fleet import Fleet
+from raygen.controller.store import Object, place_of
+from raygen.kube import ApiError, Connection
+from raygen.operator import internal_error, traces
+from raygen.operator.kind import Kind, Tools, Watch, stores_of
+from raygen.operator.kinds import KINDS
 from raygen.operator.metrics import Metrics
-from raygen.operator.trainingjob import internal_error
-from raygen.operator.trainingjob.controller import Controller, Stores
-from raygen.operator.trainingjob.model import Observed
-from raygen.spec.names import JOB_LABEL
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +41,10 @@ class Settings:
     """How the operator runs.
 
     Attributes:
-        namespaces: Those whose jobs are its own; none: all.
+        namespaces: Those whose objects are its own; none: all.
         lease_namespace: Where the Lease is; "": there is no election.
         lease_name: The Lease. Operators that share one do the same work, one at a time.
-        workers: Jobs that are worked on at the same time.
+        workers: Objects that are worked on at the same time.
         health_port: Port of the probes; 0: a free one.
         watch_seconds: How long a watch lasts.
         silent_seconds: After how much silence a watch counts as dead.
@@ -68,41 +66,30 @@ class Operator:
         connection: The API server.
         settings: How it runs.
         connect: Makes another connection, for the Lease; needed where there is one.
+        kinds: That it looks after.
     """
 
     def __init__(
-        self, connection: Connection, settings: Settings, connect: Callable[[], Connection] | None = None
+        self,
+        connection: Connection,
+        settings: Settings,
+        connect: Callable[[], Connection] | None = None,
+        kinds: Sequence[Kind] = KINDS,
     ) -> None:
         self.settings = settings
-        self.queue, self.stores = WorkQueue(), Stores()
+        self.kinds = {kind.name: kind for kind in kinds}
+        watches = tuple(dict.fromkeys(watch for kind in kinds for watch in kind.watches))
+        self.queue, self.stores = WorkQueue(), stores_of(watches)
         identity = f"{os.environ.get('POD_NAME') or socket.gethostname()}-{uuid.uuid4().hex[:8]}"
-        self._connection, self._recorder = connection, Recorder(connection, identity)
-        self.metrics = Metrics()
+        self.metrics = Metrics(kinds)
         connection.on_answer = self.metrics.answered
         self.traces = traces.from_environment()
-        self.controller = Controller(connection, self.stores, self.queue, self._recorder, told=self._written)
-        listeners = self.controller.listeners()
-        labelled = {"labelSelector": JOB_LABEL}
-        kinds: tuple[tuple[Resource, Store, Listener, Callable[[Object], Object], dict[str, str]], ...] = (
-            (RUNTIMES, self.stores.runtimes, listeners["runtimes"], stored.runtime, {}),
-            (TRAINING_JOBS, self.stores.jobs, listeners["jobs"], stored.training_job, {}),
-            (RAY_JOBS, self.stores.ray_jobs, listeners["ray_jobs"], stored.ray_job, labelled),
-            (PODS, self.stores.pods, listeners["pods"], stored.pod, labelled),
+        self._tools = Tools(
+            connection, self.stores, self.queue, Recorder(connection, identity), self._written
         )
+        self.reconcilers = {kind.name: kind.reconciler(self._tools) for kind in kinds}
         self.reflectors = [
-            Reflector(
-                connection,
-                resource,
-                store,
-                listener,
-                namespace=namespace,
-                trim=keep,
-                query=query,
-                watch_seconds=settings.watch_seconds,
-                silent_seconds=settings.silent_seconds,
-            )
-            for resource, store, listener, keep, query in kinds
-            for namespace in (settings.namespaces if resource.namespaced else ()) or ("",)
+            self._reflector(watch, place) for watch in watches for place in self._places(watch)
         ]
         self.election: Election | None = None
         if settings.lease_namespace:
@@ -146,7 +133,8 @@ class Operator:
             if self._ended.is_set():
                 return 1 if self._failed else 0
             self._leads_since = time.monotonic()
-            log.info("ready: %d jobs", len(self.stores.jobs))
+            counts = ", ".join(f"{len(self.stores[kind.own])} {name}s" for name, kind in self.kinds.items())
+            log.info("ready: %s", counts)
             for worker in self._workers:
                 worker.start()
             self._ended.wait()
@@ -154,14 +142,34 @@ class Operator:
         finally:
             self._leave()
 
-    def _written(self, seen: Observed, status: Object) -> None:
-        self.metrics.told(seen, status)
+    def _places(self, watch: Watch) -> tuple[str, ...]:
+        """The namespaces in which a resource is watched; "" for all of it."""
+        return (self.settings.namespaces if watch.resource.namespaced else ()) or ("",)
+
+    def _reflector(self, watch: Watch, namespace: str) -> Reflector:
+        """Keeps the store of a resource, for all kinds that watch it."""
+        made = (reconciler.listeners() for reconciler in self.reconcilers.values())
+        listeners = [every[watch] for every in made if watch in every]
+        return Reflector(
+            self._tools.connection,
+            watch.resource,
+            self.stores[watch],
+            _each(listeners),
+            namespace=namespace,
+            trim=watch.keep,
+            query=watch.query,
+            watch_seconds=self.settings.watch_seconds,
+            silent_seconds=self.settings.silent_seconds,
+        )
+
+    def _written(self, item: Object, status: Object, now: datetime) -> None:
+        self.metrics.told(item, status, now)
         if self.traces is not None:
             try:
-                self.traces.told(seen, status)
+                self.traces.told(item, status)
             except Exception:
                 # What is told to others must not keep the job from being looked after.
-                log.exception("no trace of %s/%s", *key_of(seen.job))
+                log.exception("no trace of %s/%s", *place_of(item))
 
     def stop(self) -> None:
         """Ends `run`; what is being written is written to its end or found half-way by the next operator."""
@@ -195,7 +203,9 @@ class Operator:
             dict.fromkeys(one.resource.plural for one in self.reflectors),
             lambda kind: max(one.silence for one in self.reflectors if one.resource.plural == kind),
         )
-        metrics.add(Fleet(self.stores.jobs, lambda: self._holds))
+        for kind in self.kinds.values():
+            if kind.fleet is not None:
+                metrics.add(kind.fleet(self.stores[kind.own], lambda: self._holds))
 
     @property
     def _holds(self) -> bool:
@@ -247,41 +257,45 @@ class Operator:
     def _work(self) -> None:
         while (key := self.queue.take()) is not None:
             try:
-                with about(*key, self._attempt(key)):
+                with about(*key.place, self._attempt(key), kind=key.kind):
                     self._reconcile(key)
             finally:
                 self.queue.done(key)
 
+    def _known(self, key: Key) -> Object | None:
+        """What is stored of an object."""
+        return self.stores[self.kinds[key.kind].own].get(key.place)
+
     def _attempt(self, key: Key) -> int | None:
-        """Number of a job's newest attempt, for the log."""
-        known = self.stores.jobs.get(key)
+        """Number of an object's newest attempt, for the log."""
+        known = self._known(key)
         return known["status"].get("attemptCount") if known is not None else None
 
     def _reconcile(self, key: Key) -> None:
         try:
-            with self.metrics.reconciles.time():
-                self.controller.reconcile(key)
+            with self.metrics.look(key.kind):
+                self.reconcilers[key.kind].reconcile(key)
         except ApiError as error:
-            self.metrics.failed(error)
+            self.metrics.failed(key.kind, error)
             pause = self.queue.retry(key, at_least=error.retry_after or 0.0)
-            log.warning("%s/%s: %s; again in %.1f s", *key, error, pause)
+            log.warning("%s: %s; again in %.1f s", key, error, pause)
         except Exception as fault:
-            # One job that nobody foresaw must not keep the others from being looked after.
-            self.metrics.failed(fault)
+            # One object that nobody foresaw must not keep the others from being looked after.
+            self.metrics.failed(key.kind, fault)
             pause = self.queue.retry(key)
-            log.exception("%s/%s: a fault of the operator's; again in %.1f s", *key, pause)
+            log.exception("%s: an internal error of the operator; again in %.1f s", key, pause)
             self._tell(key, fault)
         else:
             self.queue.forget(key)
 
     def _tell(self, key: Key, fault: Exception) -> None:
-        known = self.stores.jobs.get(key)
+        known = self._known(key)
         if known is None:
             return
         try:
-            internal_error.tell(self._connection, self._recorder, known, fault)
-        except Exception as error:  # noqa: BLE001 (a job so odd that nothing can be said of it)
-            log.warning("%s/%s: its fault cannot be told: %s", *key, error)
+            internal_error.tell(self._tools, self.kinds[key.kind], known, fault)
+        except Exception as error:  # noqa: BLE001 (an object so odd that nothing can be said of it)
+            log.warning("%s: its internal error cannot be written: %s", key, error)
 
     def _deaf(self) -> str:
         """A watch that only fails is not deaf: a new process would not bring the server back."""
@@ -308,3 +322,15 @@ class Operator:
                     reflector.resource.plural,
                     reflector.failure or "no answer",
                 )
+
+
+def _each(listeners: Sequence[Listener]) -> Listener:
+    """All of them, in order."""
+    if len(listeners) == 1:
+        return listeners[0]
+
+    def listen(before: Object | None, after: Object | None) -> None:
+        for listener in listeners:
+            listener(before, after)
+
+    return listen

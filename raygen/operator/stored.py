@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from raygen.controller.queue import Key
+from raygen.kube import TRAINING_JOBS
 from raygen.spec.names import JOB_LABEL, RAY_CLUSTER_LABEL
 
 Object = dict[str, Any]
@@ -128,7 +129,8 @@ def runtime(item: Object) -> Object:
 def job_of(item: Object) -> Key:
     """The TrainingJob that a RayJob or a pod says it belongs to."""
     metadata = item["metadata"]
-    return metadata["namespace"], (metadata.get("labels") or {}).get(JOB_LABEL, "")
+    name = (metadata.get("labels") or {}).get(JOB_LABEL, "")
+    return Key(TRAINING_JOBS.kind, metadata["namespace"], name)
 
 
 def cluster_of(item: Object) -> str:

@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 from raygen import __version__
 from raygen.controller.conditions import SUCCEEDED, find, moment
 from raygen.operator.trainingjob.attempts import FREE
-from raygen.operator.trainingjob.model import Observed
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
@@ -73,20 +72,20 @@ class Traces:
         self._processor, self._exporter = processor, exporter
         self._seen: dict[tuple[str, int], dict[str, datetime]] = {}
 
-    def told(self, seen: Observed, status: Object) -> None:
+    def told(self, item: Object, status: Object) -> None:
         """Takes a status that was just written.
 
         Args:
-            seen: The job before.
+            item: The object before.
             status: The operator's part of its status now.
         """
-        uid, before = seen.job["metadata"]["uid"], seen.job.get("status") or {}
+        uid, before = item["metadata"]["uid"], item.get("status") or {}
         attempts = status.get("attempts") or ()
         if attempts and "ended" not in attempts[-1]:
             self._look(uid, attempts[-1], before, status)
         if "completionTime" in status and "completionTime" not in before:
             known = {one["number"]: self._seen.pop((uid, one["number"]), {}) for one in attempts}
-            spans = list(spans_of(seen.job["metadata"], status, known))
+            spans = list(spans_of(item, status, known))
             for span in spans:
                 self._send(uid, span)
 
@@ -149,14 +148,15 @@ def from_environment() -> Traces | None:
     return Traces(BatchSpanProcessor(exporter), exporter)
 
 
-def spans_of(metadata: Object, status: Object, known: Mapping[int, Mapping[str, datetime]]) -> Iterator[Span]:
+def spans_of(item: Object, status: Object, known: Mapping[int, Mapping[str, datetime]]) -> Iterator[Span]:
     """The spans of a job that has ended, the whole first.
 
     Args:
-        metadata: The job's.
+        item: The job.
         status: What the operator says of it.
         known: Of each attempt when it was `active`, which is to have its quota, and since when it `trains`.
     """
+    metadata = item["metadata"]
     name = f"{metadata['namespace']}/{metadata['name']}"
     summary = find(status["conditions"], SUCCEEDED) or {}
     attempts = [one for one in status.get("attempts") or () if "ended" in one]
@@ -167,7 +167,7 @@ def spans_of(metadata: Object, status: Object, known: Mapping[int, Mapping[str, 
         "raygen.reason": summary.get("reason", ""),
         "raygen.attempts": status.get("attemptCount", len(attempts)),
     }
-    whole = (f"TrainingJob {name}",)
+    whole = (f"{item['kind']} {name}",)
     fault = str(summary.get("message", "")) if summary.get("status") == "False" else ""
     began, ended = moment(metadata["creationTimestamp"]), moment(status["completionTime"])
     yield Span(whole, began, ended, facts, fault)

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from raygen.controller.events import Recorder
-from raygen.controller.queue import Key, Urgency, WorkQueue
-from raygen.controller.store import Object, Store, key_of
-from raygen.kube import EVENTS, RAY_JOBS, TRAINING_JOBS, ApiError, Connection
+from raygen.controller.queue import Key, Urgency
+from raygen.controller.reflector import Listener
+from raygen.controller.store import Object, place_of
+from raygen.kube import EVENTS, RAY_JOBS, TRAINING_JOBS, ApiError
 from raygen.operator import stored
+from raygen.operator.kind import Tools, Watch
 from raygen.operator.rayjob.explain import troubles, waits_long
 from raygen.operator.rayjob.trouble import Trouble
+from raygen.operator.trainingjob import watches
 from raygen.operator.trainingjob.model import Observed, Plan
 from raygen.operator.trainingjob.plan import plan
 from raygen.spec.names import OPERATOR_MANAGER
@@ -24,53 +26,27 @@ ASKED_PODS = 3
 """Of the pods of a job that do not start, so many are asked about."""
 
 
-class Stores:
-    """Everything that the operator knows, by kind."""
-
-    def __init__(self) -> None:
-        self.jobs = Store({"runtime": lambda item: [item["runtime"]]})
-        self.runtimes = Store()
-        self.ray_jobs = Store({"job": lambda item: ["/".join(stored.job_of(item))], "shared": _shared})
-        self.pods = Store({"job": lambda item: ["/".join(stored.job_of(item))]})
-
-
-def _shared(item: Object) -> list[str]:
-    """The cluster that a RayJob shares with others, as an index has it."""
-    cluster = stored.shared_cluster(item)
-    return [f"{item['metadata']['namespace']}/{cluster}"] if cluster else []
-
-
 class Controller:
-    """Brings jobs to where they should be.
+    """Brings TrainingJobs to where they should be.
 
     Args:
-        connection: The API server.
-        stores: What is known; takes what is written at once, so that the next plan knows of it.
-        queue: Is asked to look again.
-        recorder: Writes Events.
+        tools: What the operator lends.
         clock: The time.
-        told: Takes what was seen of a job and the status that was written then.
     """
 
-    def __init__(
-        self,
-        connection: Connection,
-        stores: Stores,
-        queue: WorkQueue,
-        recorder: Recorder,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        told: Callable[[Observed, Object], None] = lambda *_: None,
-    ) -> None:
-        self._connection, self._stores, self._queue = connection, stores, queue
-        self._recorder, self._clock, self._told = recorder, clock, told
+    def __init__(self, tools: Tools, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._connection, self._queue, self._recorder = tools.connection, tools.queue, tools.recorder
+        self._written, self._clock = tools.written, clock
+        self._jobs, self._runtimes = tools.stores[watches.JOBS], tools.stores[watches.RUNTIMES]
+        self._ray_jobs, self._pods = tools.stores[watches.RAY_JOBS], tools.stores[watches.PODS]
 
-    def listeners(self) -> dict[str, Callable[[Object | None, Object | None], None]]:
-        """For each kind what takes its changes."""
+    def listeners(self) -> dict[Watch, Listener]:
+        """For each Watch what takes its changes."""
         return {
-            "jobs": self._on_job,
-            "runtimes": self._on_runtime,
-            "ray_jobs": self._on_child,
-            "pods": self._on_pod,
+            watches.JOBS: self._on_job,
+            watches.RUNTIMES: self._on_runtime,
+            watches.RAY_JOBS: self._on_child,
+            watches.PODS: self._on_pod,
         }
 
     def reconcile(self, key: Key) -> None:
@@ -79,7 +55,7 @@ class Controller:
         Raises:
             ApiError: Something could not be written; to be tried again.
         """
-        known = self._stores.jobs.get(key)
+        known = self._jobs.get(key.place)
         if known is None:
             return
         observed = self._observe(known)
@@ -89,16 +65,16 @@ class Controller:
             fresh = self._read(key)
             if fresh is None or fresh["metadata"]["uid"] != known["metadata"]["uid"]:
                 return
-            self._read_ray_job(key[0], made.needs_reading)
+            self._read_ray_job(key.namespace, made.needs_reading)
             observed = self._observe(fresh)
             made = plan(observed, is_fresh=True)
         self._do(key, observed, made, is_fresh=is_fresh)
 
     def _observe(self, known: Object) -> Observed:
-        namespace, name = key_of(known)
+        namespace, name = place_of(known)
         owned = {
             one["metadata"]["name"]: one
-            for one in self._stores.ray_jobs.by("job", f"{namespace}/{name}")
+            for one in self._ray_jobs.by("job", f"{namespace}/{name}")
             if _is_owned(one, known["metadata"]["uid"])
         }
         clusters = {one["status"].get("rayClusterName") for one in owned.values()}
@@ -106,17 +82,13 @@ class Controller:
         told = known["status"].get("attempts") or ()
         clusters |= {one.get("rayCluster") for one in told if "ended" not in one}
         pods = [
-            one
-            for one in self._stores.pods.by("job", f"{namespace}/{name}")
-            if stored.cluster_of(one) in clusters
+            one for one in self._pods.by("job", f"{namespace}/{name}") if stored.cluster_of(one) in clusters
         ]
-        heads = [
-            one for one in self._stores.pods.by("job", f"{namespace}/") if stored.cluster_of(one) in clusters
-        ]
+        heads = [one for one in self._pods.by("job", f"{namespace}/") if stored.cluster_of(one) in clusters]
         now = self._clock().replace(microsecond=0)
         return Observed(
             job=stored.opened(known, TRAINING_JOBS.api_version, TRAINING_JOBS.kind),
-            runtime=self._stores.runtimes.get(("", known["runtime"])),
+            runtime=self._runtimes.get(("", known["runtime"])),
             ray_jobs=list(owned.values()),
             pods=pods,
             now=now,
@@ -146,18 +118,18 @@ class Controller:
 
     def _read(self, key: Key) -> Object | None:
         try:
-            item = stored.training_job(self._connection.get(TRAINING_JOBS, *key))
+            item = stored.training_job(self._connection.get(TRAINING_JOBS, *key.place))
         except ApiError as error:
             if error.is_missing:
                 return None
             raise
-        self._stores.jobs.put(item)
+        self._jobs.put(item)
         return item
 
     def _read_ray_job(self, namespace: str, name: str) -> None:
         """Takes note of a RayJob as it is now; of one that is not there its watch will tell."""
         try:
-            self._stores.ray_jobs.put(stored.ray_job(self._connection.get(RAY_JOBS, namespace, name)))
+            self._ray_jobs.put(stored.ray_job(self._connection.get(RAY_JOBS, namespace, name)))
         except ApiError as error:
             if not error.is_missing:
                 raise
@@ -172,17 +144,17 @@ class Controller:
                 self._queue.add(key)
                 return
         if made.status is not None and self._write_status(observed.job, made.status):
-            self._told(observed, made.status)
+            self._written(observed.job, made.status, observed.now)
         for one in made.delete:
             self._connection.delete(one.resource, one.namespace, one.name, uid=one.uid)
         for note in made.notes:
-            self._recorder.record(observed.job, note)
+            self._recorder.record(TRAINING_JOBS, observed.job, note)
         if made.again is not None:
             self._queue.add_after(key, max(made.again, 1.0))
 
     def _create(self, observed: Observed, body: Object) -> Trouble | None:
         """Makes a RayJob; why not, if the plan has to change for it."""
-        namespace, name = key_of(body)
+        namespace, name = place_of(body)
         uid = observed.job["metadata"]["uid"]
         try:
             made = self._connection.create(RAY_JOBS, namespace, body, fieldManager=OPERATOR_MANAGER)
@@ -194,12 +166,12 @@ class Controller:
                     said = f"A RayJob {name} is there that is not this job's. Delete or rename it."
                     return Trouble("NameTaken", said)
                 # Its state is known from here on, and no watch will speak of it.
-                self._queue.add(key_of(observed.job))
+                self._queue.add(_key(observed.job))
             elif error.is_refused:
                 return Trouble("CreateRefused", f"The RayJob {name} is refused: {error.what}")
             else:
                 raise
-        self._stores.ray_jobs.put(stored.ray_job(made))
+        self._ray_jobs.put(stored.ray_job(made))
         return None
 
     def _write_status(self, job: Object, status: Object) -> bool:
@@ -214,29 +186,29 @@ class Controller:
         }
         try:
             written = self._connection.apply(
-                TRAINING_JOBS, *key_of(job), body, manager=OPERATOR_MANAGER, subresource="status"
+                TRAINING_JOBS, *place_of(job), body, manager=OPERATOR_MANAGER, subresource="status"
             )
         except ApiError as error:
             if error.is_missing:
                 return False
             raise
         item = stored.training_job(written)
-        self._stores.jobs.put(item)
+        self._jobs.put(item)
         if stored.others_say_more(job, item):
             # No watch will speak of what the answer brought along.
-            self._queue.add(key_of(item))
+            self._queue.add(_key(item))
         return True
 
     def _on_job(self, before: Object | None, after: Object | None) -> None:
         item = after or before
         if item is not None and stored.says_more(before, after):
-            self._queue.add(key_of(item), Urgency.CHANGED if before else Urgency.NEW)
+            self._queue.add(_key(item), Urgency.CHANGED if before else Urgency.NEW)
 
     def _on_runtime(self, before: Object | None, after: Object | None) -> None:
         item = after or before
         if item is not None:
-            for job in self._stores.jobs.by("runtime", item["metadata"]["name"]):
-                self._queue.add(key_of(job), Urgency.AGAIN)
+            for job in self._jobs.by("runtime", item["metadata"]["name"]):
+                self._queue.add(_key(job), Urgency.AGAIN)
 
     def _on_child(self, before: Object | None, after: Object | None) -> None:
         item = after or before
@@ -245,13 +217,17 @@ class Controller:
 
     def _on_pod(self, before: Object | None, after: Object | None) -> None:
         item = after or before
-        if item is None or stored.job_of(item)[1]:
+        if item is None or stored.job_of(item).name:
             self._on_child(before, after)
             return
         # The head of a cluster that jobs share: it is the matter of all that were sent there.
         place = f"{item['metadata']['namespace']}/{stored.cluster_of(item)}"
-        for ray_job in self._stores.ray_jobs.by("shared", place):
+        for ray_job in self._ray_jobs.by("shared", place):
             self._queue.add(stored.job_of(ray_job), Urgency.AGAIN)
+
+
+def _key(job: Object) -> Key:
+    return Key(TRAINING_JOBS.kind, *place_of(job))
 
 
 def _is_owned(item: dict[str, Any], uid: str) -> bool:

@@ -11,11 +11,12 @@ import urllib3
 
 from raygen.controller.conditions import stamp
 from raygen.controller.events import Recorder
-from raygen.controller.queue import WorkQueue
+from raygen.controller.queue import Key, WorkQueue
 from raygen.kube import PODS, RAY_JOBS, RUNTIMES, TRAINING_JOBS, ApiError, Connection
 from raygen.kube.connection import MERGE
-from raygen.operator import stored
-from raygen.operator.trainingjob.controller import Controller, Stores
+from raygen.operator.kind import Tools, stores_of
+from raygen.operator.trainingjob.controller import Controller
+from raygen.operator.trainingjob.watches import JOBS, WATCHES
 from raygen.spec.names import (
     ATTEMPT_LABEL,
     DRIVER_MANAGER,
@@ -69,31 +70,25 @@ class Process:
 
     def __init__(self, connection: Connection, namespace: str) -> None:
         self.connection, self.namespace = connection, namespace
-        self.stores, self.queue = Stores(), WorkQueue()
-        self.controller = Controller(connection, self.stores, self.queue, Recorder(connection, "tests"))
+        self.stores, self.queue = stores_of(WATCHES), WorkQueue()
+        self.controller = Controller(
+            Tools(connection, self.stores, self.queue, Recorder(connection, "tests"))
+        )
 
     def see(self) -> None:
         """Lists everything."""
-        listeners = self.controller.listeners()
-        labelled = {"labelSelector": JOB_LABEL}
-        for name, resource, keep, query in (
-            ("runtimes", RUNTIMES, stored.runtime, {}),
-            ("jobs", TRAINING_JOBS, stored.training_job, {}),
-            ("ray_jobs", RAY_JOBS, stored.ray_job, labelled),
-            ("pods", PODS, stored.pod, labelled),
-        ):
-            namespace = self.namespace if resource.namespaced else ""
-            items, _ = self.connection.list(resource, namespace, **query)
-            store = getattr(self.stores, name)
-            for before, after in store.replace(map(keep, items)):
-                listeners[name](before, after)
+        for watch, listener in self.controller.listeners().items():
+            namespace = self.namespace if watch.resource.namespaced else ""
+            items, _ = self.connection.list(watch.resource, namespace, **watch.query)
+            for before, after in self.stores[watch].replace(map(watch.keep, items)):
+                listener(before, after)
 
     def work(self, rounds: int = 40) -> None:
         """Looks and works until a whole round changes nothing."""
         for _ in range(rounds):
             self.see()
-            for key in self.stores.jobs.keys():  # noqa: SIM118 (no dictionary)
-                self.queue.add(key)
+            for place in self.stores[JOBS].places():
+                self.queue.add(Key(TRAINING_JOBS.kind, *place))
             written = len(self._writes)
             failed = False
             while (key := self.queue.take(0)) is not None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from raygen.controller.conditions import find
+from raygen.controller.queue import Key
 from raygen.kube import RAY_JOBS, TRAINING_JOBS, ApiError, Connection
 from raygen.kube.connection import MERGE
 from raygen.operator.trainingjob import controller as controller_module
@@ -249,7 +250,7 @@ def test_a_ray_job_that_comes_too_late_belongs_to_the_job_that_is_gone(admin: Co
     process = Process(Harmed(admin), team)
     process.see()
     admin.request("DELETE", TRAINING_JOBS.path(team, "tiny"))
-    process.controller.reconcile((team, "tiny"))
+    process.controller.reconcile(Key("TrainingJob", team, "tiny"))
     assert gone(world)
     assert [one["metadata"]["ownerReferences"][0]["uid"] for one in world.ray_jobs()] == [
         job["metadata"]["uid"]

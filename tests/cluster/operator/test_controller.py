@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from raygen.controller.conditions import find
+from raygen.controller.queue import Key
 from raygen.kube import EVENTS, PODS, RAY_JOBS, TRAINING_JOBS, Connection
 from tests.cluster.apiserver import NAMESPACES
 from tests.cluster.operator.stub import CrashError, Fault, Harmed, Process, Surroundings
@@ -175,7 +176,7 @@ def test_two_leaders_make_one_ray_job(admin: Connection, team: str) -> None:
     # Both plan from the same past, as when one has lost the Lease without knowing it yet.
     for process in (first, second):
         assert process.queue.take(0) == (team, "tiny")
-        process.controller.reconcile((team, "tiny"))
+        process.controller.reconcile(Key("TrainingJob", team, "tiny"))
     assert [one["metadata"]["name"] for one in world.ray_jobs()] == ["tiny-r1"]
     assert world.job()["status"]["attemptCount"] == 1
 
@@ -214,7 +215,7 @@ def test_a_plan_from_a_stale_past_does_no_harm(admin: Connection, team: str) -> 
     fresh.work()
     assert [one["metadata"]["name"] for one in world.ray_jobs()] == ["tiny-r1", "tiny-r2"]
     # It has seen nothing since the job was made.
-    stale.controller.reconcile((team, "tiny"))
+    stale.controller.reconcile(Key("TrainingJob", team, "tiny"))
     assert [one["metadata"]["name"] for one in world.ray_jobs()] == ["tiny-r1", "tiny-r2"]
     fresh.work()
     assert [one["number"] for one in world.job()["status"]["attempts"]] == [1, 2]
@@ -275,7 +276,7 @@ def test_one_job_that_nobody_foresaw_stalls_nobody(
             failures.append(key)
         finally:
             process.queue.done(key)
-    assert failures == [(team, "job-7")]
+    assert failures == [Key("TrainingJob", team, "job-7")]
     assert [len(world.ray_jobs()) for world in worlds] == [int(number != 7) for number in range(20)]
 
 

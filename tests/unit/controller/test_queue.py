@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from raygen.controller.queue import FIRST_SECONDS, LONGEST_SECONDS, PATIENCE_SECONDS, Key, Urgency, WorkQueue
 
-A, B = ("n", "a"), ("n", "b")
+A, B = Key("Job", "n", "a"), Key("Job", "n", "b")
 
 
 class Clock:
@@ -32,6 +32,16 @@ def drain(waiting: WorkQueue) -> list[Key]:
         found.append(key)
         waiting.done(key)
     return found
+
+
+def test_keys_of_equal_names_and_different_kinds_are_apart() -> None:
+    waiting, _ = queue()
+    other = A._replace(kind="Sweep")
+    for key in (A, other, A):
+        waiting.add(key)
+    assert waiting.take(0) == A
+    assert waiting.take(0) == other, "at the same time as the first"
+    assert (A.place, str(other)) == (other.place, "Sweep n/a")
 
 
 def test_a_key_is_there_once_however_often_it_was_added() -> None:
@@ -92,16 +102,16 @@ def test_a_key_that_is_added_while_it_is_worked_on_comes_again_as_the_most_urgen
 def test_what_has_waited_for_long_takes_turns_with_the_more_urgent() -> None:
     waiting, clock = queue()
     for number in range(3):
-        waiting.add(("n", f"again-{number}"), Urgency.AGAIN)
+        waiting.add(Key("Job", "n", f"again-{number}"), Urgency.AGAIN)
     clock.now = PATIENCE_SECONDS + 1
     found = []
     for number in range(6):
         # There is always something new.
-        waiting.add(("n", f"new-{number}"), Urgency.NEW)
+        waiting.add(Key("Job", "n", f"new-{number}"), Urgency.NEW)
         key = waiting.take(0)
         assert key is not None
         waiting.done(key)
-        found.append(key[1].split("-")[0])
+        found.append(key.name.split("-")[0])
     assert found.count("again") == 3
     assert found.count("new") == 3
 
@@ -179,7 +189,7 @@ def test_no_key_is_worked_on_twice_at_a_time_and_no_change_is_missed(added: list
     for thread in threads:
         thread.start()
     for number in added:
-        key = ("n", str(number))
+        key = Key("Job", "n", str(number))
         with lock:
             version[key] += 1
         waiting.add(key)
@@ -195,7 +205,7 @@ def test_no_key_is_worked_on_twice_at_a_time_and_no_change_is_missed(added: list
 def test_a_long_line_that_moves_is_not_still_and_one_that_does_not_is() -> None:
     waiting, clock = queue()
     for number in range(100):
-        waiting.add(("n", str(number)))
+        waiting.add(Key("Job", "n", str(number)))
     for _ in range(50):
         clock.now += 10
         key = waiting.take(0)

@@ -100,7 +100,7 @@ def play() -> Iterator[Run]:
 
 
 def names(store: Store) -> list[str]:
-    return sorted(name for _, name in store.keys())  # noqa: SIM118 (no dictionary)
+    return sorted(name for _, name in store.places())
 
 
 def test_a_list_and_then_a_watch_from_there(play: Run) -> None:

@@ -16,12 +16,14 @@ from kubernetes.client import Configuration
 from prometheus_client.parser import text_string_to_metric_families
 
 from raygen.controller.conditions import stamp
+from raygen.controller.queue import Key
 from raygen.controller.store import Store
 from raygen.kube import PODS, RAY_JOBS, TRAINING_JOBS, ApiError, Connection
 from raygen.operator import stored
-from raygen.operator.fleet import REASONS, Fleet
+from raygen.operator.kinds import KINDS
 from raygen.operator.metrics import CAUSES, ERRORS, Metrics, request_of
 from raygen.operator.process import Operator, Settings
+from raygen.operator.trainingjob.fleet import REASONS, Fleet
 from tests.unit.operator.test_process import Server, wait_for
 from tests.unit.operator.trainingjob.world import START, World, job
 
@@ -53,12 +55,12 @@ class Counted(World):
         seen = self.observed()
         super()._do(made)
         if made.status is not None:
-            self._metrics.told(seen, made.status)
+            self._metrics.told(seen.job, made.status, seen.now)
 
 
 @pytest.fixture
 def metrics() -> Metrics:
-    return Metrics()
+    return Metrics(KINDS)
 
 
 @pytest.fixture
@@ -133,10 +135,10 @@ def test_a_cause_that_nobody_knows_makes_no_label(metrics: Metrics, world: Count
     ],
 )
 def test_failures_count_by_a_known_reason(metrics: Metrics, error: Exception, reason: str) -> None:
-    metrics.failed(error)
+    metrics.failed("TrainingJob", error)
     found = {labels: one for (name, labels), one in samples(metrics.text()).items() if "errors_total" in name}
-    assert {label for labels in found for _, label in labels} == {*ERRORS, "Other"}
-    assert found[frozenset({("reason", reason)})] == 1
+    assert {dict(labels)["reason"] for labels in found} == {*ERRORS, "Other"}
+    assert found[frozenset({("kind", "trainingjobs"), ("reason", reason)})] == 1
 
 
 @pytest.mark.parametrize(
@@ -155,7 +157,8 @@ def test_failures_count_by_a_known_reason(metrics: Metrics, error: Exception, re
     ],
 )
 def test_a_request_has_a_verb_and_a_kind(method: str, target: str, verb: str, kind: str) -> None:
-    assert request_of(method, target) == (verb, kind)
+    known = {"trainingjobs", "raygenruntimes", "rayjobs", "pods", "leases"}
+    assert request_of(method, target, known) == (verb, kind)
 
 
 class Refusing(BaseHTTPRequestHandler):
@@ -239,7 +242,7 @@ def fleet(*statuses: Mapping[str, Any] | None, leads: bool = True) -> Metrics:
     for number, status in enumerate(statuses):
         document = job(f"job-{number}", scale={"workers": 2, "gpusPerWorker": 4})
         jobs.put(stored.training_job(document if status is None else document | {"status": status}))
-    metrics = Metrics()
+    metrics = Metrics(KINDS)
     metrics.add(Fleet(jobs, lambda: leads))
     return metrics
 
@@ -309,7 +312,7 @@ def test_an_operator_tells_of_itself_and_of_each_kind() -> None:
     operator = Operator(server, Settings(health_port=0))
     thread = threading.Thread(target=operator.run)
     assert value(operator.metrics.text(), "raygen_leader") == 0
-    operator.queue.add(("team", "early"))
+    operator.queue.add(Key("TrainingJob", "team", "early"))
     assert value(operator.metrics.text(), "raygen_queue_depth") == 0, "nobody works on it"
     thread.start()
     try:

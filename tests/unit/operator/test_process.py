@@ -20,6 +20,8 @@ from raygen.operator.process import Operator, Settings
 
 Object = dict[str, Any]
 
+JOB = Key("TrainingJob", "n", "job")
+
 
 class Answer:
     """JSON, or a watch that says nothing until it is over."""
@@ -118,14 +120,19 @@ def running() -> Iterator[Running]:
     made.close()
 
 
+def use(operator: Operator, reconcile: Callable[[Key], None]) -> None:
+    """Has jobs looked after by a function."""
+    operator.reconcilers[JOB.kind].reconcile = reconcile  # type: ignore[method-assign]
+
+
 class Worker:
     """Writes `first`, waits for `go`, writes `second`, whatever the job."""
 
     def __init__(self, running: Running) -> None:
         self._server = running.server
         self.at_work, self.go, self.has_ended = threading.Event(), threading.Event(), threading.Event()
-        running.operator.controller.reconcile = self._reconcile  # type: ignore[method-assign]
-        running.operator.queue.add(("n", "job"))
+        use(running.operator, self._reconcile)
+        running.operator.queue.add(JOB)
 
     def _reconcile(self, key: Key) -> None:
         try:
@@ -188,8 +195,8 @@ def test_whoever_has_lost_the_lease_begins_no_further_write(running: Running) ->
 
 def test_the_lease_is_renewed_while_watches_have_yet_to_begin(running: Running) -> None:
     begun, listed = threading.Event(), threading.Event()
-    running.operator.controller.reconcile = lambda key: begun.set()  # type: ignore[method-assign]
-    running.operator.queue.add(("n", "job"))
+    use(running.operator, lambda key: begun.set())
+    running.operator.queue.add(JOB)
     running.server.hangs = lambda method, path: listed if path.endswith("/rayjobs") else None
     running.start()
     wait_for(lambda: running.leases.renewals > 5)
@@ -253,13 +260,13 @@ def test_a_queue_is_stuck_when_nothing_moves_and_not_when_it_is_long(
     def reconcile(key: Key) -> None:
         # Few keys in a second, so that the last ones wait for long.
         threading.Event().wait(0.02)
-        if key[1] == "hangs":
+        if key.name == "hangs":
             hang.wait(20)
         done.append(key)
 
-    operator.controller.reconcile = reconcile  # type: ignore[method-assign]
+    use(operator, reconcile)
     for number in range(60):
-        operator.queue.add(("n", str(number)))
+        operator.queue.add(JOB._replace(name=str(number)))
     wait_for(lambda: operator.queue.age > 0.4)
     assert operator._stuck() == "", "it does not lead"
     running.start()
@@ -268,7 +275,7 @@ def test_a_queue_is_stuck_when_nothing_moves_and_not_when_it_is_long(
     assert operator.queue.age > 0.3
     assert operator._stuck() == ""
     wait_for(lambda: len(done) == 60)
-    operator.queue.add(("n", "hangs"))
+    operator.queue.add(JOB._replace(name="hangs"))
     wait_for(lambda: operator._stuck() != "")
     hang.set()
     wait_for(lambda: operator._stuck() == "")

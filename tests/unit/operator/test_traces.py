@@ -61,7 +61,7 @@ class Traced(World):
         seen = self.observed()
         super()._do(made)
         if made.status is not None:
-            self._traces.told(seen, made.status)
+            self._traces.told(seen.job, made.status)
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ def test_memory_of_attempts_is_bounded(collector: Collector, monkeypatch: pytest
     made = one._traces
     for number in range(10):
         one.job["metadata"]["uid"] = f"uid-{number}"  # type: ignore[index]
-        made.told(one.observed(), one.status)
+        made.told(one.observed().job, one.status)
     assert len(made._seen) <= 3
 
 

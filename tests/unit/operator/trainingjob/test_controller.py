@@ -11,8 +11,10 @@ from raygen.controller.events import Recorder
 from raygen.controller.queue import WorkQueue
 from raygen.kube import ApiError, Resource
 from raygen.operator import stored
+from raygen.operator.kind import Tools, stores_of
 from raygen.operator.rayjob.render import job_hash
-from raygen.operator.trainingjob.controller import Controller, Stores
+from raygen.operator.trainingjob.controller import Controller
+from raygen.operator.trainingjob.watches import JOBS, RAY_JOBS, RUNTIMES, WATCHES
 from raygen.spec.names import ATTEMPT_LABEL, HASH_ANNOTATION, JOB_LABEL
 from tests.unit.operator.trainingjob.world import START, job, runtime
 
@@ -64,22 +66,23 @@ class Bench:
     """A controller with what it knows."""
 
     def __init__(self, server: Server) -> None:
-        self.server, self.stores, self.queue = server, Stores(), WorkQueue()
+        self.server, self.stores, self.queue = server, stores_of(WATCHES), WorkQueue()
         recorder = Recorder(server, "tests")  # type: ignore[arg-type]
-        self.controller = Controller(server, self.stores, self.queue, recorder, lambda: START)  # type: ignore[arg-type]
+        tools = Tools(server, self.stores, self.queue, recorder)  # type: ignore[arg-type]
+        self.controller = Controller(tools, lambda: START)
         grants = runtime(allowedNamespaces=["*"])
         grants["metadata"] = {"name": "default", "resourceVersion": "1", "uid": "r"}
-        self.stores.runtimes.put(grants)
+        self.stores[RUNTIMES].put(grants)
 
     def add(self, name: str, status: Object | None = None) -> Object:
         """A job that somebody has made."""
         document = job(name, output={"uri": "s3://runs/team/"})
-        document["metadata"]["resourceVersion"] = str(len(self.stores.jobs) + 2)
+        document["metadata"]["resourceVersion"] = str(len(self.stores[JOBS]) + 2)
         document["status"] = status or {}
         self.server.objects["TrainingJob", name] = document
         item = stored.training_job(document)
-        self.stores.jobs.put(item)
-        self.controller.listeners()["jobs"](None, item)
+        self.stores[JOBS].put(item)
+        self.controller.listeners()[JOBS](None, item)
         return document
 
     def ray_job(self, document: Object, **status: Any) -> Object:
@@ -151,10 +154,10 @@ def test_a_refusal_of_the_next_attempt_ends_the_one_before_and_is_told() -> None
     bench = Bench(server)
     document = bench.add("a", begun())
     failed = bench.ray_job(document, jobDeploymentStatus="Failed", jobStatus="FAILED")
-    bench.stores.ray_jobs.put(stored.ray_job(failed))
+    bench.stores[RAY_JOBS].put(stored.ray_job(failed))
     bench.work()
     assert server.writes == [("TrainingJob", "a")]
-    known = bench.stores.jobs.get(("team", "a"))
+    known = bench.stores[JOBS].get(("team", "a"))
     assert known is not None
     (attempt,) = known["status"]["attempts"]
     assert attempt["cause"] == "DriverLost"
@@ -170,8 +173,8 @@ def test_a_ray_job_that_is_only_unknown_is_not_taken_for_deleted() -> None:
     bench.ray_job(document, jobDeploymentStatus="Running", jobStatus="RUNNING")
     bench.work()
     assert ("RayJob", "a-r2") not in server.writes
-    assert bench.stores.ray_jobs.get(("team", "a-r1")) is not None
-    known = bench.stores.jobs.get(("team", "a"))
+    assert bench.stores[RAY_JOBS].get(("team", "a-r1")) is not None
+    known = bench.stores[JOBS].get(("team", "a"))
     assert known is not None
     assert "ended" not in known["status"]["attempts"][0]
 

@@ -1,0 +1,105 @@
+"""What the operator has to know of a kind: what it watches for it, who looks after it, and what of its status it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from prometheus_client.registry import Collector
+
+from raygen.controller.events import Recorder
+from raygen.controller.queue import Key, WorkQueue
+from raygen.controller.reflector import Listener
+from raygen.controller.store import Index, Object, Store
+from raygen.kube import Connection, Resource
+
+Written = Callable[[Object, Object, datetime], None]
+"""Takes each status that was written: the object as it was seen before, the operator's part of its status, and the time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Watch:
+    """A resource that is watched. Kinds that name the same Watch share its requests and its store.
+
+    Attributes:
+        resource: The resource.
+        keep: Makes of an object what is stored of it.
+        indexes: For each further index its name and the values that an object is found by.
+        labels: Label selector; "": all objects.
+    """
+
+    resource: Resource
+    keep: Callable[[Object], Object]
+    indexes: Mapping[str, Index] = field(default_factory=dict)
+    labels: str = ""
+
+    @property
+    def query(self) -> dict[str, str]:
+        """Parameters of its requests."""
+        return {"labelSelector": self.labels} if self.labels else {}
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the operator lends to whoever looks after a kind.
+
+    Attributes:
+        connection: The API server.
+        stores: What is known, by Watch; takes what is written at once, so that the next look knows of it.
+        queue: Is asked to look again.
+        recorder: Writes Events.
+        written: Takes each status that was written.
+    """
+
+    connection: Connection
+    stores: Mapping[Watch, Store]
+    queue: WorkQueue
+    recorder: Recorder
+    written: Written = lambda *_: None
+
+
+class Reconciler(Protocol):
+    """Brings the objects of one kind to where they should be."""
+
+    def reconcile(self, key: Key) -> None:
+        """One look at one object.
+
+        Raises:
+            ApiError: Something could not be written; the key comes again after a pause.
+        """
+        ...
+
+    def listeners(self) -> Mapping[Watch, Listener]:
+        """For each Watch of the kind what takes its changes, and puts keys into the queue."""
+        ...
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind that the operator looks after.
+
+    Attributes:
+        own: Its own objects; what is stored of them has `metadata` and `status`.
+        watches: All that is watched for it, its own objects included.
+        reconciler: Makes what looks after it.
+        own_status: The part of a status that the operator applies.
+        fleet: Makes figures of all its objects together, if there are any, from their store and whether this operator leads.
+    """
+
+    own: Watch
+    watches: tuple[Watch, ...]
+    reconciler: Callable[[Tools], Reconciler]
+    own_status: Callable[[Object], Object]
+    fleet: Callable[[Store, Callable[[], bool]], Collector] | None = None
+
+    @property
+    def name(self) -> str:
+        """As keys and objects have it."""
+        return self.own.resource.kind
+
+
+def stores_of(watches: tuple[Watch, ...]) -> dict[Watch, Store]:
+    """An empty store for each Watch."""
+    return {watch: Store(watch.indexes) for watch in watches}
