@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
-from raygen.controller.store import Object
+from raygen.controller.store import Object, place_of
 from raygen.kube import EVENTS, EVENTS_WRITE, ApiError, Connection, Resource
 from raygen.kube.connection import MERGE
 from raygen.spec.names import OPERATOR_MANAGER
@@ -16,6 +19,8 @@ from raygen.spec.names import OPERATOR_MANAGER
 log = logging.getLogger(__name__)
 
 MAX_NOTE = 1024
+MAX_WAITING = 10_000
+"""Events that wait to be written; what comes after them is lost."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,14 @@ class Note:
     reason: str
     message: str
     warning: bool = False
+
+
+class EventSink(Protocol):
+    """Takes Events."""
+
+    def record(self, resource: Resource, item: Object, note: Note) -> None:
+        """Takes an Event about an object of a resource."""
+        ...
 
 
 class Recorder:
@@ -97,3 +110,57 @@ def _name(item: Object, note: Note) -> str:
     """The same for the same words about the same object."""
     text = f"{item['metadata']['uid']} {note.reason} {note.message}"
     return f"{item['metadata']['name']}.{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+class EventQueue:
+    """Hands Events to a sink on a thread of its own, in their order, so that no look at an object waits for them.
+
+    An Event is put here after the status that it tells of was written, so it never comes before that. Those that wait when the
+    process is killed are lost; conditions say the same.
+
+    Args:
+        sink: Writes them.
+    """
+
+    def __init__(self, sink: EventSink) -> None:
+        self._sink = sink
+        self._waiting: deque[tuple[Resource, Object, Note]] = deque()
+        self._changed = threading.Condition()
+        self._closing = self._given_up = False
+        self._thread = threading.Thread(target=self._work, name="events", daemon=True)
+
+    def start(self) -> None:
+        """Begins to write."""
+        self._thread.start()
+
+    def record(self, resource: Resource, item: Object, note: Note) -> None:
+        """Has an Event written soon; does not wait for that."""
+        with self._changed:
+            if len(self._waiting) < MAX_WAITING:
+                self._waiting.append((resource, item, note))
+                self._changed.notify()
+                return
+        log.warning("an Event about %s %s is lost: too many wait", resource.kind, "/".join(place_of(item)))
+
+    def close(self, seconds: float) -> bool:
+        """Whether all that wait were written within `seconds`; those that were not are lost."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        if self._thread.ident is not None:
+            self._thread.join(seconds)
+        self._given_up = True
+        return not self._thread.is_alive()
+
+    def _next(self) -> tuple[Resource, Object, Note] | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closing)
+            return self._waiting.popleft() if self._waiting and not self._given_up else None
+
+    def _work(self) -> None:
+        while (event := self._next()) is not None:
+            try:
+                self._sink.record(*event)
+            except Exception:
+                # One Event must not keep the others from being written.
+                log.exception("an Event is lost")

@@ -36,8 +36,6 @@ class Key(NamedTuple):
 
 
 FIRST_SECONDS, LONGEST_SECONDS = 0.5, 300.0
-PATIENCE_SECONDS = 5.0
-"""After which a key takes turns with more urgent ones, of which there may always be some."""
 
 
 class Urgency(IntEnum):
@@ -46,8 +44,15 @@ class Urgency(IntEnum):
     NEW = 0
     """An object for which nothing was made yet."""
     CHANGED = 1
-    AGAIN = 2
+    UNTOLD = 2
+    """An object for which something was made, and whose status has yet to say so."""
+    AGAIN = 3
     """An object that is looked at once more without a change."""
+
+
+PATIENCE_SECONDS = {Urgency.NEW: 5.0, Urgency.CHANGED: 5.0, Urgency.UNTOLD: 30.0, Urgency.AGAIN: 5.0}
+"""After which a key takes turns with more urgent ones, of which there may always be some. What is untold can wait for longest:
+pods start without it, and a burst of new objects that is told of at once takes twice as long."""
 
 
 class WorkQueue:
@@ -185,9 +190,13 @@ class WorkQueue:
         if not lines:
             return None
         self._patient = not self._patient
-        if self._patient and self._clock() - _oldest(longest := min(lines, key=_oldest)) > PATIENCE_SECONDS:
-            return longest
-        return lines[0]
+        now = self._clock()
+        late = [
+            line
+            for urgency, line in self._ready.items()
+            if line and now - _oldest(line) > PATIENCE_SECONDS[urgency]
+        ]
+        return min(late, key=_oldest) if late and self._patient else lines[0]
 
     def _promote(self) -> None:
         """Moves what has become due."""

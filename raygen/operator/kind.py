@@ -9,7 +9,7 @@ from typing import Protocol
 
 from prometheus_client.registry import Collector
 
-from raygen.controller.events import Recorder
+from raygen.controller.events import EventSink
 from raygen.controller.queue import Key, WorkQueue
 from raygen.controller.reflector import Listener
 from raygen.controller.store import Index, Object, Store
@@ -49,14 +49,14 @@ class Tools:
         connection: The API server.
         stores: What is known, by Watch; takes what is written at once, so that the next look knows of it.
         queue: Is asked to look again.
-        recorder: Writes Events.
+        recorder: Takes Events, after the status that they tell of.
         written: Takes each status that was written.
     """
 
     connection: Connection
     stores: Mapping[Watch, Store]
     queue: WorkQueue
-    recorder: Recorder
+    recorder: EventSink
     written: Written = lambda *_: None
 
 

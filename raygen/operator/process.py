@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from raygen.controller.election import Election
-from raygen.controller.events import Recorder
+from raygen.controller.events import EventQueue, Recorder
 from raygen.controller.health import Health
 from raygen.controller.logs import about
 from raygen.controller.queue import Key, WorkQueue
@@ -34,6 +34,8 @@ STUCK_SECONDS = 120.0
 """For which a key may be worked on, or all may wait with none of them done, before the operator counts as stuck."""
 LEAVE_SECONDS = 8.0
 """In which workers may end what they have begun before the Lease is given back; a pod has 30 s for its end."""
+EVENT_SECONDS = 2.0
+"""In which Events that wait then may still be written."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,8 @@ class Operator:
         self.metrics = Metrics(kinds)
         connection.on_answer = self.metrics.answered
         self.traces = traces.from_environment()
-        self._tools = Tools(
-            connection, self.stores, self.queue, Recorder(connection, identity), self._written
-        )
+        self._events = EventQueue(Recorder(connection, identity))
+        self._tools = Tools(connection, self.stores, self.queue, self._events, self._written)
         self.reconcilers = {kind.name: kind.reconciler(self._tools) for kind in kinds}
         self.reflectors = [
             self._reflector(watch, place) for watch in watches for place in self._places(watch)
@@ -135,6 +136,7 @@ class Operator:
             self._leads_since = time.monotonic()
             counts = ", ".join(f"{len(self.stores[kind.own])} {name}s" for name, kind in self.kinds.items())
             log.info("ready: %s", counts)
+            self._events.start()
             for worker in self._workers:
                 worker.start()
             self._ended.wait()
@@ -230,9 +232,11 @@ class Operator:
         self.queue.close()
         for reflector in self.reflectors:
             reflector.stop()
-        if self.election is not None:
+        if self.election is None:
+            self._events.close(EVENT_SECONDS)
+        else:
             # Held until all have ended. What still hangs then ends with this process, and the Lease runs out after it.
-            has_ended = self._join()
+            has_ended = self._join() and self._events.close(EVENT_SECONDS)
             self.election.stop()
             if has_ended and not self._failed:
                 self.election.release()

@@ -45,7 +45,7 @@ class Controller:
         return {
             watches.JOBS: self._on_job,
             watches.RUNTIMES: self._on_runtime,
-            watches.RAY_JOBS: self._on_child,
+            watches.RAY_JOBS: self._on_ray_job,
             watches.PODS: self._on_pod,
         }
 
@@ -141,7 +141,7 @@ class Controller:
                 made = plan(observed, obstacle=obstacle, is_fresh=is_fresh)
             elif self._queue.waits(Urgency.NEW):
                 # Other jobs have no pods yet; this one's can start, and what there is to tell can wait for a moment.
-                self._queue.add(key)
+                self._queue.add(key, Urgency.UNTOLD)
                 return
         if made.status is not None and self._write_status(observed.job, made.status):
             self._written(observed.job, made.status, observed.now)
@@ -209,6 +209,13 @@ class Controller:
         if item is not None:
             for job in self._jobs.by("runtime", item["metadata"]["name"]):
                 self._queue.add(_key(job), Urgency.AGAIN)
+
+    def _on_ray_job(self, before: Object | None, after: Object | None) -> None:
+        if before is None and after is not None and not after["status"].get("jobDeploymentStatus"):
+            # Just made, mostly by this operator, and KubeRay has not seen it yet: nothing but that is to be told.
+            self._queue.add(stored.job_of(after), Urgency.UNTOLD)
+            return
+        self._on_child(before, after)
 
     def _on_child(self, before: Object | None, after: Object | None) -> None:
         item = after or before

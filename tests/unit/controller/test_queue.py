@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -99,11 +100,16 @@ def test_a_key_that_is_added_while_it_is_worked_on_comes_again_as_the_most_urgen
     assert drain(waiting) == [A, B]
 
 
-def test_what_has_waited_for_long_takes_turns_with_the_more_urgent() -> None:
+@pytest.mark.parametrize("urgency", [Urgency.CHANGED, Urgency.UNTOLD, Urgency.AGAIN])
+def test_what_has_waited_for_long_takes_turns_with_the_more_urgent(urgency: Urgency) -> None:
     waiting, clock = queue()
     for number in range(3):
-        waiting.add(Key("Job", "n", f"again-{number}"), Urgency.AGAIN)
-    clock.now = PATIENCE_SECONDS + 1
+        waiting.add(Key("Job", "n", f"again-{number}"), urgency)
+    clock.now = PATIENCE_SECONDS[urgency] - 1
+    waiting.add(A, Urgency.NEW)
+    waiting.add(B, Urgency.NEW)
+    assert [waiting.take(0), waiting.take(0)] == [A, B], "it is not late yet"
+    clock.now += 2
     found = []
     for number in range(6):
         # There is always something new.
