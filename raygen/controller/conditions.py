@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
-Object = dict[str, Any]
+from raygen.kube.bodies import Condition
 
 SUCCEEDED = "Succeeded"
 """The summary: True and False are final, Unknown says what the job waits for."""
@@ -15,13 +14,13 @@ SUSPENDED = "Suspended"
 MAX_MESSAGE = 4000
 
 
-def find(conditions: list[Object], kind: str) -> Object | None:
+def find(conditions: list[Condition], kind: str) -> Condition | None:
     """The condition of a type."""
     return next((one for one in conditions if one["type"] == kind), None)
 
 
 def put(
-    conditions: list[Object],
+    conditions: list[Condition],
     kind: str,
     status: bool | None,
     reason: str,
@@ -34,7 +33,7 @@ def put(
     said = {True: "True", False: "False", None: "Unknown"}[status]
     before = find(conditions, kind)
     moved = before is None or before["status"] != said
-    fresh = {
+    fresh: Condition = {
         "type": kind,
         "status": said,
         "observedGeneration": generation,
@@ -46,7 +45,6 @@ def put(
         conditions.append(fresh)
         conditions.sort(key=lambda one: (one["type"] != SUCCEEDED, one["type"]))
     else:
-        before.clear()
         before.update(fresh)
 
 

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from raygen.controller.store import Object
 from raygen.kube import LEASES, ApiError, Connection
+from raygen.kube.bodies import Fields
 
 log = logging.getLogger(__name__)
 
@@ -156,7 +156,7 @@ class Election:
             raise
         return True
 
-    def _has_run_out(self, lease: Object) -> bool:
+    def _has_run_out(self, lease: Fields) -> bool:
         version = lease["metadata"]["resourceVersion"]
         if version != self._seen[0]:
             self._seen = (version, self._clock())
@@ -185,7 +185,7 @@ class Election:
             raise
         return True
 
-    def _put(self, there: Object, spec: Object) -> None:
+    def _put(self, there: Fields, spec: Fields) -> None:
         """Replaces the spec of the very Lease that was read."""
         metadata = {key: there["metadata"][key] for key in ("name", "namespace", "uid", "resourceVersion")}
         body = {"apiVersion": LEASES.api_version, "kind": LEASES.kind, "metadata": metadata, "spec": spec}

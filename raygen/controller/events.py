@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from raygen.controller.store import Object, place_of
+from raygen.controller.store import place_of
 from raygen.kube import EVENTS, EVENTS_WRITE, ApiError, Connection, Resource
+from raygen.kube.bodies import Body, Fields
 from raygen.kube.connection import MERGE
 from raygen.spec.names import OPERATOR_MANAGER
 
@@ -35,7 +36,7 @@ class Note:
 class EventSink(Protocol):
     """Takes Events."""
 
-    def record(self, resource: Resource, item: Object, note: Note) -> None:
+    def record(self, resource: Resource, item: Body, note: Note) -> None:
         """Takes an Event about an object of a resource."""
         ...
 
@@ -57,7 +58,7 @@ class Recorder:
     ) -> None:
         self._connection, self._instance, self._clock = connection, instance, clock
 
-    def record(self, resource: Resource, item: Object, note: Note) -> None:
+    def record(self, resource: Resource, item: Body, note: Note) -> None:
         """Writes an Event about an object of a resource, or counts one more of the same."""
         namespace, name = item["metadata"]["namespace"], _name(item, note)
         about = f"{resource.kind} {namespace}/{item['metadata']['name']}"
@@ -73,7 +74,7 @@ class Recorder:
             except ApiError as again:
                 log.warning("an Event about %s is not counted: %s", about, again.what)
 
-    def _event(self, resource: Resource, item: Object, note: Note, name: str, now: str) -> Object:
+    def _event(self, resource: Resource, item: Body, note: Note, name: str, now: str) -> Fields:
         metadata = item["metadata"]
         return {
             "apiVersion": EVENTS_WRITE.api_version,
@@ -106,7 +107,7 @@ class Recorder:
         )
 
 
-def _name(item: Object, note: Note) -> str:
+def _name(item: Body, note: Note) -> str:
     """The same for the same words about the same object."""
     text = f"{item['metadata']['uid']} {note.reason} {note.message}"
     return f"{item['metadata']['name']}.{hashlib.sha256(text.encode()).hexdigest()[:16]}"
@@ -124,7 +125,7 @@ class EventQueue:
 
     def __init__(self, sink: EventSink) -> None:
         self._sink = sink
-        self._waiting: deque[tuple[Resource, Object, Note]] = deque()
+        self._waiting: deque[tuple[Resource, Body, Note]] = deque()
         self._changed = threading.Condition()
         self._closing = self._given_up = False
         self._thread = threading.Thread(target=self._work, name="events", daemon=True)
@@ -133,7 +134,7 @@ class EventQueue:
         """Begins to write."""
         self._thread.start()
 
-    def record(self, resource: Resource, item: Object, note: Note) -> None:
+    def record(self, resource: Resource, item: Body, note: Note) -> None:
         """Has an Event written soon; does not wait for that."""
         with self._changed:
             if len(self._waiting) < MAX_WAITING:
@@ -152,7 +153,7 @@ class EventQueue:
         self._given_up = True
         return not self._thread.is_alive()
 
-    def _next(self) -> tuple[Resource, Object, Note] | None:
+    def _next(self) -> tuple[Resource, Body, Note] | None:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing)
             return self._waiting.popleft() if self._waiting and not self._given_up else None

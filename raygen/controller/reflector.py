@@ -9,13 +9,15 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from typing import cast
 
-from raygen.controller.store import Object, Store, place_of
+from raygen.controller.store import Store, place_of
 from raygen.kube import ApiError, Connection, Resource
+from raygen.kube.bodies import Body, Fields
 
 log = logging.getLogger(__name__)
 
-Listener = Callable[[Object | None, Object | None], None]
+Listener = Callable[[Body | None, Body | None], None]
 """Is told of every change: the object before and after, None where there is none."""
 
 WATCH_SECONDS = 300.0
@@ -56,7 +58,7 @@ class Reflector:
         listener: Listener,
         *,
         namespace: str = "",
-        trim: Callable[[Object], Object] = lambda item: item,
+        trim: Callable[[Fields], Body] = lambda item: cast("Body", item),
         query: dict[str, str] | None = None,
         watch_seconds: float = WATCH_SECONDS,
         silent_seconds: float = SILENT_SECONDS,
@@ -200,11 +202,11 @@ class Reflector:
                 break
         return version
 
-    def _take(self, kind: str, item: Object) -> None:
+    def _take(self, kind: str, item: Fields) -> None:
         if kind == "BOOKMARK":
             return
         if kind == "DELETED":
-            before = self.store.remove(item)
+            before = self.store.remove({"metadata": item["metadata"]})
             if before is not None:
                 self._tell(before, None)
             return
@@ -215,21 +217,22 @@ class Reflector:
         if taken:
             self._tell(before, kept)
 
-    def _kept(self, item: Object) -> Object | None:
+    def _kept(self, item: Fields) -> Body | None:
         """What is kept of an object; of one that cannot be read what was known of it before, if anything was."""
         try:
             return self._trim(item)
         except Exception as error:  # noqa: BLE001 (one object must not keep the others from being seen)
-            place = place_of(item)
+            place = place_of({"metadata": item["metadata"]})
             self._log(error, f"{'/'.join(place)} is passed over")
             return self.store.get(place)
 
-    def _tell(self, before: Object | None, after: Object | None) -> None:
+    def _tell(self, before: Body | None, after: Body | None) -> None:
         try:
             self._listener(before, after)
         except Exception as error:  # noqa: BLE001 (nor from being worked on)
-            place = place_of(after or before or {})
-            self._log(error, f"nobody is told of {'/'.join(place)}")
+            item = after or before
+            place = "/".join(place_of(item)) if item is not None else ""
+            self._log(error, f"nobody is told of {place}")
 
     def _hear(self) -> None:
         self._heard = self._moved = self._clock()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
-Object = dict[str, Any]
-Index = Callable[[Object], Iterable[str]]
+from raygen.kube.bodies import Body
+
+Index = Callable[[Body], Iterable[str]]
 Place = tuple[str, str]
 """Namespace and name: what tells objects of one kind apart."""
 
@@ -16,13 +16,13 @@ REMEMBERED = 4096
 """Objects that were deleted, so that an older answer does not bring them back."""
 
 
-def place_of(item: Object) -> Place:
+def place_of(item: Body) -> Place:
     """Namespace and name of an object."""
     metadata = item["metadata"]
     return metadata.get("namespace", ""), metadata["name"]
 
 
-def version_of(item: Object) -> int:
+def version_of(item: Body) -> int:
     """The resourceVersion, which of objects of one kind is larger the newer they are (KEP-5504)."""
     return int(item["metadata"]["resourceVersion"])
 
@@ -37,14 +37,14 @@ class Store:
     def __init__(self, indexes: Mapping[str, Index] | None = None) -> None:
         self._indexes = dict(indexes or {})
         self._lock = threading.Lock()
-        self._objects: dict[Place, Object] = {}
+        self._objects: dict[Place, Body] = {}
         self._found: dict[str, dict[str, set[Place]]] = {name: {} for name in self._indexes}
         self._removed: OrderedDict[Place, int] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._objects)
 
-    def get(self, place: Place) -> Object | None:
+    def get(self, place: Place) -> Body | None:
         """An object; not to be changed."""
         with self._lock:
             return self._objects.get(place)
@@ -54,17 +54,17 @@ class Store:
         with self._lock:
             return list(self._objects)
 
-    def all(self) -> list[Object]:
+    def all(self) -> list[Body]:
         """All objects; not to be changed."""
         with self._lock:
             return list(self._objects.values())
 
-    def by(self, index: str, value: str) -> list[Object]:
+    def by(self, index: str, value: str) -> list[Body]:
         """The objects that an index has under a value, by their names."""
         with self._lock:
             return [self._objects[place] for place in sorted(self._found[index].get(value, ()))]
 
-    def put(self, item: Object) -> tuple[bool, Object | None]:
+    def put(self, item: Body) -> tuple[bool, Body | None]:
         """Takes an object unless a newer one is known; whether it did, and what was there before."""
         place, version = place_of(item), version_of(item)
         with self._lock:
@@ -76,7 +76,7 @@ class Store:
             self._set(place, item)
             return True, before
 
-    def remove(self, item: Object) -> Object | None:
+    def remove(self, item: Body) -> Body | None:
         """Takes note that an object was deleted; gives what was there, unless that is newer."""
         place, version = place_of(item), version_of(item)
         with self._lock:
@@ -90,8 +90,8 @@ class Store:
             return before
 
     def replace(
-        self, items: Iterable[Object], version: int | None = None, namespace: str = ""
-    ) -> list[tuple[Object | None, Object | None]]:
+        self, items: Iterable[Body], version: int | None = None, namespace: str = ""
+    ) -> list[tuple[Body | None, Body | None]]:
         """Takes a whole list; gives every change as (before, after).
 
         What was written while the list was on its way is newer than it, and stays.
@@ -102,7 +102,7 @@ class Store:
             namespace: That the list is of; "": of all.
         """
         fresh = {place_of(item): item for item in items}
-        changes: list[tuple[Object | None, Object | None]] = []
+        changes: list[tuple[Body | None, Body | None]] = []
         with self._lock:
             listed = (place for place in self._objects if not namespace or place[0] == namespace)
             for place in [place for place in listed if place not in fresh]:
@@ -117,7 +117,7 @@ class Store:
                     changes.append((before, item))
         return changes
 
-    def _set(self, place: Place, item: Object | None) -> None:
+    def _set(self, place: Place, item: Body | None) -> None:
         before = self._objects.pop(place, None)
         for name, values in self._indexes.items():
             found = self._found[name]
@@ -131,5 +131,5 @@ class Store:
             self._objects[place] = item
 
 
-def _another(before: Object, after: Object) -> bool:
+def _another(before: Body, after: Body) -> bool:
     return bool(before["metadata"]["uid"] != after["metadata"]["uid"])

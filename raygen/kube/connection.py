@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlencode
 
 import urllib3
@@ -20,6 +19,7 @@ from kubernetes.config import list_kube_config_contexts, load_incluster_config, 
 from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION, KubeConfigMerger
 
 from raygen import __version__
+from raygen.kube.bodies import Fields
 from raygen.kube.errors import ApiError, error_of
 from raygen.kube.resources import Resource
 
@@ -29,8 +29,6 @@ PAGE = 500
 """Objects of one answer to a list."""
 CONNECT_SECONDS, SECONDS = 10.0, 30.0
 """In which a connection must be there, and an answer begin or go on."""
-
-Object = dict[str, Any]
 
 
 class Connection:
@@ -64,11 +62,11 @@ class Connection:
         self._seconds = seconds
         self._pool: urllib3.PoolManager = ApiClient(configuration).rest_client.pool_manager
 
-    def get(self, resource: Resource, namespace: str, name: str) -> Object:
+    def get(self, resource: Resource, namespace: str, name: str) -> Fields:
         """An object."""
         return self.request("GET", resource.path(namespace, name))
 
-    def create(self, resource: Resource, namespace: str, body: Object, **query: str) -> Object:
+    def create(self, resource: Resource, namespace: str, body: Fields, **query: str) -> Fields:
         """Makes an object."""
         return self.request("POST", resource.path(namespace), query=query, body=body)
 
@@ -77,12 +75,12 @@ class Connection:
         resource: Resource,
         namespace: str,
         name: str,
-        body: Object,
+        body: Fields,
         *,
         manager: str,
         subresource: str = "",
         dry_run: bool = False,
-    ) -> Object:
+    ) -> Fields:
         """Server-side apply: `body` is all that `manager` wants of the object; conflicts are won."""
         query = {"fieldManager": manager, "force": "true", "fieldValidation": "Strict"}
         if dry_run:
@@ -99,9 +97,9 @@ class Connection:
             if not (error.is_missing or error.is_conflict):
                 raise
 
-    def list(self, resource: Resource, namespace: str = "", **query: str) -> tuple[list[Object], str]:
+    def list(self, resource: Resource, namespace: str = "", **query: str) -> tuple[list[Fields], str]:
         """All objects, by pages, and the version of the list."""
-        found: list[Object] = []
+        found: list[Fields] = []
         parameters = {"limit": str(PAGE), **query}
         while True:
             page = self.request("GET", resource.path(namespace), query=parameters)
@@ -120,7 +118,7 @@ class Connection:
         seconds: float,
         silence: float,
         **query: str,
-    ) -> Iterator[Object]:
+    ) -> Iterator[Fields]:
         """Changes since a version, as the server sends them, bookmarks included.
 
         Ends after `seconds`, and with an error when nothing was heard for `silence` seconds.
@@ -147,11 +145,11 @@ class Connection:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: Object | None = None,
+        body: Fields | None = None,
         content_type: str = "application/json",
         seconds: float | None = None,
         accept: str | None = None,
-    ) -> Object:
+    ) -> Fields:
         """One request and its JSON answer, which must begin within `seconds`, and be of the type `accept`.
 
         Raises:
@@ -163,7 +161,7 @@ class Connection:
             method, path, query=query, body=body, content_type=content_type, read=seconds, accept=accept
         ) as answer:
             try:
-                document: Object = json.loads(answer.data)
+                document: Fields = json.loads(answer.data)
             except ValueError as error:
                 raise ApiError(
                     f"the API server's answer is no JSON: {_words(error)}",
@@ -189,7 +187,7 @@ class Connection:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: Object | None = None,
+        body: Fields | None = None,
         content_type: str = "application/json",
         read: float | None = None,
         accept: str | None = None,
@@ -280,14 +278,14 @@ def connect(
     return Connection(configuration, namespace, pool=pool, seconds=seconds, impersonation=acting)
 
 
-def _chosen(kubeconfig: str | None, context: str | None) -> Object:
+def _chosen(kubeconfig: str | None, context: str | None) -> Fields:
     """What a context of the kubeconfig names."""
     contexts, active = list_kube_config_contexts(kubeconfig)  # type: ignore[no-untyped-call]
-    chosen: Object = next((one for one in contexts if one["name"] == context), active)["context"]
+    chosen: Fields = next((one for one in contexts if one["name"] == context), active)["context"]
     return chosen
 
 
-def _impersonation(config: Object, user: str | None) -> tuple[tuple[str, str], ...]:
+def _impersonation(config: Fields, user: str | None) -> tuple[tuple[str, str], ...]:
     """As whom a kubeconfig says to act, which the package passes over: requests would have all rights of the real user."""
     named = [getattr(one, "value", one) for one in config.get("users") or ()]
     found = next((one["user"] for one in named if one["name"] == user), None) or {}

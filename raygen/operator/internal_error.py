@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from raygen.controller import conditions
 from raygen.controller.conditions import SUCCEEDED
 from raygen.controller.events import Note
-from raygen.controller.store import Object, place_of
+from raygen.controller.store import place_of
+from raygen.kube.bodies import Body, Condition
 from raygen.operator.kind import Kind, Tools
 from raygen.spec.names import OPERATOR_MANAGER
 
@@ -16,7 +17,7 @@ REASON = "OperatorFault"
 MAX_TEXT = 200
 
 
-def tell(tools: Tools, kind: Kind, item: Object, fault: Exception) -> None:
+def tell(tools: Tools, kind: Kind, item: Body, fault: Exception) -> None:
     """Says in the status of an object, and by an Event, that the operator cannot cope with it; once for the same error.
 
     Args:
@@ -34,7 +35,7 @@ def tell(tools: Tools, kind: Kind, item: Object, fault: Exception) -> None:
         f"The operator has a fault with this job ({type(fault).__name__}: {str(fault)[:MAX_TEXT]}) and tries again"
         " now and then; other jobs go on. Report it with the operator's log, or make the job anew."
     )
-    told: list[Object] = status.setdefault("conditions", [])
+    told: list[Condition] = status.setdefault("conditions", [])
     before = conditions.find(told, SUCCEEDED)
     if before is not None and (before["status"] != "Unknown" or before["message"] == said):
         return

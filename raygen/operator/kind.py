@@ -12,10 +12,11 @@ from prometheus_client.registry import Collector
 from raygen.controller.events import EventSink
 from raygen.controller.queue import Key, WorkQueue
 from raygen.controller.reflector import Listener
-from raygen.controller.store import Index, Object, Store
+from raygen.controller.store import Index, Store
 from raygen.kube import Connection, Resource
+from raygen.kube.bodies import Body, Fields
 
-Written = Callable[[Object, Object, datetime], None]
+Written = Callable[[Body, Fields, datetime], None]
 """Takes each status that was written: the object as it was seen before, the operator's part of its status, and the time."""
 
 
@@ -31,7 +32,7 @@ class Watch:
     """
 
     resource: Resource
-    keep: Callable[[Object], Object]
+    keep: Callable[[Fields], Body]
     indexes: Mapping[str, Index] = field(default_factory=dict)
     labels: str = ""
 
@@ -91,7 +92,7 @@ class Kind:
     own: Watch
     watches: tuple[Watch, ...]
     reconciler: Callable[[Tools], Reconciler]
-    own_status: Callable[[Object], Object]
+    own_status: Callable[[Fields], Fields]
     fleet: Callable[[Store, Callable[[], bool]], Collector] | None = None
 
     @property

@@ -24,8 +24,8 @@ from prometheus_client.registry import Collector
 
 from raygen import __version__
 from raygen.controller.conditions import moment
-from raygen.controller.store import Object
 from raygen.kube import EVENTS, LEASES, ApiError
+from raygen.kube.bodies import Body, Fields
 from raygen.operator.kind import Kind
 from raygen.spec.reasons import COUNTED, FINAL, SUCCEEDED, UNCOUNTED
 
@@ -159,7 +159,7 @@ class Metrics:
         code = str(status) if status in CODES else OTHER if status else NO_ANSWER
         self.requests.labels(verb, kind, code).inc()
 
-    def told(self, item: Object, status: Object, now: datetime) -> None:
+    def told(self, item: Body, status: Fields, now: datetime) -> None:
         """Counts what a status that was just written says for the first time.
 
         Args:

@@ -19,8 +19,9 @@ from raygen.controller.health import Health
 from raygen.controller.logs import about
 from raygen.controller.queue import Key, WorkQueue
 from raygen.controller.reflector import SILENT_SECONDS, WATCH_SECONDS, Listener, Reflector
-from raygen.controller.store import Object, place_of
+from raygen.controller.store import place_of
 from raygen.kube import ApiError, Connection
+from raygen.kube.bodies import Body, Fields
 from raygen.operator import internal_error, traces
 from raygen.operator.kind import Kind, Tools, Watch, stores_of
 from raygen.operator.kinds import KINDS
@@ -164,7 +165,7 @@ class Operator:
             silent_seconds=self.settings.silent_seconds,
         )
 
-    def _written(self, item: Object, status: Object, now: datetime) -> None:
+    def _written(self, item: Body, status: Fields, now: datetime) -> None:
         self.metrics.told(item, status, now)
         if self.traces is not None:
             try:
@@ -266,7 +267,7 @@ class Operator:
             finally:
                 self.queue.done(key)
 
-    def _known(self, key: Key) -> Object | None:
+    def _known(self, key: Key) -> Body | None:
         """What is stored of an object."""
         return self.stores[self.kinds[key.kind].own].get(key.place)
 
@@ -333,7 +334,7 @@ def _each(listeners: Sequence[Listener]) -> Listener:
     if len(listeners) == 1:
         return listeners[0]
 
-    def listen(before: Object | None, after: Object | None) -> None:
+    def listen(before: Body | None, after: Body | None) -> None:
         for listener in listeners:
             listener(before, after)
 

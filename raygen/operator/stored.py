@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Required, cast
 
 from raygen.controller.queue import Key
 from raygen.kube import TRAINING_JOBS
+from raygen.kube.bodies import Body, Fields, Metadata
 from raygen.spec.names import JOB_LABEL, RAY_CLUSTER_LABEL
-
-Object = dict[str, Any]
 
 _METADATA = (
     "name",
@@ -24,7 +23,15 @@ _METADATA = (
 _RAY_CLUSTER = ("conditions", "state", "reason")
 
 
-def training_job(item: Object) -> Object:
+class StoredJob(Body, total=False):
+    """A TrainingJob as it is kept: `text` is its spec in JSON, `asks` its workers and the GPUs of all of them."""
+
+    runtime: Required[str]
+    asks: Required[tuple[int, int]]
+    text: Required[bytes]
+
+
+def training_job(item: Fields) -> StoredJob:
     """A TrainingJob, whose spec stays JSON text until it is needed."""
     metadata = _metadata(item)
     metadata.pop("labels", None)
@@ -33,9 +40,14 @@ def training_job(item: Object) -> Object:
         "metadata": metadata,
         "runtime": _runtime_of(spec),
         "asks": _asks(spec),
-        "spec": json.dumps(spec, separators=(",", ":")).encode(),
+        "text": json.dumps(spec, separators=(",", ":")).encode(),
         "status": item.get("status") or {},
     }
+
+
+def as_job(item: Body) -> StoredJob:
+    """What the store of TrainingJobs holds, by its own type."""
+    return cast("StoredJob", item)
 
 
 def _runtime_of(spec: Any) -> str:
@@ -55,12 +67,18 @@ def _asks(spec: Any) -> tuple[int, int]:
     return workers, workers * gpus
 
 
-def opened(item: Object, api_version: str, kind: str) -> Object:
+def opened(item: Body, api_version: str, kind: str) -> Body:
     """A TrainingJob that was trimmed, with its spec."""
-    return {**item, "apiVersion": api_version, "kind": kind, "spec": json.loads(item["spec"])}
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "metadata": item["metadata"],
+        "spec": json.loads(as_job(item)["text"]),
+        "status": item["status"],
+    }
 
 
-def ray_job(item: Object) -> Object:
+def ray_job(item: Fields) -> Body:
     """A RayJob without its pod templates."""
     status = dict(item.get("status") or {})
     cluster = status.get("rayClusterStatus") or {}
@@ -79,13 +97,13 @@ def ray_job(item: Object) -> Object:
     }
 
 
-def _workers(spec: Object) -> int:
+def _workers(spec: Fields) -> int:
     """Workers of a RayJob's own cluster; 0 if it shares one."""
     groups = (spec.get("rayClusterSpec") or {}).get("workerGroupSpecs") or ()
     return sum(int(group.get("replicas") or 0) for group in groups)
 
 
-def pod(item: Object) -> Object:
+def pod(item: Fields) -> Body:
     """A pod's place, state and limits."""
     spec, status = item.get("spec") or {}, item.get("status") or {}
     metadata = _metadata(item) | {"ownerReferences": item["metadata"].get("ownerReferences") or []}
@@ -116,52 +134,52 @@ def pod(item: Object) -> Object:
     }
 
 
-def runtime(item: Object) -> Object:
+def runtime(item: Fields) -> Body:
     """A RaygenRuntime without its bookkeeping."""
     metadata = {
         key: value
         for key, value in item["metadata"].items()
         if key in ("name", "uid", "resourceVersion", "generation")
     }
-    return {"metadata": metadata, "spec": item.get("spec") or {}}
+    return {"metadata": cast("Metadata", metadata), "spec": item.get("spec") or {}}
 
 
-def job_of(item: Object) -> Key:
+def job_of(item: Body) -> Key:
     """The TrainingJob that a RayJob or a pod says it belongs to."""
     metadata = item["metadata"]
     name = (metadata.get("labels") or {}).get(JOB_LABEL, "")
     return Key(TRAINING_JOBS.kind, metadata["namespace"], name)
 
 
-def cluster_of(item: Object) -> str:
+def cluster_of(item: Body) -> str:
     """The RayCluster that a pod belongs to."""
     owners = item["metadata"]["ownerReferences"]
     return next((str(owner["name"]) for owner in owners if owner["kind"] == "RayCluster"), "")
 
 
-def shared_cluster(ray_job: Object) -> str:
+def shared_cluster(ray_job: Body) -> str:
     """The RayCluster that a RayJob shares with others; "" if it has its own."""
     return str(ray_job["spec"].get("clusterSelector", {}).get(RAY_CLUSTER_LABEL, ""))
 
 
-def says_more(before: Object | None, after: Object | None) -> bool:
+def says_more(before: Body | None, after: Body | None) -> bool:
     """Whether a TrainingJob has changed in something that a plan depends on: progress alone does not, until it begins."""
     if before is None or after is None:
         return True
     return _essence(before) != _essence(after)
 
 
-def others_say_more(before: Object, after: Object) -> bool:
+def others_say_more(before: Body, after: Body) -> bool:
     """Whether somebody else than the operator has changed a TrainingJob in something that a plan depends on."""
     return _of_others(before) != _of_others(after)
 
 
-def _of_others(item: Object) -> Object:
+def _of_others(item: Body) -> Fields:
     essence = _essence(item)
     return essence | {"status": essence["status"].get("outcome")}
 
 
-def _essence(item: Object) -> Object:
+def _essence(item: Body) -> Fields:
     metadata, status = item["metadata"], dict(item["status"])
     progress = status.pop("progress", None) or {}
     begun = progress.get("step", 0) >= progress.get("firstStep", 1)
@@ -178,5 +196,6 @@ def _essence(item: Object) -> Object:
     }
 
 
-def _metadata(item: Object) -> Object:
-    return {key: item["metadata"][key] for key in _METADATA if key in item["metadata"]}
+def _metadata(item: Fields) -> Metadata:
+    metadata = {key: item["metadata"][key] for key in _METADATA if key in item["metadata"]}
+    return cast("Metadata", metadata)

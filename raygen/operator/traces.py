@@ -19,10 +19,11 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from raygen import __version__
 from raygen.controller.conditions import SUCCEEDED, find, moment
+from raygen.kube.bodies import Body, Fields
 from raygen.operator.trainingjob.attempts import FREE
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ REMEMBERED = 10_000
 """Attempts of which it is known when they got their quota and began their steps."""
 LEAVE_SECONDS = 3.0
 """In which what has not been sent may still be, when the operator ends."""
-
-Object = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class Traces:
         self._processor, self._exporter = processor, exporter
         self._seen: dict[tuple[str, int], dict[str, datetime]] = {}
 
-    def told(self, item: Object, status: Object) -> None:
+    def told(self, item: Body, status: Fields) -> None:
         """Takes a status that was just written.
 
         Args:
@@ -89,7 +88,7 @@ class Traces:
             for span in spans:
                 self._send(uid, span)
 
-    def _look(self, uid: str, attempt: Object, before: Object, status: Object) -> None:
+    def _look(self, uid: str, attempt: Fields, before: Fields, status: Fields) -> None:
         """Takes note of what the status will not say any more at the end."""
         moments = self._seen.setdefault((uid, attempt["number"]), {})
         if "startTime" in status:
@@ -148,7 +147,7 @@ def from_environment() -> Traces | None:
     return Traces(BatchSpanProcessor(exporter), exporter)
 
 
-def spans_of(item: Object, status: Object, known: Mapping[int, Mapping[str, datetime]]) -> Iterator[Span]:
+def spans_of(item: Body, status: Fields, known: Mapping[int, Mapping[str, datetime]]) -> Iterator[Span]:
     """The spans of a job that has ended, the whole first.
 
     Args:
@@ -158,7 +157,7 @@ def spans_of(item: Object, status: Object, known: Mapping[int, Mapping[str, date
     """
     metadata = item["metadata"]
     name = f"{metadata['namespace']}/{metadata['name']}"
-    summary = find(status["conditions"], SUCCEEDED) or {}
+    summary: Mapping[str, object] = find(status["conditions"], SUCCEEDED) or {}
     attempts = [one for one in status.get("attempts") or () if "ended" in one]
     facts = {
         "k8s.namespace.name": metadata["namespace"],
@@ -185,7 +184,7 @@ _FACTS = {
 }
 
 
-def _attempt(whole: tuple[str, ...], attempt: Object, known: Mapping[str, datetime]) -> Iterator[Span]:
+def _attempt(whole: tuple[str, ...], attempt: Fields, known: Mapping[str, datetime]) -> Iterator[Span]:
     began, ended = moment(attempt["started"]), moment(attempt["ended"])
     path = (*whole, f"Attempt {attempt['number']}")
     went_well = attempt["cause"] in FREE | {"Completed", "EarlyStopped", "AlreadyComplete"}

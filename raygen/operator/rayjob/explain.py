@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from raygen.controller.conditions import moment
+from raygen.kube.bodies import Body, Fields
 from raygen.operator.rayjob import refusals
 from raygen.operator.rayjob.trouble import Trouble, sentence
 from raygen.operator.stored import shared_cluster
 from raygen.spec.names import JOB_LABEL, RAY_NODE_TYPE
-
-Object = dict[str, Any]
 
 LONG_SECONDS = 20
 """After which a pod that has not started is asked about."""
@@ -71,7 +69,7 @@ def _of_shared(cluster: str) -> dict[str, str]:
 
 
 def troubles(
-    pods: Sequence[Object], ray_job: Object | None, now: datetime, warnings: Mapping[str, str]
+    pods: Sequence[Body], ray_job: Body | None, now: datetime, warnings: Mapping[str, str]
 ) -> list[Trouble]:
     """All that is wrong, the worst first.
 
@@ -85,7 +83,7 @@ def troubles(
     cluster = shared_cluster(ray_job) if ray_job is not None else ""
     remedies = _of_shared(cluster) if cluster else _OWN
     found = [one for pod in pods for one in _pod(pod, now, remedies)]
-    found += refusals.troubles(ray_job or {}, cluster)
+    found += refusals.troubles(ray_job, cluster) if ray_job is not None else ()
     found += _untaken(ray_job, now)
     found += _homeless(pods, ray_job, cluster, now)
     if _has_head(pods, now):
@@ -123,13 +121,13 @@ DISRUPTIONS = frozenset({"NodeLost", "Preempted", "Drained", "Evicted"})
 """What befalls a job without its fault."""
 
 
-def waits_long(pod: Object, now: datetime) -> bool:
+def waits_long(pod: Body, now: datetime) -> bool:
     """Whether a pod has not started for longer than usual."""
     created = moment(pod["metadata"]["creationTimestamp"])
     return pod.get("status", {}).get("phase") == "Pending" and (now - created).total_seconds() > LONG_SECONDS
 
 
-def _pod(pod: Object, now: datetime, remedies: Mapping[str, str]) -> Iterator[Trouble]:
+def _pod(pod: Body, now: datetime, remedies: Mapping[str, str]) -> Iterator[Trouble]:
     name, status = pod["metadata"]["name"], pod.get("status", {})
     who = f"{'head' if _is_head(pod) else 'worker'} pod {name}"
     for container in status.get("containerStatuses", ()):
@@ -145,7 +143,7 @@ def _pod(pod: Object, now: datetime, remedies: Mapping[str, str]) -> Iterator[Tr
     yield from _unscheduled(who, pod, now, remedies)
 
 
-def _container(pod: Object, who: str, container: Object, remedies: Mapping[str, str]) -> Iterator[Trouble]:
+def _container(pod: Body, who: str, container: Fields, remedies: Mapping[str, str]) -> Iterator[Trouble]:
     runs = "running" in container.get("state", {})
     for state in (container.get("state", {}), {} if runs else container.get("lastState", {})):
         ended, waiting = state.get("terminated", {}), state.get("waiting", {})
@@ -165,7 +163,7 @@ def _container(pod: Object, who: str, container: Object, remedies: Mapping[str, 
             yield Trouble("Configuration", sentence(f"{who}: {text or reason}") + remedy)
 
 
-def _crashes(pod: Object, who: str, container: Object) -> str:
+def _crashes(pod: Body, who: str, container: Fields) -> str:
     last = container.get("lastState", {}).get("terminated", {})
     code, text = last.get("exitCode", "unknown"), last.get("message") or last.get("reason") or ""
     metadata = pod["metadata"]
@@ -175,7 +173,7 @@ def _crashes(pod: Object, who: str, container: Object) -> str:
     )
 
 
-def _out_of_memory(pod: Object, who: str, container: Object, remedies: Mapping[str, str]) -> str:
+def _out_of_memory(pod: Body, who: str, container: Fields, remedies: Mapping[str, str]) -> str:
     name = container.get("name", "")
     all_limits = {
         one.get("name", ""): one.get("resources", {}).get("limits", {})
@@ -194,7 +192,7 @@ def _out_of_memory(pod: Object, who: str, container: Object, remedies: Mapping[s
     return f"{who} was killed for memory at its limit of {limit}. {remedy}"
 
 
-def _unscheduled(who: str, pod: Object, now: datetime, remedies: Mapping[str, str]) -> Iterator[Trouble]:
+def _unscheduled(who: str, pod: Body, now: datetime, remedies: Mapping[str, str]) -> Iterator[Trouble]:
     status = pod.get("status", {})
     if pod["metadata"].get("deletionTimestamp") or status.get("phase") != "Pending":
         return
@@ -212,7 +210,7 @@ def _unscheduled(who: str, pod: Object, now: datetime, remedies: Mapping[str, st
         )
 
 
-def _untaken(ray_job: Object | None, now: datetime) -> Iterator[Trouble]:
+def _untaken(ray_job: Body | None, now: datetime) -> Iterator[Trouble]:
     """A RayJob that KubeRay has not looked at."""
     if ray_job is None or ray_job.get("status", {}).get("jobDeploymentStatus"):
         return
@@ -223,9 +221,7 @@ def _untaken(ray_job: Object | None, now: datetime) -> Iterator[Trouble]:
         yield Trouble("KubeRayMissing", said + CHECK_KUBERAY)
 
 
-def _homeless(
-    pods: Sequence[Object], ray_job: Object | None, cluster: str, now: datetime
-) -> Iterator[Trouble]:
+def _homeless(pods: Sequence[Body], ray_job: Body | None, cluster: str, now: datetime) -> Iterator[Trouble]:
     """A RayJob for a shared cluster that is not there, or has no head that takes jobs."""
     if ray_job is None or not cluster or pods:
         return
@@ -239,7 +235,7 @@ def _homeless(
         )
 
 
-def _initial(pod: Object, now: datetime) -> Iterator[Trouble]:
+def _initial(pod: Body, now: datetime) -> Iterator[Trouble]:
     """A worker that still waits for a head that is there."""
     for container in pod.get("status", {}).get("initContainerStatuses", ()):
         since = container.get("state", {}).get("running", {}).get("startedAt")
@@ -253,7 +249,7 @@ def _initial(pod: Object, now: datetime) -> Iterator[Trouble]:
             )
 
 
-def _has_head(pods: Sequence[Object], now: datetime) -> bool:
+def _has_head(pods: Sequence[Body], now: datetime) -> bool:
     """Whether a head has been ready for a while."""
     ready = [
         moment(one["lastTransitionTime"])
@@ -265,5 +261,5 @@ def _has_head(pods: Sequence[Object], now: datetime) -> bool:
     return any((now - since).total_seconds() > INITIAL_SECONDS for since in ready)
 
 
-def _is_head(pod: Object) -> bool:
+def _is_head(pod: Body) -> bool:
     return bool(pod["metadata"].get("labels", {}).get(RAY_NODE_TYPE) == "head")

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from raygen.controller.conditions import moment, stamp
+from raygen.kube.bodies import Body, Fields
 from raygen.spec.names import RAY_NODE_TYPE
 
-Object = dict[str, Any]
 
-
-def head_pod(pods: Sequence[Object]) -> Object | None:
+def head_pod(pods: Sequence[Body]) -> Body | None:
     """Of the pods of a RayJob the newest head pod that has a node and is not about to go."""
     heads = [
         pod
@@ -29,7 +27,7 @@ def head_pod(pods: Sequence[Object]) -> Object | None:
     return max(heads, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
 
 
-def driver_of(before: Object | None, pod: Object | None, *, started: bool, now: datetime) -> Object | None:
+def driver_of(before: Fields | None, pod: Body | None, *, started: bool, now: datetime) -> Fields | None:
     """What the status says of the driver.
 
     Args:
@@ -52,7 +50,7 @@ def driver_of(before: Object | None, pod: Object | None, *, started: bool, now: 
     return fresh | {"notReadySince": since} if same or known else fresh | {"notReadySince": stamp(now)}
 
 
-def seconds_until_lost(driver: Object | None, limit: int, now: datetime) -> float | None:
+def seconds_until_lost(driver: Fields | None, limit: int, now: datetime) -> float | None:
     """How long a head that is not ready may still take; None if it is ready, at most 0 if it is lost."""
     since = (driver or {}).get("notReadySince")
     return None if since is None else limit - (now - moment(since)).total_seconds()

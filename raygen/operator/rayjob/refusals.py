@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
+from raygen.kube.bodies import Body
 from raygen.operator.rayjob.trouble import Trouble, sentence
-
-Object = dict[str, Any]
 
 _MARKER = re.compile(r"Failed(Create|Delete)\w*")
 _MISSING = re.compile(
@@ -27,7 +25,7 @@ _GONE = re.compile(r'pods "[^"]*" not found')
 _IDS = re.compile(r"runAsUser|runAsGroup|fsGroup")
 
 
-def troubles(ray_job: Object, cluster: str) -> Iterator[Trouble]:
+def troubles(ray_job: Body, cluster: str) -> Iterator[Trouble]:
     """What KubeRay says of pods that it could not make or delete.
 
     Args:

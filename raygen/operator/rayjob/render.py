@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
 
+from raygen.kube.bodies import Body, Fields
 from raygen.operator.rayjob import scheduling
 from raygen.spec import TrainingJob
 from raygen.spec.names import (
@@ -21,8 +21,6 @@ from raygen.spec.names import (
     TOKEN_FOLDER,
 )
 from raygen.spec.runtime import RaygenRuntime, RaygenRuntimeSpec
-
-Object = dict[str, Any]
 
 MAX_JOB_BYTES = 64 * 1024
 """Largest job file that travels in an environment variable."""
@@ -67,13 +65,13 @@ def ray_job_name(job: str, attempt: int) -> str:
     return f"{job}-r{attempt}"
 
 
-def job_hash(document: Object) -> str:
+def job_hash(document: Body) -> str:
     """A digest of what an attempt is started with; another one means that the attempt is out of date."""
     spec = {key: value for key, value in document["spec"].items() if key not in _OF_THE_OPERATOR}
     return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def travelling(document: Object, cpus: int | None = None) -> str:
+def travelling(document: Body, cpus: int | None = None) -> str:
     """The job file as the driver gets it.
 
     Args:
@@ -93,7 +91,7 @@ def travelling(document: Object, cpus: int | None = None) -> str:
     return json.dumps(job, separators=(",", ":"), sort_keys=True)
 
 
-def render(document: Object, job: TrainingJob, runtime: RaygenRuntime, attempt: int) -> Object:
+def render(document: Body, job: TrainingJob, runtime: RaygenRuntime, attempt: int) -> Fields:
     """The RayJob of an attempt.
 
     Args:
@@ -140,7 +138,7 @@ def render(document: Object, job: TrainingJob, runtime: RaygenRuntime, attempt: 
     }
 
 
-def _sent(document: Object, runtime: RaygenRuntimeSpec, cluster: str, name: str) -> Object:
+def _sent(document: Body, runtime: RaygenRuntimeSpec, cluster: str, name: str) -> Fields:
     """What a RayJob is besides that goes to a cluster which it shares with others."""
     # Both for machines to join, and for workers that other jobs have.
     waits = dict.fromkeys((JOIN_VARIABLE, "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"), str(JOIN_SECONDS))
@@ -160,9 +158,7 @@ def _sent(document: Object, runtime: RaygenRuntimeSpec, cluster: str, name: str)
     }
 
 
-def _cluster(
-    document: Object, job: TrainingJob, runtime: RaygenRuntimeSpec, labels: dict[str, str]
-) -> Object:
+def _cluster(document: Body, job: TrainingJob, runtime: RaygenRuntimeSpec, labels: dict[str, str]) -> Fields:
     scale = job.spec.scale
     cpus = scale.cpus_per_worker or runtime.defaults.cpus_per_worker
     start = {"num-cpus": str(cpus), "object-store-memory": str(OBJECT_STORE_BYTES)}
@@ -196,7 +192,7 @@ def _cluster(
     }
 
 
-def _head(document: Object, runtime: RaygenRuntimeSpec, labels: dict[str, str]) -> Object:
+def _head(document: Body, runtime: RaygenRuntimeSpec, labels: dict[str, str]) -> Fields:
     own = [
         {"name": JOB_VARIABLE, "value": _literal(travelling(document, runtime.defaults.cpus_per_worker))},
         {"name": STATUS_VARIABLE, "value": _where_to_tell(document, labels[RAY_JOB_LABEL])},
@@ -232,7 +228,7 @@ def _head(document: Object, runtime: RaygenRuntimeSpec, labels: dict[str, str]) 
     return template
 
 
-def _worker(job: TrainingJob, runtime: RaygenRuntimeSpec, cpus: int, labels: dict[str, str]) -> Object:
+def _worker(job: TrainingJob, runtime: RaygenRuntimeSpec, cpus: int, labels: dict[str, str]) -> Fields:
     scale = job.spec.scale
     memory = scale.memory_per_worker or runtime.defaults.memory_per_worker
     counted = dict(runtime.extended_resources)
@@ -260,7 +256,7 @@ def _worker(job: TrainingJob, runtime: RaygenRuntimeSpec, cpus: int, labels: dic
     return template
 
 
-def _where_to_tell(document: Object, ray_job: str) -> str:
+def _where_to_tell(document: Body, ray_job: str) -> str:
     """What the driver has to know to write its part of the status."""
     status = {key: document["metadata"][key] for key in ("name", "namespace", "uid")} | {"rayJob": ray_job}
     return json.dumps(status, separators=(",", ":"))
@@ -270,7 +266,7 @@ def _stop_seconds(runtime: RaygenRuntimeSpec) -> str:
     return str(runtime.stop_seconds - PREPARE_SECONDS // 2)
 
 
-def _pod(runtime: RaygenRuntimeSpec, own: list[Object], resources: Object, labels: dict[str, str]) -> Object:
+def _pod(runtime: RaygenRuntimeSpec, own: list[Fields], resources: Fields, labels: dict[str, str]) -> Fields:
     # By default workers are processes of niceness 15, and starve beside Ray's own.
     variables = {"RAY_worker_niceness": "0"} | runtime.variables()
     ours = {one["name"] for one in own}
@@ -291,7 +287,7 @@ def _pod(runtime: RaygenRuntimeSpec, own: list[Object], resources: Object, label
     }
     if runtime.environment_secrets:
         container["envFrom"] = [{"secretRef": {"name": name}} for name in runtime.environment_secrets]
-    spec: Object = {
+    spec: Fields = {
         # Ray's own processes need no API server; the driver has a token of its own.
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,

@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from raygen.kube.bodies import Body, Fields
 from raygen.operator.rayjob.explain import DISRUPTIONS
 from raygen.operator.rayjob.trouble import Trouble
 from raygen.spec.job.guards import GUARDS
 from raygen.spec.names import DRIVER_RESOURCE, LOW_MEMORY
-
-Object = dict[str, Any]
 
 FINISHED = {"Complete", "Failed"}
 """Values of a RayJob's jobDeploymentStatus from which nothing follows (ray.io/v1)."""
@@ -60,13 +58,13 @@ class Ending:
         return not self.succeeded and self.cause not in FREE
 
 
-def is_over(ray_job: Object) -> bool:
+def is_over(ray_job: Body) -> bool:
     """Whether nothing follows from this RayJob any more."""
     state = ray_job.get("status", {}).get("jobDeploymentStatus", "")
     return state in FINISHED or state == REFUSED
 
 
-def without_gain(ended: Sequence[Object]) -> int:
+def without_gain(ended: Sequence[Fields]) -> int:
     """How many attempts in a row, up to the newest, got no further than those before, though nobody wanted them to end."""
     count = 0
     for place in range(len(ended) - 1, -1, -1):
@@ -79,18 +77,22 @@ def without_gain(ended: Sequence[Object]) -> int:
 
 
 def conclude(
-    ray_job: Object, outcome: Object | None, seen: Sequence[Trouble], memory: str = "", shared: str = ""
+    ray_job: Body | None,
+    outcome: Fields | None,
+    seen: Sequence[Trouble],
+    memory: str = "",
+    shared: str = "",
 ) -> Ending:
     """How an attempt ended whose RayJob is over.
 
     Args:
-        ray_job: The RayJob; without a status if it is gone.
+        ray_job: The RayJob; None if it is gone.
         outcome: The driver's last words, if they are this RayJob's.
         seen: What was wrong with its pods.
         memory: What a worker may use.
         shared: The RayCluster that it shared with other jobs; "" if it had its own.
     """
-    status = ray_job.get("status", {})
+    status = ray_job.get("status", {}) if ray_job is not None else {}
     if status.get("jobDeploymentStatus") == REFUSED:
         message = f"KubeRay refuses the RayJob: {_short(status.get('message', ''))} Report this: it is raygen's fault."
         return Ending("RayJobRefused", message, final=True)
@@ -115,7 +117,7 @@ def _low_memory(memory: str, shared: str) -> str:
     return f"Ray or the kernel ended a worker that came near its limit of {memory or 'memory'}. {remedy}"
 
 
-def _told(outcome: Object, seen: Sequence[Trouble]) -> Ending:
+def _told(outcome: Fields, seen: Sequence[Trouble]) -> Ending:
     reason, message = outcome["reason"], _short(outcome["message"])
     if outcome.get("remedy"):
         message += f" {_short(outcome['remedy'])}"
@@ -142,7 +144,7 @@ def _told(outcome: Object, seen: Sequence[Trouble]) -> Ending:
     return Ending(reason, message)
 
 
-def _untold(status: Object, seen: Sequence[Trouble]) -> Ending:
+def _untold(status: Fields, seen: Sequence[Trouble]) -> Ending:
     """The driver left no last words."""
     worst = next((one for one in seen if one.reason in DISRUPTIONS | {"OutOfMemory"}), None)
     if worst is not None:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from raygen.controller import conditions
 from raygen.controller.conditions import VALIDATED
 from raygen.controller.events import Note
 from raygen.errors import ValidationError
+from raygen.kube.bodies import Body, Fields
 from raygen.operator.rayjob.admission import refusals
 from raygen.operator.rayjob.render import travelling
 from raygen.operator.trainingjob.draft import Draft
 from raygen.operator.trainingjob.model import Observed
 from raygen.spec import TrainingJob, parse
 from raygen.spec.runtime import RaygenRuntime, parse_runtime
-
-Object = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -66,9 +64,7 @@ def refuse(draft: Draft, refusal: Refusal) -> None:
         draft.result.notes.append(Note(refusal.reason, refusal.message, warning=True))
 
 
-def _as_file(document: Object) -> Object:
+def _as_file(document: Body) -> Fields:
     """An object as a person would write it."""
-    metadata = {
-        key: document["metadata"][key] for key in ("name", "namespace") if key in document["metadata"]
-    }
+    metadata = {key: value for key, value in document["metadata"].items() if key in ("name", "namespace")}
     return {"metadata": metadata, "spec": document["spec"]}

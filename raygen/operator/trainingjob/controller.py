@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 from raygen.controller.queue import Key, Urgency
 from raygen.controller.reflector import Listener
-from raygen.controller.store import Object, place_of
+from raygen.controller.store import place_of
 from raygen.kube import EVENTS, RAY_JOBS, TRAINING_JOBS, ApiError
+from raygen.kube.bodies import Body, Fields
 from raygen.operator import stored
 from raygen.operator.kind import Tools, Watch
 from raygen.operator.rayjob.explain import troubles, waits_long
@@ -70,7 +70,7 @@ class Controller:
             made = plan(observed, is_fresh=True)
         self._do(key, observed, made, is_fresh=is_fresh)
 
-    def _observe(self, known: Object) -> Observed:
+    def _observe(self, known: Body) -> Observed:
         namespace, name = place_of(known)
         owned = {
             one["metadata"]["name"]: one
@@ -88,7 +88,7 @@ class Controller:
         now = self._clock().replace(microsecond=0)
         return Observed(
             job=stored.opened(known, TRAINING_JOBS.api_version, TRAINING_JOBS.kind),
-            runtime=self._runtimes.get(("", known["runtime"])),
+            runtime=self._runtimes.get(("", stored.as_job(known)["runtime"])),
             ray_jobs=list(owned.values()),
             pods=pods,
             now=now,
@@ -96,7 +96,7 @@ class Controller:
             shared_heads=heads,
         )
 
-    def _warnings(self, pods: list[Object], ray_jobs: list[Object], now: datetime) -> dict[str, str]:
+    def _warnings(self, pods: list[Body], ray_jobs: list[Body], now: datetime) -> dict[str, str]:
         """What Events say of pods that do not start, of a few of them, if nothing else says why; nothing if they cannot
         be read.
         """
@@ -116,7 +116,7 @@ class Controller:
                 found[metadata["name"]] = f"{newest.get('reason', '')}: {newest.get('message', '')}"
         return found
 
-    def _read(self, key: Key) -> Object | None:
+    def _read(self, key: Key) -> Body | None:
         try:
             item = stored.training_job(self._connection.get(TRAINING_JOBS, *key.place))
         except ApiError as error:
@@ -152,9 +152,9 @@ class Controller:
         if made.again is not None:
             self._queue.add_after(key, max(made.again, 1.0))
 
-    def _create(self, observed: Observed, body: Object) -> Trouble | None:
+    def _create(self, observed: Observed, body: Fields) -> Trouble | None:
         """Makes a RayJob; why not, if the plan has to change for it."""
-        namespace, name = place_of(body)
+        namespace, name = body["metadata"]["namespace"], body["metadata"]["name"]
         uid = observed.job["metadata"]["uid"]
         try:
             made = self._connection.create(RAY_JOBS, namespace, body, fieldManager=OPERATOR_MANAGER)
@@ -162,7 +162,7 @@ class Controller:
             if error.already_exists:
                 # Made by an earlier life or by another leader, and not seen yet.
                 made = self._connection.get(RAY_JOBS, namespace, name)
-                if not _is_owned(made, uid):
+                if not _is_owned(stored.ray_job(made), uid):
                     said = f"A RayJob {name} is there that is not this job's. Delete or rename it."
                     return Trouble("NameTaken", said)
                 # Its state is known from here on, and no watch will speak of it.
@@ -174,7 +174,7 @@ class Controller:
         self._ray_jobs.put(stored.ray_job(made))
         return None
 
-    def _write_status(self, job: Object, status: Object) -> bool:
+    def _write_status(self, job: Body, status: Fields) -> bool:
         """Whether the job was still there."""
         metadata = job["metadata"]
         body = {
@@ -199,30 +199,30 @@ class Controller:
             self._queue.add(_key(item))
         return True
 
-    def _on_job(self, before: Object | None, after: Object | None) -> None:
+    def _on_job(self, before: Body | None, after: Body | None) -> None:
         item = after or before
         if item is not None and stored.says_more(before, after):
             self._queue.add(_key(item), Urgency.CHANGED if before else Urgency.NEW)
 
-    def _on_runtime(self, before: Object | None, after: Object | None) -> None:
+    def _on_runtime(self, before: Body | None, after: Body | None) -> None:
         item = after or before
         if item is not None:
             for job in self._jobs.by("runtime", item["metadata"]["name"]):
                 self._queue.add(_key(job), Urgency.AGAIN)
 
-    def _on_ray_job(self, before: Object | None, after: Object | None) -> None:
+    def _on_ray_job(self, before: Body | None, after: Body | None) -> None:
         if before is None and after is not None and not after["status"].get("jobDeploymentStatus"):
             # Just made, mostly by this operator, and KubeRay has not seen it yet: nothing but that is to be told.
             self._queue.add(stored.job_of(after), Urgency.UNTOLD)
             return
         self._on_child(before, after)
 
-    def _on_child(self, before: Object | None, after: Object | None) -> None:
+    def _on_child(self, before: Body | None, after: Body | None) -> None:
         item = after or before
         if item is not None:
             self._queue.add(stored.job_of(item))
 
-    def _on_pod(self, before: Object | None, after: Object | None) -> None:
+    def _on_pod(self, before: Body | None, after: Body | None) -> None:
         item = after or before
         if item is None or stored.job_of(item).name:
             self._on_child(before, after)
@@ -233,10 +233,10 @@ class Controller:
             self._queue.add(stored.job_of(ray_job), Urgency.AGAIN)
 
 
-def _key(job: Object) -> Key:
+def _key(job: Body) -> Key:
     return Key(TRAINING_JOBS.kind, *place_of(job))
 
 
-def _is_owned(item: dict[str, Any], uid: str) -> bool:
+def _is_owned(item: Body, uid: str) -> bool:
     owners = item["metadata"].get("ownerReferences") or ()
     return any(owner["uid"] == uid and owner.get("controller") for owner in owners)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 from raygen.controller import conditions
 from raygen.controller.conditions import RUNNING, SUCCEEDED, SUSPENDED, VALIDATED, moment, stamp
 from raygen.controller.events import Note
-from raygen.kube.resources import RAY_JOBS
+from raygen.kube.bodies import Body, Condition, Fields, Metadata
+from raygen.kube.resources import RAY_JOBS, Resource
 from raygen.operator.rayjob.render import ray_job_name
 from raygen.operator.rayjob.trouble import Trouble
 from raygen.operator.stored import cluster_of, shared_cluster
@@ -17,8 +17,6 @@ from raygen.operator.trainingjob.model import Deletion, Observed, Plan
 from raygen.spec.job.cluster import Attempts
 from raygen.spec.names import RAY_JOB_LABEL
 from raygen.spec.status import MAX_ATTEMPTS
-
-Object = dict[str, Any]
 
 OWN = (
     "conditions",
@@ -36,7 +34,7 @@ OWN = (
 """The part of the status that the operator applies."""
 
 
-def own_part(status: Object) -> Object:
+def own_part(status: Fields) -> Fields:
     """What of a status the operator says."""
     return {key: status[key] for key in OWN if key in status}
 
@@ -55,12 +53,12 @@ class Draft:
     def __init__(self, observed: Observed, obstacle: Trouble | None, is_fresh: bool) -> None:
         self.seen, self.obstacle, self.is_fresh = observed, obstacle, is_fresh
         self.metadata, self.spec = observed.job["metadata"], observed.job["spec"]
-        self.grants: Object = (observed.runtime or {}).get("spec") or {}
+        self.grants: Fields = observed.runtime["spec"] if observed.runtime is not None else {}
         told = observed.job.get("status") or {}
         self.status = copy.deepcopy(own_part(told))
         self.progress, self.outcome = told.get("progress") or {}, told.get("outcome")
-        self.conditions: list[Object] = self.status.setdefault("conditions", [])
-        self.attempts: list[Object] = self.status.setdefault("attempts", [])
+        self.conditions: list[Condition] = self.status.setdefault("conditions", [])
+        self.attempts: list[Fields] = self.status.setdefault("attempts", [])
         self.result = Plan()
 
     def is_finished(self) -> bool:
@@ -68,17 +66,17 @@ class Draft:
         summary = conditions.find(self.conditions, SUCCEEDED)
         return summary is not None and summary["status"] != "Unknown"
 
-    def current(self) -> Object | None:
+    def current(self) -> Fields | None:
         """The attempt that has not ended."""
         last = self.attempts[-1] if self.attempts else None
         return last if last is not None and "ended" not in last else None
 
-    def pods(self, ray_job: str) -> list[Object]:
+    def pods(self, ray_job: str) -> list[Body]:
         """The pods of a RayJob; of one that shares its cluster, the head pod of that."""
         own = [pod for pod in self.seen.pods if pod["metadata"]["labels"].get(RAY_JOB_LABEL) == ray_job]
         return own or self.shared_heads(ray_job)
 
-    def shared_heads(self, ray_job: str) -> list[Object]:
+    def shared_heads(self, ray_job: str) -> list[Body]:
         """Head pods of the cluster that a RayJob shares with others; none if it has its own."""
         names = {
             one["rayCluster"] for one in self.attempts if one["rayJob"] == ray_job and "rayCluster" in one
@@ -117,7 +115,7 @@ class Draft:
         said = f"Attempt {number} was started as RayJob {self.attempts[-1]['rayJob']}."
         self.result.notes.append(Note("AttemptStarted", said))
 
-    def end(self, attempt: Object, ending: Ending) -> None:
+    def end(self, attempt: Fields, ending: Ending) -> None:
         """Takes note of how an attempt ended, and of what follows for the job."""
         number = attempt["number"]
         attempt |= {
@@ -179,11 +177,11 @@ class Draft:
             generation=self.metadata.get("generation", 0),
         )
 
-    def delete(self, ray_job: Object) -> None:
+    def delete(self, ray_job: Body) -> None:
         """Has a RayJob deleted."""
         self.result.delete.append(self.deletion(RAY_JOBS, ray_job["metadata"]))
 
-    def deletion(self, resource: Any, metadata: Object) -> Deletion:
+    def deletion(self, resource: Resource, metadata: Metadata) -> Deletion:
         """The order to delete an object."""
         return Deletion(resource, metadata["namespace"], metadata["name"], metadata["uid"])
 

@@ -10,7 +10,9 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from raygen.controller.conditions import RUNNING, SUCCEEDED
-from raygen.controller.store import Object, Store
+from raygen.controller.store import Store
+from raygen.kube.bodies import Body
+from raygen.operator import stored
 from raygen.spec import reasons
 
 OTHER = "Other"
@@ -51,7 +53,7 @@ class Fleet(Collector):
             if state != "Active" or reason == "Suspended":
                 continue
             stage = TRAINING if trains else WAITING
-            asked_workers, asked_gpus = job["asks"]
+            asked_workers, asked_gpus = stored.as_job(job)["asks"]
             workers[stage] += asked_workers
             gpus[stage] += asked_gpus
             goodput = _goodput(job) if trains else None
@@ -86,7 +88,7 @@ def _families(
     yield least
 
 
-def _summary(job: Object) -> tuple[str, str, bool]:
+def _summary(job: Body) -> tuple[str, str, bool]:
     """State, reason, and whether steps are being done."""
     state, reason, trains = "Active", NEW, False
     for one in job["status"].get("conditions") or ():
@@ -99,7 +101,7 @@ def _summary(job: Object) -> tuple[str, str, bool]:
     return state, reason, trains
 
 
-def _goodput(job: Object) -> float | None:
+def _goodput(job: Body) -> float | None:
     """What the driver said last, if it said anything."""
     told: Any = (job["status"].get("progress") or {}).get("goodput")
     return float(told) if isinstance(told, int | float) else None

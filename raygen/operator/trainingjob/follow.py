@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from raygen.controller import conditions
 from raygen.controller.conditions import RUNNING, SUCCEEDED, VALIDATED, moment, stamp
 from raygen.controller.events import Note
+from raygen.kube.bodies import Body, Fields
 from raygen.operator.rayjob import head
 from raygen.operator.rayjob.explain import CHECK_KUBERAY, DISRUPTIONS, troubles
 from raygen.operator.rayjob.render import JOIN_SECONDS, job_hash
@@ -20,8 +19,6 @@ from raygen.operator.trainingjob.policies import deadline, gang, recovery, suspe
 from raygen.spec.names import HASH_ANNOTATION
 from raygen.spec.runtime import DEFAULT_HEAD_LOST_SECONDS, DEFAULT_STOP_SECONDS
 
-Object = dict[str, Any]
-
 WAITING_SECONDS = 15.0
 """After which pods that wait are looked at once more."""
 PODS_SECONDS = 30.0
@@ -34,7 +31,7 @@ STUCK_SECONDS = 180.0
 _DELETED = Ending("RayJobDeleted", "Its RayJob was deleted by somebody else; the next attempt goes on.")
 
 
-def follow(draft: Draft, attempt: Object) -> None:
+def follow(draft: Draft, attempt: Fields) -> None:
     """Takes note of how an attempt goes; ends it if it is over, gone, or has to stop."""
     name = attempt["rayJob"]
     ray_job = next((one for one in draft.seen.ray_jobs if one["metadata"]["name"] == name), None)
@@ -76,7 +73,7 @@ def follow(draft: Draft, attempt: Object) -> None:
     _tell_stage(draft, attempt, ray_job, found)
 
 
-def _waits_for_room(draft: Draft, attempt: Object, ray_job: Object) -> bool:
+def _waits_for_room(draft: Draft, attempt: Fields, ray_job: Body) -> bool:
     """Whether an attempt may still wait for others to leave it a place for its driver, or workers.
 
     For workers it waits in the driver, and no longer than twice JOIN_SECONDS. What takes longer is no waiting.
@@ -89,12 +86,12 @@ def _waits_for_room(draft: Draft, attempt: Object, ray_job: Object) -> bool:
     return since is None or (draft.seen.now - moment(since)).total_seconds() < 2 * JOIN_SECONDS
 
 
-def _is_held(ray_job: Object) -> bool:
+def _is_held(ray_job: Body) -> bool:
     """Whether somebody keeps the RayJob from running: Kueue, until there is quota."""
     return bool(ray_job.get("spec", {}).get("suspend"))
 
 
-def _remember(draft: Draft, attempt: Object, found: list[Trouble], away: recovery.Absence) -> None:
+def _remember(draft: Draft, attempt: Fields, found: list[Trouble], away: recovery.Absence) -> None:
     """Keeps what ends attempts: the pods that show it may be gone when the end is seen. Steps show that it is over."""
     one = next((one for one in found if one.reason in DISRUPTIONS | {"OutOfMemory"}), None)
     known = attempt.get("trouble")
@@ -112,7 +109,7 @@ def _remember(draft: Draft, attempt: Object, found: list[Trouble], away: recover
         recovery.remember(draft, attempt, away)
 
 
-def _conclude(draft: Draft, attempt: Object, ray_job: Object | None, found: list[Trouble]) -> None:
+def _conclude(draft: Draft, attempt: Fields, ray_job: Body | None, found: list[Trouble]) -> None:
     outcome = draft.outcome if (draft.outcome or {}).get("rayJob") == attempt["rayJob"] else None
     if outcome is None and not draft.is_fresh:
         draft.result.needs_reading = attempt["rayJob"]
@@ -134,16 +131,16 @@ def _memory(draft: Draft) -> str:
 
 
 def _ending(
-    attempt: Object,
-    ray_job: Object | None,
-    outcome: Object | None,
+    attempt: Fields,
+    ray_job: Body | None,
+    outcome: Fields | None,
     seen: list[Trouble],
     place: tuple[str, str],
 ) -> Ending:
     """How an attempt ended; `place`: the limit of a worker's memory, and the cluster if it shared one."""
     decided = _decided(attempt)
     if ray_job is not None or outcome is not None:
-        told = attempts.conclude(ray_job or {}, outcome, seen, *place)
+        told = attempts.conclude(ray_job, outcome, seen, *place)
         # A driver that was asked to stop may have been done by then.
         if told.succeeded or (decided is None and ray_job is not None):
             return told
@@ -153,7 +150,7 @@ def _ending(
     return decided or _DELETED
 
 
-def _pods_end(draft: Draft, attempt: Object, ending: Ending) -> bool:
+def _pods_end(draft: Draft, attempt: Fields, ending: Ending) -> bool:
     """Whether pods of a RayJob that is gone may still write their checkpoint: until then the attempt has not ended.
 
     Pods of a shared cluster stay, so there the driver's last words say it.
@@ -173,7 +170,7 @@ def _pods_end(draft: Draft, attempt: Object, ending: Ending) -> bool:
     return True
 
 
-def _decided(attempt: Object) -> Ending | None:
+def _decided(attempt: Fields) -> Ending | None:
     """The end that was decided here, if it was."""
     if "cause" not in attempt:
         return None
@@ -181,7 +178,7 @@ def _decided(attempt: Object) -> Ending | None:
     return Ending(cause, attempt.get("message", ""), final=cause in attempts.FINAL)
 
 
-def _note_progress(draft: Draft, attempt: Object) -> None:
+def _note_progress(draft: Draft, attempt: Fields) -> None:
     if draft.progress.get("rayJob") != attempt["rayJob"]:
         return
     if "firstStep" not in attempt and draft.progress.get("step", 0) >= draft.progress["firstStep"]:
@@ -191,7 +188,7 @@ def _note_progress(draft: Draft, attempt: Object) -> None:
             earlier["lostSteps"] = max(0, earlier["lastStep"] - attempt["firstStep"] + 1)
 
 
-def _note_driver(draft: Draft, attempt: Object, ray_job: Object) -> None:
+def _note_driver(draft: Draft, attempt: Fields, ray_job: Body) -> None:
     status = ray_job.get("status", {})
     name = ray_job["metadata"]["name"]
     before = draft.status.get("driver")
@@ -213,14 +210,14 @@ def _note_driver(draft: Draft, attempt: Object, ray_job: Object) -> None:
             draft.status["dashboardUrl"] = f"http://{status['dashboardURL']}"
 
 
-def _reason_to_stop(draft: Draft, attempt: Object, ray_job: Object) -> Ending | None:
+def _reason_to_stop(draft: Draft, attempt: Fields, ray_job: Body) -> Ending | None:
     wanted = suspend.reason_to_stop(draft)
     if wanted is not None:
         return wanted
     return _out_of_date(draft, ray_job) or (None if _is_held(ray_job) else _time_is_up(draft, attempt))
 
 
-def _out_of_date(draft: Draft, ray_job: Object) -> Ending | None:
+def _out_of_date(draft: Draft, ray_job: Body) -> Ending | None:
     """Whether the job has changed; into something that may not run, and then the attempt goes on as it is."""
     told = conditions.find(draft.conditions, VALIDATED)
     if ray_job["metadata"].get("annotations", {}).get(HASH_ANNOTATION) == job_hash(draft.seen.job):
@@ -235,7 +232,7 @@ def _out_of_date(draft: Draft, ray_job: Object) -> Ending | None:
     return Ending("SpecChanged", "The job was changed; it goes on with the change.")
 
 
-def _time_is_up(draft: Draft, attempt: Object) -> Ending | None:
+def _time_is_up(draft: Draft, attempt: Fields) -> Ending | None:
     """The deadline, and a head that stays away."""
     before = draft.status.get("activeSeconds", 0)
     left = deadline.seconds_left(
@@ -267,7 +264,7 @@ def _time_is_up(draft: Draft, attempt: Object) -> Ending | None:
     return None
 
 
-def _trains(draft: Draft, attempt: Object, ray_job: Object, away: recovery.Absence) -> bool:
+def _trains(draft: Draft, attempt: Fields, ray_job: Body, away: recovery.Absence) -> bool:
     """Whether steps are being done, by the driver that is there."""
     if "firstStep" not in attempt or "cause" in attempt or _is_held(ray_job):
         return False
@@ -279,7 +276,7 @@ def _trains(draft: Draft, attempt: Object, ray_job: Object, away: recovery.Absen
     return not recovery.has_new_head(draft, attempt)
 
 
-def _tell_stage(draft: Draft, attempt: Object, ray_job: Object, found: list[Trouble]) -> None:
+def _tell_stage(draft: Draft, attempt: Fields, ray_job: Body, found: list[Trouble]) -> None:
     number = attempt["number"]
     away = recovery.absent(draft, attempt, ray_job)
     trains = _trains(draft, attempt, ray_job, away)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from raygen.controller.events import Note
+from raygen.kube.bodies import Body, Fields
 from raygen.kube.resources import Resource
-
-Object = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -27,13 +25,13 @@ class Observed:
         warnings: Events about pods that have waited for long, by the pod's name: what keeps them.
     """
 
-    job: Object
-    runtime: Object | None
-    ray_jobs: Sequence[Object]
-    pods: Sequence[Object]
+    job: Body
+    runtime: Body | None
+    ray_jobs: Sequence[Body]
+    pods: Sequence[Body]
     now: datetime
     warnings: Mapping[str, str] = field(default_factory=dict)
-    shared_heads: Sequence[Object] = ()
+    shared_heads: Sequence[Body] = ()
 
 
 @dataclass(frozen=True)
@@ -63,8 +61,8 @@ class Plan:
             the job itself before believing that.
     """
 
-    create: Object | None = None
-    status: Object | None = None
+    create: Fields | None = None
+    status: Fields | None = None
     delete: list[Deletion] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     again: float | None = None

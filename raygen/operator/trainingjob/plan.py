@@ -8,8 +8,7 @@ the attempt is `ended`; only then may another begin. So every step can be cut sh
 
 from __future__ import annotations
 
-from typing import Any
-
+from raygen.kube.bodies import Fields
 from raygen.kube.resources import TRAINING_JOBS
 from raygen.operator.rayjob.trouble import Trouble
 from raygen.operator.trainingjob import attempts
@@ -19,8 +18,6 @@ from raygen.operator.trainingjob.model import Observed, Plan
 from raygen.operator.trainingjob.policies import ttl
 from raygen.operator.trainingjob.start import begin
 from raygen.spec.names import ATTEMPT_LABEL
-
-Object = dict[str, Any]
 
 KEPT_RAY_JOBS = 3
 """Of a job: the newest."""
@@ -82,7 +79,7 @@ def _delete_old(draft: Draft) -> None:
             draft.delete(one)
 
 
-def _take_note(draft: Draft) -> Object | None:
+def _take_note(draft: Draft) -> Fields | None:
     """The first attempt whose RayJob is there and of which the status does not know yet."""
     known = draft.status.get("attemptCount", 0)
     there = {int(one["metadata"]["labels"][ATTEMPT_LABEL]): one for one in draft.seen.ray_jobs}

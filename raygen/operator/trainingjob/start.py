@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from raygen.controller import conditions
 from raygen.controller.conditions import RUNNING, SUSPENDED, moment, stamp
 from raygen.operator.rayjob.render import render
@@ -12,8 +10,6 @@ from raygen.operator.trainingjob.attempts import Ending
 from raygen.operator.trainingjob.check import Refusal, examine, refuse
 from raygen.operator.trainingjob.draft import Draft
 from raygen.operator.trainingjob.policies import suspend
-
-Object = dict[str, Any]
 
 OBSTACLE_SECONDS, WAITING_SECONDS = 15.0, 15.0
 

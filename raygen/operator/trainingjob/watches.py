@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from raygen import kube
-from raygen.controller.store import Object
+from raygen.kube.bodies import Body
 from raygen.operator import stored
 from raygen.operator.kind import Watch
 from raygen.spec.names import JOB_LABEL
 
 
-def _job(item: Object) -> list[str]:
+def _job(item: Body) -> list[str]:
     return ["/".join(stored.job_of(item).place)]
 
 
-def _shared(item: Object) -> list[str]:
+def _shared(item: Body) -> list[str]:
     """The cluster that a RayJob shares with others."""
     cluster = stored.shared_cluster(item)
     return [f"{item['metadata']['namespace']}/{cluster}"] if cluster else []
 
 
 RUNTIMES = Watch(kube.RUNTIMES, stored.runtime)
-JOBS = Watch(kube.TRAINING_JOBS, stored.training_job, {"runtime": lambda item: [item["runtime"]]})
+JOBS = Watch(
+    kube.TRAINING_JOBS, stored.training_job, {"runtime": lambda item: [stored.as_job(item)["runtime"]]}
+)
 RAY_JOBS = Watch(kube.RAY_JOBS, stored.ray_job, {"job": _job, "shared": _shared}, JOB_LABEL)
 PODS = Watch(kube.PODS, stored.pod, {"job": _job}, JOB_LABEL)
 WATCHES = (RUNTIMES, JOBS, RAY_JOBS, PODS)

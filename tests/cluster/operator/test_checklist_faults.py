@@ -170,7 +170,7 @@ def test_what_others_wrote_meanwhile_counts_when_it_comes_with_the_answer_to_one
         process.queue.done(key)
     world.driver(1, 5)
     # From what was seen before the driver began; what it writes is answered with the driver's progress.
-    process.queue.add((team, "tiny"))
+    process.queue.add(Key("TrainingJob", team, "tiny"))
     for _ in range(10):
         if (key := process.queue.take(0)) is None:
             break

@@ -175,7 +175,7 @@ def test_two_leaders_make_one_ray_job(admin: Connection, team: str) -> None:
         process.see()
     # Both plan from the same past, as when one has lost the Lease without knowing it yet.
     for process in (first, second):
-        assert process.queue.take(0) == (team, "tiny")
+        assert process.queue.take(0) == Key("TrainingJob", team, "tiny")
         process.controller.reconcile(Key("TrainingJob", team, "tiny"))
     assert [one["metadata"]["name"] for one in world.ray_jobs()] == ["tiny-r1"]
     assert world.job()["status"]["attemptCount"] == 1

@@ -9,8 +9,8 @@ import pytest
 
 from raygen.controller import events as module
 from raygen.controller.events import EventQueue, Note
-from raygen.controller.store import Object
 from raygen.kube import TRAINING_JOBS, Resource
+from raygen.kube.bodies import Body
 
 
 class Sink:
@@ -20,7 +20,7 @@ class Sink:
         self.notes: list[str] = []
         self.at_work, self.go = threading.Event(), threading.Event()
 
-    def record(self, resource: Resource, item: Object, note: Note) -> None:
+    def record(self, resource: Resource, item: Body, note: Note) -> None:
         self.at_work.set()
         self.go.wait(20)
         if note.reason == "odd":
@@ -29,7 +29,7 @@ class Sink:
 
 
 def record(events: EventQueue, *reasons: str) -> None:
-    item = {"metadata": {"namespace": "n", "name": "a"}}
+    item: Body = {"metadata": {"namespace": "n", "name": "a"}}
     for reason in reasons:
         events.record(TRAINING_JOBS, item, Note(reason, "it says"))
 

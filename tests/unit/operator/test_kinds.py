@@ -13,8 +13,9 @@ from kubernetes.client import Configuration
 from raygen.controller.conditions import stamp
 from raygen.controller.queue import Key
 from raygen.controller.reflector import Listener
-from raygen.controller.store import Object, place_of
+from raygen.controller.store import place_of
 from raygen.kube import RAY_JOBS, RUNTIMES, TRAINING_JOBS, ApiError, Connection, Resource
+from raygen.kube.bodies import Body, Fields
 from raygen.operator.kind import Kind, Tools, Watch
 from raygen.operator.kinds import KINDS
 from raygen.operator.process import Operator, Settings
@@ -24,7 +25,7 @@ from tests.unit.operator.trainingjob.world import START, job, runtime
 SWEEPS = Resource("raygen.io", "v1alpha1", "sweeps", "Sweep")
 
 
-def kept(item: Object) -> Object:
+def kept(item: Fields) -> Body:
     return {"metadata": item["metadata"], "status": item.get("status") or {}}
 
 
@@ -39,11 +40,11 @@ class Sweeps:
     def listeners(self) -> Mapping[Watch, Listener]:
         return {OWN: self._on_sweep, watches.RAY_JOBS: self._on_ray_job}
 
-    def _on_sweep(self, before: Object | None, after: Object | None) -> None:
+    def _on_sweep(self, before: Body | None, after: Body | None) -> None:
         if after is not None:
             self._tools.queue.add(Key(SWEEPS.kind, *place_of(after)))
 
-    def _on_ray_job(self, before: Object | None, after: Object | None) -> None:
+    def _on_ray_job(self, before: Body | None, after: Body | None) -> None:
         if after is not None:
             self.ray_jobs.append(after["metadata"]["name"])
 
@@ -73,11 +74,11 @@ class Server(Connection):
         super().__init__(Configuration(host="http://127.0.0.1:1"))
         self.over = threading.Event()
         self.requests: list[str] = []
-        self.writes: list[tuple[str, str, Object]] = []
+        self.writes: list[tuple[str, str, Fields]] = []
         self._numbers = iter(range(100, 10_000))
-        self.ray_job: Object = {}
+        self.ray_job: Fields = {}
 
-    def list(self, resource: Resource, namespace: str = "", **query: str) -> tuple[list[Object], str]:
+    def list(self, resource: Resource, namespace: str = "", **query: str) -> tuple[list[Fields], str]:
         self.requests.append(resource.path(namespace))
         names = {SWEEPS.kind: ("same", "odd"), TRAINING_JOBS.kind: ("same",)}.get(resource.kind, ())
         items = [self._made(job(name, output={"uri": "s3://runs/team/"})) for name in names]
@@ -85,26 +86,26 @@ class Server(Connection):
             items = [self._made(runtime())]
         return items, "99"
 
-    def watch(self, resource: Resource, *_: Any, **options: Any) -> Iterator[Object]:
+    def watch(self, resource: Resource, *_: Any, **options: Any) -> Iterator[Fields]:
         if resource.kind == RAY_JOBS.kind:
             wait_for(lambda: bool(self.ray_job))
             yield {"type": "ADDED", "object": self._made(self.ray_job)}
         self.over.wait(20)
 
-    def create(self, resource: Resource, namespace: str, body: Object, **query: str) -> Object:
+    def create(self, resource: Resource, namespace: str, body: Fields, **query: str) -> Fields:
         self.writes.append((resource.kind, body["metadata"]["name"], body))
         if resource.kind == RAY_JOBS.kind:
             self.ray_job = body
         return self._made(body)
 
-    def apply(self, resource: Resource, namespace: str, name: str, body: Object, **how: Any) -> Object:
+    def apply(self, resource: Resource, namespace: str, name: str, body: Fields, **how: Any) -> Fields:
         self.writes.append((resource.kind, name, body))
         return self._made(body | {"spec": job(name)["spec"]})
 
-    def request(self, method: str, path: str, **options: Any) -> Object:
+    def request(self, method: str, path: str, **options: Any) -> Fields:
         raise ApiError(f"nobody asked for {path} before", status=404)
 
-    def _made(self, item: Object) -> Object:
+    def _made(self, item: Fields) -> Fields:
         name = item["metadata"]["name"]
         added = {
             "resourceVersion": str(next(self._numbers)),
@@ -113,7 +114,7 @@ class Server(Connection):
         }
         return item | {"metadata": item["metadata"] | added}
 
-    def of(self, kind: str, name: str) -> list[Object]:
+    def of(self, kind: str, name: str) -> list[Fields]:
         """Bodies that were written."""
         return [body for one, other, body in self.writes if (one, other) == (kind, name)]
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from raygen.controller.conditions import moment
+from raygen.kube.bodies import Body, Fields
 from raygen.spec.runtime import Ceilings
-
-Object = dict[str, Any]
 
 
 def seconds_left(
-    spec: Object, runtime: Object | None, started: str | None, now: datetime, before: int = 0
+    spec: Fields, runtime: Body | None, started: str | None, now: datetime, before: int = 0
 ) -> float | None:
     """How long the job may still be active; None without a limit.
 
@@ -26,9 +24,8 @@ def seconds_left(
         now: The time.
         before: How long it was active before that, in seconds.
     """
-    hours = (((runtime or {}).get("spec") or {}).get("ceilings") or {}).get(
-        "hours", Ceilings().hours if runtime else None
-    )
+    grants = runtime["spec"] if runtime is not None else {}
+    hours = (grants.get("ceilings") or {}).get("hours", None if runtime is None else Ceilings().hours)
     limits = [spec.get("activeDeadlineSeconds"), None if hours is None else hours * 3600]
     given = [limit for limit in limits if limit is not None]
     if started is None or not given:

@@ -7,11 +7,11 @@ node; like a wait for quota, that is nobody's fault and no time of activity.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from raygen.controller import conditions
 from raygen.controller.conditions import SUCCEEDED
 from raygen.controller.events import Note
+from raygen.kube.bodies import Body
 from raygen.operator.rayjob.scheduling import GANG
 from raygen.operator.rayjob.trouble import Trouble
 from raygen.operator.trainingjob.draft import Draft
@@ -23,8 +23,6 @@ from raygen.spec.names import (
     YUNIKORN_APPLICATION_LABEL,
     YUNIKORN_POD_LABEL,
 )
-
-Object = dict[str, Any]
 
 _PASSED_ON = {
     "Volcano": {VOLCANO_QUEUE_LABEL: VOLCANO_QUEUE_LABEL, RAY_PRIORITY_LABEL: RAY_PRIORITY_LABEL},
@@ -65,7 +63,7 @@ def told(draft: Draft, ray_job: str) -> str:
     )
 
 
-def is_passed_over(draft: Draft, ray_job: Object) -> bool:
+def is_passed_over(draft: Draft, ray_job: Body) -> bool:
     """Whether KubeRay has made the pods without a word to the scheduler, so that they are neither queued nor a gang.
 
     Unknown of Volcano for a job that names neither queue nor priority, whose pods have no label by which to tell.

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from raygen.controller import conditions
 from raygen.controller.conditions import RUNNING, moment, stamp
+from raygen.kube.bodies import Body, Fields
 from raygen.operator.rayjob import head
 from raygen.operator.trainingjob.draft import Draft
 from raygen.spec.names import RAY_NODE_TYPE
-
-Object = dict[str, Any]
 
 NOT_READY_SECONDS = 30.0
 """For which a pod may fail its readiness probe without being taken for lost, as it does on a busy node."""
@@ -49,7 +47,7 @@ class Absence:
         return bool(self.head or self.workers)
 
 
-def absent(draft: Draft, attempt: Object, ray_job: Object) -> Absence:
+def absent(draft: Draft, attempt: Fields, ray_job: Body) -> Absence:
     """Pods of an attempt that trained and do no steps; none of one that has yet to begin, stops, is held, or is about to end."""
     progress = _progress(draft, attempt)
     if "firstStep" not in attempt or progress is None or _rests(draft, attempt, ray_job):
@@ -74,7 +72,7 @@ def absent(draft: Draft, attempt: Object, ray_job: Object) -> Absence:
     return Absence(_lost_head(draft, attempt, since), tuple(causes), max(wanted - at_work, 0), wanted)
 
 
-def _rests(draft: Draft, attempt: Object, ray_job: Object) -> bool:
+def _rests(draft: Draft, attempt: Fields, ray_job: Body) -> bool:
     """Whether pods may be missing without being lost: they are to go, or come with a head whose driver has yet to begin."""
     ends = "cause" in attempt or (draft.outcome or {}).get("rayJob") == attempt["rayJob"]
     over = ray_job.get("status", {}).get("jobStatus") in OVER or ray_job["metadata"].get("deletionTimestamp")
@@ -82,7 +80,7 @@ def _rests(draft: Draft, attempt: Object, ray_job: Object) -> bool:
     return bool(ends or over or held or has_new_head(draft, attempt))
 
 
-def has_new_head(draft: Draft, attempt: Object) -> bool:
+def has_new_head(draft: Draft, attempt: Fields) -> bool:
     """Whether the newest progress is of an earlier head than the one that is there."""
     progress, pod = _progress(draft, attempt), head.head_pod(draft.pods(attempt["rayJob"]))
     return (
@@ -92,27 +90,27 @@ def has_new_head(draft: Draft, attempt: Object) -> bool:
     )
 
 
-def does_steps(draft: Draft, attempt: Object) -> bool:
+def does_steps(draft: Draft, attempt: Fields) -> bool:
     """Whether the attempt did steps when its progress was told."""
     progress = _progress(draft, attempt)
     return progress is not None and not progress.get("recovery") and progress["step"] >= progress["firstStep"]
 
 
-def is_recovering(draft: Draft, attempt: Object, away: Absence) -> bool:
+def is_recovering(draft: Draft, attempt: Fields, away: Absence) -> bool:
     """Whether an attempt that has trained has yet to do steps again, by its pods or by what its driver says."""
     if "firstStep" not in attempt or _progress(draft, attempt) is None:
         return False
     return bool(away) or not does_steps(draft, attempt)
 
 
-def remember(draft: Draft, attempt: Object, away: Absence) -> None:
+def remember(draft: Draft, attempt: Fields, away: Absence) -> None:
     """Keeps what was lost, unless something that explains it is kept already: the pod is soon gone."""
     if away.causes and "trouble" not in attempt:
         trouble = {"reason": LOST, "message": f"{away.causes[0]}."[:1024], "time": stamp(draft.seen.now)}
         attempt["trouble"] = trouble
 
 
-def message(draft: Draft, attempt: Object, away: Absence) -> str:
+def message(draft: Draft, attempt: Fields, away: Absence) -> str:
     """What an attempt that recovers waits for, and why; the same words until something changes."""
     progress, running = _progress(draft, attempt) or {}, conditions.find(draft.conditions, RUNNING)
     known = attempt.get("trouble") or progress.get("recovery") or {}
@@ -128,7 +126,7 @@ def message(draft: Draft, attempt: Object, away: Absence) -> str:
     return f"{said} {last_step(draft, attempt)}"
 
 
-def last_step(draft: Draft, attempt: Object) -> str:
+def last_step(draft: Draft, attempt: Fields) -> str:
     """How far an attempt had come that does no steps, and from where it goes on; "" if it has done none."""
     progress = _progress(draft, attempt)
     if progress is None or "firstStep" not in attempt:
@@ -143,7 +141,7 @@ def last_step(draft: Draft, attempt: Object) -> str:
     return f"Its last step was {progress['step']}, at {progress['time']}; it goes on from{saved}."
 
 
-def silent_since(draft: Draft, attempt: Object) -> tuple[str, float]:
+def silent_since(draft: Draft, attempt: Fields) -> tuple[str, float]:
     """Since when the driver has told nothing, if that is long; and when to look again, in seconds."""
     progress = _progress(draft, attempt)
     if progress is None:
@@ -152,12 +150,12 @@ def silent_since(draft: Draft, attempt: Object) -> tuple[str, float]:
     return ("", left) if left > 0 else (str(progress["time"]), NOT_READY_SECONDS)
 
 
-def _progress(draft: Draft, attempt: Object) -> Object | None:
+def _progress(draft: Draft, attempt: Fields) -> Fields | None:
     """The attempt's progress."""
     return draft.progress if draft.progress.get("rayJob") == attempt["rayJob"] else None
 
 
-def _loss(pod: Object, since: datetime, now: datetime) -> str:
+def _loss(pod: Body, since: datetime, now: datetime) -> str:
     """What happened to a worker pod; "" if nothing did.
 
     Args:
@@ -187,15 +185,15 @@ def _loss(pod: Object, since: datetime, now: datetime) -> str:
     return ""
 
 
-def _unready_since(pod: Object) -> str:
+def _unready_since(pod: Body) -> str:
     """Since when a pod that runs has not been ready; "" if it is."""
     status = pod.get("status", {})
-    ready: Object = next((one for one in status.get("conditions", ()) if one["type"] == "Ready"), {})
+    ready: Fields = next((one for one in status.get("conditions", ()) if one["type"] == "Ready"), {})
     runs = status.get("phase") == "Running" and ready.get("status") == "False"
     return str(ready.get("lastTransitionTime") or "") if runs else ""
 
 
-def _started(pod: Object) -> datetime:
+def _started(pod: Body) -> datetime:
     """When Ray's container of a pod started; of one that has yet to start, a time to come."""
     status = pod.get("status", {})
     if status.get("phase") != "Running":
@@ -204,13 +202,13 @@ def _started(pod: Object) -> datetime:
     return max(moment(time or pod["metadata"]["creationTimestamp"]) for time in times or [None])
 
 
-def _ray(status: Object) -> list[Object]:
+def _ray(status: Fields) -> list[Fields]:
     """Statuses of Ray's container, which others may stand beside."""
     every = list(status.get("containerStatuses", ()))
     return [one for one in every if one.get("name") == "ray"] or every
 
 
-def _lost_head(draft: Draft, attempt: Object, since: datetime) -> str:
+def _lost_head(draft: Draft, attempt: Fields, since: datetime) -> str:
     """What is known of a head that is gone, or silent and not ready for a while."""
     driver = draft.status.get("driver") or {}
     unready = driver.get("notReadySince")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from raygen.controller.conditions import moment
+from raygen.kube.bodies import Fields
 
-Object = dict[str, Any]
 
-
-def seconds_left(spec: Object, status: Object, now: datetime) -> float | None:
+def seconds_left(spec: Fields, status: Fields, now: datetime) -> float | None:
     """How long a job that has ended stays; None: for good."""
     limit, ended = spec.get("ttlSecondsAfterFinished"), status.get("completionTime")
     if limit is None or ended is None:
