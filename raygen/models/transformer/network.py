@@ -252,8 +252,7 @@ class Decoder(nn.Module):
         rotary: Rotary = table
         x_BTD = self.dropout(embedded_BTD.to(self.compute_type))
         if cache is None and kernels.serves(x_BTD):
-            heads = self.architecture.heads
-            rotary = kernels.Turns.new(table, heads, self.architecture.kv_heads or heads)
+            rotary = kernels.Turns.new(table, self.architecture.heads, self.architecture.kv_heads)
         for block in self.layers:
             x_BTD = block(x_BTD, rotary, cache)
         if cache is not None:

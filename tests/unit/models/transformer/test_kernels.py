@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from raygen.models.transformer import kernels
 from raygen.models.transformer.network import Decoder
-from raygen.spec import Transformer as Architecture
+from raygen.spec.families.transformer import ResolvedTransformer as Architecture
 from tests.budget import examples
 from tests.unit.models.transformer.models import (
     VOCABULARY,
@@ -112,7 +112,8 @@ def test_a_step_imports_no_compiler() -> None:
 import sys, torch
 from raygen.models.transformer.network import Decoder
 from raygen.spec import Transformer
-decoder = Decoder(Transformer(layers=1, heads=1, hidden_size=8, context_length=4), {VOCABULARY}, torch.float32)
+architecture = Transformer(layers=1, heads=1, hidden_size=8, context_length=4).resolved()
+decoder = Decoder(architecture, {VOCABULARY}, torch.float32)
 decoder(torch.zeros(1, 4, dtype=torch.int64)).sum().backward()
 sys.exit("torch._dynamo" in sys.modules)
 """
