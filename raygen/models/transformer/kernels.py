@@ -290,6 +290,8 @@ class _NormedHeads(torch.autograd.Function):
 
 def _multiply(x_BTHC: Tensor, turns: Tensor, out_BTHC: Tensor) -> None:
     """Products of pairs, as complex numbers, with (T, H, C/2) factors (Su et al. 2021, eq. 34)."""
+    # Attention's backward pass lays out its gradients as it likes.
+    x_BTHC = x_BTHC if x_BTHC.stride(-1) == 1 else x_BTHC.contiguous()
     x, out = (torch.view_as_complex(torch.unflatten(t, -1, (-1, 2))) for t in (x_BTHC, out_BTHC))
     torch.mul(x, turns, out=out)
 

@@ -117,14 +117,12 @@ def test_a_step_is_the_mean_over_everything_that_counts(
 
     samples = data.train_batch(range(6))
     family = build_family(sgd_job(None), data.domain, CPU)
-    network = family.networks["model"].double()
+    network = family.networks["model"]
     inputs, targets = (
         torch.from_numpy(np.ascontiguousarray(samples.arrays[n])) for n in ("inputs", "targets")
     )
     logits = network(inputs)
-    whole = torch.nn.functional.cross_entropy(
-        logits.double().flatten(0, 1), targets.flatten(), ignore_index=IGNORED
-    )
+    whole = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
     expected = torch.autograd.grad(whole, list(network.parameters()))
     assert loss == pytest.approx(float(whole.detach()), rel=1e-4)
     flat = np.concatenate([gradient.flatten().numpy() for gradient in expected])
