@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from raygen.checkpoint import Writer
+from raygen.compute.arithmetic import seed_draws
 from raygen.data.protocol import Dataset
 from raygen.evaluation.metrics import FORMULAS, evaluate
 from raygen.models.protocol import Family, Sample, SampleRequest, Workers
@@ -127,7 +128,7 @@ def _train(s: Session, state: State, feed: Feed) -> Ending:
         if s.control.paused:
             _pause(s, state)
             continue
-        torch.manual_seed(step_seed(s.job.spec.training.seed, step, s.workers.rank))
+        seed_draws(step_seed(s.job.spec.training.seed, step, s.workers.rank), s.device)
         rates = {name: update.schedule(step) for name, update in s.updates.items()}
         with s.recorder.waiting():
             parts = feed.next()

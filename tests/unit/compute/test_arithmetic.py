@@ -17,6 +17,7 @@ from raygen.compute.arithmetic import (
     memory_explained,
     precision_notices,
     repeatable,
+    seed_draws,
     should_compile,
 )
 from raygen.errors import InputError, OutOfMemoryError
@@ -162,3 +163,11 @@ def test_bfloat16_without_hardware_is_told(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_the_speed_of_products_is_measured() -> None:
     assert 1e-3 < bfloat16_speed(CPU) < 1e3
+
+
+def test_draws_are_seeded_as_pytorch_seeds_them() -> None:
+    torch.manual_seed(7)
+    expected = torch.rand(5), torch.nn.functional.dropout(torch.ones(64))
+    seed_draws(7, torch.device("cpu"))
+    assert torch.equal(torch.rand(5), expected[0])
+    assert torch.equal(torch.nn.functional.dropout(torch.ones(64)), expected[1])
