@@ -13,7 +13,7 @@ RaygenError                 what, where, and what to do about it
 │   ├── GuardError          a guard stopped the run
 │   ├── RollBackError       a guard sends the run back to a checkpoint; never seen by a user
 │   ├── ModelError          a custom model raised an error, or broke the protocol
-│   └── OutOfMemoryError    the device's memory does not hold the job
+│   └── OutOfMemoryError    the job does not fit into the device's memory
 ├── ApiError                the Kubernetes API refuses (exit code 2), or fails or does not answer (1); in raygen.kube
 └── FencedError             a newer attempt has taken over this run: exit code 1
 
@@ -131,7 +131,7 @@ class ModelError(RunError):
 
 
 class OutOfMemoryError(RunError):
-    """The memory of a device does not hold the job."""
+    """The job does not fit into a device's memory."""
 
 
 class FencedError(RaygenError):

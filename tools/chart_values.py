@@ -69,7 +69,7 @@ class Placement(Spec):
     node_selector: dict[LabelKey, LabelValue] = Field(default={}, max_length=32)
     """Labels of the nodes."""
     tolerations: Annotated[tuple[Toleration, ...], Field(max_length=32)] = ()
-    """Taints that the pods put up with."""
+    """Taints that the pods tolerate."""
     priority_class_name: ObjectName | None = None
     """Priority class. Default: the cluster's."""
 

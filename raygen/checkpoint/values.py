@@ -33,7 +33,7 @@ def decode_values(data: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise CheckpointError("is not JSON") from error
     if not isinstance(values, dict):
-        raise CheckpointError("holds no JSON object")
+        raise CheckpointError("does not hold a JSON object")
     return values
 
 

@@ -131,13 +131,15 @@ def _add_cluster_verbs(verb: Callable[[str, str], argparse.ArgumentParser]) -> N
 
     listing = verb("list", "list the jobs of a cluster")
     _add_cluster_options(listing)
-    listing.add_argument("-A", "--all-namespaces", action="store_true", help="of all namespaces")
+    listing.add_argument("-A", "--all-namespaces", action="store_true", help="jobs of all namespaces")
     of_a_job("get", "how a job on a cluster is, and why")
     top = verb("top", "what the jobs of a cluster use, and how well: GPUs, goodput, cost")
     _add_cluster_options(top)
-    top.add_argument("-A", "--all-namespaces", action="store_true", help="of all namespaces")
+    top.add_argument("-A", "--all-namespaces", action="store_true", help="jobs of all namespaces")
     top.add_argument("--ended", action="store_true", help="jobs without pods too")
-    top.add_argument("--price", type=_price, metavar="AMOUNT", help="of a GPU for an hour; shows the cost")
+    top.add_argument(
+        "--price", type=_price, metavar="PRICE", help="price of one GPU-hour; adds a cost column"
+    )
     top.add_argument("--watch", type=_seconds, metavar="SECONDS", help="again and again, with this pause")
     wait = of_a_job("wait", "wait for the end of a job on a cluster")
     wait.add_argument(

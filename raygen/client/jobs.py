@@ -175,7 +175,7 @@ def follow(
 
     def late(why: str = "") -> RunError:
         return RunError(
-            f"{namespace}/{name} has not come so far within {timeout:g} s{why}",
+            f"timed out: {namespace}/{name} did not get there within {timeout:g} s{why}",
             remedy="Wait longer with --timeout, or look at it: raygen get",
         )
 

@@ -90,7 +90,7 @@ def memory_explained(device: torch.device) -> Iterator[None]:
             free, total = torch.cuda.mem_get_info(device)
             held = f" of {total / 2**30:.1f} GiB, {free / 2**30:.1f} GiB free"
         raise OutOfMemoryError(
-            f"the memory of the device{held} does not hold the job",
+            f"out of memory: the job does not fit into the device's memory{held}",
             where=str(device),
             remedy="Set spec.training.microBatchSize, or lower it: a step stays as it is, in more passes."
             " `raygen plan` tells what a job needs. If one sample is too much, make the model smaller.",

@@ -111,7 +111,7 @@ class Election:
             return self._try()
         except Exception as error:  # noqa: BLE001 (whatever it is, the time runs out)
             said = error.what if isinstance(error, ApiError) else f"{type(error).__name__}: {error}"
-            log.warning("the Lease %s cannot be had: %s", self._name, said)
+            log.warning("the Lease %s cannot be acquired: %s", self._name, said)
             return None
 
     def stop(self) -> None:

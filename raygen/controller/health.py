@@ -60,7 +60,7 @@ class Health:
             self._server = ThreadingHTTPServer(("", port), Handler)
         except OSError as error:
             raise InputError(
-                f"port {port} for probes cannot be had: {error.strerror}",
+                f"port {port} for probes cannot be bound: {error.strerror}",
                 remedy="Give another with --health-port; 0 takes a free one.",
             ) from error
         self._server.daemon_threads = True

@@ -32,8 +32,8 @@ def tell(tools: Tools, kind: Kind, item: Body, fault: Exception) -> None:
     resource, metadata = kind.own.resource, item["metadata"]
     status = copy.deepcopy(kind.own_status(item["status"]))
     said = (
-        f"The operator has a fault with this job ({type(fault).__name__}: {str(fault)[:MAX_TEXT]}) and tries again"
-        " now and then; other jobs go on. Report it with the operator's log, or make the job anew."
+        f"Internal error of the operator ({type(fault).__name__}: {str(fault)[:MAX_TEXT]}). It tries again"
+        " now and then; other jobs are looked after. Report it with the operator's log, or recreate the job."
     )
     told: list[Condition] = status.setdefault("conditions", [])
     before = conditions.find(told, SUCCEEDED)

@@ -214,7 +214,7 @@ class RunDirectory:
             document = None
         if not isinstance(document, dict):
             raise OutputError(
-                "the file is damaged: it holds no JSON object",
+                "the file is damaged: it does not hold a JSON object",
                 where=f"{self.uri}/{key}",
                 remedy="Restore it from a copy, or choose a new run name.",
             )

@@ -40,7 +40,7 @@ DISRUPTED: dict[str, Meaning] = {
         "If it comes again: look at the node, or raise `scale.memoryPerWorker`, so that pods go to larger ones.",
     ),
 }
-"""What befalls pods without the job's fault; attempts that end by it do not count."""
+"""Causes outside of the job; attempts that end by it do not count."""
 
 OUT_OF_MEMORY = Meaning(
     "A pod was killed at its memory limit, which the message names.",
@@ -51,7 +51,7 @@ OUT_OF_MEMORY = Meaning(
 REFUSED: dict[str, Meaning] = {
     "Invalid": Meaning(
         "The job has faults that the API server's own rules cannot see.",
-        "Mend what the message names, and apply it again.",
+        "Fix what the message names, and apply it again.",
     ),
     "RuntimeNotFound": Meaning(
         "There is no RaygenRuntime of the name in `runtimeRef`.",
@@ -64,7 +64,7 @@ REFUSED: dict[str, Meaning] = {
         "Ask for less, name another runtime, or have this one changed; the message names the field and the limit.",
     ),
 }
-"""Why Validated is False; the summary says the same. The job begins once it is mended."""
+"""Why Validated is False; the summary says the same. The job begins once it is fixed."""
 
 WAITING: dict[str, Meaning] = {
     "Starting": Meaning(
@@ -117,7 +117,7 @@ WAITING: dict[str, Meaning] = {
         "Wait for other jobs, lower `scale`, or have the quota raised.",
     ),
     "ImagePull": Meaning(
-        "The runtime's image cannot be had.",
+        "The runtime's image cannot be pulled.",
         "Have `image` and `imagePullSecrets` of the runtime checked.",
     ),
     "Configuration": Meaning(
@@ -159,8 +159,8 @@ WAITING: dict[str, Meaning] = {
         "Show the message to the administrator.",
     ),
     "OperatorFault": Meaning(
-        "The operator has a fault of its own with this job, and tries again now and then.",
-        "Report it with the operator's log, or make the job anew.",
+        "An internal error of the operator keeps this job from being looked after; it tries again now and then.",
+        "Report it with the operator's log, or recreate the job.",
     ),
     "OutOfMemory": OUT_OF_MEMORY,
     **DISRUPTED,
@@ -189,17 +189,17 @@ FINAL: dict[str, Meaning] = {
     ),
     "DataError": Meaning(
         "Data is missing, empty, unreadable, or does not fit the model.",
-        "Mend what the message names.",
+        "Fix what the message names.",
     ),
     "OutputError": Meaning(
         "The output cannot be written, is full, or belongs to another job.",
         "Check the storage and its Secret, or give another `output.run`.",
     ),
-    "InputError": Meaning("The job cannot run as it is.", "Mend what the message names."),
+    "InputError": Meaning("The job cannot run as it is.", "Fix what the message names."),
     "JobFileError": Meaning("The driver cannot read the job.", "Have image and operator of one version."),
     "ValidationError": Meaning(
         "The driver finds faults in the job that the operator does not know.",
-        "Mend what the message names, and have image and operator of one version.",
+        "Fix what the message names, and have image and operator of one version.",
     ),
     "MissingExtraError": Meaning(
         "The image lacks an optional package.", "Have it built with the extra that the message names."
@@ -220,7 +220,7 @@ FINAL: dict[str, Meaning] = {
 COUNTED: dict[str, Meaning] = {
     "OutOfMemory": OUT_OF_MEMORY,
     "OutOfMemoryError": Meaning(
-        "The memory of a device does not hold the job.",
+        "The job does not fit into a device's memory.",
         "Lower `training.microBatchSize`, or the model's size.",
     ),
     "CommunicationTimeout": Meaning(
@@ -240,7 +240,8 @@ COUNTED: dict[str, Meaning] = {
         "Have `cluster.maxJobs` of the chart raised, with memory for it, or Ray's resource `raygen_driver` of its head.",
     ),
     "DriverLost": Meaning(
-        "The driver ended without a word, as when its pod is killed.", "Look at the Events of pods and nodes."
+        "The driver exited without reporting an outcome, for example because its pod was killed.",
+        "Look at the Events of pods and nodes.",
     ),
     "RunError": Meaning(
         "Training failed, mostly because workers were lost.", "Read the message and the driver's log."

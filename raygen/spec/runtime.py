@@ -52,7 +52,7 @@ class RuntimeMetadata(Spec):
 
 
 class Toleration(Spec):
-    """A taint of nodes that the pods put up with."""
+    """A taint of nodes that the pods tolerate."""
 
     key: LabelKey
     """Key of the taint."""
@@ -191,7 +191,7 @@ class RaygenRuntimeSpec(Spec):
     node_selector: dict[LabelKey, LabelValue] = Field(default={}, max_length=32)
     """Labels of the nodes that pods go to."""
     tolerations: Annotated[tuple[Toleration, ...], Field(max_length=32)] = ()
-    """Taints that pods put up with."""
+    """Taints that pods tolerate."""
     environment: dict[Variable, Text] = Field(default={}, max_length=64)
     """Environment variables of all pods, such as NCCL's; no secrets, which everybody could read here."""
     environment_secrets: Annotated[tuple[ObjectName, ...], Field(max_length=8)] = ()

@@ -20,7 +20,7 @@ ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 
 
 def runtime(view: View) -> Iterator[Finding]:
-    """The runtime is there, can be read, and lets the namespace in."""
+    """The runtime is there, can be read, and allows the namespace."""
     name, where = "runtime", view.runtime_name
     document = view.ask(RUNTIMES.path(name=where))
     if document is None:
@@ -36,7 +36,7 @@ def runtime(view: View) -> Iterator[Finding]:
         )
         return
     if spec.allows_namespace(view.namespace):
-        yield Finding(name, "ok", f"the RaygenRuntime {where} lets the namespace {view.namespace} in")
+        yield Finding(name, "ok", f"the RaygenRuntime {where} allows the namespace {view.namespace}")
     else:
         said = f"the RaygenRuntime {where} does not allow the namespace {view.namespace}"
         yield Finding(
@@ -52,7 +52,7 @@ def _fault(document: Object) -> str:
         parse_runtime(kept)
     except RaygenError as error:
         return " ".join(str(error).split())[:300]
-    return "its metadata are no text"
+    return "its metadata is not text"
 
 
 def namespace(view: View) -> Iterator[Finding]:

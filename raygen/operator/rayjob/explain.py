@@ -118,7 +118,7 @@ _ORDER = (
     "PodWaits",
 )
 DISRUPTIONS = frozenset({"NodeLost", "Preempted", "Drained", "Evicted"})
-"""What befalls a job without its fault."""
+"""Causes outside of the job."""
 
 
 def waits_long(pod: Body, now: datetime) -> bool:
@@ -153,7 +153,7 @@ def _container(pod: Body, who: str, container: Fields, remedies: Mapping[str, st
         if reason in _IMAGE_REASONS:
             yield Trouble(
                 "ImagePull",
-                sentence(f"{who}: the image {container.get('image', '')} cannot be had: {text or reason}")
+                sentence(f"{who}: the image {container.get('image', '')} cannot be pulled: {text or reason}")
                 + remedies["image"],
             )
         elif reason == "CrashLoopBackOff":

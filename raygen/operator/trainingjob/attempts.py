@@ -165,7 +165,10 @@ def _untold(status: Fields, seen: Sequence[Trouble]) -> Ending:
         said = f"Ray's dashboard in the head pod did not answer: {said} Look at the head pod's node."
         return Ending("HeadLost", said)
     detail = f" KubeRay says: {reason}: {said}" if said or reason else ""
-    return Ending("DriverLost", f"the driver ended without a word, as when its pod is killed.{detail}")
+    return Ending(
+        "DriverLost",
+        f"the driver exited without reporting an outcome, for example because its pod was killed.{detail}",
+    )
 
 
 def pause(failures: int) -> int:

@@ -22,8 +22,8 @@ from raygen.spec.names import OPERATOR_MANAGER
 
 log = logging.getLogger(__name__)
 
-ASKED_PODS = 3
-"""Of the pods of a job that do not start, so many are asked about."""
+MAX_PODS_INSPECTED = 3
+"""Pods of a job that do not start whose Events are read, at most."""
 
 
 class Controller:
@@ -103,7 +103,7 @@ class Controller:
         found: dict[str, str] = {}
         if any(troubles(pods, one, now, {}) for one in ray_jobs):
             return found
-        for pod in [pod for pod in pods if waits_long(pod, now)][:ASKED_PODS]:
+        for pod in [pod for pod in pods if waits_long(pod, now)][:MAX_PODS_INSPECTED]:
             metadata = pod["metadata"]
             query = {"fieldSelector": f"involvedObject.uid={metadata['uid']},type=Warning"}
             try:

@@ -57,12 +57,12 @@ ResolvedMetric = PlainMetric | NegativeLogLikelihood
 
 
 class Samples(Spec):
-    """Texts that the model writes while it trains, from a fixed seed, so that steps compare."""
+    """Samples that are generated while the model trains, from a fixed seed, so that steps are comparable."""
 
     every_steps: Count
     """Distance between samples, in steps. The last step always gives some."""
     count: Annotated[int, Field(ge=1, le=64)] = 4
-    """Texts each time."""
+    """Samples each time."""
     prompts: Annotated[tuple[Text, ...], Field(max_length=64)] = ()
     """Beginnings to continue, taken in turn. Default: an empty one."""
     max_tokens: Annotated[int, Field(ge=1, le=65_536)] = 200

@@ -38,7 +38,7 @@ class Guard(Tagged):
     after_steps: Index | None = None
     """Length of the start that is not watched, in steps. Default: 500 for those with a patience of 200, else 0."""
     window: Annotated[int, Field(ge=20, le=100_000)] | None = None
-    """Length of LossSpike's memory, in steps; it watches from half of it on. Default: 200."""
+    """Window of recent losses that LossSpike compares with, in steps; active once half full. Default: 200."""
 
     list_key: ClassVar[str | None] = "type"
     belongs: ClassVar[dict[str, tuple[str, ...]]] = {

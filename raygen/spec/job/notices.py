@@ -1,4 +1,4 @@
-"""What a job is told that is no fault: parts whose result depends on how its batches are spread."""
+"""Warnings about valid jobs: parts whose result depends on how its batches are spread."""
 
 from __future__ import annotations
 

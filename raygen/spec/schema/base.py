@@ -245,9 +245,9 @@ Namespace = Annotated[str, Field(min_length=1, max_length=63, pattern=_NAME)]
 RunName = Annotated[str, Field(min_length=1, max_length=63, pattern=_RUN)]
 MetricName = Annotated[str, Field(min_length=1, max_length=40, pattern=_METRIC)]
 Memory = Annotated[str, Field(min_length=1, max_length=32, pattern=_MEMORY)]
-"""An amount that a limit can have: 0 would stand for none, and what exceeds 64 bits of bytes confuses schedulers."""
+"""A positive amount: 0 would mean unlimited, and what exceeds 64 bits of bytes confuses schedulers."""
 Amount = Annotated[str, Field(min_length=1, max_length=6, pattern=_AMOUNT)]
-"""Of devices."""
+"""A number of devices."""
 JobName = Annotated[str, Field(min_length=1, max_length=40, pattern=_JOB_NAME)]
 """As `Name`, and as services are named after it, it begins with a letter (RFC 1035)."""
 LabelKey = Annotated[str, Field(min_length=1, max_length=317, pattern=_LABEL_KEY)]

@@ -46,11 +46,11 @@ class Reader(io.RawIOBase):
         self._body_at = self._body_end = 0
 
     def readable(self) -> bool:
-        """Yes."""
+        """True: it reads."""
         return True
 
     def seekable(self) -> bool:
-        """Yes."""
+        """True: each read asks for its own range."""
         return True
 
     def tell(self) -> int:

@@ -78,7 +78,7 @@ class OwnDecisions:
         self._control.hear(step, values)
 
     def gather(self, values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        """Its own."""
+        """The values of the only worker."""
         return [values]
 
 

@@ -17,7 +17,7 @@ from raygen.spec.job.guards import ResolvedGuard
 from raygen.spec.job.training import ResolvedTraining
 
 FINITE = ("loss", "discriminator_loss", "gradient_norm", "discriminator_gradient_norm")
-"""What NonFiniteLoss looks at: gradients too, since with them the weights are lost while the loss still looks well."""
+"""What NonFiniteLoss looks at: gradients too, since with them the weights are lost while the loss may still be finite."""
 DEVIATION = 1.4826
 """Median absolute deviations in a standard deviation of normal numbers, inverted."""
 GRAM = 4

@@ -48,15 +48,15 @@ class Whole:
     """Every worker holds whole matrices."""
 
     def shape(self, part: Tensor) -> torch.Size:
-        """Its own."""
+        """The shape of the whole matrix, which the worker holds."""
         return part.shape
 
     def whole(self, part: Tensor) -> Tensor:
-        """The same."""
+        """The whole matrix, which the part is."""
         return part
 
     def part(self, matrix: Tensor, like: Tensor) -> Tensor:
-        """The same."""
+        """The part of the matrix that this worker holds: all of it."""
         del like
         return matrix
 

@@ -36,7 +36,7 @@ def joining_seconds() -> float:
         seconds = math.nan
     if not 0 <= seconds < math.inf:
         raise InputError(
-            f"{text!r} is no number of seconds", where=JOIN_VARIABLE, remedy="Set it to 300, say."
+            f"{text!r} is not a number of seconds", where=JOIN_VARIABLE, remedy="Set it to 300, say."
         )
     return seconds
 

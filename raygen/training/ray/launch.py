@@ -217,7 +217,7 @@ def _attend(
             if steering.stopping:
                 asked = asked or time.monotonic()
                 waited = time.monotonic() - asked
-                in_vain = not store.check([STOPPING]) and _is_in_vain(store, waited)
+                in_vain = not store.check([STOPPING]) and _nobody_will_stop(store, waited)
         steering.deliver()
     except BaseException:
         _end(trainer, thread, GIVE_UP_S)
@@ -243,7 +243,7 @@ def _end(trainer: Any, thread: threading.Thread, seconds: float) -> None:
         thread.join(LEAVE_S)
 
 
-def _is_in_vain(store: TCPStore, waited_s: float) -> bool:
+def _nobody_will_stop(store: TCPStore, waited_s: float) -> bool:
     """Whether nobody will stop as asked: no worker has begun, or those that had are lost or being started anew."""
     return not store.check([STARTS]) or waited_s > ANSWER_S
 

@@ -115,7 +115,7 @@ def test_poison_gets_a_condition_and_an_event_while_a_hundred_good_jobs_finish(
                 assert "The job has faults." in told["message"]
                 assert "spec" in told["message"]
             else:
-                assert "Report it with the operator's log, or make the job anew." in told["message"]
+                assert "Report it with the operator's log, or recreate the job." in told["message"]
         assert operator._deaf() == ""
         assert operator._stuck() == ""
 

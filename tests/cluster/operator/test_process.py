@@ -152,5 +152,5 @@ def test_a_port_that_is_taken_is_named(api: ApiServer, team: str) -> None:
         command = [RAYGEN, "operator", "--kubeconfig", api.kubeconfig, "--health-port", port]
         done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=60)
         assert done.returncode == 2
-        assert f"port {port} for probes cannot be had" in done.stderr
+        assert f"port {port} for probes cannot be bound" in done.stderr
         assert "Traceback" not in done.stderr

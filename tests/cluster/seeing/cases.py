@@ -118,7 +118,7 @@ OF_OPERATORS = (
         "warning",
         {ERRORS.format("fault"): "0x4 1x60"},
         5,
-        "The operator has a fault of its own with a job.",
+        "An internal error of the operator keeps a job from being looked after.",
         ({ERRORS.format("fault"): "3x60"}, {ERRORS.format("Conflict"): "0+1x60"}),
     ),
     Case(

@@ -70,7 +70,7 @@ def test_the_time_is_up_while_the_api_server_is_away(
             listening.close()
         began = time.monotonic()
         with pytest.raises(
-            RunError, match=r"has not come so far within 0\.2 s: the API server does not answer"
+            RunError, match=r"did not get there within 0\.2 s: the API server does not answer"
         ):
             wait(connect(cluster.kubeconfig(tmp_path)), TEAM, NAME, timeout=0.2)
         assert time.monotonic() - began < 5

@@ -55,7 +55,10 @@ def test_on_cuda_settings_change_and_come_back(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_full_memory_becomes_an_error_with_a_remedy() -> None:
-    with pytest.raises(OutOfMemoryError, match="does not hold the job") as caught, memory_explained(CPU):
+    with (
+        pytest.raises(OutOfMemoryError, match="does not fit into the device's memory") as caught,
+        memory_explained(CPU),
+    ):
         raise torch.OutOfMemoryError("tried to allocate 256 GiB")
     assert "microBatchSize" in caught.value.remedy
     assert caught.value.exit_code == 1

@@ -124,5 +124,5 @@ def test_how_long_to_wait(monkeypatch: pytest.MonkeyPatch, text: str | None, sec
 def test_no_number_of_seconds(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "head:6379")
     monkeypatch.setenv(JOIN_VARIABLE, text)
-    with pytest.raises(InputError, match="no number of seconds"):
+    with pytest.raises(InputError, match="not a number of seconds"):
         capacity.joining_seconds()
