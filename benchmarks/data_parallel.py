@@ -32,7 +32,7 @@ from torch.nn.parallel import DistributedDataParallel
 from raygen.models.protocol import sort_parameters
 from raygen.parallel import collectives
 from raygen.parallel.data_parallel import DataParallel
-from raygen.spec import Training
+from raygen.spec.job.training import ResolvedTraining
 from raygen.training.optimizers.updates import NetworkUpdate
 
 WORKERS = 2
@@ -146,12 +146,13 @@ def network() -> nn.Sequential:
 
 def raygen_step(model: nn.Sequential, samples: Tensor) -> Step:
     """raygen's updates."""
-    spec = Training.model_validate(
+    spec = ResolvedTraining.model_validate(
         {
             "duration": {"steps": 1},
             "globalBatchSize": SAMPLES * WORKERS,
             "optimizer": {"type": "SGD", "learningRate": RATE},
             "schedule": {"type": "Constant"},
+            "guards": (),
             "gradientClipNorm": NORM,
         }
     )
