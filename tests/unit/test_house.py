@@ -41,6 +41,8 @@ FILE_LINES = 400
 FUNCTION_LINES = 80
 FOLDER_FILES = 12
 STOPS, RETURNS = 20, 5
+UNTYPED = 30
+"""Public annotations that are `Any` itself: Python values before they are parsed, and what Ray and pyarrow leave untyped."""
 
 THIRD_PARTY = {
     "errors": set(),
@@ -196,6 +198,39 @@ def test_the_ways_through_the_house_are_short_and_as_the_page_says() -> None:
                 assert there in imported_modules(module_path(here)), f"{here} does not import {there}"
         assert len(lines) - 1 <= RETURNS
         assert len(seen) <= STOPS
+
+
+def public_annotations(node: ast.AST) -> Iterator[ast.expr]:
+    """Of public attributes, and of the parameters and results of public functions."""
+    for child in ast.iter_child_nodes(node):
+        name = child.name if isinstance(child, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) else ""
+        if name.startswith("_") and name != "__init__":
+            continue
+        if isinstance(child, ast.ClassDef):
+            yield from public_annotations(child)
+        elif isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            given = child.args
+            named = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
+            yield from (one.annotation for one in named if one is not None and one.annotation is not None)
+            yield from [child.returns] if child.returns is not None else []
+        elif isinstance(child, ast.AnnAssign) and not getattr(child.target, "id", "_").startswith("_"):
+            yield child.annotation
+
+
+def test_what_packages_say_to_each_other_has_types() -> None:
+    def is_untyped(annotation: ast.expr) -> bool:
+        if isinstance(annotation, ast.BinOp):
+            return is_untyped(annotation.left) or is_untyped(annotation.right)
+        return isinstance(annotation, ast.Name) and annotation.id == "Any"
+
+    untyped = [
+        f"{path.relative_to(ROOT)}:{annotation.lineno}"
+        for path in SOURCES
+        if path.is_relative_to(ROOT / "raygen")
+        for annotation in public_annotations(ast.parse(path.read_text()))
+        if is_untyped(annotation)
+    ]
+    assert len(untyped) <= UNTYPED, untyped
 
 
 def test_each_package_imports_only_what_its_line_allows() -> None:
