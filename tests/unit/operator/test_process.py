@@ -238,16 +238,17 @@ def test_watches_that_only_fail_are_alive_and_one_that_hangs_is_not(
     server.hangs = hangs
     for one in operator.reflectors:
         one.start()
-    wait_for(lambda: min(one.silence for one in operator.reflectors) > 0.6)
-    assert operator._deaf() == ""
-    pods_hang = True
-    wait_for(lambda: operator._deaf() != "")
-    assert operator._deaf() == "the watch of pods has ended or hangs"
-    for one in operator.reflectors:
-        one.stop()
-    hang.set()
-    # It was never started, so it cannot be stopped.
-    operator.health._server.server_close()
+    try:
+        # On a busy machine a thread may get no turn for longer than the limit; one that is alive moves in the end.
+        wait_for(lambda: min(one.silence for one in operator.reflectors) > 0.6 and not operator._deaf())
+        pods_hang = True
+        wait_for(lambda: operator._deaf() == "the watch of pods has ended or hangs")
+    finally:
+        for one in operator.reflectors:
+            one.stop()
+        hang.set()
+        # It was never started, so it cannot be stopped.
+        operator.health._server.server_close()
 
 
 def test_a_queue_is_stuck_when_nothing_moves_and_not_when_it_is_long(
