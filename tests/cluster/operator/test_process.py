@@ -142,7 +142,9 @@ def _silent(address: str) -> float:
 
 
 def _reason(world: Surroundings) -> Any:
-    return world.job()["status"]["conditions"][0]["reason"]
+    """The reason of the summary; None while the operator has not written one."""
+    conditions = world.job()["status"].get("conditions") or [{}]
+    return conditions[0].get("reason")
 
 
 def test_a_port_that_is_taken_is_named(api: ApiServer, team: str) -> None:
