@@ -375,7 +375,7 @@ def test_the_exit_codes_that_the_guide_tells(member: Shell, life: Life) -> None:
     both = [one for one in commands(GUIDE) if "\n" in one][1]
     wait = f"raygen wait {JOB} --namespace {NAMESPACE}"
     member.run(wait, Step(code=2, says="there is no TrainingJob"))
-    member.run(f"{wait} --timeout 1", Step(before=life.again(), code=1, says="has not come so far"))
+    member.run(f"{wait} --timeout 1", Step(before=life.again(), code=1, says="did not get there"))
     member.run(wait, Step(hears="Training", meanwhile=life.clear, code=1))
     member.run(wait, Step(before=life.again(well=True)))
     life.again()()
