@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -147,8 +147,8 @@ class _Attempt:
 
     def dry_run(self) -> Result:
         """Opens data and model, and writes nothing."""
-        data, family = self._open()
-        facts = self._known(Facts.of(data, family))
+        with closing(self._open_data()) as data:
+            facts = self._known(Facts.of(data, self._open_model(data)))
         self._plan.document(facts)
         return self._not_begun("DryRun", "Valid", self._steps(facts))
 
@@ -167,19 +167,26 @@ class _Attempt:
             raise AssertionError("nothing trains before its attempt has begun")
         return self._finish(self._begun, trained)
 
-    def _open(self) -> tuple[Dataset, Family]:
+    def _open_data(self) -> Dataset:
         plan = self._plan
         with self._control.at_once():
-            data = open_dataset(plan.job, plan.base, plan.data_files(), notices_of(self._observer))
+            return open_dataset(plan.job, plan.base, plan.data_files(), notices_of(self._observer))
+
+    def _open_model(self, data: Dataset) -> Family:
+        plan = self._plan
+        with self._control.at_once():
             # The accelerator of a machine with Ray workers is theirs.
             family = open_model(plan.job, data, torch.device("cpu") if plan.distributed else plan.device)
             if plan.parent is not None and plan.start is not None:
                 start_from(family, plan.parent.checkpoint(plan.start), plan.parent.directory.uri)
-        return data, family
+        return family
 
     def _here(self, state: State) -> Trained | Result:
-        plan = self._plan
-        data, family = self._open()
+        with closing(self._open_data()) as data:
+            return self._train_on(data, state)
+
+    def _train_on(self, data: Dataset, state: State) -> Trained | Result:
+        plan, family = self._plan, self._open_model(data)
         facts = self._known(Facts.of(data, family))
         document = plan.document(facts)
         done = plan.complete(self._steps(facts))
@@ -187,29 +194,26 @@ class _Attempt:
             return done
         begun = self._begin(facts, document)
         self._startup.done(JOB_AND_DATA)
-        try:
-            return train_attempt(
-                AttemptContext(
-                    job=plan.job,
-                    directory=plan.directory,
-                    attempt=begun.attempt,
-                    steps=begun.steps,
-                    rollbacks=plan.rollbacks,
-                    data=data,
-                    family=family,
-                    device=plan.device,
-                    found=plan.take_found(),
-                    state=state,
-                    control=self._control,
-                    guards=self._guards,
-                    observer=Measured(self._goodput, self._observer),
-                    workers=Alone(),
-                    agreement=OwnDecisions(self._control),
-                    startup=self._startup,
-                )
+        return train_attempt(
+            AttemptContext(
+                job=plan.job,
+                directory=plan.directory,
+                attempt=begun.attempt,
+                steps=begun.steps,
+                rollbacks=plan.rollbacks,
+                data=data,
+                family=family,
+                device=plan.device,
+                found=plan.take_found(),
+                state=state,
+                control=self._control,
+                guards=self._guards,
+                observer=Measured(self._goodput, self._observer),
+                workers=Alone(),
+                agreement=OwnDecisions(self._control),
+                startup=self._startup,
             )
-        finally:
-            data.close()
+        )
 
     def _on_workers(self, state: State) -> Trained | Result:
         """Trains on Ray's workers, which open data, model and checkpoint by themselves.

@@ -185,9 +185,9 @@ def prepare(
     if ancestor is not None and found is None:
         start = existing["parent"]["step"] if existing else ancestor.checkpoint_step()
     told += [f"checkpoint of step {s.step} passed over: {s.reason}" for s in found.skipped] if found else []
-    install_code(resolved, base)
     if distributed:
-        # Before Ray starts, which takes a while; the data itself is read by the workers.
+        # Before Ray starts, which takes a while; workers open both by themselves.
+        install_code(resolved, base)
         find_sources(resolved, base)
     return JobPlan(
         job=fitted,

@@ -136,8 +136,7 @@ class Group:
             return False
         self._decided += 1
         key = f"decision-{self._decided}"
-        if drain.asked():
-            self._driver.set(LEAVING, "")
+        self._tell_drain()
         if self.rank == 0:
             decision = self._steering() | {"overdue": overdue, "next": step + self._stride(step)}
             self._store.set(key, json.dumps(decision))
@@ -154,9 +153,9 @@ class Group:
         key = f"resumed-{self._paused}"
         if self.rank == 0:
             while (steering := self._steering())["paused"] and steering["stop"] is None:
-                self._sleep(LOOK_S)
+                self._rest(LOOK_S)
             self._store.set(key, "")
-        wait_for(self._store, key, self._sleep)
+        wait_for(self._store, key, self._rest)
         self._control.resume()
         self._next = step
 
@@ -180,6 +179,15 @@ class Group:
         own: dict[str, Any] = {"paused": self._control.paused, "at": self._control.at}
         told = json.loads(self._driver.get(CONTROL)) if self._driver.check([CONTROL]) else own
         return {"stop": reason, "paused": told["paused"], "at": told["at"]}
+
+    def _tell_drain(self) -> None:
+        if drain.asked():
+            self._driver.set(LEAVING, "")
+
+    def _rest(self, seconds: float) -> None:
+        """Sleeps, and says if this pod is about to go, which ends a pause."""
+        self._tell_drain()
+        self._sleep(seconds)
 
     def _follow(self, steering: Mapping[str, Any]) -> None:
         self._control.stop_at(steering["at"])

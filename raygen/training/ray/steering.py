@@ -9,7 +9,7 @@ from typing import Any
 from raygen.training.engine.agreement import CONTROL, REPORT, STOP, TCPStore
 from raygen.training.engine.control import Control
 from raygen.training.opening import Facts
-from raygen.training.ray.mailbox import BEGUN, FACTS, Inbox
+from raygen.training.ray.mailbox import BEGUN, FACTS, RESULT, Inbox
 
 
 class Steering:
@@ -33,6 +33,9 @@ class Steering:
         """Looks what workers wait for, and hands on what has changed; what `answer` raises comes out here."""
         self._steer()
         self._inbox.deliver()
+        if self._store.check([RESULT]):
+            # Nobody waits any more, and an attempt that has not begun is not to begin.
+            return
         if self._store.check([FACTS]) and not self._store.check([BEGUN]):
             facts = Facts(**json.loads(self._store.get(FACTS)))
             self._store.set(BEGUN, json.dumps(self._answer(facts)))

@@ -6,6 +6,7 @@ import json
 import socket
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -196,19 +197,18 @@ def _train(
         job.spec.training, len(task.rollbacks), notice, lambda finding: observer.take(Found(finding.type))
     )
     try:
-        data = _open_data(task, job, directory, group, store, notice)
-        startup.done(DATA)
-        family = open_model(job, data, device)
-        begun = _begin(group, store, data, family, job)
-        attempt = Attempt(directory.storage, AttemptRecord(**begun.attempt))
-        logs.attach(directory.storage, attempt.number)
-        found = agreed_checkpoint(directory.checkpoints, group, notice)
-        if found is None and task.parent is not None:
-            uri, step = task.parent["uri"], task.parent["step"]
-            start_from(family, RunRecord.open(uri).checkpoint(step), uri)
-        startup.then = lambda seconds: observer.take(Ready(seconds))
-        trained = train_attempt(
-            AttemptContext(
+        with closing(_open_data(task, job, directory, group, store, notice)) as data:
+            startup.done(DATA)
+            family = open_model(job, data, device)
+            begun = _begin(group, store, data, family, job)
+            attempt = Attempt(directory.storage, AttemptRecord(**begun.attempt))
+            logs.attach(directory.storage, attempt.number)
+            found = agreed_checkpoint(directory.checkpoints, group, notice)
+            if found is None and task.parent is not None:
+                uri, step = task.parent["uri"], task.parent["step"]
+                start_from(family, RunRecord.open(uri).checkpoint(step), uri)
+            startup.then = lambda seconds: observer.take(Ready(seconds))
+            context = AttemptContext(
                 job=job,
                 directory=directory,
                 attempt=attempt,
@@ -226,7 +226,9 @@ def _train(
                 agreement=group,
                 startup=startup,
             )
-        )
+            # The context alone holds the checkpoint, and lets go of it once it is restored.
+            found = None
+            trained = train_attempt(context)
     except RaygenError as error:
         return error_document(error, guards.findings)
     return {
