@@ -177,11 +177,24 @@ def heal_node(name: str) -> None:
 
 
 def limit_storage(spare: int | None) -> None:
-    """Lets the S3 server take only `spare` more bytes, in all buckets together; None: as much as at first."""
-    size = control.BUCKETS_SIZE
-    if spare is not None:
+    """Lets the S3 server take only `spare` more bytes, in all buckets together; None: as much as at first.
+
+    Raises:
+        ClusterError: The limit could not be set.
+    """
+    if spare is None:
+        return _resize_storage(control.BUCKETS_SIZE)
+    # The kernel refuses a limit below what is stored, and the server may have stored more since that was read.
+    for _ in range(20):
         used = run(*machine.inside(CONTROL, "df", "--block-size=1", "--output=used", str(control.BUCKETS)))
-        size = str(int(used.split()[-1]) + spare)
+        try:
+            return _resize_storage(str(int(used.split()[-1]) + spare))
+        except ClusterError as error:
+            refused = error
+    raise refused
+
+
+def _resize_storage(size: str) -> None:
     run(*machine.inside(CONTROL, "mount", "-o", f"remount,size={size}", str(control.BUCKETS)))
 
 
