@@ -24,6 +24,7 @@ PLAIN = (
     "threads",
     "ray_overhead",
     "data_parallel",
+    "driver_memory",
     "vae_quality",
     "gan_quality",
 )

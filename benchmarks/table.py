@@ -76,6 +76,7 @@ def page() -> str:
         gpu,
         ray(),
         workers(),
+        driver(),
         checkpoints(),
         s3(),
         kills(),
@@ -167,6 +168,22 @@ def workers() -> Iterator[str]:
             bound = image_table.limit(result["must"]["raygen_to_ddp"]) if side == "ddp" else "reported"
             low, high = ratio["interval"]
             yield from row(WORKER_SIDES[side], middle(ratio, 3)[0], f"{low:.3f} to {high:.3f}", bound)
+        yield ""
+
+
+def driver() -> Iterator[str]:
+    result = read_result("driver_memory")
+    if result:
+        yield from heading("Peak of resident memory, a job of two workers", result)
+        yield from row("MB of data", "MB of the driver", "must", "MB of the largest worker")
+        yield from row(*["---"] * 4)
+        for size, found in result["by_megabytes_of_data"].items():
+            limit = (
+                image_table.limit(result["must"]["largest_data"])
+                if size == max(result["by_megabytes_of_data"], key=int)
+                else ""
+            )
+            yield from row(size, f"{found['driver']:.0f}", limit, f"{found['largest_child']:.0f}")
         yield ""
 
 

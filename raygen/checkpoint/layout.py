@@ -6,11 +6,13 @@ import math
 import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-
-import torch
+from typing import TYPE_CHECKING
 
 from raygen.checkpoint.manifest import FileRecord, Part, Piece, TensorRecord
 from raygen.errors import CheckpointError
+
+if TYPE_CHECKING:
+    import torch
 
 Slices = tuple[slice, ...]
 """A rectangular part of a tensor: a slice without a step for each of its first dimensions, the others whole."""

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from raygen.checkpoint.digests import ALTERED, Tally
+from raygen.checkpoint.integrity import verify_all
 from raygen.checkpoint.layout import Slices
 from raygen.checkpoint.manifest import MANIFEST, Manifest, NewerFormatError, decode
-from raygen.checkpoint.tensors import read_all, read_parts
 from raygen.checkpoint.values import decode_values
 from raygen.errors import CheckpointError
 from raygen.storage import NotFoundError, Storage, step_folder, step_of
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +87,13 @@ def load(storage: Storage, step: int, *, tensors: bool | Mapping[str, Slices] = 
         CheckpointError: If it is missing, torn or altered.
     """
     manifest, folder = _manifest(storage, step), _folder(storage, step)
-    if isinstance(tensors, bool):
-        kept = read_all(folder, manifest, keep=tensors)
-    else:
-        kept = read_parts(folder, manifest, tensors)
+    if tensors is False:
+        verify_all(folder, manifest)
+        return Loaded(step, {}, _values(folder, manifest), manifest)
+    # Who only verifies needs no PyTorch.
+    from raygen.checkpoint.tensors import read_all, read_parts
+
+    kept = read_all(folder, manifest) if tensors is True else read_parts(folder, manifest, tensors)
     return Loaded(step, kept, _values(folder, manifest), manifest)
 
 

@@ -2,51 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
-from typing import BinaryIO
 
 import torch
 
 from raygen.checkpoint import shards
-from raygen.checkpoint.digests import ALTERED, VerifiedFile
-from raygen.checkpoint.layout import Region, Slices, check_layout, region_from, region_of, whole
-from raygen.checkpoint.manifest import MANIFEST, Manifest, Piece, TensorRecord
-from raygen.errors import CheckpointError
-from raygen.storage import NotFoundError, Storage
+from raygen.checkpoint.digests import VerifiedFile
+from raygen.checkpoint.integrity import Place, check_slot, opened, places_of, read_shard, slots_of
+from raygen.checkpoint.layout import Region, Slices, region_from, region_of, whole
+from raygen.checkpoint.manifest import Manifest, Piece
+from raygen.storage import Storage
 
 Tensors = dict[str, torch.Tensor]
 
 
-def read_all(folder: Storage, manifest: Manifest, *, keep: bool) -> Tensors:
+def read_all(folder: Storage, manifest: Manifest) -> Tensors:
     """Reads every byte of every shard and verifies it.
 
     Args:
         folder: The checkpoint's.
         manifest: Its manifest.
-        keep: Whether to keep the tensors; without them nothing is returned.
 
     Raises:
         CheckpointError: A shard is missing, torn or altered, or holds other tensors than the manifest says.
     """
     # Tied tensors have the same pieces, and are one tensor.
     found: dict[tuple[Piece, ...], torch.Tensor] = {}
-    for file, places in _places(folder, manifest).items():
-        with _opened(folder, manifest, file) as stream:
-            shard = _decoded(stream, manifest, file, keep=keep)
+    for file, places in places_of(folder, manifest).items():
+        shard = _read_whole(folder, manifest, file)
         for place in places:
-            _check_slot(folder, place, shard.slots)
+            check_slot(folder, place, shard.slots)
             pieces = place.record.shards
-            if keep and len(pieces) == 1:
+            if len(pieces) == 1:
                 found.setdefault(pieces, shard.tensors[place.piece.key])
-            elif keep:
-                if pieces not in found:
-                    found[pieces] = torch.empty(place.record.shape, dtype=place.dtype)
-                region = region_of(place.piece).within(whole(place.record.shape))
-                found[pieces][region] = shard.tensors[place.piece.key]
-    return {name: found[record.shards] for name, record in manifest.tensors.items()} if keep else {}
+                continue
+            if pieces not in found:
+                dtype = shards.torch_dtype(place.record.dtype)
+                found[pieces] = torch.empty(place.record.shape, dtype=dtype)
+            region = region_of(place.piece).within(whole(place.record.shape))
+            found[pieces][region] = shard.tensors[place.piece.key]
+    return {name: found[record.shards] for name, record in manifest.tensors.items()}
 
 
 def read_parts(folder: Storage, manifest: Manifest, wanted: Mapping[str, Slices]) -> Tensors:
@@ -68,7 +64,7 @@ def read_parts(folder: Storage, manifest: Manifest, wanted: Mapping[str, Slices]
             keys[name] = key = record.shards, region_from(name, slices, record.shape)
             if key not in found:
                 found[key] = torch.empty(key[1].shape, dtype=shards.torch_dtype(record.dtype))
-    for file, places in _places(folder, manifest).items():
+    for file, places in places_of(folder, manifest).items():
         reads: dict[tuple[object, ...], _Read] = {}
         for place in places:
             if place.name not in keys:
@@ -82,43 +78,36 @@ def read_parts(folder: Storage, manifest: Manifest, wanted: Mapping[str, Slices]
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """A piece of a tensor in a shard."""
-
-    name: str
-    record: TensorRecord
-    piece: Piece
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return shards.torch_dtype(self.record.dtype)
-
-
-@dataclass(frozen=True, slots=True)
 class _Read:
     """Which part of a piece is wanted, and the memory that it goes to."""
 
-    place: _Place
+    place: Place
     part: Slices
     target: torch.Tensor
 
 
 def _read_file(folder: Storage, manifest: Manifest, file: str, reads: list[_Read]) -> None:
-    with _opened(folder, manifest, file, read=bool(reads)) as stream:
-        if not reads:
-            return
-        if manifest.files[file].crc32:
-            _read_ranges(folder, VerifiedFile(stream, manifest.files[file]), manifest.files[file].size, reads)
-            return
-        shard = _decoded(stream, manifest, file, keep=True)
-    for read in reads:
-        _check_slot(folder, read.place, shard.slots)
-        read.target.copy_(shard.tensors[read.place.piece.key][read.part])
+    record = manifest.files[file]
+    if reads and not record.crc32:
+        shard = _read_whole(folder, manifest, file)
+        for read in reads:
+            check_slot(folder, read.place, shard.slots)
+            read.target.copy_(shard.tensors[read.place.piece.key][read.part])
+        return
+    with opened(folder, manifest, file, read=bool(reads)) as stream:
+        if reads:
+            _read_ranges(folder, VerifiedFile(stream, record), record.size, reads)
+
+
+def _read_whole(folder: Storage, manifest: Manifest, file: str) -> shards.Shard:
+    tensors: Tensors = {}
+    contents = read_shard(folder, manifest, file, shards.into(tensors))
+    return shards.Shard(contents.slots, tensors, contents.record)
 
 
 def _read_ranges(folder: Storage, file: VerifiedFile, size: int, reads: list[_Read]) -> None:
-    slots = shards.slots_of(file, size)
-    placed = [(_check_slot(folder, read.place, slots), read) for read in reads]
+    slots = slots_of(file, size)
+    placed = [(check_slot(folder, read.place, slots), read) for read in reads]
     # In the order of their bytes, so that a request to an object store goes on where the last one ended.
     for slot, read in sorted(placed, key=lambda pair: pair[0].start):
         first, count = _span(read.part, slot.shape)
@@ -142,55 +131,3 @@ def _span(slices: Slices, shape: tuple[int, ...]) -> tuple[int, int]:
 
 def _strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     return torch.empty(shape, device="meta").stride()
-
-
-def _places(folder: Storage, manifest: Manifest) -> dict[str, list[_Place]]:
-    """What is in each shard, which all tensors together cover once."""
-    places: dict[str, list[_Place]] = {}
-    for name, record in manifest.tensors.items():
-        try:
-            check_layout(name, record)
-        except CheckpointError as error:
-            error.where = f"{folder.uri}/{MANIFEST}"
-            raise
-        for piece in record.shards:
-            places.setdefault(piece.file, []).append(_Place(name, record, piece))
-    return dict(sorted(places.items()))
-
-
-@contextmanager
-def _opened(folder: Storage, manifest: Manifest, file: str, *, read: bool = True) -> Iterator[BinaryIO]:
-    """A shard of the right size, empty if it is not to be read; what is wrong in it is raised with its name."""
-    where = f"{folder.uri}/{file}"
-    try:
-        _check_size(folder.size(file), manifest.files[file].size)
-        with folder.open(file) if read else BytesIO() as stream:
-            yield stream
-    except NotFoundError as error:
-        raise CheckpointError(f"{file} is missing", where=where) from error
-    except CheckpointError as error:
-        if error.where:
-            raise
-        raise CheckpointError(f"{file} {error.what}", where=where) from error
-
-
-def _check_size(found: int, expected: int) -> None:
-    if found != expected:
-        raise CheckpointError(f"has {found} bytes instead of {expected}")
-
-
-def _decoded(stream: BinaryIO, manifest: Manifest, file: str, *, keep: bool) -> shards.Shard:
-    shard = shards.decode(stream, manifest.files[file].size, keep=keep)
-    if shard.record != manifest.files[file]:
-        raise CheckpointError(ALTERED)
-    return shard
-
-
-def _check_slot(folder: Storage, place: _Place, slots: Mapping[str, shards.Slot]) -> shards.Slot:
-    slot = slots.get(place.piece.key)
-    if slot is None or (slot.dtype, slot.shape) != (place.record.dtype, place.piece.shape):
-        raise CheckpointError(
-            f"{place.piece.file} does not hold {place.name} as the manifest says",
-            where=f"{folder.uri}/{MANIFEST}",
-        )
-    return slot

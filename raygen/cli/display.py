@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from raygen.cli.output import duration, number, printable
-from raygen.models.protocol import Sample
+from raygen.models.sample import Sample
 from raygen.training.observers.events import Loss, Observer, Plan, Progress
 
 SHOWN_CHARACTERS = 400

@@ -139,15 +139,15 @@ def _features_by_kernel(architecture: str, path: Path) -> Mapping[str, Any]:
     return {"architecture": architecture.lower()} | dict.fromkeys(names, True) if names else {}
 
 
-def precision_notices(job: TrainingJob, device: torch.device) -> list[str]:
+def precision_notices(job: TrainingJob, device: str) -> list[str]:
     """A sentence for a precision that the device has no hardware for.
 
     Args:
         job: Fitted to the machine.
-        device: This process's; GPUs of workers elsewhere are not known here.
+        device: Kind of this process's; GPUs of workers elsewhere are not known here.
     """
-    elsewhere = device.type == "cpu" and job.spec.scale.gpus_per_worker > 0
-    if job.spec.training.precision != "BFloat16" or elsewhere or has_bfloat16(device):
+    elsewhere = device == "cpu" and job.spec.scale.gpus_per_worker > 0
+    if job.spec.training.precision != "BFloat16" or elsewhere or has_bfloat16(torch.device(device)):
         return []
     told = "BFloat16 has no hardware on this machine and may take many times as long as Float32"
     return [f"spec.training.precision: {told}; `raygen plan` measures both"]

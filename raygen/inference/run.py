@@ -8,7 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from raygen.compute.device import available_cores, choose_device, limited_threads
+from raygen.compute.device import choose_device, limited_threads
+from raygen.compute.scale import available_cores
 from raygen.data.readers import open_data
 from raygen.errors import DataError, InputError, OutputError
 from raygen.inference.code import install_code

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from raygen.models.draws import Draws
+from raygen.models.sample import Sample as Sample
+from raygen.models.sample import SampleRequest as SampleRequest
 from raygen.spec.contents import Domain as Domain
 from raygen.spec.contents import ImageDomain as ImageDomain
 from raygen.spec.contents import Vocabulary as Vocabulary
@@ -125,24 +127,6 @@ class Update(Protocol):
         """Applies the gradients and clears them. Returns their L2 norm before clipping, a scalar."""
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One generated thing: a text, or an image as PNG (which may be a grid of many).
-
-    Attributes:
-        prompt: What was given; of an image, what it shows.
-        text: What was generated after it, where it is text.
-        png: What was generated, where it is an image.
-        finished: Why a text ends where it does: `EndOfText`, the model wrote its end; `MaxTokens`, it was cut off.
-            None for images, and where a model does not say.
-    """
-
-    prompt: str = ""
-    text: str | None = None
-    png: bytes | None = None
-    finished: str | None = None
-
-
 class Family(Protocol):
     """A model with its way of training.
 
@@ -222,37 +206,6 @@ class HuggingFaceModel:
 
     config: dict[str, Any]
     tensors: dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class SampleRequest:
-    """How to generate.
-
-    Attributes:
-        count: Samples.
-        seed: Sample i depends on the seed and on i, not on count.
-        prompts: Beginnings, taken in turn; none means an empty one.
-        max_tokens: Tokens after the prompt, at most; a text ends before with the token that ends texts.
-        temperature: Divides the logits; 0 takes the most likely token.
-        top_k: Only the k most likely tokens.
-        top_p: Only the most likely tokens that together have this probability.
-        min_p: Only tokens with this share of the most likely one's probability.
-        repetition_penalty: Factor against tokens that are already in the text; 1 does nothing.
-        ignore_end_of_text: Go on after the token that ends texts, as if another text began.
-        labels: Classes of images, taken in turn; none means all of them. For models that are told the class.
-    """
-
-    count: int = 1
-    seed: int = 0
-    prompts: tuple[str, ...] = ()
-    max_tokens: int = 200
-    temperature: float = 0.8
-    top_k: int | None = None
-    top_p: float | None = None
-    min_p: float | None = None
-    repetition_penalty: float = 1.0
-    ignore_end_of_text: bool = False
-    labels: tuple[int, ...] = ()
 
 
 def sort_parameters(network: nn.Module) -> ParameterGroups:

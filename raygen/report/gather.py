@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from raygen.checkpoint import best_step, survey
-from raygen.evaluation.metrics import FORMULAS, metric_direction
+from raygen.evaluation.formulas import FORMULAS, metric_direction
 from raygen.report.chart import Chart, Curve, draw, smooth
 from raygen.report.page import Cell, Figure, ReportData, SampleSet, render
 from raygen.report.wording import size

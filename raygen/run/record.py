@@ -9,10 +9,10 @@ from typing import Any, Self
 from raygen.checkpoint import Loaded, best_step, latest, load, survey
 from raygen.data.readers import open_domain
 from raygen.errors import InputError, RunError
-from raygen.evaluation.metrics import metric_direction
-from raygen.models.protocol import Domain
+from raygen.evaluation.formulas import metric_direction
 from raygen.run.directory import RunDirectory
 from raygen.spec import ResolvedJob, parse, resolve
+from raygen.spec.contents import Domain
 from raygen.storage import open_storage
 
 

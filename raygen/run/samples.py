@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from raygen.models.protocol import Sample
+from raygen.models.sample import Sample
 from raygen.run.directory import RunDirectory
 
 

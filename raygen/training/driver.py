@@ -1,38 +1,36 @@
-"""One run, from a job to its outcome: opens the run directory, goes on where it was, trains, reports."""
+"""One run, from a job to its outcome: opens the run directory, goes on where it was, has it trained, reports.
+
+It needs no PyTorch: what trains is imported when it is known that it trains in this process (`here`), and workers load
+their own.
+"""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Mapping
-from contextlib import closing, suppress
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
-from raygen.compute.device import available_cores, limited_threads
-from raygen.data.protocol import Dataset
+from raygen.compute.scale import available_cores
 from raygen.data.readers import units_per_sample
 from raygen.errors import FencedError, OutputError, RaygenError, RollBackError, reason_of
 from raygen.jobfile import load
-from raygen.models.protocol import Alone, Family
 from raygen.report.gather import write_report
-from raygen.run.directory import REPORT, Attempt
+from raygen.run.directory import REPORT
 from raygen.run.record import RunRecord
 from raygen.spec import TrainingJob, parse
-from raygen.training.engine.agreement import OwnDecisions
-from raygen.training.engine.attempt import AttemptContext, Trained, train_attempt
 from raygen.training.engine.control import Control
 from raygen.training.engine.guards import Guards
-from raygen.training.engine.loop import Ending, State
 from raygen.training.engine.rollback import roll_back
+from raygen.training.engine.state import Ending, State, Trained
+from raygen.training.facts import Facts, decoded
 from raygen.training.observers.events import Notice, Observer, Ready, Taker, notices_of
 from raygen.training.observers.goodput import Goodput, Measured
 from raygen.training.observers.startup import JOB_AND_DATA, Startup
-from raygen.training.opening import Facts, decoded, open_dataset, open_model, start_from
-from raygen.training.prepare import JobPlan, count_steps, placed, prepare
+from raygen.training.prepare import Begun, JobPlan, count_steps, placed, prepare
 from raygen.training.ray.mailbox import error_of, findings_of
 from raygen.training.result import Result
 
@@ -96,7 +94,7 @@ def train(
             cores=cores,
         )
 
-    with control.on_signals(), limited_threads(cores):
+    with control.on_signals():
         with control.at_once():
             plan = ready()
         for notice in plan.notices:
@@ -109,19 +107,6 @@ def train(
                 startup = Startup()
                 observer.take(Notice(f"{error.kind}: {error.what}; going back. {error.remedy}"))
                 plan = ready()
-
-
-@dataclass(frozen=True)
-class Begun:
-    """An attempt that was claimed.
-
-    Attributes:
-        attempt: The claim.
-        steps: Last step.
-    """
-
-    attempt: Attempt
-    steps: int
 
 
 class _Attempt:
@@ -147,8 +132,9 @@ class _Attempt:
 
     def dry_run(self) -> Result:
         """Opens data and model, and writes nothing."""
-        with closing(self._open_data()) as data:
-            facts = self._known(Facts.of(data, self._open_model(data)))
+        from raygen.training.here import look
+
+        facts = self._known(look(self._plan, self._control, notices_of(self._observer)))
         self._plan.document(facts)
         return self._not_begun("DryRun", "Valid", self._steps(facts))
 
@@ -167,53 +153,19 @@ class _Attempt:
             raise AssertionError("nothing trains before its attempt has begun")
         return self._finish(self._begun, trained)
 
-    def _open_data(self) -> Dataset:
-        plan = self._plan
-        with self._control.at_once():
-            return open_dataset(plan.job, plan.base, plan.data_files(), notices_of(self._observer))
-
-    def _open_model(self, data: Dataset) -> Family:
-        plan = self._plan
-        with self._control.at_once():
-            # The accelerator of a machine with Ray workers is theirs.
-            family = open_model(plan.job, data, torch.device("cpu") if plan.distributed else plan.device)
-            if plan.parent is not None and plan.start is not None:
-                start_from(family, plan.parent.checkpoint(plan.start), plan.parent.directory.uri)
-        return family
-
     def _here(self, state: State) -> Trained | Result:
-        with closing(self._open_data()) as data:
-            return self._train_on(data, state)
+        """Trains in this process."""
+        from raygen.training.here import train_here
 
-    def _train_on(self, data: Dataset, state: State) -> Trained | Result:
-        plan, family = self._plan, self._open_model(data)
-        facts = self._known(Facts.of(data, family))
-        document = plan.document(facts)
-        done = plan.complete(self._steps(facts))
-        if done is not None:
-            return done
-        begun = self._begin(facts, document)
-        self._startup.done(JOB_AND_DATA)
-        return train_attempt(
-            AttemptContext(
-                job=plan.job,
-                directory=plan.directory,
-                attempt=begun.attempt,
-                steps=begun.steps,
-                rollbacks=plan.rollbacks,
-                data=data,
-                family=family,
-                device=plan.device,
-                found=plan.take_found(),
-                state=state,
-                control=self._control,
-                guards=self._guards,
-                observer=Measured(self._goodput, self._observer),
-                workers=Alone(),
-                agreement=OwnDecisions(self._control),
-                startup=self._startup,
-            )
-        )
+        plan = self._plan
+
+        def begin(facts: Facts) -> Begun | Result:
+            document = plan.document(self._known(facts))
+            done = plan.complete(self._steps(facts))
+            return self._begin(facts, document) if done is None else done
+
+        observer = Measured(self._goodput, self._observer)
+        return train_here(plan, state, self._control, self._guards, observer, self._startup, begin)
 
     def _on_workers(self, state: State) -> Trained | Result:
         """Trains on Ray's workers, which open data, model and checkpoint by themselves.
@@ -255,7 +207,7 @@ class _Attempt:
         return Trained(ending, State(**result["state"]), result["loss"], self._guards.findings)
 
     def _task(self) -> dict[str, Any]:
-        """`ray.worker.Task`, without what `launch` adds."""
+        """`ray.mailbox.Task`, without what `launch` adds."""
         plan = self._plan
         return {
             "job": plan.job.model_dump(mode="json", exclude_none=True),

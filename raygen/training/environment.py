@@ -6,37 +6,33 @@ import platform
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
-import torch
-
-from raygen.compute.device import available_cores, device_name
+from raygen.compute.scale import available_cores
 
 PACKAGES = ("raygen", "torch", "numpy", "tokenizers", "safetensors")
 
 
-def describe_environment(device: torch.device, base: Path) -> dict[str, str | int]:
-    """Facts that a reader needs to run this again.
+def describe_environment(device: str, threads: int) -> dict[str, str | int]:
+    """Facts of this process that a reader needs to run this again.
 
     Args:
-        device: The device in use.
-        base: Folder of the job file; the commit is that of its repository.
+        device: Name of the device in use.
+        threads: Of PyTorch.
     """
     facts: dict[str, str | int] = {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "device": device_name(device),
+        "device": device,
         "cores": available_cores(),
-        "threads": torch.get_num_threads(),
+        "threads": threads,
     }
     for package in PACKAGES:
         try:
             facts[package] = version(package)
         except PackageNotFoundError:
             continue
-    commit = source_commit(base)
-    if commit:
-        facts["commit"] = commit
     return facts
 
 
@@ -45,10 +41,11 @@ def slow_start() -> str | None:
 
     It doubles the time until a run begins, and more with several workers, each of which is a process.
     """
-    cached = torch.__spec__.cached if torch.__spec__ else None
-    if not sys.dont_write_bytecode or cached is None or Path(cached).exists():
+    found = find_spec("torch")
+    cached = found.cached if found else None
+    if not sys.dont_write_bytecode or found is None or cached is None or Path(cached).exists():
         return None
-    packages = Path(torch.__file__).parents[1]
+    packages = Path(found.origin or "").parents[1]
     return (
         "every process compiles PyTorch from its sources, since PYTHONDONTWRITEBYTECODE is set and no bytecode is"
         f" installed; compile it once: python -m compileall -q {packages}"

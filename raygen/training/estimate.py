@@ -13,7 +13,8 @@ from torch import Tensor
 
 from raygen import machine
 from raygen.compute.arithmetic import bfloat16_speed, memory_explained, repeatable
-from raygen.compute.device import choose_device, device_name, fit, limited_threads
+from raygen.compute.device import choose_device, count_gpus, device_name, limited_threads
+from raygen.compute.scale import fit
 from raygen.data.protocol import Dataset
 from raygen.data.readers import open_data
 from raygen.data.remarks import Remark
@@ -105,7 +106,7 @@ def estimate(
 def _estimate(
     job: TrainingJob, base: Path, chosen: torch.device, notice: Callable[[str], None] | None
 ) -> Estimate:
-    fitted, _ = fit(resolve(job), chosen, 1)
+    fitted, _ = fit(resolve(job), chosen.type, 1, count_gpus(chosen))
     training = fitted.spec.training
     install_code(fitted, base)
     data = open_data(fitted, base, {}, notice)

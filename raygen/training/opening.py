@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from raygen.checkpoint import Loaded
 from raygen.compute.arithmetic import memory_explained
+from raygen.compute.device import device_name
 from raygen.data.protocol import Dataset
 from raygen.data.readers import open_data
 from raygen.errors import CheckpointError, InputError
@@ -20,52 +19,28 @@ from raygen.inference.weights import restore_weights
 from raygen.models.protocol import Family, count_parameters
 from raygen.models.registry import build_family
 from raygen.spec import ResolvedJob
+from raygen.training.environment import describe_environment
+from raygen.training.facts import Facts, encoded
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What only the process that opened data and model knows of them; JSON values alone.
+def facts_of(data: Dataset, family: Family, device: torch.device) -> Facts:
+    """Those of an open run.
 
-    Attributes:
-        fingerprint: Of the data.
-        samples_per_epoch: Samples in one pass over the training split.
-        units_per_sample: Units of throughput in a sample.
-        remarks: What was skipped or converted while reading, one object each.
-        notices: The same as sentences.
-        parameters: Trained parameters.
-        files: What a run must keep to use its model later, by file name, in Base64.
+    Args:
+        data: Its data.
+        family: Its model.
+        device: Where the model is.
     """
-
-    fingerprint: str
-    samples_per_epoch: int
-    units_per_sample: int
-    remarks: list[dict[str, Any]]
-    notices: list[str]
-    parameters: int
-    files: dict[str, str]
-
-    @classmethod
-    def of(cls, data: Dataset, family: Family) -> Facts:
-        """Those of an open run."""
-        return cls(
-            data.fingerprint,
-            data.samples_per_epoch,
-            data.units_per_sample,
-            [asdict(remark) for remark in data.remarks],
-            [str(remark) for remark in data.remarks],
-            count_parameters(family),
-            encoded(data.files()),
-        )
-
-
-def encoded(files: Mapping[str, bytes]) -> dict[str, str]:
-    """Files as JSON values."""
-    return {name: base64.b64encode(content).decode() for name, content in files.items()}
-
-
-def decoded(files: Mapping[str, str]) -> dict[str, bytes]:
-    """What `encoded` made."""
-    return {name: base64.b64decode(content) for name, content in files.items()}
+    return Facts(
+        data.fingerprint,
+        data.samples_per_epoch,
+        data.units_per_sample,
+        [asdict(remark) for remark in data.remarks],
+        [str(remark) for remark in data.remarks],
+        count_parameters(family),
+        encoded(data.files()),
+        describe_environment(device_name(device), torch.get_num_threads()),
+    )
 
 
 def open_dataset(

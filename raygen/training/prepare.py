@@ -8,21 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from raygen.checkpoint import Loaded, latest
-from raygen.compute.arithmetic import precision_notices
-from raygen.compute.device import choose_device, fit
+from raygen.compute.scale import fit, may_have_accelerator
 from raygen.data.readers import find_sources
 from raygen.errors import InputError, OutputError
 from raygen.inference.code import install_code
-from raygen.run.directory import RunDirectory
+from raygen.run.directory import Attempt, RunDirectory
 from raygen.run.record import RunRecord, run_directory
 from raygen.spec import ResolvedJob, TrainingJob, diff, may_change, notices, parse, resolve
 from raygen.storage import open_storage
 from raygen.training.engine.rollback import discard
-from raygen.training.environment import describe_environment, slow_start
-from raygen.training.opening import Facts
+from raygen.training.environment import slow_start, source_commit
+from raygen.training.facts import Facts
 from raygen.training.ray.cluster import check_cluster, on_cluster
 from raygen.training.result import Result
 
@@ -43,7 +40,7 @@ class JobPlan:
         parent: The run whose weights this one starts from, or None.
         start: Step of the parent's checkpoint, or None.
         notices: What a person should know.
-        device: Of this process.
+        device: Kind of device of this process: `cuda`, `mps` or `cpu`.
         distributed: Whether Ray's workers train.
         cores: Of this machine to use.
     """
@@ -59,7 +56,7 @@ class JobPlan:
     parent: RunRecord | None
     start: int | None
     notices: list[str]
-    device: torch.device
+    device: str
     distributed: bool
     cores: int
 
@@ -101,11 +98,12 @@ class JobPlan:
             "parent": kin,
         }
         # Folders may move between attempts, and machines change; workers and later readers want those of the newest.
+        commit = source_commit(self.base)
         newest = {
             "job": self.resolved.model_dump(mode="json"),
             "base": str(self.base),
             "uri": self.directory.uri,
-            "environment": describe_environment(self.device, self.base),
+            "environment": facts.environment | ({"commit": commit} if commit else {}),
             "parameters": facts.parameters,
         }
         return first | (self.existing or {}) | newest
@@ -123,6 +121,19 @@ class JobPlan:
         self.directory.note_place(str(self.base))
         same = {"reason": "AlreadyComplete", "seconds": 0.0, "run": self.directory.uri}
         return Result(**({"loss": math.nan} | outcome | same))
+
+
+@dataclass(frozen=True)
+class Begun:
+    """An attempt that was claimed.
+
+    Attributes:
+        attempt: The claim.
+        steps: Last step.
+    """
+
+    attempt: Attempt
+    steps: int
 
 
 def placed(job: TrainingJob, output: str | None, run: str | None) -> TrainingJob:
@@ -155,18 +166,18 @@ def prepare(
         InputError: something is wrong; says what, where and what to do.
     """
     base = base.resolve()
-    device = choose_device(device_name)
     resolved = resolve(job)
     cluster = on_cluster()
+    device, gpus = _device(device_name, elsewhere=cluster and distributed is not False)
     if cluster:
         check_cluster()
-    fitted, told = (resolved, []) if cluster else fit(resolved, device, cores)
+    fitted, told = (resolved, []) if cluster else fit(resolved, device, cores, gpus)
     if distributed is None:
         distributed = cluster or fitted.spec.scale.workers > 1
     if strict and told:
         raise _unfitting(told)
     # Of the job as it was meant: another number of workers here changes these too.
-    told = [*told, *notices(resolved), *precision_notices(fitted, device), *filter(None, [slow_start()])]
+    told = [*told, *notices(resolved), *_precision_notices(fitted, device), *filter(None, [slow_start()])]
     output = resolved.spec.output
     storage = open_storage(output.uri)
     directory = RunDirectory(storage, output.run)
@@ -205,6 +216,34 @@ def prepare(
         distributed=distributed,
         cores=cores,
     )
+
+
+def _device(name: str, *, elsewhere: bool) -> tuple[str, int]:
+    """The kind of device of this process, and how many GPUs this machine has.
+
+    PyTorch, which alone knows, is asked only where it may find something: a process that only drives workers need not
+    load it.
+
+    Args:
+        name: As in `choose_device`.
+        elsewhere: Whether workers train on other machines, so that this one's devices do not matter.
+    """
+    if name == "cpu" or (name == "auto" and (elsewhere or not may_have_accelerator())):
+        return "cpu", 0
+    from raygen.compute.device import choose_device, count_gpus
+
+    device = choose_device(name)
+    return device.type, count_gpus(device)
+
+
+def _precision_notices(job: ResolvedJob, device: str) -> list[str]:
+    """A sentence for a precision that the device of this process has no hardware for."""
+    if job.spec.training.precision == "Float32":
+        return []
+    # Loads PyTorch, as above.
+    from raygen.compute.arithmetic import precision_notices
+
+    return precision_notices(job, device)
 
 
 def _unfitting(told: Sequence[str]) -> InputError:

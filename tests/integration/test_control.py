@@ -35,7 +35,7 @@ document, base = json.loads(sys.argv[1]), sys.argv[2]
 result = raygen.train(
     document, base=base, output=base + "/runs", device="cpu", control=control, observer=Resumes()
 )
-print(json.dumps([result.state, result.reason, result.step, heard, notices]))
+print(json.dumps([result.state, result.reason, result.step, heard, notices, "torch" in sys.modules]))
 """
 
 
@@ -50,8 +50,9 @@ def test_workers_report_pause_and_stop_at_the_step_that_was_asked_for(tmp_path: 
         timeout=240,
     )
     assert done.returncode == 0, done.stderr
-    state, reason, step, heard, notices = json.loads(done.stdout)
+    state, reason, step, heard, notices, has_torch = json.loads(done.stdout)
     assert (state, reason, step) == ("Stopped", "StopAt", 13)
+    assert not has_torch
     assert [at for at, _ in heard] == [5, 10]
     assert all(loss > 0 for _, loss in heard)
     assert [message for message in notices if message.startswith("paused")] == ["paused after step 5"]

@@ -1,6 +1,6 @@
 """The workers of one run: sums over all of them, and decisions that all of them take at the same step.
 
-Decisions travel through a store on the CPU of the driver, never through the device, and only about twice a second.
+Decisions travel through the driver's store, never through the device, and only about twice a second.
 What all have read is deleted, so that the store does not grow with the run.
 """
 
@@ -9,34 +9,20 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from typing import Any, Protocol
 
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
 
 from raygen.models.protocol import Pending
 from raygen.parallel import collectives
 from raygen.training import drain
 from raygen.training.engine.control import LOOK_S, Control
+from raygen.training.engine.store import CONTROL, LEAVING, REPORT, STOP, STOPPING, Prefixed, Store
 
-STOP = "stop"
-"""Set by the driver: why it asks to stop."""
-CONTROL = "control"
-"""Set by the driver: whether the run is to pause, and at which step it is to stop."""
-REPORT = "report"
-"""Set by rank 0: an evaluation, which the driver answers."""
-STOPPING = "stopping"
-"""Set by workers that have heard it, and go to leave a checkpoint."""
-LEAVING = "leaving"
-"""Set by a worker whose pod is about to go; deleted when Ray has noticed that it went (`train.losses`)."""
 AGREE_SECONDS = 0.5
 LONGEST_STRIDE = 1000
 """Most steps between two agreements."""
-
-
-__all__ = ["Agreement", "Group", "OwnDecisions", "Store", "TCPStore", "connect", "wait_for"]
 
 
 class Agreement(Protocol):
@@ -113,7 +99,7 @@ class Group:
         self.rank = dist.get_rank() if rank is None else rank
         self.count = dist.get_world_size() if count is None else count
         self._start = start
-        self._store = PrefixStore(f"start-{start}", store)
+        self._store = Prefixed(f"start-{start}", store)
         self._driver = store
         self._control = control
         self._clock = clock
@@ -172,7 +158,7 @@ class Group:
 
     def _steering(self) -> dict[str, Any]:
         """What the driver wants, and pods that are about to go."""
-        reason = self._driver.get(STOP).decode() if self._driver.check([STOP]) else None
+        reason = self._driver.get(STOP) if self._driver.check([STOP]) else None
         if reason is None and self._driver.check([LEAVING]):
             reason = drain.REASON
         # Without a word of the driver's this worker keeps what its task said.
@@ -229,10 +215,4 @@ def wait_for(store: Store, key: str, sleep: Callable[[float], None] = time.sleep
     """The value of a key once it is there, however long that takes; `Store.get` has a limit."""
     while not store.check([key]):
         sleep(LOOK_S)
-    value: bytes = store.get(key)
-    return value.decode()
-
-
-def connect(host: str, port: int, *, timeout_s: float) -> TCPStore:
-    """The driver's store, as a worker sees it."""
-    return TCPStore(host, port, is_master=False, timeout=timedelta(seconds=timeout_s))
+    return store.get(key)

@@ -14,19 +14,21 @@ from raygen.checkpoint import Loaded, Writer
 from raygen.compute.arithmetic import COMPILE_OPTIONS, memory_explained, repeatable, should_compile
 from raygen.compute.device import device_name
 from raygen.data.protocol import Dataset
-from raygen.evaluation.metrics import metric_direction
-from raygen.models.protocol import Family, Sample, Workers, count_parameters
+from raygen.evaluation.formulas import metric_direction
+from raygen.models.protocol import Family, Workers, count_parameters
+from raygen.models.sample import Sample
 from raygen.run.directory import Attempt, RunDirectory
 from raygen.run.measurements import NoMeasurements
 from raygen.run.samples import write_samples
 from raygen.spec import ResolvedJob, TrainingJob
 from raygen.training.engine.agreement import Agreement
 from raygen.training.engine.control import Control
-from raygen.training.engine.guards import Finding, Guards
-from raygen.training.engine.loop import Ending, Session, State, run_loop
+from raygen.training.engine.guards import Guards
+from raygen.training.engine.loop import Session, run_loop
 from raygen.training.engine.recorder import Recorder
+from raygen.training.engine.restore import restore
 from raygen.training.engine.rollback import rate_factor
-from raygen.training.engine.state import restore
+from raygen.training.engine.state import State, Trained
 from raygen.training.observers.events import Plan, Taker, notices_of
 from raygen.training.observers.startup import MODEL, Startup
 from raygen.training.observers.trackers import Tracker, open_trackers
@@ -72,23 +74,6 @@ class AttemptContext:
     workers: Workers
     agreement: Agreement
     startup: Startup
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What an attempt leaves.
-
-    Attributes:
-        ending: How its loop ended.
-        state: The loop's.
-        loss: Of its last step; NaN if it did none.
-        findings: What guards found.
-    """
-
-    ending: Ending
-    state: State
-    loss: float
-    findings: list[Finding]
 
 
 def train_attempt(context: AttemptContext) -> Trained:

@@ -6,8 +6,8 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,8 +15,10 @@ import torch
 from raygen.checkpoint import Writer
 from raygen.compute.arithmetic import seed_draws
 from raygen.data.protocol import Dataset
-from raygen.evaluation.metrics import FORMULAS, evaluate
-from raygen.models.protocol import Family, Sample, SampleRequest, Workers
+from raygen.evaluation.formulas import FORMULAS
+from raygen.evaluation.metrics import evaluate
+from raygen.models.protocol import Family, Workers
+from raygen.models.sample import Sample, SampleRequest
 from raygen.parallel.lanes import validation_batches, with_shares
 from raygen.spec import ResolvedJob, Samples, TrainingJob
 from raygen.training.engine.agreement import Agreement
@@ -24,38 +26,11 @@ from raygen.training.engine.control import STOP_AT, Control
 from raygen.training.engine.feed import Feed
 from raygen.training.engine.guards import Guards
 from raygen.training.engine.recorder import Recorder
-from raygen.training.engine.state import averaged, capture
+from raygen.training.engine.restore import averaged, capture
+from raygen.training.engine.state import Ending, State
 from raygen.training.observers.events import Evaluated, Notice, Sampled, Saved, Taker
 from raygen.training.observers.trackers import Tracker
 from raygen.training.optimizers.updates import NetworkUpdate
-
-
-@dataclass
-class State:
-    """What the loop must remember to go on exactly, besides tensors.
-
-    Attributes:
-        step: Steps done; the data position is step x global batch size.
-        best: Best value of each metric so far.
-        without_gain: Evaluations in a row without a gain in the metric that earlyStopping names.
-        metrics: Values of the newest evaluation.
-        measured: Step of the newest evaluation, 0 before the first.
-    """
-
-    step: int
-    best: dict[str, float]
-    without_gain: int
-    metrics: dict[str, float]
-    measured: int
-
-    @classmethod
-    def new(cls) -> State:
-        """The state before the first step."""
-        return cls(step=0, best={}, without_gain=0, metrics={}, measured=0)
-
-    def values(self) -> dict[str, Any]:
-        """As JSON values."""
-        return asdict(self)
 
 
 @dataclass
@@ -89,14 +64,6 @@ class Session:
             self.writer.wait()
         for tracker in self.trackers:
             tracker.close(state)
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a loop ended: `reason` is Completed, EarlyStopped, StopAt, or what stopped it, such as a signal."""
-
-    reason: str
-    stopped: bool = False
 
 
 def run_loop(s: Session, state: State) -> Ending:

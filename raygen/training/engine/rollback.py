@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from raygen.checkpoint import load, survey
 from raygen.errors import CheckpointError
 from raygen.run.directory import Attempt, RunDirectory
@@ -63,4 +61,7 @@ def _is_good(directory: RunDirectory, step: int) -> bool:
         tensors = load(directory.checkpoints, step).tensors
     except CheckpointError:
         return False
+    # What only drives workers has to load PyTorch for this alone.
+    import torch
+
     return all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from raygen.models.protocol import Sample
+from raygen.models.sample import Sample
 
 
 @dataclass(frozen=True)

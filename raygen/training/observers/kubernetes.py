@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from raygen.errors import RaygenError, RunError, reason_of
-from raygen.models.protocol import Sample
+from raygen.models.sample import Sample
 from raygen.spec.job.training_job import KIND
 from raygen.spec.names import API_VERSION, DRIVER_MANAGER, STATUS_VARIABLE, TOKEN_FOLDER
 from raygen.training.drain import REASON as POD_LEAVING

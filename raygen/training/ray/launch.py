@@ -16,33 +16,35 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
-from datetime import timedelta
 from functools import cache, partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from raygen.compute.device import cores_in_words
+from raygen.compute.scale import cores_in_words
 from raygen.errors import InputError, MissingExtraError, RunError
 from raygen.scratch import scratch, variable
 from raygen.spec import Scale
 from raygen.threads import waiting
 from raygen.training import drain
-from raygen.training.engine.agreement import STOPPING, TCPStore
 from raygen.training.engine.control import Control
+from raygen.training.engine.store import STOPPING, Store, Table
+from raygen.training.facts import Facts
 from raygen.training.observers.events import Taker, notices_of
 from raygen.training.observers.goodput import Goodput, Measured
 from raygen.training.observers.ray_metrics import RayFigures
 from raygen.training.observers.startup import IMPORT_RAY, START_RAY, START_WORKERS, Startup
-from raygen.training.opening import Facts
 from raygen.training.ray.capacity import find_room, joining_seconds, resources
 from raygen.training.ray.cluster import SETTINGS as JOINING
 from raygen.training.ray.cluster import on_cluster, refusal
 from raygen.training.ray.losses import LossLimit, LossReader, cause_of, last_line
-from raygen.training.ray.mailbox import RESULT, STARTS, Inbox
+from raygen.training.ray.mailbox import RESULT, STARTS, Inbox, Task
 from raygen.training.ray.steering import Steering
-from raygen.training.ray.worker import STORE_TIMEOUT_S, Task, work
+from raygen.training.ray.wire import Address, serve
+
+if TYPE_CHECKING:
+    from raygen.training.ray.trainer import Trainer
 
 WORKER_FAILURES = 8
 """Losses of workers in a row, without a newer checkpoint between them, that an attempt survives."""
@@ -98,7 +100,7 @@ def launch(
 
     Args:
         scale: Workers and what each gets.
-        task: `worker.Task` without scratch, host, port and threads.
+        task: `mailbox.Task` without scratch and threads.
         cores: Of this machine that Ray may book, where there is no cluster (RAY_ADDRESS).
         control: Stops and pauses the run.
         observer: Takes rank 0's events.
@@ -128,17 +130,16 @@ def launch(
             seconds, ask = joining_seconds(), partial(_ask, scale, cpus)
             if not find_room(ray.nodes, scale, cpus, control, notices_of(observer), seconds=seconds, ask=ask):
                 return None
-            store = TCPStore(
-                host, 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=STORE_TIMEOUT_S)
-            )
-            config = Task(**task, scratch=str(folder), host=host, port=store.port, threads=cpus)
-            figures = RayFigures(config.job["metadata"]["name"], config.run, notices_of(observer))
+            store = Table()
+            whole = Task(**task, scratch=str(folder), threads=cpus)
+            figures = RayFigures(whole.job["metadata"]["name"], whole.run, notices_of(observer))
             limit = LossLimit(WORKER_FAILURES, Measured(goodput, observer, figures))
             inbox = Inbox(store, limit, startup.worker_ready)
             losses = LossReader(store, limit.take)
-            trainer = make_trainer(scale, cpus, config, folder)
             steering = Steering(store, control, inbox, answer)
-            return _attend(trainer, store, control, steering, losses, limit, startup)
+            with serve(store, host) as address:
+                trainer = make_trainer(scale, cpus, whole, folder, store, address)
+                return _attend(trainer, store, control, steering, losses, limit, startup)
     except SystemExit:
         # Ray's answer to SIGTERM between its start and the line above.
         control.stop(signal.SIGTERM.name)
@@ -153,19 +154,23 @@ def _ask(scale: Scale, cpus: int) -> Callable[[], None]:
     return lambda: remove_placement_group(group)
 
 
-def make_trainer(scale: Scale, cpus: int, task: Task, folder: Path) -> Any:
+def make_trainer(
+    scale: Scale, cpus: int, task: Task, folder: Path, store: Store, address: Address
+) -> Trainer:
     """Ray Train's trainer of a run.
 
-    It leaves out how workers talk: Ray takes NCCL where they book GPUs, else Gloo, and this process may have none. It
-    starts workers again without limit: Ray counts drained pods as failures, so `LossLimit` counts instead.
+    It starts workers again without limit: Ray counts drained pods as failures, so `LossLimit` counts instead.
     """
     from ray.train import FailureConfig, RunConfig, ScalingConfig
 
-    from raygen.training.ray.trainer import LossReporter, Trainer
+    from raygen.training.ray.processes import ProcessGroup, train
+    from raygen.training.ray.trainer import Trainer
 
     return Trainer(
-        work,
-        train_loop_config=vars(task),
+        # Not its `train_loop_config`, which Ray shows to whoever looks at the run, with the store's token.
+        partial(train, task, address),
+        store=store,
+        backend_config=ProcessGroup(),
         scaling_config=ScalingConfig(
             num_workers=scale.workers,
             use_gpu=scale.gpus_per_worker > 0,
@@ -178,14 +183,13 @@ def make_trainer(scale: Scale, cpus: int, task: Task, folder: Path) -> Any:
             failure_config=FailureConfig(  # type: ignore[call-arg]
                 max_failures=-1, controller_failure_limit=CONTROLLER_FAILURES
             ),
-            callbacks=[LossReporter(task.host, task.port)],  # type: ignore[list-item]
         ),
     )
 
 
 def _attend(
-    trainer: Any,
-    store: TCPStore,
+    trainer: Trainer,
+    store: Store,
     control: Control,
     steering: Steering,
     losses: LossReader,
@@ -235,7 +239,7 @@ def _attend(
     return result
 
 
-def _end(trainer: Any, thread: threading.Thread, seconds: float) -> None:
+def _end(trainer: Trainer, thread: threading.Thread, seconds: float) -> None:
     """Gives the trainer so long to end by itself."""
     thread.join(seconds)
     if thread.is_alive():
@@ -243,7 +247,7 @@ def _end(trainer: Any, thread: threading.Thread, seconds: float) -> None:
         thread.join(LEAVE_S)
 
 
-def _nobody_will_stop(store: TCPStore, waited_s: float) -> bool:
+def _nobody_will_stop(store: Store, waited_s: float) -> bool:
     """Whether nobody will stop as asked: no worker has begun, or those that had are lost or being started anew."""
     return not store.check([STARTS]) or waited_s > ANSWER_S
 
@@ -288,7 +292,9 @@ def _ray(
 
         startup.done(IMPORT_RAY)
         # While Ray's processes start.
-        threading.Thread(target=import_module, args=("ray.train.torch",), daemon=True).start()
+        threading.Thread(
+            target=import_module, args=("ray.train.v2.api.data_parallel_trainer",), daemon=True
+        ).start()
         for name in ("ray", "ray.data"):
             logging.getLogger(name).setLevel(logging.ERROR)
         # Its controller logs every failure of workers with its trace; `reason_of` says it in words.

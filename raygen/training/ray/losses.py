@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from raygen.machine import Memory
 from raygen.spec.names import LOW_MEMORY
-from raygen.training.engine.agreement import LEAVING, Store
+from raygen.training.engine.store import LEAVING, Store
 from raygen.training.observers.events import Event, Loss, Notice, Plan, Several, Taker
 from raygen.training.ray.mailbox import STARTS, TRANSPORTS, RemoteTaker
 
@@ -26,11 +26,11 @@ def report_loss(store: Store, errors: Mapping[int, BaseException]) -> None:
         store: The driver's.
         errors: What Ray knows of them, by rank.
     """
-    drained = bool(store.check([LEAVING]))
+    drained = store.check([LEAVING])
     number = store.add(_LOSSES, 0) + 1
     cause = cause_of(errors)
     if store.check([starved := f"starved-{store.add(STARTS, 0)}"]) and LOW_MEMORY not in cause:
-        cause += f"; {store.get(starved).decode()}"
+        cause += f"; {store.get(starved)}"
     store.set(f"loss-{number}", json.dumps(asdict(Loss(cause, drained))))
     store.add(_LOSSES, 1)
     store.delete_key(LEAVING)

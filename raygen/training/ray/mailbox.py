@@ -1,23 +1,23 @@
-"""How a worker tells the driver what happens: events, and how the run ended, as JSON in the driver's store."""
+"""What a driver and its workers say to each other: the task, events, and how the run ended, as JSON."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, get_args
 
 from raygen import errors
 from raygen.errors import GuardError, RaygenError, RollBackError, RunError
-from raygen.models.protocol import Sample
-from raygen.training.engine.agreement import Store
+from raygen.models.sample import Sample
 from raygen.training.engine.guards import Finding
+from raygen.training.engine.store import Store
 from raygen.training.observers.events import Event, Loss, Ready, Sampled, Taker
 
 RESULT = "result"
 FACTS = "facts"
-"""What rank 0 has found out by opening data and model (`opening.Facts`)."""
+"""What rank 0 has found out by opening data and model (`facts.Facts`)."""
 BEGUN = "begun"
 """The driver's answer to it: the attempt (`worker.Begun`)."""
 FILES = "files"
@@ -27,6 +27,35 @@ TRANSPORTS = ("gloo", "NCCL")
 STARTS = "starts"
 """How often workers have begun."""
 _EVENTS = "events"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the driver says to every worker before anything is opened; JSON values alone.
+
+    Attributes:
+        job: The job, fitted to the machine.
+        base: Folder that relative source paths start from.
+        storage: URI of the folder of all runs.
+        run: The run's name.
+        parent: Run and step whose weights a new run starts from, or None.
+        rollbacks: How often the run went back.
+        stop_at: Step at which the run stops, or None.
+        reports: Whether somebody hears of evaluations before training goes on.
+        scratch: Folder on the driver's machine that is deleted after the run.
+        threads: Of PyTorch in each worker.
+    """
+
+    job: dict[str, Any]
+    base: str
+    storage: str
+    run: str
+    parent: dict[str, Any] | None
+    rollbacks: list[dict[str, Any]]
+    stop_at: int | None
+    reports: bool
+    scratch: str
+    threads: int
 
 
 class RemoteTaker:

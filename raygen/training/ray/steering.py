@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from raygen.training.engine.agreement import CONTROL, REPORT, STOP, TCPStore
 from raygen.training.engine.control import Control
-from raygen.training.opening import Facts
+from raygen.training.engine.store import CONTROL, REPORT, STOP, Store
+from raygen.training.facts import Facts
 from raygen.training.ray.mailbox import BEGUN, FACTS, RESULT, Inbox
 
 
@@ -23,7 +23,7 @@ class Steering:
     """
 
     def __init__(
-        self, store: TCPStore, control: Control, inbox: Inbox, answer: Callable[[Facts], dict[str, Any]]
+        self, store: Store, control: Control, inbox: Inbox, answer: Callable[[Facts], dict[str, Any]]
     ) -> None:
         self._store, self._control, self._inbox, self._answer = store, control, inbox, answer
         self._sent: str | None = None

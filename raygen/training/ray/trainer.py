@@ -1,61 +1,64 @@
-"""Ray Train's TorchTrainer that can be ended from outside, and tells of lost workers; imports Ray, so it comes late."""
+"""Ray Train's trainer for a run of ours: it can be ended from outside, tells of lost workers, and needs no PyTorch, which
+Ray's TorchTrainer does; imports Ray, so it comes late.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
-from ray.train import UserCallback
-from ray.train.torch import TorchTrainer
-from torch.distributed import DistError
+from ray.train.v2._internal.execution.callback import WorkerGroupCallback
+from ray.train.v2._internal.execution.worker_group import WorkerGroupPollStatus
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
-from raygen.training.engine.agreement import connect
+from raygen.training.engine.store import Store
 from raygen.training.ray.controller import UNUSED, Controller, Fixed, Place
 from raygen.training.ray.losses import report_loss
 
-REPORT_S = 30.0
-"""How long the driver may take to hear of a loss."""
 
+class LossReporter(WorkerGroupCallback):
+    """Tells the driver of lost workers; runs in Ray Train's controller, which is in the driver's process.
 
-class LossReporter(UserCallback):
-    """Tells the driver of lost workers; runs in Ray Train's controller.
+    Ray's `UserCallback` does the same, but is sent to each worker with the rest of the run's settings.
 
     Args:
-        host: Of the driver's store.
-        port: The same.
+        store: The driver's.
     """
 
-    def __init__(self, host: str, port: int) -> None:
-        self._host, self._port = host, port
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
-    def after_exception(self, run_context: Any, worker_exceptions: Mapping[int, BaseException]) -> None:
-        """Called once for each time that workers are lost."""
-        del run_context
-        # A driver that is gone takes this controller with it.
-        with suppress(DistError):
-            report_loss(connect(self._host, self._port, timeout_s=REPORT_S), worker_exceptions)
+    def after_worker_group_poll_status(self, worker_group_status: WorkerGroupPollStatus) -> None:
+        """Called when the controller has looked at the workers: once for each time that some are lost."""
+        if worker_group_status.errors:
+            report_loss(self._store, worker_group_status.errors)
 
 
-class Trainer(TorchTrainer):
-    """A TorchTrainer whose `fit` ends when `kill` is called.
+class Trainer(DataParallelTrainer):
+    """A trainer whose `fit` ends when `kill` is called.
 
     Ray offers an end by SIGINT in the main thread alone, and a process that leaves Ray while `fit` still waits in a
     thread is ended by Ray with exit code 1, in the middle of what it was about to say.
+
+    Args:
+        arguments: Of Ray's own trainer.
+        store: The driver's, which hears of lost workers.
+        options: As arguments.
     """
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: Any, store: Store, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._place = Place()
+        self._store = store
 
     def kill(self) -> None:
         """Ends the workers and the controller; `fit` raises then."""
         self._place.clear()
 
     def _create_default_callbacks(self) -> list[Any]:
-        callbacks = super()._create_default_callbacks()  # type: ignore[misc]
-        return [callback for callback in callbacks if not isinstance(callback, UNUSED)]
+        callbacks = super()._create_default_callbacks()
+        used = [callback for callback in callbacks if not isinstance(callback, UNUSED)]
+        return [*used, LossReporter(self._store)]
 
     def _initialize_and_run_controller(self, **options: Any) -> Any:
         policy = Fixed(self.scaling_config)  # type: ignore[arg-type]

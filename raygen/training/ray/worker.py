@@ -25,15 +25,17 @@ from raygen.run.record import RunRecord
 from raygen.spec import ResolvedJob, parse, resolve
 from raygen.storage import open_storage
 from raygen.training import drain
-from raygen.training.engine.agreement import LEAVING, STOP, Group, Store, connect, wait_for
+from raygen.training.engine.agreement import Group, wait_for
 from raygen.training.engine.attempt import AttemptContext, train_attempt
 from raygen.training.engine.control import Control
 from raygen.training.engine.guards import Guards
-from raygen.training.engine.loop import State
 from raygen.training.engine.resume import agreed_checkpoint
+from raygen.training.engine.state import State
+from raygen.training.engine.store import LEAVING, STOP, Store
+from raygen.training.facts import decoded, encoded
 from raygen.training.observers.events import Found, Observer, Ready, Taker, notices_of
 from raygen.training.observers.startup import DATA, Startup
-from raygen.training.opening import Facts, decoded, encoded, open_dataset, open_model, start_from
+from raygen.training.opening import facts_of, open_dataset, open_model, start_from
 from raygen.training.ray.log_capture import keep_worker_logs
 from raygen.training.ray.losses import tell_kills
 from raygen.training.ray.mailbox import (
@@ -44,44 +46,10 @@ from raygen.training.ray.mailbox import (
     STARTS,
     TRANSPORTS,
     RemoteTaker,
+    Task,
     error_document,
 )
-
-STORE_TIMEOUT_S = 1800.0
-"""As long as a collective operation may take, since a worker waits for others in both."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """What the driver says to every worker before anything is opened; JSON values alone.
-
-    Attributes:
-        job: The job, fitted to the machine.
-        base: Folder that relative source paths start from.
-        storage: URI of the folder of all runs.
-        run: The run's name.
-        parent: Run and step whose weights a new run starts from, or None.
-        rollbacks: How often the run went back.
-        stop_at: Step at which the run stops, or None.
-        reports: Whether somebody hears of evaluations before training goes on.
-        scratch: Folder on the driver's machine that is deleted after the run.
-        host: Of the driver's store.
-        port: The same.
-        threads: Of PyTorch in each worker.
-    """
-
-    job: dict[str, Any]
-    base: str
-    storage: str
-    run: str
-    parent: dict[str, Any] | None
-    rollbacks: list[dict[str, Any]]
-    stop_at: int | None
-    reports: bool
-    scratch: str
-    host: str
-    port: int
-    threads: int
+from raygen.training.ray.wire import Address, Remote
 
 
 @dataclass(frozen=True)
@@ -99,32 +67,35 @@ class Begun:
     fingerprint: str
 
 
-def work(config: dict[str, Any]) -> None:
+def work(task: Task, driver: Address) -> None:
     """Trains as one of several workers; rank 0 writes the run directory and tells the driver.
+
+    Args:
+        task: What to train.
+        driver: Where its store is.
 
     An error that would come again (a guard, wrong data, a newer attempt, a fault in the code) is told to the driver
     and not raised: Ray would start the workers anew. That another worker cannot be reached is no such error.
     """
     startup = Startup()
-    task = Task(**config)
-    if drain.asked():
-        # Ray cannot know that this pod takes no more work; that its end is no loss, the driver has to know.
-        connect(task.host, task.port, timeout_s=STORE_TIMEOUT_S).set(LEAVING, "")
-        drain.hold()
-    torch.set_num_threads(task.threads)
-    logs = keep_worker_logs(task.job["metadata"]["name"], dist.get_rank())
-    try:
-        _work(task, startup, logs)
-    except Exception:
-        # Ray prints it too, but where nobody looks once the pod is gone.
-        traceback.print_exc()
-        raise
-    finally:
-        logs.end()
+    with closing(Remote(driver)) as store:
+        if drain.asked():
+            # Ray cannot know that this pod takes no more work; that its end is no loss, the driver has to know.
+            store.set(LEAVING, "")
+            drain.hold()
+        torch.set_num_threads(task.threads)
+        logs = keep_worker_logs(task.job["metadata"]["name"], dist.get_rank())
+        try:
+            _work(task, store, startup, logs)
+        except Exception:
+            # Ray prints it too, but where nobody looks once the pod is gone.
+            traceback.print_exc()
+            raise
+        finally:
+            logs.end()
 
 
-def _work(task: Task, startup: Startup, logs: KeptLogs) -> None:
-    store = connect(task.host, task.port, timeout_s=STORE_TIMEOUT_S)
+def _work(task: Task, store: Store, startup: Startup, logs: KeptLogs) -> None:
     number = torch.tensor([store.add(STARTS, 1) if dist.get_rank() == 0 else 0])
     device = _device()
     number = number.to(device)
@@ -172,6 +143,7 @@ def _device() -> torch.device:
     from ray.train.torch import get_device
 
     device: torch.device = get_device()
+    torch.cuda.set_device(device)
     return device
 
 
@@ -200,7 +172,7 @@ def _train(
         with closing(_open_data(task, job, directory, group, store, notice)) as data:
             startup.done(DATA)
             family = open_model(job, data, device)
-            begun = _begin(group, store, data, family, job)
+            begun = _begin(group, store, data, family, job, device)
             attempt = Attempt(directory.storage, AttemptRecord(**begun.attempt))
             logs.attach(directory.storage, attempt.number)
             found = agreed_checkpoint(directory.checkpoints, group, notice)
@@ -263,14 +235,16 @@ def _open_data(
     return data
 
 
-def _begin(group: Group, store: Store, data: Dataset, family: Family, job: ResolvedJob) -> Begun:
+def _begin(
+    group: Group, store: Store, data: Dataset, family: Family, job: ResolvedJob, device: torch.device
+) -> Begun:
     """Tells the driver what was opened, and waits until the attempt has begun.
 
     Raises:
         DataError: this worker reads other data than rank 0.
     """
     if group.rank == 0:
-        store.set(FACTS, json.dumps(asdict(Facts.of(data, family))))
+        store.set(FACTS, json.dumps(asdict(facts_of(data, family, device))))
     begun = Begun(**json.loads(wait_for(store, BEGUN)))
     if data.fingerprint != begun.fingerprint:
         raise DataError(

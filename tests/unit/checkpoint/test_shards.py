@@ -12,10 +12,17 @@ from hypothesis import strategies as st
 from safetensors.torch import load as safetensors_load
 from safetensors.torch import save as safetensors_save
 
-from raygen.checkpoint.shards import decode, encode
+from raygen.checkpoint.integrity import walk
+from raygen.checkpoint.shards import Shard, encode, into
 from raygen.errors import CheckpointError
 
 TENSORS = {"b": torch.arange(6.0).reshape(2, 3), "a": torch.tensor([True]), "e": torch.empty(2, 0)}
+
+
+def decode(stream: io.BytesIO, size: int, *, keep: bool) -> Shard:
+    tensors: dict[str, torch.Tensor] = {}
+    contents = walk(stream, size, into(tensors) if keep else lambda name, slot: None)
+    return Shard(contents.slots, tensors, contents.record)
 
 
 def file(header: dict[str, Any] | bytes, data: bytes = b"") -> bytes:

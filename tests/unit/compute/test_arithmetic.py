@@ -154,14 +154,14 @@ def job(**changes: Any) -> TrainingJob:
 def test_bfloat16_without_hardware_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     half = {"training__precision": "BFloat16"}
     monkeypatch.setattr(arithmetic, "_processor_features", lambda: X86)
-    (notice,) = precision_notices(job(**half), CPU)
+    (notice,) = precision_notices(job(**half), "cpu")
     assert "spec.training.precision: BFloat16 has no hardware" in notice
-    assert precision_notices(job(), CPU) == []
+    assert precision_notices(job(), "cpu") == []
     # The head of a cluster knows nothing of its workers' GPUs.
-    assert precision_notices(job(**half, scale={"workers": 2, "gpusPerWorker": 1}), CPU) == []
+    assert precision_notices(job(**half, scale={"workers": 2, "gpusPerWorker": 1}), "cpu") == []
     monkeypatch.setattr(arithmetic, "_processor_features", lambda: UNITS)
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
-    assert precision_notices(job(**half), CPU) == []
+    assert precision_notices(job(**half), "cpu") == []
 
 
 def test_the_speed_of_products_is_measured() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,12 +15,34 @@ import torch
 
 from raygen.errors import OutputError
 from raygen.spec import parse, resolve
-from raygen.training import driver, prepare
-from raygen.training.opening import Facts, open_dataset, open_model
+from raygen.training import here, prepare
+from raygen.training.opening import facts_of, open_dataset, open_model
 from raygen.training.ray import launch
 from tests.jobs import job_document
 from tests.unit.training.runs import Watcher, train
 
+ROOT = Path(__file__).parents[3]
+LIGHT = """
+import sys
+
+from pathlib import Path
+import raygen.cli.local.train
+from raygen.report.gather import write_report
+from raygen.run.record import RunRecord
+from raygen.spec import parse
+from raygen.training import driver
+from raygen.training.observers import kubernetes
+from raygen.training.prepare import prepare
+from raygen.training.ray import launch
+from tests.jobs import job_document
+
+base = Path(sys.argv[1])
+job = parse(job_document(training__duration__steps=25, output={"uri": str(base / "runs"), "run": "tiny"}))
+plan = prepare(job, base, None, "cpu", strict=False, distributed=True)
+write_report(RunRecord.at(plan.directory))
+print(plan.step, plan.device, "torch" in sys.modules)
+"""
+"""What a driver does of a run that has a checkpoint, in a process of its own."""
 LONGER = job_document(training__duration__steps=25)
 
 
@@ -28,7 +52,7 @@ class Watched:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.opened: list[str] = []
         self.tensors: list[weakref.ref[torch.Tensor]] = []
-        newest, dataset, model = prepare.latest, driver.open_dataset, driver.open_model
+        newest, dataset, model = prepare.latest, here.open_dataset, here.open_model
 
         def latest(*arguments: Any, **options: Any) -> Any:
             found = newest(*arguments, **options)
@@ -45,8 +69,8 @@ class Watched:
             return model(*arguments)
 
         monkeypatch.setattr(prepare, "latest", latest)
-        monkeypatch.setattr(driver, "open_dataset", open_dataset)
-        monkeypatch.setattr(driver, "open_model", open_model)
+        monkeypatch.setattr(here, "open_dataset", open_dataset)
+        monkeypatch.setattr(here, "open_model", open_model)
 
 
 class Workers:
@@ -60,7 +84,8 @@ class Workers:
         *_, answer = rest
         job = resolve(parse(task["job"]))
         data = open_dataset(job, Path(task["base"]), {}, None)
-        self.answers.append(answer(Facts.of(data, open_model(job, data, torch.device("cpu")))))
+        cpu = torch.device("cpu")
+        self.answers.append(answer(facts_of(data, open_model(job, data, cpu), cpu)))
         control.stop("SIGTERM")
 
 
@@ -71,7 +96,7 @@ def test_a_driver_of_ray_workers_opens_neither_data_nor_model_nor_checkpoint(
     watched, workers = Watched(monkeypatch), Workers(base)
     monkeypatch.setattr(launch, "launch", workers.launch)
     # The driver's machine may have an accelerator; it is the workers'.
-    monkeypatch.setattr(prepare, "choose_device", lambda name: torch.device("meta"))
+    monkeypatch.setattr(prepare, "_device", lambda name, elsewhere: ("meta", 0))
     result = train(base, LONGER, distributed=True)
     assert (result.state, result.reason, result.step, result.attempt) == ("Stopped", "SIGTERM", 20, 2)
     assert watched.opened == []
@@ -79,6 +104,15 @@ def test_a_driver_of_ray_workers_opens_neither_data_nor_model_nor_checkpoint(
     assert watched.tensors == []
     (answer,) = workers.answers
     assert (answer["steps"], answer["attempt"]["number"], answer["attempt"]["resumed_from"]) == (25, 2, 20)
+
+
+def test_a_driver_of_ray_workers_needs_no_pytorch(base: Path) -> None:
+    train(base)
+    done = subprocess.run(
+        [sys.executable, "-c", LIGHT, str(base)], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["20", "cpu", "False"]
 
 
 def test_the_weights_that_a_run_starts_from_are_the_workers_to_load(

@@ -1,10 +1,9 @@
-"""Workers agree on the checkpoint that they go on from, through a real store."""
+"""Workers agree on the checkpoint that they go on from, through a store."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,10 @@ import torch
 from raygen.checkpoint import Loaded, Writer
 from raygen.errors import CheckpointError
 from raygen.storage import LocalStorage, Storage
-from raygen.training.engine.agreement import Group, TCPStore, connect
+from raygen.training.engine.agreement import Group
 from raygen.training.engine.control import Control
 from raygen.training.engine.resume import agreed_checkpoint
+from raygen.training.engine.store import Table
 
 SECONDS = 10
 
@@ -44,15 +44,11 @@ class Damaged(LocalStorage):
 
 def agree(*storages: Storage) -> tuple[list[Any], list[str]]:
     """What each worker gets (a checkpoint, or an error), and what the first one notes."""
-    driver = TCPStore(
-        "127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=SECONDS)
-    )
+    driver = Table(SECONDS)
     notices: list[str] = []
 
     def work(rank: int, storage: Storage) -> Loaded | CheckpointError | None:
-        group = Group(
-            connect("127.0.0.1", driver.port, timeout_s=SECONDS), 1, Control(), rank=rank, count=len(storages)
-        )
+        group = Group(driver, 1, Control(), rank=rank, count=len(storages))
         take: Callable[[str], None] = notices.append if rank == 0 else lambda _: None
         try:
             return agreed_checkpoint(storage, group, take)

@@ -7,13 +7,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ray.train.torch import TorchConfig
-from ray.train.torch import config as ray_torch
 
 from raygen.spec import Scale
+from raygen.training.engine.store import Table
+from raygen.training.ray import processes
 from raygen.training.ray.launch import make_trainer
-from raygen.training.ray.worker import Task
+from raygen.training.ray.mailbox import Task
+from raygen.training.ray.wire import Address
 
+STORE, ADDRESS = Table(), Address("127.0.0.1", 1, "canary-token")
 TASK = Task(
     job={},
     base="",
@@ -24,21 +26,23 @@ TASK = Task(
     stop_at=None,
     reports=False,
     scratch="",
-    host="127.0.0.1",
-    port=1,
     threads=1,
 )
 
 
+def made(scale: Scale, folder: Path) -> Any:
+    return make_trainer(scale, 1, TASK, folder, STORE, ADDRESS)
+
+
 def chosen(trainer: Any, monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """How Ray has this trainer's workers talk, on workers that only note what they are told to do."""
-    config: TorchConfig = trainer.backend_config
+    """How workers are to talk, on workers that only note what they are told to do."""
+    config = trainer.backend_config
     backends: list[str] = []
 
-    def note(rank: int, function: Any, *_: Any, **options: Any) -> Any:
-        if "backend" in options:
-            backends.append(options["backend"])
-        return ("127.0.0.1", 1) if function is ray_torch.get_address_and_port else None
+    def note(rank: int, function: Any, *arguments: Any) -> Any:
+        if arguments:
+            backends.append(arguments[0])
+        return ("127.0.0.1", 1)
 
     class Workers(SimpleNamespace):
         def __len__(self) -> int:
@@ -48,10 +52,10 @@ def chosen(trainer: Any, monkeypatch: pytest.MonkeyPatch) -> set[str]:
         get_resources_per_worker=lambda: trainer.scaling_config.resources_per_worker,
         execute_single=note,
         execute_single_async=note,
-        execute=lambda function, **_: None,
     )
-    monkeypatch.setattr(ray_torch.ray, "get", lambda values: values)
+    monkeypatch.setattr(processes.ray, "get", lambda values: values)
     config.backend_cls().on_start(workers, config)
+    assert len(backends) == 2
     return set(backends)
 
 
@@ -60,11 +64,17 @@ def test_workers_talk_by_what_they_have_and_not_by_what_the_driver_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpus: int, backend: str
 ) -> None:
     scale = Scale.model_validate({"workers": 2, "gpusPerWorker": gpus})
-    trainer = make_trainer(scale, 1, TASK, tmp_path)
+    trainer = made(scale, tmp_path)
     assert trainer.scaling_config.use_gpu is (gpus > 0)
     assert chosen(trainer, monkeypatch) == {backend}
 
 
 def test_ray_counts_no_failures_since_it_would_count_drained_pods(tmp_path: Path) -> None:
-    failures = make_trainer(Scale(workers=2), 1, TASK, tmp_path).run_config.failure_config
+    failures = made(Scale(workers=2), tmp_path).run_config.failure_config
     assert (failures.max_failures, failures.controller_failure_limit) == (-1, 3)
+
+
+def test_the_token_of_the_drivers_store_is_in_none_of_the_settings_that_ray_shows(tmp_path: Path) -> None:
+    trainer = made(Scale(workers=2), tmp_path)
+    assert ADDRESS.token not in repr(trainer.train_run_context)
+    assert trainer.train_run_context.train_loop_config is None

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 from ray.exceptions import ActorDiedError, RayError
 
 from raygen.machine import Memory
-from raygen.training.engine.agreement import LEAVING, TCPStore, connect
+from raygen.training.engine.store import LEAVING, Table
 from raygen.training.observers.events import Loss, Plan
 from raygen.training.ray.launch import reason_of
 from raygen.training.ray.losses import LossLimit, LossReader, cause_of, report_loss, tell_kills
@@ -81,21 +79,16 @@ def test_a_newer_checkpoint_makes_up_for_losses() -> None:
     assert limit.exceeded == LOST
 
 
-def driver_and_client() -> tuple[TCPStore, TCPStore]:
-    driver = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=10))
-    return driver, connect("127.0.0.1", driver.port, timeout_s=10)
-
-
 def test_the_driver_hears_of_each_loss_once_and_whether_a_pod_was_drained() -> None:
-    driver, controller = driver_and_client()
+    driver = Table(10)
     heard: list[Loss] = []
     reader = LossReader(driver, heard.append)
     reader.deliver()
-    report_loss(controller, {0: RuntimeError(PEER), 1: ActorDiedError()})
+    report_loss(driver, {0: RuntimeError(PEER), 1: ActorDiedError()})
     reader.deliver()
-    controller.set(LEAVING, "")
-    report_loss(controller, {0: RuntimeError("about to go")})
-    report_loss(controller, {1: ValueError("boom")})
+    driver.set(LEAVING, "")
+    report_loss(driver, {0: RuntimeError("about to go")})
+    report_loss(driver, {1: ValueError("boom")})
     reader.deliver()
     reader.deliver()
     assert heard == [
@@ -108,17 +101,17 @@ def test_the_driver_hears_of_each_loss_once_and_whether_a_pod_was_drained() -> N
 def test_processes_that_the_kernel_ended_for_lack_of_memory_are_told_when_their_container_is_used_again() -> (
     None
 ):
-    driver, client = driver_and_client()
+    driver = Table(10)
     heard: list[Loss] = []
     watcher = Watcher()
     reader, inbox = LossReader(driver, heard.append), Inbox(driver, watcher, lambda _: None)
     limit = Memory(free=1, limit=2**30)
 
     def begin(**kills: int) -> None:
-        start = client.add(STARTS, 1)
+        start = driver.add(STARTS, 1)
         for host, count in kills.items():
-            tell_kills(client, start, host, count, limit)
-        report_loss(client, {0: ActorDiedError()})
+            tell_kills(driver, start, host, count, limit)
+        report_loss(driver, {0: ActorDiedError()})
 
     # The container has had another job before.
     begin(a=3, b=0)

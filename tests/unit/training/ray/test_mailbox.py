@@ -1,19 +1,18 @@
-"""What a worker tells the driver, through a real store."""
+"""What a worker tells the driver, through its store."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Mapping
-from datetime import timedelta
 
 import pytest
 
 from raygen import errors
 from raygen.errors import GuardError, RaygenError, RollBackError, RunError
-from raygen.models.protocol import Sample
-from raygen.training.engine.agreement import TCPStore, connect
+from raygen.models.sample import Sample
 from raygen.training.engine.guards import Finding
+from raygen.training.engine.store import Table
 from raygen.training.observers.events import Evaluated, Found, Notice, Plan, Progress, Ready, Sampled, Saved
 from raygen.training.ray.mailbox import Inbox, RemoteTaker, error_document, error_of, findings_of
 from tests.unit.training.runs import Watcher
@@ -25,12 +24,12 @@ PROGRESS = Progress(
 
 
 @pytest.fixture
-def driver() -> TCPStore:
-    return TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=10))
+def driver() -> Table:
+    return Table(10)
 
 
-def test_every_event_arrives_once_and_in_order(driver: TCPStore) -> None:
-    worker = RemoteTaker(connect("127.0.0.1", driver.port, timeout_s=10))
+def test_every_event_arrives_once_and_in_order(driver: Table) -> None:
+    worker = RemoteTaker(driver)
     starts: list[Mapping[str, float]] = []
     watcher = Watcher()
     inbox = Inbox(driver, watcher, starts.append)

@@ -1,31 +1,30 @@
-"""What a driver answers to its workers, through a real store."""
+"""What a driver answers to its workers, through its store."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from raygen.training.engine.agreement import CONTROL, REPORT, STOP, TCPStore
 from raygen.training.engine.control import Control
-from raygen.training.opening import Facts
+from raygen.training.engine.store import CONTROL, REPORT, STOP, Table
+from raygen.training.facts import Facts
 from raygen.training.ray.mailbox import BEGUN, FACTS, RESULT, Inbox
 from raygen.training.ray.steering import Steering
 from tests.unit.training.runs import Watcher
 
-OPENED = Facts("f", 10, 1, [], [], 5, {})
+OPENED = Facts("f", 10, 1, [], [], 5, {}, {})
 
 
 @pytest.fixture
-def store() -> TCPStore:
-    return TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=10))
+def store() -> Table:
+    return Table(10)
 
 
-def steering(store: TCPStore, control: Control, begun: list[Facts]) -> Steering:
+def steering(store: Table, control: Control, begun: list[Facts]) -> Steering:
     def answer(facts: Facts) -> dict[str, Any]:
         begun.append(facts)
         return {"steps": 20}
@@ -33,7 +32,7 @@ def steering(store: TCPStore, control: Control, begun: list[Facts]) -> Steering:
     return Steering(store, control, Inbox(store, Watcher(), lambda _: None), answer)
 
 
-def test_an_attempt_begins_once_when_workers_have_opened_it(store: TCPStore) -> None:
+def test_an_attempt_begins_once_when_workers_have_opened_it(store: Table) -> None:
     begun: list[Facts] = []
     driver = steering(store, Control(), begun)
     driver.deliver()
@@ -45,7 +44,7 @@ def test_an_attempt_begins_once_when_workers_have_opened_it(store: TCPStore) -> 
     assert json.loads(store.get(BEGUN)) == {"steps": 20}
 
 
-def test_no_attempt_begins_for_workers_that_have_failed(store: TCPStore) -> None:
+def test_no_attempt_begins_for_workers_that_have_failed(store: Table) -> None:
     begun: list[Facts] = []
     store.set(FACTS, json.dumps(asdict(OPENED)))
     store.set(RESULT, json.dumps({"error": "DataError"}))
@@ -54,7 +53,7 @@ def test_no_attempt_begins_for_workers_that_have_failed(store: TCPStore) -> None
     assert not store.check([BEGUN])
 
 
-def test_an_answer_to_a_report_has_what_it_has_led_to(store: TCPStore) -> None:
+def test_an_answer_to_a_report_has_what_it_has_led_to(store: Table) -> None:
     heard: list[tuple[int, dict[str, float]]] = []
 
     def report(step: int, values: Mapping[str, float]) -> None:
@@ -71,4 +70,4 @@ def test_an_answer_to_a_report_has_what_it_has_led_to(store: TCPStore) -> None:
     control.stop("enough")
     driver.deliver()
     assert driver.stopping
-    assert store.get(STOP) == b"enough"
+    assert store.get(STOP) == "enough"

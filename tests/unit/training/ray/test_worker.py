@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
-from datetime import timedelta
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,16 @@ import torch.distributed as dist
 
 from raygen.run.directory import AttemptRecord
 from raygen.spec import parse
-from raygen.training.engine.agreement import TCPStore
-from raygen.training.ray.mailbox import BEGUN, RESULT
-from raygen.training.ray.worker import Begun, Task, work
+from raygen.training.engine.store import Table
+from raygen.training.ray.mailbox import BEGUN, RESULT, Task
+from raygen.training.ray.wire import Address, serve
+from raygen.training.ray.worker import Begun, work
 from tests.jobs import job_document
 
 
 @pytest.fixture
-def store() -> Iterator[TCPStore]:
-    made = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=10))
+def store() -> Iterator[Table]:
+    made = Table(10)
     record = AttemptRecord(number=1, host="h", process=1, started="", raygen="", resumed_from=0)
     made.set(BEGUN, json.dumps(asdict(Begun(attempt=asdict(record), steps=20, fingerprint=""))))
     dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
@@ -30,7 +30,13 @@ def store() -> Iterator[TCPStore]:
     dist.destroy_process_group()
 
 
-def task(base: Path, store: TCPStore, **changes: Any) -> dict[str, Any]:
+@pytest.fixture
+def driver(store: Table) -> Iterator[Address]:
+    with serve(store, "127.0.0.1") as address:
+        yield address
+
+
+def task(base: Path, **changes: Any) -> Task:
     job = parse(job_document()).model_dump(mode="json", exclude_none=True)
     usual = Task(
         job=job,
@@ -42,26 +48,24 @@ def task(base: Path, store: TCPStore, **changes: Any) -> dict[str, Any]:
         stop_at=None,
         reports=False,
         scratch="",
-        host="127.0.0.1",
-        port=store.port,
         threads=1,
     )
-    return asdict(usual) | changes
+    return replace(usual, **changes)
 
 
 def test_an_error_that_would_come_again_is_told_and_not_raised(
-    base: Path, store: TCPStore, capsys: pytest.CaptureFixture[str]
+    base: Path, store: Table, driver: Address, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    work(task(base, store))
+    work(task(base), driver)
     document = json.loads(store.get(RESULT))
     assert document["error"] == "DataError"
     assert "reads other data than worker 0" in document["what"]
 
 
 def test_a_fault_in_the_code_names_its_place(
-    base: Path, store: TCPStore, capsys: pytest.CaptureFixture[str]
+    base: Path, store: Table, driver: Address, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    work(task(base, store, storage=3))
+    work(task(base, storage=3), driver)
     document = json.loads(store.get(RESULT))
     assert document["error"] == "RunError"
     assert document["what"].startswith("worker 0 raised TypeError: ")
@@ -70,12 +74,12 @@ def test_a_fault_in_the_code_names_its_place(
 
 
 def test_that_another_cannot_be_reached_is_raised_for_ray(
-    base: Path, store: TCPStore, monkeypatch: pytest.MonkeyPatch
+    base: Path, store: Table, driver: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lost(*_: Any) -> None:
         raise RuntimeError("[gloo/transport/tcp/pair.cc:547] Connection closed by peer")
 
     monkeypatch.setattr("raygen.training.ray.worker.open_dataset", lost)
     with pytest.raises(RuntimeError, match="closed by peer"):
-        work(task(base, store))
+        work(task(base), driver)
     assert not store.check([RESULT])

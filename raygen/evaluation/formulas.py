@@ -1,0 +1,82 @@
+"""Metrics as formulas over the sums that a family's `evaluate` gives; needs no PyTorch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raygen.spec import TrainingJob
+
+Sums = Mapping[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Formula:
+    """How a metric type is computed.
+
+    Attributes:
+        value: The metric, given the sums; NegativeLogLikelihood's carry the metric's name.
+        unit: Its unit.
+        lower_is_better: Which way is a gain.
+        error: Its standard error, where one can be given.
+    """
+
+    value: Callable[[Sums, str], float]
+    unit: str
+    lower_is_better: bool
+    error: Callable[[Sums, str], float] | None = None
+
+
+FORMULAS: dict[str, Formula] = {
+    "ValidationLoss": Formula(lambda s, _: float(s["loss"] / s["count"]), "nats", lower_is_better=True),
+    "BitsPerByte": Formula(
+        lambda s, _: float(s["loss"] / math.log(2) / s["bytes"]), "bits/byte", lower_is_better=True
+    ),
+    "Perplexity": Formula(lambda s, _: _exp(float(s["loss"] / s["count"])), "", lower_is_better=True),
+    "NegativeLogLikelihood": Formula(
+        lambda s, name: float(s[f"{name}/sum"] / s[f"{name}/count"]),
+        "nats",
+        lower_is_better=True,
+        error=lambda s, name: _standard_error(s[f"{name}/sum"], s[f"{name}/squares"], s[f"{name}/count"]),
+    ),
+    "BitsPerDim": Formula(
+        lambda s, _: float(s["loss"] / math.log(2) / s["dimensions"]), "bits/dim", lower_is_better=True
+    ),
+    "ActiveUnits": Formula(
+        lambda s, _: float(
+            (s["mean_squares"] / s["count"] - (s["means"] / s["count"]) ** 2 > ACTIVE_VARIANCE).sum()
+        ),
+        "",
+        lower_is_better=False,
+    ),
+}
+
+DENOMINATORS = ("count", "bytes", "dimensions")
+"""Sums that count something, and cannot be 0."""
+ACTIVE_VARIANCE = 0.01
+"""A latent variable is active if its posterior mean varies by more than this (Burda et al. 2016, section 5.2)."""
+
+
+def _standard_error(
+    total: NDArray[np.float64], squares: NDArray[np.float64], count: NDArray[np.float64]
+) -> float:
+    """Of a mean: the deviation of the values, divided by the root of their number."""
+    variance = (
+        max(float(squares / count - (total / count) ** 2), 0.0) * float(count) / max(float(count) - 1, 1.0)
+    )
+    return math.sqrt(variance / float(count))
+
+
+def metric_direction(job: TrainingJob, name: str) -> Literal["min", "max"]:
+    """Which way a metric of the job is better."""
+    kinds = {metric.name: metric.type for metric in job.spec.evaluation.metrics}
+    return "min" if FORMULAS[kinds[name]].lower_is_better else "max"
+
+
+def _exp(value: float) -> float:
+    return math.exp(value) if value < 700 else math.inf

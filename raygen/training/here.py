@@ -1,0 +1,103 @@
+"""Trains in the process of the driver; imports PyTorch, so it is imported late."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+
+import torch
+
+from raygen.compute.device import limited_threads
+from raygen.data.protocol import Dataset
+from raygen.models.protocol import Alone, Family
+from raygen.training.engine.agreement import OwnDecisions
+from raygen.training.engine.attempt import AttemptContext, train_attempt
+from raygen.training.engine.control import Control
+from raygen.training.engine.guards import Guards
+from raygen.training.engine.state import State, Trained
+from raygen.training.facts import Facts
+from raygen.training.observers.events import Taker, notices_of
+from raygen.training.observers.startup import JOB_AND_DATA, Startup
+from raygen.training.opening import facts_of, open_dataset, open_model, start_from
+from raygen.training.prepare import Begun, JobPlan
+from raygen.training.result import Result
+
+
+def look(plan: JobPlan, control: Control, notice: Callable[[str], None]) -> Facts:
+    """Opens data and model, and closes them again.
+
+    Raises:
+        InputError: they cannot be used.
+    """
+    with limited_threads(plan.cores), closing(_data(plan, control, notice)) as data:
+        device = _device(plan)
+        return facts_of(data, _model(plan, control, data, device), device)
+
+
+def train_here(
+    plan: JobPlan,
+    state: State,
+    control: Control,
+    guards: Guards,
+    observer: Taker,
+    startup: Startup,
+    begin: Callable[[Facts], Begun | Result],
+) -> Trained | Result:
+    """Opens data and model, and trains.
+
+    Args:
+        plan: The run.
+        state: The loop's; it counts on.
+        control: Stops and pauses the run.
+        guards: Watch the numbers.
+        observer: Takes events.
+        startup: Takes the time until the first step.
+        begin: Begins the attempt, once data and model are open; or gives the result of a run that has nothing left to do.
+
+    Raises:
+        RaygenError: as `opening` and `engine.attempt.train_attempt` do.
+    """
+    with limited_threads(plan.cores), closing(_data(plan, control, notices_of(observer))) as data:
+        device = _device(plan)
+        family = _model(plan, control, data, device)
+        begun = begin(facts_of(data, family, device))
+        if isinstance(begun, Result):
+            return begun
+        startup.done(JOB_AND_DATA)
+        context = AttemptContext(
+            job=plan.job,
+            directory=plan.directory,
+            attempt=begun.attempt,
+            steps=begun.steps,
+            rollbacks=plan.rollbacks,
+            data=data,
+            family=family,
+            device=device,
+            found=plan.take_found(),
+            state=state,
+            control=control,
+            guards=guards,
+            observer=observer,
+            workers=Alone(),
+            agreement=OwnDecisions(control),
+            startup=startup,
+        )
+        return train_attempt(context)
+
+
+def _device(plan: JobPlan) -> torch.device:
+    # The accelerator of a machine with Ray workers is theirs.
+    return torch.device("cpu" if plan.distributed else plan.device)
+
+
+def _data(plan: JobPlan, control: Control, notice: Callable[[str], None]) -> Dataset:
+    with control.at_once():
+        return open_dataset(plan.job, plan.base, plan.data_files(), notice)
+
+
+def _model(plan: JobPlan, control: Control, data: Dataset, device: torch.device) -> Family:
+    with control.at_once():
+        family = open_model(plan.job, data, device)
+        if plan.parent is not None and plan.start is not None:
+            start_from(family, plan.parent.checkpoint(plan.start), plan.parent.directory.uri)
+    return family
