@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from raygen.checkpoint.layout import Block, Slices
 from raygen.checkpoint.manifest import FileRecord, Manifest, Piece, TensorRecord
-from raygen.checkpoint.reader import Loaded, Skipped, latest, load, verify
+from raygen.checkpoint.reader import Loaded, Skipped, is_finite, latest, load
 from raygen.checkpoint.retention import Direction, Folder, best_step, steps, survey
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ __all__ = [
     "TensorRecord",
     "Writer",
     "best_step",
+    "is_finite",
     "latest",
     "load",
     "load_module_state",
@@ -53,7 +54,6 @@ __all__ = [
     "optimizer_state",
     "steps",
     "survey",
-    "verify",
 ]
 
 

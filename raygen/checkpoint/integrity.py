@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from raygen.checkpoint.digests import ALTERED, Tally, VerifiedFile
 from raygen.checkpoint.layout import check_layout
 from raygen.checkpoint.manifest import MANIFEST, FileRecord, Manifest, Piece, TensorRecord
@@ -40,6 +42,16 @@ SIZES = {
     "C64": 8,
 }
 """Bytes of a number of each type, as safetensors names them."""
+_NOT_FINITE = {
+    "F8_E4M3": ("u1", 0x7F),
+    "F8_E5M2": ("u1", 0x7C),
+    "F16": ("<u2", 0x7C00),
+    "BF16": ("<u2", 0x7F80),
+    "F32": ("<u4", 0x7F800000),
+    "C64": ("<u4", 0x7F800000),
+    "F64": ("<u8", 0x7FF0000000000000),
+}
+"""Of types of floating point: unsigned integers of the same size, and the bits that are all set in what is not finite."""
 CHUNK_BYTES = 8 << 20
 _MAX_HEADER_BYTES = 100 << 20  # as the safetensors library allows
 
@@ -63,10 +75,11 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a shard held: its header and its record."""
+    """What a shard held: its header, its record, and whether all numbers that were passed over are finite."""
 
     slots: Mapping[str, Slot]
     record: FileRecord
+    finite: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +91,30 @@ class Place:
     piece: Piece
 
 
-def verify_all(folder: Storage, manifest: Manifest) -> None:
-    """Reads every byte of every shard and verifies it.
+def verify_all(folder: Storage, manifest: Manifest) -> bool:
+    """Reads every byte of every shard and verifies it; whether all numbers of floating point are finite.
 
     Raises:
         CheckpointError: A shard is missing, torn or altered, or holds other tensors than the manifest says.
     """
+    finite = True
     for file, places in places_of(folder, manifest).items():
         contents = read_shard(folder, manifest, file, lambda name, slot: None)  # noqa: ARG005 (nothing is kept)
         for place in places:
             check_slot(folder, place, contents.slots)
+        finite &= contents.finite
+    return finite
+
+
+def check_sizes(folder: Storage, manifest: Manifest) -> None:
+    """Checks that every shard is there and as large as it was; reads none.
+
+    Raises:
+        CheckpointError: One is missing or has another size.
+    """
+    for file in places_of(folder, manifest):
+        with opened(folder, manifest, file, read=False):
+            pass
 
 
 def read_shard(
@@ -117,14 +144,14 @@ def walk(stream: BinaryIO, size: int, view_of: Callable[[str, Slot], memoryview 
     text = stream.read(_header_length(prefix, size))
     tally.add(prefix)
     tally.add(text)
-    slots = _slots(text, size)
+    slots, finite = _slots(text, size), True
     for name, slot in slots.items():
         view = view_of(name, slot)
         if view is None:
-            _pass_over(stream, slot.size, tally)
+            finite &= _pass_over(stream, slot, tally)
         else:
             _fill(stream, view, tally)
-    return Contents(slots, tally.record())
+    return Contents(slots, tally.record(), finite)
 
 
 def slots_of(file: VerifiedFile, size: int) -> dict[str, Slot]:
@@ -222,10 +249,22 @@ def _fill(stream: BinaryIO, view: memoryview, tally: Tally) -> None:
         tally.add(part)
 
 
-def _pass_over(stream: BinaryIO, size: int, tally: Tally) -> None:
-    for begin in range(0, size, CHUNK_BYTES):
-        want = min(CHUNK_BYTES, size - begin)
+def _pass_over(stream: BinaryIO, slot: Slot, tally: Tally) -> bool:
+    """Whether the numbers are finite. Chunks hold whole numbers, whose size divides theirs."""
+    finite = True
+    for begin in range(0, slot.size, CHUNK_BYTES):
+        want = min(CHUNK_BYTES, slot.size - begin)
         part = stream.read(want)
         if len(part) != want:
             raise CheckpointError("ended while it was being read")
         tally.add(part)
+        finite &= _is_finite(part, slot.dtype)
+    return finite
+
+
+def _is_finite(data: bytes, dtype: str) -> bool:
+    """By the bits, since NumPy has no BFloat16: no number has the exponent of infinities and NaNs."""
+    if dtype not in _NOT_FINITE:
+        return True
+    kind, mask = _NOT_FINITE[dtype]
+    return not bool((np.frombuffer(data, kind) & mask == mask).any())

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from raygen.checkpoint.digests import ALTERED, Tally
-from raygen.checkpoint.integrity import verify_all
+from raygen.checkpoint.integrity import check_sizes, verify_all
 from raygen.checkpoint.layout import Slices
 from raygen.checkpoint.manifest import MANIFEST, Manifest, NewerFormatError, decode
 from raygen.checkpoint.values import decode_values
@@ -47,16 +47,16 @@ class Loaded:
 
 
 def latest(
-    storage: Storage, *, until: int | None = None, tensors: bool | Mapping[str, Slices] = True
+    storage: Storage, *, until: int | None = None, tensors: Mapping[str, Slices] | None = None
 ) -> Loaded | None:
     """Loads the newest checkpoint that verifies; None if no save was ever completed.
 
     Args:
         storage: The folder of step folders.
         until: The last step that may be taken. Default: any.
-        tensors: Whether to keep the tensors; without them every byte is read and verified all the same. Or of each
-            tensor the part to load, `()` for all of it: no more is read than what holds these parts, and only that is
-            verified. Names that the checkpoint does not have are left out.
+        tensors: Of each tensor the part to load, `()` for all of it: no more is read than what holds these parts, and
+            only that is verified, besides the sizes of all files. Names that the checkpoint does not have are left out.
+            Default: all of all tensors.
 
     Raises:
         CheckpointError: If there are checkpoints and none verifies, since starting again would
@@ -80,30 +80,33 @@ def latest(
     return None
 
 
-def load(storage: Storage, step: int, *, tensors: bool | Mapping[str, Slices] = True) -> Loaded:
+def load(storage: Storage, step: int, *, tensors: Mapping[str, Slices] | None = None) -> Loaded:
     """Loads and verifies the checkpoint of one step; `tensors` as in `latest`.
 
     Raises:
         CheckpointError: If it is missing, torn or altered.
     """
     manifest, folder = _manifest(storage, step), _folder(storage, step)
-    if tensors is False:
-        verify_all(folder, manifest)
+    if tensors is not None and not tensors:
+        check_sizes(folder, manifest)
         return Loaded(step, {}, _values(folder, manifest), manifest)
-    # Who only verifies needs no PyTorch.
+    # Who needs no tensors needs no PyTorch.
     from raygen.checkpoint.tensors import read_all, read_parts
 
-    kept = read_all(folder, manifest) if tensors is True else read_parts(folder, manifest, tensors)
+    kept = read_all(folder, manifest) if tensors is None else read_parts(folder, manifest, tensors)
     return Loaded(step, kept, _values(folder, manifest), manifest)
 
 
-def verify(storage: Storage, step: int) -> Manifest:
-    """Reads a whole checkpoint without keeping it, and checks every byte against the manifest.
+def is_finite(storage: Storage, step: int) -> bool:
+    """Whether all numbers in a checkpoint are finite; reads and verifies every byte of it, and keeps none.
 
     Raises:
         CheckpointError: If it is missing, torn or altered.
     """
-    return load(storage, step, tensors=False).manifest
+    manifest, folder = _manifest(storage, step), _folder(storage, step)
+    finite = verify_all(folder, manifest)
+    _values(folder, manifest)
+    return finite
 
 
 def _found(storage: Storage) -> dict[int, bool]:

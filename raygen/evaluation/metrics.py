@@ -31,11 +31,11 @@ def evaluate(
         family: The model; its networks are put into evaluation mode and back.
         batches: The whole validation split, on the device, with random numbers for its samples.
         metrics: What to measure.
-        go_on: Asked before every batch; False gives up.
-        gather: The sums of all workers, given this one's, as JSON values.
+        go_on: Asked before every batch; False gives up, for all workers.
+        gather: What all workers have counted, given what this one has, as JSON values.
 
     Returns:
-        Metric name -> value, and <name>_standard_error where there is one; None if it gave up.
+        Metric name -> value, and <name>_standard_error where there is one; None if a worker gave up.
 
     Raises:
         ModelError: the model has counted nothing.
@@ -48,9 +48,11 @@ def evaluate(
     finally:
         for name, network in family.networks.items():
             network.train(modes[name])
-    if sums is None:
+    own = None if sums is None else {name: value.tolist() for name, value in sums.items()}
+    parts = [part["sums"] for part in gather({"sums": own})]
+    if None in parts:
         return None
-    sums = _added(gather({name: value.tolist() for name, value in sums.items()}))
+    sums = _added(parts)
     empty = [name for name in DENOMINATORS if name in sums and not sums[name].all()]
     if empty:
         raise ModelError(

@@ -276,6 +276,10 @@ class Attempt:
                 remedy="Let the newer one train, or choose another run name for this one.",
             )
 
+    def resumed(self, step: int) -> None:
+        """Notes which checkpoint the attempt goes on from, if that was not known when it was claimed; 0 for none."""
+        self._rewrite(replace(self.record, resumed_from=step))
+
     def ready(self, seconds: Mapping[str, float]) -> None:
         """Notes how long each phase before the end of the first step took, in seconds."""
         self._rewrite(replace(self.record, startup={name: round(s, 3) for name, s in seconds.items()}))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from raygen.checkpoint import Loaded, best_step, latest, load, survey
+from raygen.checkpoint import Loaded, best_step, is_finite, latest, load, steps, survey
 from raygen.data.readers import open_domain
-from raygen.errors import InputError, RunError
+from raygen.errors import CheckpointError, InputError, RunError
 from raygen.evaluation.formulas import metric_direction
 from raygen.run.directory import RunDirectory
 from raygen.spec import ResolvedJob, parse, resolve
@@ -86,10 +87,11 @@ class RunRecord:
         best = best_step(storage, metric_direction(self.job, keep.metric)) if keep is not None else None
         if best is not None:
             return best
-        found = latest(storage, tensors=False)
-        if found is None:
-            raise self._has_none()
-        return found.step
+        for step in reversed(steps(storage)):
+            with suppress(CheckpointError):
+                is_finite(storage, step)
+                return step
+        raise self._has_none()
 
     def checkpoint(self, step: int | None = None) -> Loaded:
         """A verified checkpoint.

@@ -14,9 +14,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
+from raygen.checkpoint import latest
 from raygen.compute.scale import available_cores
 from raygen.data.readers import units_per_sample
-from raygen.errors import FencedError, OutputError, RaygenError, RollBackError, reason_of
+from raygen.errors import FencedError, InputError, OutputError, RaygenError, RollBackError, reason_of
 from raygen.jobfile import load
 from raygen.report.gather import write_report
 from raygen.run.directory import REPORT
@@ -27,7 +28,7 @@ from raygen.training.engine.guards import Guards
 from raygen.training.engine.rollback import roll_back
 from raygen.training.engine.state import Ending, State, Trained
 from raygen.training.facts import Facts, decoded
-from raygen.training.observers.events import Notice, Observer, Ready, Taker, notices_of
+from raygen.training.observers.events import Notice, Observer, Plan, Ready, Several, Taker, notices_of
 from raygen.training.observers.goodput import Goodput, Measured
 from raygen.training.observers.startup import JOB_AND_DATA, Startup
 from raygen.training.prepare import Begun, JobPlan, count_steps, placed, prepare
@@ -81,6 +82,12 @@ def train(
         loaded = load(job)
         job, base = loaded.job, base or loaded.path.parent
     typed = job if isinstance(job, TrainingJob) else parse(job)
+    if cores is not None and (not isinstance(cores, int) or cores < 1):
+        raise InputError(
+            f"a run cannot use {cores!r} cores",
+            where="cores",
+            remedy="Give a whole number from 1, or leave it out.",
+        )
     cores = cores or available_cores()
 
     def ready() -> JobPlan:
@@ -185,7 +192,7 @@ class _Attempt:
                 self._task(),
                 plan.cores,
                 self._control,
-                self._observer,
+                Several(_Resumed(self), self._observer),
                 self._startup,
                 self._goodput,
                 self._answer,
@@ -194,7 +201,7 @@ class _Attempt:
                 if self._begun is None:
                     return self._not_begun("Stopped", self._control.reason or "", self._known_steps())
                 ending = Ending(self._control.reason or "", stopped=True)
-                return Trained(ending, state, math.nan, self._guards.findings)
+                return Trained(ending, self._left_behind(state), math.nan, self._guards.findings)
             self._guards.findings.extend(findings_of(result))
             if "error" in result:
                 raise error_of(result)
@@ -205,6 +212,11 @@ class _Attempt:
             raise
         ending = Ending(result["reason"], stopped=result["stopped"])
         return Trained(ending, State(**result["state"]), result["loss"], self._guards.findings)
+
+    def _left_behind(self, state: State) -> State:
+        """What the next attempt goes on from, where workers were lost before they could stop."""
+        found = latest(self._plan.directory.checkpoints, tensors={})
+        return State(**found.values["loop"]) if found is not None else state
 
     def _task(self) -> dict[str, Any]:
         """`ray.mailbox.Task`, without what `launch` adds."""
@@ -234,7 +246,8 @@ class _Attempt:
         directory, is_new = self._plan.directory, self._plan.existing is None
         if is_new:
             directory.create_job(document)
-        attempt = directory.claim(resumed_from=self._plan.step)
+        # Workers agree on a checkpoint by themselves, and say so when they begin.
+        attempt = directory.claim(None if self._plan.distributed else self._plan.step)
         self._begun = Begun(attempt, self._steps(facts))
         if not is_new:
             directory.replace_job(document)
@@ -247,6 +260,11 @@ class _Attempt:
 
         self._startup.then = ready
         return self._begun
+
+    def note_start(self, first_step: int) -> None:
+        """Notes which checkpoint workers go on from; those that come in place of lost ones change nothing of it."""
+        if self._begun is not None and self._begun.attempt.record.resumed_from is None:
+            self._begun.attempt.resumed(first_step - 1)
 
     def _known(self, facts: Facts) -> Facts:
         self._remarks = facts.remarks
@@ -342,3 +360,13 @@ class _Attempt:
             report=None,
             remarks=tuple(self._remarks),
         )
+
+
+class _Resumed(Observer):
+    """Tells an attempt where its workers begin."""
+
+    def __init__(self, attempt: _Attempt) -> None:
+        self._attempt = attempt
+
+    def started(self, plan: Plan) -> None:
+        self._attempt.note_start(plan.first_step)

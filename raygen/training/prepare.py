@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from raygen.checkpoint import Loaded, latest
+from raygen.checkpoint import Loaded, Slices, latest
 from raygen.compute.scale import fit, may_have_accelerator
 from raygen.data.readers import find_sources
 from raygen.errors import InputError, OutputError
@@ -190,7 +190,9 @@ def prepare(
         _refuse_other_job(existing, resolved, directory.uri)
         rollbacks = directory.read_rollbacks()
         discard(directory)
-    found = latest(directory.checkpoints, tensors=not distributed) if existing is not None else None
+    # Workers read and verify their own; a driver's look at what a manifest promises takes no download.
+    wanted: dict[str, Slices] | None = {} if distributed else None
+    found = latest(directory.checkpoints, tensors=wanted) if existing is not None else None
     ancestor = _ancestor(existing, parent, resolved, directory.uri, has_checkpoint=found is not None)
     start = None
     if ancestor is not None and found is None:

@@ -15,7 +15,8 @@ class Result:
 
     Attributes:
         state: Succeeded, Stopped (resumable), or DryRun.
-        reason: Completed, EarlyStopped, AlreadyComplete, or the signal that stopped it.
+        reason: Completed, EarlyStopped, AlreadyComplete or Valid; of a run that stopped the signal, StopAt,
+            StoppedByControl, PodLeaving, or what `Control.stop` was given.
         run: URI of the run directory.
         step: Steps done.
         steps: Steps asked for.

@@ -23,14 +23,21 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from raygen.jobfile import dumps
-from raygen.run.directory import RunDirectory
 from raygen.scratch import users
 from raygen.spec import parse
-from raygen.storage import open_storage
 from raygen.training.ray.launch import SETTINGS
 from tests.figures import OF_GPUS, OF_RAY, OF_RUNS
-from tests.jobs import image_job_document, write_images
+from tests.integration.commands import (
+    causes,
+    checkpoints,
+    command,
+    endless,
+    outcome,
+    trained,
+    training,
+    workers_of,
+)
+from tests.jobs import image_job_document
 from tests.unit.models.test_custom import MODEL
 from tests.unit.training.runs import losses
 
@@ -130,79 +137,6 @@ def exported(port: int) -> Iterator[dict[str, dict[str, str]]]:
     finally:
         over.set()
         thread.join()
-
-
-def command(base: Path, run: str, cores: int, family: str = "VAE", **changes: Any) -> list[str]:
-    if not (base / "images.parquet").exists():
-        write_images(base / "images.parquet")
-    defaults = {"training__optimizer__type": "Adam"} if family == "VAE" else {}
-    document = image_job_document(family, **{**defaults, **changes})
-    (base / f"{run}.yaml").write_text(dumps(parse(document)), encoding="utf-8")
-    options = [
-        "--output",
-        # As the job's own default, relative to a folder in which no worker is.
-        os.path.relpath(base / "runs"),
-        "--run",
-        run,
-        "--device",
-        "cpu",
-        "--cores",
-        str(cores),
-        "--json",
-    ]
-    return [sys.executable, "-m", "raygen", "train", str(base / f"{run}.yaml"), *options]
-
-
-def trained(
-    base: Path, run: str, cores: int, *, code: int = 0, environment: Any = None, **changes: Any
-) -> dict[str, Any]:
-    done = subprocess.run(
-        command(base, run, cores, **changes), env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
-
-
-@contextmanager
-def training(arguments: list[str]) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    children = psutil.Process(process.pid).children(recursive=True)
-    return [one for one in children if "RayTrainWorker" in " ".join(one.cmdline())]
-
-
-def checkpoints(base: Path, run: str) -> list[int]:
-    """Steps of the checkpoints that are complete."""
-    found = (base / "runs" / run / "checkpoints").glob("*/manifest.json")
-    return sorted(int(path.parent.name.removeprefix("step-")) for path in found)
-
-
-def outcome(base: Path, run: str) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((base / "runs" / run / "outcome.json").read_text())
-    return document
-
-
-def causes(base: Path, run: str) -> list[str | None]:
-    return [one.cause for one in RunDirectory(open_storage(str(base / "runs")), run).attempts()]
-
-
-def endless(every: int = 50, **changes: Any) -> dict[str, Any]:
-    """Changes to a job that goes on until something happens to it."""
-    return {
-        "training__duration__steps": 100_000,
-        "checkpoint__everySteps": every,
-        "evaluation__everySteps": None,
-        "evaluation__samples": None,
-        "scale": {"workers": 2, "cpusPerWorker": 1},
-    } | changes
 
 
 def test_one_two_and_three_workers_train_alike(tmp_path: Path, cluster: dict[str, str]) -> None:
@@ -325,6 +259,29 @@ def test_a_signal_stops_all_workers_at_one_step(tmp_path: Path) -> None:
     result = json.loads(out)
     assert (result["state"], result["reason"]) == ("Stopped", "SIGTERM")
     assert checkpoints(tmp_path, "stopped")[-1] == result["step"]
+
+
+def test_a_signal_during_a_long_evaluation_leaves_it_and_saves_the_step(tmp_path: Path) -> None:
+    """Workers that evaluate for a minute cannot be asked between two steps, and are neither lost nor given up."""
+    slow = MODEL.replace(
+        "        losses = self.loss(batch)\n", "        time.sleep(2)\n        losses = self.loss(batch)\n"
+    )
+    (tmp_path / "model.py").write_text("import time\n" + slow)
+    changes = endless(
+        model__custom={"entrypoint": "model:Model"},
+        data__validation__fraction=0.5,
+        training__microBatchSize=1,
+        evaluation__everySteps=60,
+    )
+    with training(command(tmp_path, "slow", 2, family="Custom", **changes)) as process:
+        wait(lambda: bool(checkpoints(tmp_path, "slow")), process)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 3, err
+    result = json.loads(out)
+    assert (result["state"], result["reason"], result["step"]) == ("Stopped", "SIGTERM", 60)
+    assert checkpoints(tmp_path, "slow")[-1] == 60
+    assert result["metrics"] == {}
 
 
 def test_a_signal_before_the_first_step_ends_the_run_at_once(tmp_path: Path) -> None:

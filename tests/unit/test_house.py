@@ -52,7 +52,7 @@ THIRD_PARTY = {
     "spec": {"pydantic", "pydantic_core"},
     "jobfile": {"yaml"},
     "storage": {"boto3", "botocore", "urllib3"},
-    "checkpoint": {"torch"},
+    "checkpoint": {"numpy", "torch"},
     "data": {"PIL", "numpy", "pyarrow", "tokenizers"},
     "models": {"PIL", "numpy", "torch"},
     "compute": {"torch"},

@@ -7,6 +7,7 @@ What all have read is deleted, so that the store does not grow with the run.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -37,6 +38,14 @@ class Agreement(Protocol):
     def report(self, step: int, values: Mapping[str, float]) -> None:
         """Passes on an evaluation, and brings the control up to date with what whoever hears it decides."""
 
+    def stopping(self) -> bool:
+        """Whether a stop has been asked for, although not all may know of it yet: long work between two steps is left
+        unfinished then, by all workers if one of them asks in time.
+        """
+
+    def decide_at(self, step: int) -> None:
+        """Has all decide before this step, and not only when it is time to. All call it alike."""
+
     def gather(self, values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """The values of all workers, in the order of their ranks."""
 
@@ -63,6 +72,13 @@ class OwnDecisions:
         """Passes it on at once."""
         self._control.hear(step, values)
 
+    def stopping(self) -> bool:
+        """Whether it has been asked to stop."""
+        return self._control.requested
+
+    def decide_at(self, step: int) -> None:
+        """It always does."""
+
     def gather(self, values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """The values of the only worker."""
         return [values]
@@ -83,6 +99,7 @@ class Group:
     Attributes:
         rank: This one's number, from 0.
         count: How many there are.
+        start: Number of this start of the workers.
     """
 
     def __init__(
@@ -98,7 +115,7 @@ class Group:
     ) -> None:
         self.rank = dist.get_rank() if rank is None else rank
         self.count = dist.get_world_size() if count is None else count
-        self._start = start
+        self.start = start
         self._store = Prefixed(f"start-{start}", store)
         self._driver = store
         self._control = control
@@ -106,6 +123,8 @@ class Group:
         self._next = 0
         self._sleep = sleep
         self._asked = self._decided = self._paused = self._reported = 0
+        self._looked = -math.inf
+        self._stopping = False
         self._last: tuple[int, float] | None = None
 
     def sum(self, *tensors: Tensor) -> tuple[Tensor, ...]:
@@ -141,20 +160,37 @@ class Group:
             while (steering := self._steering())["paused"] and steering["stop"] is None:
                 self._rest(LOOK_S)
             self._store.set(key, "")
+            # All have read the one before: since then they have decided together.
+            self._store.delete_key(f"resumed-{self._paused - 1}")
         wait_for(self._store, key, self._rest)
         self._control.resume()
-        self._next = step
+        self.decide_at(step)
 
     def report(self, step: int, values: Mapping[str, float]) -> None:
         """Rank 0 asks the driver, and all do what it answers; nothing where nobody hears of evaluations."""
         if not self._control.reports:
             return
         self._reported += 1
-        key = f"answer-{self._start}-{self._reported}"
+        key = f"answer-{self.start}-{self._reported}"
         if self.rank == 0:
             question = {"answer": key, "step": step, "values": dict(values)}
+            # All have read the answer before this one, or they could not have evaluated again.
+            self._driver.delete_key(f"answer-{self.start}-{self._reported - 1}")
             self._driver.set(REPORT, json.dumps(question))
         self._follow(json.loads(wait_for(self._driver, key, self._sleep)))
+
+    def stopping(self) -> bool:
+        """Looks at the driver's store about twice a second."""
+        now = self._clock()
+        if not self._stopping and now - self._looked >= AGREE_SECONDS:
+            self._looked = now
+            self._tell_drain()
+            self._stopping = self._driver.check([STOP]) or self._driver.check([LEAVING])
+        return self._stopping or self._control.requested
+
+    def decide_at(self, step: int) -> None:
+        """All come together before this step."""
+        self._next = step
 
     def _steering(self) -> dict[str, Any]:
         """What the driver wants, and pods that are about to go."""

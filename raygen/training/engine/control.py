@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
+from raygen.errors import InputError
+
 STOP_AT = "StopAt"
 """Reason of a run that came to the step at which it was to stop."""
 STOPPED = "StoppedByControl"
@@ -34,7 +36,7 @@ class Control:
         self, *, stop_at: int | None = None, report: Callable[[int, Mapping[str, float]], None] | None = None
     ) -> None:
         self.reason: str | None = None
-        self.at = stop_at
+        self.stop_at(stop_at)
         self._report = report
         self._paused = False
         self._changed = threading.Condition()
@@ -61,7 +63,15 @@ class Control:
         self.reason = self.reason or reason
 
     def stop_at(self, step: int | None) -> None:
-        """Asks to stop after this step, or at the next one if that is later; None takes it back."""
+        """Asks to stop after this step, or at the next one if that is later; None takes it back.
+
+        Raises:
+            InputError: it is not a whole number.
+        """
+        if step is not None and (not isinstance(step, int) or isinstance(step, bool) or step < 0):
+            raise InputError(
+                f"a run cannot stop at step {step!r}", where="stop_at", remedy="Give a whole number from 0."
+            )
         self.at = step
 
     def pause(self) -> None:

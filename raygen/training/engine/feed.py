@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -17,9 +18,12 @@ from raygen.models.protocol import Workers
 from raygen.parallel.lanes import Part, parts_of
 from raygen.parallel.strategy import strategy_of
 from raygen.spec import TrainingJob
+from raygen.training.engine.control import LOOK_S
 
 AHEAD = 2
 """Steps whose samples wait, besides the one that is being read."""
+LEAVE_S = 2.0
+"""How long a thread that reads has to end."""
 
 _Made = tuple[list[Part], torch.cuda.Event | None]
 
@@ -58,20 +62,34 @@ class Feed:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Ends the thread, after the step that it reads."""
+        """Ends the thread, after the step that it reads; a source that hangs keeps it, and is left to the process's end."""
         self._closed.set()
+        end = time.monotonic() + LEAVE_S
         # It may wait for a place in the queue.
-        while self._thread.is_alive():
+        while self._thread.is_alive() and time.monotonic() < end:
             with contextlib.suppress(queue.Empty):
                 self._made.get(timeout=0.01)
 
-    def next(self) -> list[Part]:
+    def next(self, stopping: Callable[[], bool] | None = None) -> list[Part] | None:
         """The samples of the next step.
+
+        Args:
+            stopping: Asked while they are not there yet; True gives up waiting for them.
+
+        Returns:
+            None if it gave up.
 
         Raises:
             Exception: whatever reading them raised.
         """
-        made = self._made.get()
+        while True:
+            try:
+                made = self._made.get(timeout=LOOK_S)
+            except queue.Empty:
+                if stopping is not None and stopping():
+                    return None
+            else:
+                break
         if isinstance(made, BaseException):
             raise made
         parts, copied = made

@@ -85,7 +85,9 @@ def run_loop(s: Session, state: State) -> Ending:
 def _train(s: Session, state: State, feed: Feed) -> Ending:
     saved_at, first = s.clock(), state.step + 1
     every = s.job.spec.checkpoint.every_seconds or float("inf")
-    while state.step < s.steps:
+    while state.step < s.steps or state.unfinished:
+        if not state.unfinished and _gave_up(s, state):
+            return Ending("EarlyStopped")
         step = state.step + 1
         overdue = s.agreement.begin(step, s.clock() - saved_at >= every)
         if s.control.requested:
@@ -94,11 +96,18 @@ def _train(s: Session, state: State, feed: Feed) -> Ending:
             return Ending(STOP_AT, stopped=True)
         if s.control.paused:
             _pause(s, state)
+            saved_at = s.clock()
+            continue
+        if state.unfinished:
+            if _examine(s, state):
+                save(s, state)
             continue
         seed_draws(step_seed(s.job.spec.training.seed, step, s.workers.rank), s.device)
         rates = {name: update.schedule(step) for name, update in s.updates.items()}
         with s.recorder.waiting():
-            parts = feed.next()
+            parts = feed.next(s.agreement.stopping if s.workers.count == 1 else None)
+        if parts is None:
+            return Ending(s.control.reason or "", stopped=True)
         with s.repeatable():
             shared = with_shares(s.job, s.data, s.device, parts, s.workers)
             scalars = s.family.step(shared, s.updates, s.workers)
@@ -106,13 +115,10 @@ def _train(s: Session, state: State, feed: Feed) -> Ending:
         s.recorder.step(step, scalars, rates)
         if step == first and s.ready is not None:
             s.ready()
-        better = _evaluate(s, state) if _due(step, s.job.spec.evaluation.every_steps, s.steps) else False
-        _sample(s, step)
+        better = _examine(s, state)
         if better or overdue or _due(step, s.job.spec.checkpoint.every_steps, s.steps):
             save(s, state)
             saved_at = s.clock()
-        if _gave_up(s, state):
-            return Ending("EarlyStopped")
     return Ending("Completed")
 
 
@@ -147,20 +153,44 @@ def _due(step: int, every: int | None, steps: int) -> bool:
     return step == steps or (every is not None and step % every == 0)
 
 
-def _evaluate(s: Session, state: State) -> bool:
-    """Measures, records, and says whether the metric that keepBest names got better."""
-    spec = s.job.spec.evaluation
-    if not spec.metrics:
-        return False
+def _examine(s: Session, state: State) -> bool:
+    """Evaluates and generates, if that is due after a step; whether the metric that keepBest names got better.
+
+    A stop leaves it unfinished, so that a run ends soon; the next attempt does what is missing.
+    """
+    spec, better = s.job.spec.evaluation, False
+    state.unfinished = False
+    # An attempt that finishes for another one may find the half of it done.
+    if spec.metrics and _due(state.step, spec.every_steps, s.steps) and state.measured != state.step:
+        measured = _evaluate(s, state)
+        if measured is None:
+            state.unfinished = True
+            s.agreement.decide_at(state.step + 1)
+            return False
+        better = measured
+    if spec.samples is not None and _due(state.step, spec.samples.every_steps, s.steps):
+        if s.control.requested:
+            state.unfinished = True
+        else:
+            _sample(s, state.step, spec.samples)
+    return better
+
+
+def _evaluate(s: Session, state: State) -> bool | None:
+    """Measures, records, and says whether the metric that keepBest names got better; None if it gave up."""
     s.recorder.flush()
     batches = validation_batches(s.job, s.data, s.device, s.workers)
     with averaged(s.updates), s.repeatable():
         values = evaluate(
-            s.family, batches, spec.metrics, go_on=lambda: not s.control.requested, gather=s.agreement.gather
+            s.family,
+            batches,
+            s.job.spec.evaluation.metrics,
+            go_on=lambda: not s.agreement.stopping(),
+            gather=s.agreement.gather,
         )
     s.recorder.paused()
     if values is None:
-        return False
+        return None
     s.observer.take(Evaluated(state.step, values))
     finite = {name: value for name, value in values.items() if math.isfinite(value)}
     if len(finite) < len(values):
@@ -201,10 +231,7 @@ def _gave_up(s: Session, state: State) -> bool:
     return early is not None and state.without_gain >= early.patience and state.step < s.steps
 
 
-def _sample(s: Session, step: int) -> None:
-    spec = s.job.spec.evaluation.samples
-    if spec is None or not _due(step, spec.every_steps, s.steps) or s.control.requested:
-        return
+def _sample(s: Session, step: int, spec: Samples) -> None:
     s.recorder.flush()
     samples: list[Sample] = []
     if s.workers.rank == 0:

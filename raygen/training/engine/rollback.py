@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from raygen.checkpoint import load, survey
+from raygen.checkpoint import is_finite, survey
 from raygen.errors import CheckpointError
 from raygen.run.directory import Attempt, RunDirectory
 from raygen.spec import Training
@@ -58,10 +58,6 @@ def rate_factor(training: Training, records: list[dict[str, Any]]) -> float:
 def _is_good(directory: RunDirectory, step: int) -> bool:
     """Whether a checkpoint verifies and holds numbers: a loss may still be finite when weights no longer are."""
     try:
-        tensors = load(directory.checkpoints, step).tensors
+        return is_finite(directory.checkpoints, step)
     except CheckpointError:
         return False
-    # What only drives workers has to load PyTorch for this alone.
-    import torch
-
-    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values())

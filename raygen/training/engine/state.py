@@ -18,6 +18,7 @@ class State:
         without_gain: Evaluations in a row without a gain in the metric that earlyStopping names.
         metrics: Values of the newest evaluation.
         measured: Step of the newest evaluation, 0 before the first.
+        unfinished: Whether the run stopped while it evaluated or generated after this step; the next attempt does that first.
     """
 
     step: int
@@ -25,6 +26,7 @@ class State:
     without_gain: int
     metrics: dict[str, float]
     measured: int
+    unfinished: bool = False
 
     @classmethod
     def new(cls) -> State:

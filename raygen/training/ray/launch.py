@@ -13,7 +13,6 @@ import signal
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from functools import cache, partial
@@ -38,7 +37,7 @@ from raygen.training.observers.startup import IMPORT_RAY, START_RAY, START_WORKE
 from raygen.training.ray.capacity import find_room, joining_seconds, resources
 from raygen.training.ray.cluster import SETTINGS as JOINING
 from raygen.training.ray.cluster import on_cluster, refusal
-from raygen.training.ray.losses import LossLimit, LossReader, cause_of, last_line
+from raygen.training.ray.losses import LossLimit, LossReader, cause_of, last_line, someone_trains
 from raygen.training.ray.mailbox import RESULT, STARTS, Inbox, Task
 from raygen.training.ray.steering import Steering
 from raygen.training.ray.wire import Address, serve
@@ -51,8 +50,6 @@ WORKER_FAILURES = 8
 CONTROLLER_FAILURES = 3
 """How often starting workers may fail or time out; without a limit Ray tries for ever."""
 POLL_S = 0.1
-ANSWER_S = 30.0
-"""How long workers have to say that they stop; those that are still starting, or lost, say nothing."""
 LEAVE_S = 10.0
 """How long Ray has to end after the result is known."""
 GIVE_UP_S = 1.0
@@ -110,7 +107,7 @@ def launch(
             raises ends the workers.
 
     Returns:
-        What the workers told: how the run ended, or the error that ended it (`remote.error_document`). None if it
+        What the workers told: how the run ended, or the error that ended it (`mailbox.error_document`). None if it
         was to stop and no worker was there to do so.
 
     Raises:
@@ -207,10 +204,9 @@ def _attend(
 
     thread = threading.Thread(target=fit, name="ray-train", daemon=True)
     thread.start()
-    asked: float | None = None
-    in_vain = False
+    nobody_stops = False
     try:
-        while thread.is_alive() and not in_vain and limit.exceeded is None and not store.check([RESULT]):
+        while thread.is_alive() and not nobody_stops and limit.exceeded is None and not store.check([RESULT]):
             thread.join(POLL_S)
             if START_WORKERS not in startup.seconds and store.check([STARTS]):
                 startup.done(START_WORKERS)
@@ -218,10 +214,8 @@ def _attend(
                 control.stop(drain.REASON)
             steering.deliver()
             losses.deliver()
-            if steering.stopping:
-                asked = asked or time.monotonic()
-                waited = time.monotonic() - asked
-                in_vain = not store.check([STOPPING]) and _nobody_will_stop(store, waited)
+            # Who trains stops when it can; nothing is lost with those that do not train yet, or any more.
+            nobody_stops = steering.stopping and not store.check([STOPPING]) and not someone_trains(store)
         steering.deliver()
     except BaseException:
         _end(trainer, thread, GIVE_UP_S)
@@ -229,7 +223,7 @@ def _attend(
     result: dict[str, Any] | None = json.loads(store.get(RESULT)) if store.check([RESULT]) else None
     # Workers that wait for one that has given up would wait in vain.
     _end(trainer, thread, LEAVE_S if result and "error" not in result else GIVE_UP_S)
-    if result is None and not in_vain:
+    if result is None and not nobody_stops:
         raise RunError(
             f"the workers were lost: {limit.exceeded.cause if limit.exceeded else reason_of(failures)}",
             where="Ray Train",
@@ -245,11 +239,6 @@ def _end(trainer: Trainer, thread: threading.Thread, seconds: float) -> None:
     if thread.is_alive():
         trainer.kill()
         thread.join(LEAVE_S)
-
-
-def _nobody_will_stop(store: Store, waited_s: float) -> bool:
-    """Whether nobody will stop as asked: no worker has begun, or those that had are lost or being started anew."""
-    return not store.check([STARTS]) or waited_s > ANSWER_S
 
 
 def reason_of(failures: Sequence[BaseException]) -> str:

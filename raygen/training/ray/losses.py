@@ -11,9 +11,11 @@ from raygen.machine import Memory
 from raygen.spec.names import LOW_MEMORY
 from raygen.training.engine.store import LEAVING, Store
 from raygen.training.observers.events import Event, Loss, Notice, Plan, Several, Taker
-from raygen.training.ray.mailbox import STARTS, TRANSPORTS, RemoteTaker
+from raygen.training.ray.mailbox import STARTS, TRAINS, TRANSPORTS, RemoteTaker
 
 _LOSSES = "losses"
+_ENDED = "ended-start"
+"""Number of the newest start of the workers that a loss has ended."""
 # Of Ray's memory monitor (python/ray/includes, memory_monitor_utils), in the errors of the workers that it ended.
 _ENDED_BY_RAY = re.compile(r"running low on memory|RAY_memory_usage_threshold")
 _USE = re.compile(r"was (\d\S*B) used / (\d\S*B) limit")
@@ -31,9 +33,20 @@ def report_loss(store: Store, errors: Mapping[int, BaseException]) -> None:
     cause = cause_of(errors)
     if store.check([starved := f"starved-{store.add(STARTS, 0)}"]) and LOW_MEMORY not in cause:
         cause += f"; {store.get(starved)}"
+    store.set(_ENDED, str(store.add(STARTS, 0)))
     store.set(f"loss-{number}", json.dumps(asdict(Loss(cause, drained))))
     store.add(_LOSSES, 1)
     store.delete_key(LEAVING)
+
+
+def someone_trains(store: Store) -> bool:
+    """Whether workers have begun to train that, as far as Ray knows, were not lost.
+
+    Args:
+        store: The driver's.
+    """
+    trains, ended = (int(store.get(key)) if store.check([key]) else 0 for key in (TRAINS, _ENDED))
+    return trains > ended
 
 
 def tell_kills(store: Store, start: int, host: str, kills: int, memory: Memory) -> None:

@@ -26,6 +26,8 @@ TRANSPORTS = ("gloo", "NCCL")
 """A word in the errors of those that train with a worker that is gone."""
 STARTS = "starts"
 """How often workers have begun."""
+TRAINS = "trains"
+"""Number of the newest of these starts that has come to train."""
 _EVENTS = "events"
 
 

@@ -44,6 +44,7 @@ from raygen.training.ray.mailbox import (
     FILES,
     RESULT,
     STARTS,
+    TRAINS,
     TRANSPORTS,
     RemoteTaker,
     Task,
@@ -200,6 +201,8 @@ def _train(
             )
             # The context alone holds the checkpoint, and lets go of it once it is restored.
             found = None
+            if group.rank == 0:
+                store.set(TRAINS, str(group.start))
             trained = train_attempt(context)
     except RaygenError as error:
         return error_document(error, guards.findings)

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raygen.checkpoint import Block, Writer, latest, load, survey, verify
+from raygen.checkpoint import Block, Writer, is_finite, latest, load, survey
 from raygen.checkpoint.layout import Slices
 from raygen.errors import CheckpointError, FencedError, OutputError
 from raygen.storage import LocalStorage, Storage
@@ -73,7 +73,7 @@ def test_what_any_workers_wrote_any_others_read(data: st.DataObject) -> None:
         assert whole is not None
         assert whole.values == {"a": 1}
         assert all(torch.equal(whole.tensors[name], tensor) for name, tensor in state.items())
-        verify(storage, 5)
+        is_finite(storage, 5)
         name = data.draw(st.sampled_from(sorted(state)))
         for part in data.draw(grids(tuple(state[name].shape))):
             found = load(storage, 5, tensors={name: part, "absent": ()}).tensors
@@ -90,7 +90,7 @@ def test_each_worker_writes_files_of_its_own(storage: LocalStorage) -> None:
         "rank-00001-shard-00000-of-00001.a001.safetensors",
         "state.a001.json",
     ]
-    pieces = verify(storage, 300).tensors["model/a"].shards
+    pieces = load(storage, 300).manifest.tensors["model/a"].shards
     assert [(piece.offsets, piece.shape) for piece in pieces] == [((0, 0), (2, 3)), ((2, 0), (3, 3))]
 
 

@@ -20,10 +20,10 @@ from raygen.checkpoint import (
     Skipped,
     TensorRecord,
     Writer,
+    is_finite,
     latest,
     load,
     steps,
-    verify,
 )
 from raygen.errors import CheckpointError, OutputError
 from raygen.storage import LocalStorage
@@ -50,7 +50,7 @@ def assert_passes_over(storage: LocalStorage, pattern: str) -> None:
     assert [type(s) for s in loaded.skipped] == [Skipped]
     assert loaded.skipped[0].step == 200
     assert pattern in loaded.skipped[0].reason
-    for look in (load, verify):
+    for look in (load, is_finite):
         with pytest.raises(CheckpointError) as caught:
             look(storage, 200)
         assert "step-00000200" in caught.value.where
@@ -153,7 +153,7 @@ def test_a_pickle_is_never_unpickled(two: LocalStorage, tmp_path: Path, part: st
     data = pickle.dumps(Bomb(tmp_path / "exploded"))
     name = key_of(two, 200, part)
     if honest and part != "manifest":
-        manifest = verify(two, 200)
+        manifest = load(two, 200).manifest
         record = FileRecord(len(data), hashlib.sha256(data).hexdigest())
         altered = replace(manifest, files={**manifest.files, name.split("/")[1]: record})
         two.write("step-00000200/manifest.json", altered.encode())
@@ -210,7 +210,7 @@ def write_by_hand(storage: LocalStorage, *pieces: Piece, shape: tuple[int, ...] 
 )
 def test_a_tensor_is_assembled_from_its_shards(storage: LocalStorage, pieces: tuple[Piece, ...]) -> None:
     write_by_hand(storage, *pieces)
-    verify(storage, 1)
+    is_finite(storage, 1)
     assert torch.equal(load(storage, 1).tensors["x"], WHOLE)
 
 
@@ -229,7 +229,7 @@ def test_shards_that_do_not_make_the_tensor_are_refused(
     storage: LocalStorage, pieces: tuple[Piece, ...], reason: str
 ) -> None:
     write_by_hand(storage, *pieces)
-    for look in (load, verify):
+    for look in (load, is_finite):
         with pytest.raises(CheckpointError, match=reason):
             look(storage, 1)
 
@@ -246,7 +246,7 @@ def test_a_manifest_that_describes_other_tensors_is_refused(
     storage: LocalStorage, change: Callable[[TensorRecord], TensorRecord]
 ) -> None:
     write_by_hand(storage, Piece("s0", "x", (0, 0), (4, 6)))
-    manifest = verify(storage, 1)
+    manifest = load(storage, 1).manifest
     altered = replace(manifest, tensors={"x": change(manifest.tensors["x"])})
     storage.write("step-00000001/manifest.json", altered.encode())
     with pytest.raises(CheckpointError, match="does not hold x as the manifest says"):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from raygen.checkpoint import Writer, latest, load, steps, survey, verify
+from raygen.checkpoint import Writer, latest, load, steps, survey
 from raygen.errors import CheckpointError, FencedError, InputError, OutputError
 from raygen.storage import LocalStorage
 from tests.unit.checkpoint.faults import Killed, Mortal, assert_is_step, state_of, values_of
@@ -32,7 +32,7 @@ def test_a_directory_in_a_directory_out(storage: LocalStorage) -> None:
     ]
     assert_is_step(latest(storage), 2000)
     assert_is_step(load(storage, 2000), 2000)
-    manifest = verify(storage, 2000)
+    manifest = load(storage, 2000).manifest
     assert manifest.tensors["model/a"].shape == (5, 3)
     assert manifest.tensors["model/b"].dtype == "BF16"
 

@@ -8,6 +8,7 @@ import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -26,7 +27,7 @@ from raygen.models.protocol import SampleRequest
 from raygen.models.transformer.family import TransformerFamily
 from raygen.run.directory import RunDirectory
 from raygen.spec.families.table import FAMILIES
-from raygen.storage import open_storage
+from raygen.storage import LocalStorage, open_storage
 from raygen.training.observers.events import Observer, Plan, Progress
 from tests.jobs import image_job_document, job_document
 from tests.unit.training.runs import Killed, Watcher, killed_at, losses, train
@@ -210,6 +211,27 @@ def test_early_stopping_counts_evaluations_without_a_gain(base: Path) -> None:
     result = train(base, document)
     assert (result.reason, result.step) == ("EarlyStopped", 30)
     assert train(base, document).reason == "AlreadyComplete"
+
+
+def test_a_run_that_was_killed_after_its_last_step_ends_there(base: Path) -> None:
+    document = job_document(
+        training__duration={"steps": 100},
+        training__optimizer={"type": "SGD", "learningRate": 1e-9},
+        training__earlyStopping={"metric": "loss", "patience": 2, "minDelta": 0.01},
+        evaluation__samples=None,
+    )
+    train(base, document)
+    run = base / "runs" / "tiny"
+    (run / "outcome.json").unlink()
+    result = train(base, document)
+    assert (result.reason, result.step, result.attempt) == ("EarlyStopped", 30, 2)
+    assert checkpoint_steps(LocalStorage(run / "checkpoints"))[-1] == 30
+
+
+@pytest.mark.parametrize("cores", [0, -1, 1.5])
+def test_cores_that_there_cannot_be_are_refused(base: Path, cores: Any) -> None:
+    with pytest.raises(InputError, match="cannot use"):
+        train(base, cores=cores)
 
 
 def test_the_best_checkpoint_is_kept_and_used(base: Path) -> None:

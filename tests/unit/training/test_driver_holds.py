@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import subprocess
 import sys
 import weakref
@@ -15,7 +16,9 @@ import torch
 
 from raygen.errors import OutputError
 from raygen.spec import parse, resolve
+from raygen.storage import LocalStorage
 from raygen.training import here, prepare
+from raygen.training.observers.events import Plan
 from raygen.training.opening import facts_of, open_dataset, open_model
 from raygen.training.ray import launch
 from tests.jobs import job_document
@@ -100,10 +103,44 @@ def test_a_driver_of_ray_workers_opens_neither_data_nor_model_nor_checkpoint(
     result = train(base, LONGER, distributed=True)
     assert (result.state, result.reason, result.step, result.attempt) == ("Stopped", "SIGTERM", 20, 2)
     assert watched.opened == []
-    # Checkpoints are verified here, and loaded by the workers.
     assert watched.tensors == []
     (answer,) = workers.answers
-    assert (answer["steps"], answer["attempt"]["number"], answer["attempt"]["resumed_from"]) == (25, 2, 20)
+    # Which checkpoint they go on from is for workers to say.
+    assert (answer["steps"], answer["attempt"]["number"], answer["attempt"]["resumed_from"]) == (25, 2, None)
+
+
+def test_a_driver_of_ray_workers_reads_no_shard(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(base)
+    read: list[str] = []
+    opened = LocalStorage.open
+
+    def counted(storage: LocalStorage, key: str) -> Any:
+        read.append(key)
+        return opened(storage, key)
+
+    monkeypatch.setattr(LocalStorage, "open", counted)
+    monkeypatch.setattr(launch, "launch", Workers(base).launch)
+    assert train(base, LONGER, distributed=True).step == 20
+    assert not [key for key in read if key.endswith(".safetensors")]
+
+
+def test_an_attempt_says_where_its_workers_went_on_and_not_what_the_driver_saw(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(base)
+
+    class Elsewhere(Workers):
+        def launch(self, scale: Any, task: Any, cores: int, control: Any, *rest: Any) -> None:
+            observer, *_ = rest
+            super().launch(scale, task, cores, control, *rest)
+            for first in (11, 16):
+                # Those that come in place of lost ones begin later, and the attempt does not.
+                observer.take(Plan("tiny", 2, 7, "cpu", first, 25))
+
+    monkeypatch.setattr(launch, "launch", Elsewhere(base).launch)
+    train(base, LONGER, distributed=True)
+    record = json.loads((base / "runs" / "tiny" / "attempts" / "002.json").read_text())
+    assert record["resumed_from"] == 10
 
 
 def test_a_driver_of_ray_workers_needs_no_pytorch(base: Path) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import raygen
+from raygen.errors import InputError
+from raygen.training.engine import loop
 from raygen.training.engine.control import LOOK_S, Control
 from tests.jobs import job_document
 from tests.unit.training.runs import Watcher, losses, train
@@ -65,6 +69,64 @@ def test_a_paused_run_can_be_stopped(base: Path) -> None:
     watcher.then = StopsIt(control)
     result = train(base, WHOLE, control=control, observer=watcher)
     assert (result.state, result.reason, result.step) == ("Stopped", "enough", 5)
+
+
+@pytest.mark.parametrize("stops", ["while it evaluates", "before it generates"])
+def test_what_a_stop_leaves_unfinished_the_next_attempt_finishes(
+    base: Path, monkeypatch: pytest.MonkeyPatch, stops: str
+) -> None:
+    """Else an evaluation would be missing, and early stopping would count otherwise than without the stop."""
+    document = job_document(
+        training__duration__steps=40,
+        evaluation__everySteps=5,
+        evaluation__samples__everySteps=5,
+        training__earlyStopping={"metric": "loss", "patience": 3, "minDelta": 10.0},
+    )
+    whole, before, after = Watcher(), Watcher(), Watcher()
+    ended = train(base, document, run="whole", observer=whole)
+    control, calls, evaluate = Control(), itertools.count(1), loop.evaluate
+
+    def stopping(*arguments: Any, **options: Any) -> Any:
+        values = evaluate(*arguments, **options) if stops == "before it generates" else None
+        if next(calls) == 2:
+            control.stop("SIGTERM")
+        return evaluate(*arguments, **options) if values is None else values
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "evaluate", stopping)
+        stopped = train(base, document, control=control, observer=before)
+    assert (stopped.state, stopped.step) == ("Stopped", 10)
+    assert 10 not in before.samples
+    result = train(base, document, observer=after)
+    assert (result.reason, result.step) == (ended.reason, ended.step) == ("EarlyStopped", 20)
+    assert before.evaluations | after.evaluations == whole.evaluations
+    assert sorted(before.samples | after.samples) == sorted(whole.samples)
+    assert losses(base) == losses(base, "whole")
+
+
+def test_a_stop_in_the_last_evaluation_is_finished_by_the_next_attempt(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control, evaluate = Control(), loop.evaluate
+
+    def stopping(*arguments: Any, **options: Any) -> Any:
+        control.stop("SIGTERM")
+        return evaluate(*arguments, **options)
+
+    document = job_document(evaluation__everySteps=None)
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "evaluate", stopping)
+        stopped = train(base, document, control=control)
+    assert (stopped.state, stopped.step, stopped.metrics) == ("Stopped", 20, {})
+    result, whole = train(base, document), train(base, document, run="whole")
+    assert (result.state, result.step, result.attempt) == ("Succeeded", 20, 2)
+    assert result.metrics == whole.metrics != {}
+
+
+@pytest.mark.parametrize("step", ["20", 1.5, -1, True])
+def test_a_step_that_is_no_number_is_refused_at_once(step: Any) -> None:
+    with pytest.raises(InputError, match="cannot stop at step"):
+        Control(stop_at=step)
 
 
 def test_the_first_reason_to_stop_counts() -> None:

@@ -16,6 +16,7 @@ from raygen.errors import DataError
 from raygen.models.protocol import Alone
 from raygen.parallel.lanes import parts_of
 from raygen.spec import TrainingJob, parse, resolve
+from raygen.training.engine import feed as feed_module
 from raygen.training.engine.feed import AHEAD, Feed
 from tests.jobs import job_document
 
@@ -63,7 +64,8 @@ def test_steps_come_in_order_and_equal_those_read_at_once(base: Path, job: Train
     data = open_data(job, base, {})
     with Feed(job, data, CPU, Alone(), range(3, 8)) as feed:
         for step in range(3, 8):
-            ahead, direct = feed.next(), parts_of(job, data, CPU, step, 0, 1)
+            ahead, direct = feed.next() or [], parts_of(job, data, CPU, step, 0, 1)
+            assert ahead
             assert [part.draws.key for part in ahead] == [part.draws.key for part in direct]
             for one, other in zip(ahead, direct, strict=True):
                 assert all(torch.equal(one.batch[name], other.batch[name]) for name in other.batch)
@@ -95,3 +97,24 @@ def test_leaving_early_ends_the_thread(base: Path, job: TrainingJob) -> None:
     data = open_data(job, base, {})
     with Feed(job, data, CPU, Alone(), range(1, 10**9)) as feed:
         feed.next()
+
+
+def test_a_source_that_hangs_keeps_nobody_from_stopping(
+    base: Path, job: TrainingJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "LEAVE_S", 0.1)
+    released = threading.Event()
+
+    class Hangs(Watched):
+        def train_batch(self, positions: range) -> Samples:
+            released.wait(60)
+            return super().train_batch(positions)
+
+    data = Hangs(open_data(job, base, {}), job.spec.training.global_batch_size)
+    with Feed(job, data, CPU, Alone(), range(1, 10)) as feed:
+        assert feed.next(lambda: True) is None
+    assert data.read == 0
+    released.set()
+    for thread in threading.enumerate():
+        if thread.name == "raygen-feed":
+            thread.join(30)

@@ -9,8 +9,15 @@ from raygen.machine import Memory
 from raygen.training.engine.store import LEAVING, Table
 from raygen.training.observers.events import Loss, Plan
 from raygen.training.ray.launch import reason_of
-from raygen.training.ray.losses import LossLimit, LossReader, cause_of, report_loss, tell_kills
-from raygen.training.ray.mailbox import STARTS, Inbox
+from raygen.training.ray.losses import (
+    LossLimit,
+    LossReader,
+    cause_of,
+    report_loss,
+    someone_trains,
+    tell_kills,
+)
+from raygen.training.ray.mailbox import STARTS, TRAINS, Inbox
 from tests.unit.training.runs import Watcher
 
 LOST, DRAINED = Loss("the processes of these workers ended: 1", False), Loss("a pod went", True)
@@ -96,6 +103,20 @@ def test_the_driver_hears_of_each_loss_once_and_whether_a_pod_was_drained() -> N
         Loss("worker 0 raised RuntimeError: about to go", True),
         Loss("worker 1 raised ValueError: boom", False),
     ]
+
+
+def test_workers_train_from_when_they_say_so_until_a_loss() -> None:
+    driver = Table(10)
+    report_loss(driver, {0: RuntimeError("before any has begun")})
+    seen = [someone_trains(driver)]
+    for start in (1, 2):
+        driver.add(STARTS, 1)
+        seen.append(someone_trains(driver))
+        driver.set(TRAINS, str(start))
+        seen.append(someone_trains(driver))
+        report_loss(driver, {0: ActorDiedError()})
+        seen.append(someone_trains(driver))
+    assert seen == [False, False, True, False, False, True, False]
 
 
 def test_processes_that_the_kernel_ended_for_lack_of_memory_are_told_when_their_container_is_used_again() -> (
