@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -87,9 +86,6 @@ class Writer:
 
     Attributes:
         newest: The newest step committed by this writer.
-        blocked_seconds: Time spent inside `save`, in total.
-        written_seconds: Time the thread spent hashing and writing, in total.
-        written_bytes: Bytes that this writer wrote of committed checkpoints, in total.
     """
 
     def __init__(
@@ -106,9 +102,6 @@ class Writer:
         if keep < MINIMUM_KEPT:
             raise InputError(f"keep is {keep}", remedy=f"Keep at least {MINIMUM_KEPT} checkpoints.")
         self.newest: int | None = None
-        self.blocked_seconds = 0.0
-        self.written_seconds = 0.0
-        self.written_bytes = 0
         self._storage = storage
         self._attempt = attempt
         self._keep = keep
@@ -147,20 +140,16 @@ class Writer:
             CheckpointError: If the state cannot be stored exactly; or of the last save, that another worker failed.
             RaygenError: What went wrong in the thread since the last call.
         """
-        began = time.perf_counter()
-        try:
-            self.wait()
-            # An empty part of a tensor that has something elsewhere needs no place in a file.
-            held = {n: t for n, t in tensors.items() if not _is_empty_part(t)}
-            blocks = {name: block for name, block in held.items() if isinstance(block, Block)}
-            own = {name: t.tensor if isinstance(t, Block) else t for name, t in held.items()}
-            for name, tensor in own.items():
-                shards.dtype_name(name, tensor)
-            known = None if metric is None or not math.isfinite(metric) else float(metric)
-            save = _Save(step, self._buffers.take(own), blocks, encode_values(values), known)
-            self._pending = self._thread.submit(self._write, save)
-        finally:
-            self.blocked_seconds += time.perf_counter() - began
+        self.wait()
+        # An empty part of a tensor that has something elsewhere needs no place in a file.
+        held = {n: t for n, t in tensors.items() if not _is_empty_part(t)}
+        blocks = {name: block for name, block in held.items() if isinstance(block, Block)}
+        own = {name: t.tensor if isinstance(t, Block) else t for name, t in held.items()}
+        for name, tensor in own.items():
+            shards.dtype_name(name, tensor)
+        known = None if metric is None or not math.isfinite(metric) else float(metric)
+        save = _Save(step, self._buffers.take(own), blocks, encode_values(values), known)
+        self._pending = self._thread.submit(self._write, save)
 
     def wait(self) -> None:
         """Waits until the last save is committed; raises what went wrong in it, once."""
@@ -190,18 +179,14 @@ class Writer:
         self.close()
 
     def _write(self, save: _Save) -> None:
-        began = time.perf_counter()
         save.snapshot.wait()
         folder = self._storage.within(step_folder(save.step))
         parts = [
             Part.decode(text) for text in self._together(lambda: self._write_part(folder, save).encode())
         ]
         # Nobody goes on before this: what another save of a step leaves is deleted here, and must not be in use yet.
-        written = self._together(lambda: self._commit(folder, save, parts) if self._peers.rank == 0 else "0")
+        self._together(lambda: self._commit(folder, save, parts))
         self.newest = save.step
-        own = sum(file.size for file in parts[self._peers.rank].files.values())
-        self.written_bytes += own + (int(written[0]) if self._peers.rank == 0 else 0)
-        self.written_seconds += time.perf_counter() - began
 
     def _together(self, work: Callable[[], str]) -> list[str]:
         """What `work` returns on each worker; raises on all of them where it raises on one."""
@@ -239,7 +224,9 @@ class Writer:
         return Part(state, files, _records(save, places))
 
     def _commit(self, folder: Storage, save: _Save, parts: Sequence[Part]) -> str:
-        """Writes the manifest and deletes what it makes expendable; returns the manifest's size in bytes."""
+        """Has the first worker write the manifest and delete what it makes expendable; nothing to tell."""
+        if self._peers.rank > 0:
+            return ""
         whole = join(parts)
         manifest = Manifest(
             step=save.step,
@@ -256,7 +243,7 @@ class Writer:
         folder.write(MANIFEST, manifest)
         self.newest = save.step
         prune(self._storage, committed=save.step, attempt=self._attempt, keep=self._keep, best=self._best)
-        return str(len(manifest))
+        return ""
 
 
 def _is_empty_part(tensor: torch.Tensor | Block) -> bool:

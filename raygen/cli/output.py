@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from collections.abc import Mapping
 from typing import Any
+
+from raygen.run.measurements import finite
 
 
 def print_result(args: argparse.Namespace, document: Mapping[str, Any], text: str) -> None:
@@ -17,23 +18,14 @@ def print_result(args: argparse.Namespace, document: Mapping[str, Any], text: st
 
 def json_line(document: Mapping[str, Any]) -> str:
     """One line of JSON that stdout can print; numbers that JSON does not have become null."""
-    finite = _finite(document)
-    text = json.dumps(finite, ensure_ascii=False)
+    plain = finite(document)
+    text = json.dumps(plain, ensure_ascii=False)
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
         # Escapes of JSON's own, which mean the same, before the stream would use Python's.
-        return json.dumps(finite)
+        return json.dumps(plain)
     return text
-
-
-def _finite(value: Any) -> Any:
-    """The same value with null for numbers that JSON does not have."""
-    if isinstance(value, Mapping):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def table(rows: Mapping[str, str]) -> str:
@@ -45,15 +37,6 @@ def table(rows: Mapping[str, str]) -> str:
 def number(value: float) -> str:
     """A count with thousands separators; a fraction with four digits that count."""
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
-
-
-def size(count: float) -> str:
-    """Bytes with a unit."""
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if abs(count) < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} PiB"
 
 
 def duration(seconds: float) -> str:

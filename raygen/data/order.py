@@ -31,10 +31,6 @@ class Order:
         self._epoch = -1
         self._permutation: Indices = np.empty(0, dtype=np.int64)
 
-    def epoch_of(self, position: int) -> int:
-        """The epoch, from 0, that a position falls into."""
-        return position // self.samples
-
     def at(self, position: int) -> tuple[int, int]:
         """The epoch and the index of the sample at a position."""
         epoch, place = divmod(position, self.samples)

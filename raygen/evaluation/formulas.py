@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raygen.spec import TrainingJob
+from raygen.spec.job.evaluation import ACTIVE_VARIANCE
 
 Sums = Mapping[str, NDArray[np.float64]]
 
@@ -58,8 +59,6 @@ FORMULAS: dict[str, Formula] = {
 
 DENOMINATORS = ("count", "bytes", "dimensions")
 """Sums that count something, and cannot be 0."""
-ACTIVE_VARIANCE = 0.01
-"""A latent variable is active if its posterior mean varies by more than this (Burda et al. 2016, section 5.2)."""
 
 
 def _standard_error(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +70,7 @@ class Run(RunRecord):
         if self.job.spec.data.validation is None:
             return
         # A model outlives its data; what does not need them is generated all the same.
-        with suppress(DataError):
-            data = open_data(self.job, self.base, self.data_files())
+        with suppress(DataError), closing(open_data(self.job, self.base, self.data_files())) as data:
             for batch, draws in validation_batches(self.job, data, choose_device(device), Alone()):
                 family.evaluate(batch, draws)
                 if draws.samples.stop >= SHOWN:

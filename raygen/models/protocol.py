@@ -159,7 +159,8 @@ class Family(Protocol):
     def evaluate(self, batch: Batch, draws: Draws) -> dict[str, Tensor]:
         """Sums over a validation batch that metrics are made of, on the device; equal names have equal shapes.
 
-        `loss` in nats and `count` are there for all; what else a metric needs stands in evaluation/metrics.py.
+        `loss` in nats and `count` are there for all; what else a metric needs stands in evaluation/formulas.py. Empty of a
+        family that no metric of the validation split is defined for.
 
         Args:
             batch: Samples of the validation split.

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 import os
 import re
 import secrets
@@ -30,7 +29,7 @@ from importlib.metadata import version
 from typing import Any
 
 from raygen.errors import FencedError, InputError, OutputError
-from raygen.run.measurements import Line, Metrics, MetricsWriter, line_of, merge
+from raygen.run.measurements import Line, Metrics, MetricsWriter, finite, line_of, merge
 from raygen.storage import AlreadyExistsError, NotFoundError, Storage, check_key, step_folder, step_of
 
 JOB = "job.json"
@@ -307,16 +306,7 @@ def _attempt_key(number: int) -> str:
 
 
 def _encode(document: Mapping[str, Any]) -> bytes:
-    return json.dumps(_finite(document), indent=2, allow_nan=False).encode() + b"\n"
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinities: in a document they become null."""
-    if isinstance(value, Mapping):
-        return {key: _finite(child) for key, child in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(child) for child in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return json.dumps(finite(document), indent=2, allow_nan=False).encode() + b"\n"
 
 
 def _now() -> str:

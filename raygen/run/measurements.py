@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from raygen.storage import Storage
 
@@ -134,6 +134,15 @@ def line_of(text: bytes, attempt: int) -> Line:
         raise ValueError("the line is another attempt's")
     values = {str(name): _number(value) for name, value in record["values"].items()}
     return Line(int(record["step"]), str(record["kind"]), attempt, float(record["time"]), values)
+
+
+def finite(value: Any) -> Any:
+    """JSON has no NaN and no infinities: in a document they become null."""
+    if isinstance(value, Mapping):
+        return {key: finite(child) for key, child in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(child) for child in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _spelled(value: float) -> float | str:

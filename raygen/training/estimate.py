@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,14 +17,12 @@ from raygen.compute.arithmetic import bfloat16_speed, memory_explained, repeatab
 from raygen.compute.device import choose_device, count_gpus, device_name, limited_threads
 from raygen.compute.scale import fit
 from raygen.data.protocol import Dataset
-from raygen.data.readers import open_data
 from raygen.data.remarks import Remark
-from raygen.inference.code import install_code
 from raygen.models.draws import Draws
 from raygen.models.protocol import Alone, Family, MicroBatch, count_parameters
-from raygen.models.registry import build_family
 from raygen.parallel.lanes import micro_batches, to_device
-from raygen.spec import TrainingJob, resolve
+from raygen.spec import ResolvedJob, TrainingJob, resolve
+from raygen.training.opening import open_dataset, open_model
 from raygen.training.optimizers.updates import NetworkUpdate, make_updates
 from raygen.training.prepare import count_steps
 
@@ -100,18 +99,16 @@ def estimate(
         OutOfMemoryError: not even the probe fits.
     """
     with limited_threads(machine.cores().count):
-        return _estimate(job, base, choose_device(device), notice)
+        chosen = choose_device(device)
+        fitted, _ = fit(resolve(job), chosen.type, 1, count_gpus(chosen))
+        with closing(open_dataset(fitted, base, {}, notice)) as data:
+            return _estimate(fitted, data, chosen)
 
 
-def _estimate(
-    job: TrainingJob, base: Path, chosen: torch.device, notice: Callable[[str], None] | None
-) -> Estimate:
-    fitted, _ = fit(resolve(job), chosen.type, 1, count_gpus(chosen))
+def _estimate(fitted: ResolvedJob, data: Dataset, chosen: torch.device) -> Estimate:
     training = fitted.spec.training
-    install_code(fitted, base)
-    data = open_data(fitted, base, {}, notice)
     steps = count_steps(fitted, data.samples_per_epoch, data.units_per_sample)
-    family = build_family(fitted, data.domain, chosen)
+    family = open_model(fitted, data, chosen)
     updates = make_updates(family, training, steps, Alone())
     size = training.micro_batch_size or training.global_batch_size
     with memory_explained(chosen), repeatable(chosen, strict=False):

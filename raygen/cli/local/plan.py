@@ -8,7 +8,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from raygen.cli.local.job_file import load_job, needs_training
-from raygen.cli.output import duration, number, print_result, size, table
+from raygen.cli.output import duration, number, print_result, table
+from raygen.report.wording import size
 
 if TYPE_CHECKING:
     from raygen.training.estimate import Estimate

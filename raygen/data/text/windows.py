@@ -95,16 +95,6 @@ class TextData:
         """What a run must keep to use its model later, by file name."""
         return {TOKENIZER_FILE: self.domain.to_json().encode()}
 
-    @property
-    def train_tokens(self) -> int:
-        """Tokens in the training split."""
-        return len(self._train)
-
-    @property
-    def validation_tokens(self) -> int:
-        """Tokens in the validation split."""
-        return len(self._validation)
-
     def train_batch(self, positions: range) -> Samples:
         """The samples at these positions.
 

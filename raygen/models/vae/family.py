@@ -42,14 +42,12 @@ from raygen.models.vae.pictures import make_pictures
 from raygen.spec import ResolvedJob
 from raygen.spec.contents import images_of
 from raygen.spec.families.vae import ResolvedVAE
-from raygen.spec.job.evaluation import NegativeLogLikelihood
+from raygen.spec.job.evaluation import ACTIVE_VARIANCE, NegativeLogLikelihood
 
 Map = Callable[[Tensor], Tensor]
 """A network, as it is or compiled."""
 IMPORTANCE_BYTES = 1 << 26
 """Memory for one layer of the decoder's outputs while many draws per image are measured."""
-ACTIVE_VARIANCE = 0.01
-"""A latent variable is active if its posterior mean varies by more than this (Burda et al. 2016, section 5.2)."""
 
 
 class VAEFamily:

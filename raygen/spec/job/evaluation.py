@@ -8,6 +8,9 @@ from pydantic import Field
 
 from raygen.spec.schema.base import Count, MetricName, Rule, Share, Spec, Tagged, Text
 
+ACTIVE_VARIANCE = 0.01
+"""A latent variable is active if its posterior mean varies by more than this (Burda et al. 2016, section 5.2)."""
+
 
 class Metric(Tagged):
     """A number measured on the validation split."""

@@ -23,6 +23,7 @@ from raygen.errors import RaygenError, RunError, reason_of
 from raygen.models.sample import Sample
 from raygen.spec.job.training_job import KIND
 from raygen.spec.names import API_VERSION, DRIVER_MANAGER, STATUS_VARIABLE, TOKEN_FOLDER
+from raygen.storage import step_folder
 from raygen.training.drain import REASON as POD_LEAVING
 from raygen.training.observers.events import Loss, Observer, Plan, Progress
 from raygen.training.result import Result
@@ -110,7 +111,7 @@ class StatusReporter(Observer):
     def sampled(self, step: int, samples: Sequence[Sample]) -> None:
         """Takes the place of the samples."""
         del samples
-        self._update({"samples": f"{self._run}/samples/step-{step:08}"})
+        self._update({"samples": f"{self._run}/samples/{step_folder(step)}"})
 
     def lost(self, loss: Loss) -> None:
         """Takes why steps stand still; what was told of their speed is no longer so."""

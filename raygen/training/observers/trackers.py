@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from raygen.errors import InputError, MissingExtraError
+from raygen.storage import step_folder
 from raygen.training.observers.tensorboard import Status, StoredTensorBoardTracker, TensorBoardTracker
 
 if TYPE_CHECKING:
@@ -160,12 +161,12 @@ class MLflowTracker:
 
     def text(self, step: int, name: str, text: str) -> None:
         """Keeps the text as an artifact."""
-        self._client.log_text(self._id, text, f"{name}/step-{step:08}.txt")
+        self._client.log_text(self._id, text, f"{name}/{step_folder(step)}.txt")
 
     def image(self, step: int, name: str, png: bytes) -> None:
         """Keeps the picture as an artifact."""
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, f"step-{step:08}.png")
+            path = Path(folder, f"{step_folder(step)}.png")
             path.write_bytes(png)
             self._client.log_artifact(self._id, str(path), name)
 

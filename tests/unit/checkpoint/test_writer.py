@@ -114,9 +114,6 @@ def test_a_save_waits_for_the_one_in_flight(storage: LocalStorage) -> None:
         releaser.join()
     assert order[:3] == ["released", "committed", "second save returned"]
     assert writer.newest == 2
-    assert writer.blocked_seconds > 0
-    assert writer.written_seconds > 0
-    assert writer.written_bytes == sum(entry.size for entry in storage.list())
 
 
 def test_an_interrupted_wait_does_not_forget_the_save(

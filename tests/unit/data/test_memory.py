@@ -87,7 +87,7 @@ def test_tokens_that_cannot_fit_into_memory_are_refused_before_they_are_made(
     )
     job = resolve(parse(document))
     limit(monkeypatch, max(needed, 2700))
-    assert TextData(job, tmp_path).train_tokens > 0
+    assert TextData(job, tmp_path).samples_per_epoch > 0
     if kind != "BPE":
         limit(monkeypatch, needed - 1)
         error = refused(lambda: TextData(job, tmp_path), "the tokens of 900 characters need at least")
