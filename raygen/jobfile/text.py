@@ -29,7 +29,7 @@ def decode(content: bytes | str, where: str) -> str:
     if foreign is not None:
         line = text.count("\n", 0, foreign.start()) + 1
         raise JobFileError(
-            f"has the character U+{ord(foreign[0]):04X}, which is no text",
+            f"has the character U+{ord(foreign[0]):04X}, which is not text",
             where=f"{where}:{line}",
             remedy='Remove it, or write it as an escape in double quotes: "\\u0007".',
         )

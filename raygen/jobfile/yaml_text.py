@@ -49,7 +49,7 @@ _PROBLEMS = {
     ),
     "mapping values are not allowed": (
         "a colon where no key can be",
-        "Quote a value that holds ': ', or mend the indentation.",
+        "Quote a value that holds ': ', or fix the indentation.",
     ),
     "expected ':'": ("a key without its colon", "Write key: value, with a space after the colon."),
     "expected key": (

@@ -164,7 +164,7 @@ class Connection:
                 document: Fields = json.loads(answer.data)
             except ValueError as error:
                 raise ApiError(
-                    f"the API server's answer is no JSON: {_words(error)}",
+                    f"the API server's answer is not JSON: {_words(error)}",
                     where=f"{method} {path}",
                     remedy="Check the address in the kubeconfig, and what stands between it and here.",
                 ) from error
@@ -176,7 +176,7 @@ class Connection:
         Raises:
             ApiError: The server refuses, or does not answer.
         """
-        # It refuses whoever asks for text alone, since that is no type of an object.
+        # It refuses requests for text alone, since that is not a type of an object.
         with self._answer("GET", path, query=query, accept="application/json, */*") as answer:
             return bytes(answer.data).decode(errors="replace")
 

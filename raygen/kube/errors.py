@@ -76,7 +76,7 @@ class ApiError(RaygenError):
 
     @property
     def exit_code(self) -> int:  # type: ignore[override]
-        """2 where it is whoever asks who has to change something, 1 where the server may do better another time."""
+        """2 where the caller has to change something, 1 where the server may do better another time."""
         return 2 if self.is_refused or self.status == 401 else 1
 
     @property
@@ -117,7 +117,7 @@ def _remedy(status: int, message: str) -> str:
         )
     if status == 401:
         return (
-            "Log in to the cluster anew: the credentials of the kubeconfig are not, or no longer, accepted."
+            "Log in to the cluster again: the credentials of the kubeconfig are not, or no longer, accepted."
         )
     found = NO_RIGHT.search(message) if status == 403 else None
     if found is None:

@@ -137,7 +137,7 @@ class CustomFamily:
         samples = self._call(lambda: self._inner.sample(request), "sample")
         if not isinstance(samples, list) or not all(isinstance(one, Sample) for one in samples):
             raise self._broken(
-                "sample gives no list of Sample", "Return raygen.models.protocol.Sample objects."
+                "sample does not return a list of Sample", "Return raygen.models.protocol.Sample objects."
             )
         for one in samples:
             if not (
@@ -152,7 +152,7 @@ class CustomFamily:
                 )
             if one.png is not None and not one.png.startswith(PNG):
                 raise self._broken(
-                    "a Sample's png is no PNG file", "Make it with raygen.models.pictures.grid."
+                    "a Sample's png is not a PNG file", "Make it with raygen.models.pictures.grid."
                 )
         return samples
 
@@ -324,7 +324,7 @@ def _package(entrypoint: str) -> str:
 
 def _unfit(entrypoint: str, why: str) -> InputError:
     return InputError(
-        f"{entrypoint} is no model family: {why}",
+        f"{entrypoint} is not a model family: {why}",
         where=WHERE,
         remedy="Follow raygen.models.protocol.Family; examples/04-custom-model.yaml has one to copy.",
     )

@@ -16,7 +16,7 @@ BLOCK = 32
 class Draws:
     """The random numbers of some consecutive samples.
 
-    Every kind of number has a name; equal keys, names and shapes give equal numbers, whoever asks, in any order.
+    Every kind of number has a name; equal keys, names and shapes give equal numbers, on any worker, in any order.
 
     Args:
         key: Whole numbers from 0: the seed, and what the draws are for, such as the step.

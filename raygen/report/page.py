@@ -166,7 +166,7 @@ def groups(document: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]
 
 
 def picture(png: bytes) -> Picture:
-    """A PNG file as a data address; what is no PNG file or too large is left out with a reason."""
+    """A PNG file as a data address; what is not a PNG file, or is too large, is left out with a reason."""
     if not png.startswith(_PNG_SIGNATURE) or len(png) < len(_PNG_SIGNATURE) + 8:
         return Picture(reason="not a PNG file")
     if len(png) > MAX_PICTURE_BYTES:

@@ -157,4 +157,4 @@ def _number(value: object) -> float:
         return _NOT_FINITE[value]
     if isinstance(value, int | float):
         return value
-    raise TypeError(f"{value!r} is no number")
+    raise TypeError(f"{value!r} is not a number")

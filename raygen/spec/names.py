@@ -9,7 +9,7 @@ API_VERSION = f"{GROUP}/{VERSION}"
 
 JOB_LABEL = f"{GROUP}/job"
 """On RayJobs and pods: the name of their TrainingJob. The operator writes and reads it. On head pods of RayClusters that
-take jobs: nothing. Whoever makes such a cluster writes that, so that the operator sees its head."""
+take jobs: nothing. The creator of such a cluster sets it, so that the operator sees its head."""
 ATTEMPT_LABEL = f"{GROUP}/attempt"
 """On RayJobs and pods: the number of the attempt. The operator writes and reads it."""
 RAY_JOB_LABEL = f"{GROUP}/rayjob"

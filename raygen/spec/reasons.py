@@ -57,7 +57,7 @@ REFUSED: dict[str, Meaning] = {
         "There is no RaygenRuntime of the name in `runtimeRef`.",
         "Name another one (`kubectl get rrt`), or have it made.",
     ),
-    "RuntimeInvalid": Meaning("The RaygenRuntime has faults.", "Have the administrator mend it."),
+    "RuntimeInvalid": Meaning("The RaygenRuntime has faults.", "Have the administrator fix it."),
     "NotAllowed": Meaning(
         "The runtime does not allow what the job asks for: its namespace, scale, time, queue, priority, custom"
         " code, or a URI; or its scheduler cannot do it.",
@@ -172,7 +172,7 @@ SUCCEEDED: dict[str, Meaning] = {
     "EarlyStopped": Meaning("`training.earlyStopping` ended it: the metric no longer got better."),
     "AlreadyComplete": Meaning(
         "The run directory holds a run of this job that has all its steps; nothing was trained.",
-        "To train anew, give another `output.run`.",
+        "To train again, give another `output.run`.",
     ),
 }
 """Reasons of the summary when it is True."""
@@ -206,7 +206,7 @@ FINAL: dict[str, Meaning] = {
     ),
     "InputWrong": Meaning(
         "The driver ended with exit code 2, for wrong input, and could not write why into the status.",
-        "Read its log, and mend what it names.",
+        "Read its log, and fix what it names.",
     ),
     "ModelError": Meaning(
         "A model of your own raised an error, or broke the protocol.",

@@ -177,7 +177,7 @@ class TrainingJobStatus(Spec):
     observed_generation: Index | None = None
     """Generation of the job that the operator has seen."""
     start_time: Time | None = None
-    """When the job became active, anew after each time that it was suspended."""
+    """When the job became active; set again after each suspension."""
     active_seconds: Index | None = None
     """How long it was active before `startTime`, in seconds."""
     completion_time: Time | None = None

@@ -1,4 +1,4 @@
-"""Tries a storage with one small object: is it there, and may whoever asks list, create, read and delete?"""
+"""Tries a storage with one small object: is it there, and may the caller list, create, read and delete?"""
 
 from __future__ import annotations
 

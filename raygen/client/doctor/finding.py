@@ -14,7 +14,7 @@ class Finding:
 
     Attributes:
         check: Name of the check.
-        state: ok; warning: some jobs will not run; fault: none will; unknown: whoever asks may not see it.
+        state: ok; warning: some jobs will not run; fault: none will; unknown: the caller may not see it.
         said: What is, or is wrong.
         remedy: What to do.
     """

@@ -131,7 +131,7 @@ def _secret(spec: RaygenRuntimeSpec, runtime: str, namespace: str) -> str:
     if not spec.image_pull_secrets:
         return f"Make a Secret ({make}), and name it in imagePullSecrets of the RaygenRuntime {runtime}; or correct its image."
     names = ", ".join(spec.image_pull_secrets)
-    return f"Make {names} in {namespace} anew ({make}), for the server that image of the RaygenRuntime {runtime} names."
+    return f"Recreate {names} in {namespace} ({make}), for the server that image of the RaygenRuntime {runtime} names."
 
 
 def is_known(message: str) -> bool:

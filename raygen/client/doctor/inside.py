@@ -181,7 +181,7 @@ def rights(view: View) -> Iterator[Finding]:
                 "rights",
                 "fault",
                 said,
-                "Install the roles of the chart, or of manifests/install/install.yaml, anew.",
+                "Install the roles of the chart, or of manifests/install/install.yaml, again.",
             )
         excess = [
             f"{verb} {what.replace(':', '/')}"
@@ -214,7 +214,9 @@ def admission(view: View) -> Iterator[Finding]:
     policies = {one["metadata"]["name"]: one for one in view.list(POLICIES)}
     missing = [name for name in POLICY_NAMES if name not in policies]
     if missing:
-        said = f"{', '.join(missing)} is missing: whoever may make jobs has more than their runtime grants"
+        said = (
+            f"{', '.join(missing)} is missing: those who may create jobs have more than their runtime grants"
+        )
         yield Finding("admission", "fault", said, remedy)
     denied = {
         one["spec"]["policyName"]

@@ -104,7 +104,7 @@ def _runner(view: View, runner: str, make: str) -> Iterator[Finding]:
 
 
 def user(view: View) -> Iterator[Finding]:
-    """Whoever asks may make jobs and use the runtime."""
+    """The caller may create jobs and use the runtime."""
     missing = []
     if not view.may("create", "raygen.io/trainingjobs", view.namespace):
         missing.append(f"create trainingjobs in {view.namespace}")
@@ -135,14 +135,14 @@ def cluster(view: View) -> Iterator[Finding]:
         return
     if not any(pod["metadata"].get("labels", {}).get(JOB_LABEL) == "" for pod in heads):
         said = f"the head pod of the RayCluster {name} does not say that it takes jobs"
-        remedy = f'Set the chart\'s cluster.takesJobs and make the cluster anew, or give its head pods the label {JOB_LABEL}: "".'
+        remedy = f'Set the chart\'s cluster.takesJobs and recreate the cluster, or give its head pods the label {JOB_LABEL}: "".'
         yield Finding("cluster", "fault", said, remedy)
     elif not any(DRIVER_RESOURCE in json.dumps(pod["spec"]["containers"]) for pod in heads):
         said = (
             f"the head of the RayCluster {name} has no places for drivers, so jobs wait there and never start"
         )
         remedy = (
-            "Have the chart make the cluster anew, or give its head's rayStartParams"
+            "Have the chart recreate the cluster, or give its head's rayStartParams"
             f' resources: \'"{{\\"{DRIVER_RESOURCE}\\": 2}}"\', for two jobs at once.'
         )
         yield Finding("cluster", "fault", said, remedy)
@@ -177,7 +177,7 @@ def nodes(view: View) -> Iterator[Finding]:
             "nodes",
             "fault",
             f"no node has {wanted}" if wanted else "this cluster has no nodes",
-            f"Label nodes, or mend nodeSelector of the RaygenRuntime {view.runtime_name}.",
+            f"Label nodes, or fix nodeSelector of the RaygenRuntime {view.runtime_name}.",
         )
         return
     able = [one for one in fit if _is_ready(one) and not _shut_out(one, spec)]

@@ -167,7 +167,7 @@ def _without_answer(
         return _ended(done, spec, view)
     if not done.pod["spec"].get("nodeName"):
         said = f"no node took the pod within {seconds:g} s: {_unscheduled(done.pod)}"
-        remedy = f"Make room, or mend nodeSelector and tolerations of the RaygenRuntime {runtime}."
+        remedy = f"Make room, or fix nodeSelector and tolerations of the RaygenRuntime {runtime}."
         return "fault", said, remedy
     said = f"{_where(done)} had not started {spec.image} after {seconds:g} s"
     return (

@@ -51,7 +51,7 @@ class Trial:
 
 
 def run(connection: Connection, namespace: str, body: Object, seconds: float) -> Trial:
-    """Makes a pod and follows it to its end, to a fault of which nobody will mend it, or for `seconds`.
+    """Makes a pod and follows it to its end, to a fault that does not go away by itself, or for `seconds`.
 
     Whatever happens, the pod is deleted: a key that is pressed, and an API server that stops answering, too.
 

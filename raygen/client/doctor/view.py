@@ -16,7 +16,7 @@ NAMES_ALONE = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 
 class HiddenError(Exception):
-    """Whoever asks may not see it; the text says which right is missing."""
+    """The caller may not see it; the text says which right is missing."""
 
 
 @dataclass
@@ -61,7 +61,7 @@ class View:
         return items
 
     def may(self, verb: str, resource: str, namespace: str, *, name: str = "", account: str = "") -> bool:
-        """Whether somebody has a right: whoever asks, or a service account as NAMESPACE:NAME.
+        """Whether somebody has a right: the caller, or a service account as NAMESPACE:NAME.
 
         Raises:
             HiddenError: That may not be asked.

@@ -60,7 +60,7 @@ def _of_shared(cluster: str) -> dict[str, str]:
     place = f"the RayCluster {cluster}"
     return {
         "image": f" Check image and imagePullSecrets of {place}.",
-        "configuration": f" Make what is missing in this namespace, or mend {place}, whose head names it.",
+        "configuration": f" Make what is missing in this namespace, or fix {place}, whose head names it.",
         "user": f" Have its pods given a runAsUser, or {place} an image with a USER that is a number above 0.",
         "head room": f" Have the head of {place} ask for less",
         "head memory": f"Give the head of {place} more memory, or send fewer jobs there at once.",

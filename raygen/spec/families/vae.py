@@ -46,7 +46,7 @@ class VAE(Block, Tagged):
     probabilities. Gaussian: with one variance that is learned (Rybkin et al. 2021). DiscretisedLogistic: over
     the 256 levels (Kingma et al. 2016), which makes bits per dimension comparable."""
     binarisation: Literal["GreyLevels", "Dynamic", "Threshold"] | None = None
-    """What a Bernoulli sees. GreyLevels: the levels themselves. Dynamic: black or white drawn anew at every
+    """What a Bernoulli sees. GreyLevels: the levels themselves. Dynamic: black or white drawn again at every
     step, with the level as probability (Burda et al. 2016). Threshold: white from level 128. Default:
     GreyLevels."""
     codebook: Codebook | None = None

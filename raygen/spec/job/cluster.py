@@ -13,7 +13,7 @@ QueueName = Annotated[LabelValue, Field(min_length=1)]
 
 
 class RuntimeRef(Spec):
-    """The RaygenRuntime that a job runs with; whoever makes the job must hold the verb `use` on it."""
+    """The RaygenRuntime that a job runs with; the user who creates the job must hold the verb `use` on it."""
 
     name: Name = "default"
     """Its name."""

@@ -1,7 +1,7 @@
 """A kind as a CustomResourceDefinition (apiextensions.k8s.io/v1), made from its models.
 
 Fails closed: what a structural schema cannot say is an error here, when the files are made. Sources: the Kubernetes
-documentation on structural schemas and validation rules, and the API conventions (no defaults: whoever runs the object
+documentation on structural schemas and validation rules, and the API conventions (no defaults: the one who runs the object
 resolves them).
 """
 

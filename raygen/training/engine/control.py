@@ -1,4 +1,4 @@
-"""Steers a run from outside while it trains: signals, another thread, or whoever hears of its evaluations."""
+"""Steers a run from outside while it trains: signals, another thread, or the receiver of its evaluations."""
 
 from __future__ import annotations
 

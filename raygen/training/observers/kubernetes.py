@@ -233,7 +233,7 @@ def send(target: Mapping[str, str], status: Object) -> None:
     folder = Path(TOKEN_FOLDER)
     address = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     if not address[0]:
-        raise OSError("this is no pod")
+        raise OSError("this is not a pod")
     path = (
         f"/apis/{API_VERSION}/namespaces/{target['namespace']}/trainingjobs/{target['name']}/status?"
         + urlencode({"fieldManager": DRIVER_MANAGER, "force": "true"})
@@ -241,7 +241,7 @@ def send(target: Mapping[str, str], status: Object) -> None:
     metadata = {key: target[key] for key in ("name", "namespace", "uid")}
     body = {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "status": status}
     headers = {
-        # Read anew: it is replaced before it runs out.
+        # Read again: it is replaced before it runs out.
         "Authorization": f"Bearer {(folder / 'token').read_text(encoding='utf-8').strip()}",
         "Content-Type": "application/apply-patch+yaml",
         "Accept": "application/json",

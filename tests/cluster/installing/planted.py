@@ -343,7 +343,7 @@ PLANTED: dict[str, tuple[Plant, str, str, str, str]] = {
     ),
     "a quota is too small": (quota, "pods", "fault", "exceeded quota: small", "ResourceQuota"),
 }
-"""Mistakes: how to make and mend one, and which check says what, and advises what."""
+"""Mistakes: how to make and fix one, and which check says what, and advises what."""
 
 
 @contextmanager

@@ -203,7 +203,7 @@ def test_nothing_is_found_that_is_not_as_it_is_for_a_reason(
     name: str, findings: dict[str, set[Finding]]
 ) -> None:
     accepted = {Finding(one.check, one.said, of) for one in ACCEPTED for of in one.of}
-    assert findings[name] - accepted == set(), "mend it, or add it to ACCEPTED with the reason"
+    assert findings[name] - accepted == set(), "fix it, or add it to ACCEPTED with the reason"
 
 
 def test_what_is_accepted_is_found_and_has_a_reason(findings: dict[str, set[Finding]]) -> None:

@@ -209,7 +209,7 @@ def test_secrets_to_pull_with_are_named(kubelet: Kubelet, doctor: Doctor) -> Non
         waits("ErrImagePull", "denied: https://me:canary@store.example.org/x?X-Amz-Signature=canary")
     ]
     _, (image, _) = doctor()
-    assert f"Make registry in {TEAM} anew" in image["remedy"]
+    assert f"Recreate registry in {TEAM}" in image["remedy"]
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_later_ones_win() -> None:
         ("training.seed=[", "training.seed", "is not YAML"),
         ("training.seed=&a [*a]", "training.seed", "inside what it repeats"),
         ("training.seed={a: 1, a: 2}", "training.seed", "is there twice"),
-        ("training.seed=\ud800", "training.seed", "is no text"),
+        ("training.seed=\ud800", "training.seed", "is not text"),
     ],
 )
 def test_paths_that_lead_nowhere(assignment: str, path: str, words: str) -> None:

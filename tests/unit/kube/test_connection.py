@@ -61,7 +61,7 @@ def test_an_answer_that_is_no_json_is_an_error_of_the_server_s(
     answering: Callable[[bytes | None], str],
 ) -> None:
     connection = Connection(Configuration(host=answering(b"<html>a portal</html>")))
-    with pytest.raises(ApiError, match="is no JSON"):
+    with pytest.raises(ApiError, match="is not JSON"):
         connection.get(LEASES, "n", "l")
 
 
@@ -118,5 +118,5 @@ def test_who_is_not_known_any_more_reads_what_to_do(tmp_path: Path) -> None:
         (tmp_path / "config").write_text(CONFIG.format(url=url))
         with pytest.raises(ApiError, match="Unauthorized") as caught:
             connect(str(tmp_path / "config")).get(LEASES, "n", "l")
-    assert "Log in to the cluster anew" in caught.value.remedy
+    assert "Log in to the cluster again" in caught.value.remedy
     assert caught.value.exit_code == 2

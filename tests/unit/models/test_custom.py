@@ -107,7 +107,7 @@ def test_a_class_beside_the_job_file_trains_and_is_sampled_later(image_base: Pat
             'return [Sample(prompt="mean"',
             'return ["a"]; [Sample(prompt="mean"',
             ModelError,
-            "no list of Sample",
+            "does not return a list of Sample",
         ),
         ("losses = []", "losses = [1 / 0]", ModelError, "step raised ZeroDivisionError"),
         (
@@ -161,7 +161,7 @@ def test_a_class_beside_the_job_file_trains_and_is_sampled_later(image_base: Pat
             'return [Sample(prompt="mean", text=str(float(self.mean.weight.detach().mean())))]',
             "return [Sample(png=b'no picture')]",
             ModelError,
-            "png is no PNG file",
+            "png is not a PNG file",
         ),
         ("losses = []", "raise SystemExit(0)", ModelError, "step raised SystemExit"),
         (', "gradient_norm": updates["mean"].step()', "", ModelError, "step has trained nothing"),

@@ -294,5 +294,5 @@ def test_outside_of_a_pod_nothing_is_reported(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delenv(STATUS_VARIABLE, raising=False)
     assert reporter(lambda line: None) is None
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    with pytest.raises(OSError, match="this is no pod"):
+    with pytest.raises(OSError, match="this is not a pod"):
         send(TARGET, {})
