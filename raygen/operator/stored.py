@@ -1,14 +1,11 @@
-"""What the operator keeps of each object: enough to plan with, and little enough for thousands of them."""
+"""What the operator keeps of RayJobs, pods and runtimes: enough to plan with, and little enough for thousands of them."""
 
 from __future__ import annotations
 
-import json
-from typing import Any, Required, cast
+from typing import cast
 
-from raygen.controller.queue import Key
-from raygen.kube import TRAINING_JOBS
 from raygen.kube.bodies import Body, Fields, Metadata
-from raygen.spec.names import JOB_LABEL, RAY_CLUSTER_LABEL
+from raygen.spec.names import RAY_CLUSTER_LABEL
 
 _METADATA = (
     "name",
@@ -23,67 +20,12 @@ _METADATA = (
 _RAY_CLUSTER = ("conditions", "state", "reason")
 
 
-class StoredJob(Body, total=False):
-    """A TrainingJob as it is kept: `text` is its spec in JSON, `asks` its workers and the GPUs of all of them."""
-
-    runtime: Required[str]
-    asks: Required[tuple[int, int]]
-    text: Required[bytes]
-
-
-def training_job(item: Fields) -> StoredJob:
-    """A TrainingJob, whose spec stays JSON text until it is needed."""
-    metadata = _metadata(item)
-    metadata.pop("labels", None)
-    spec = item.get("spec") or {}
-    return {
-        "metadata": metadata,
-        "runtime": _runtime_of(spec),
-        "asks": _asks(spec),
-        "text": json.dumps(spec, separators=(",", ":")).encode(),
-        "status": item.get("status") or {},
-    }
-
-
-def as_job(item: Body) -> StoredJob:
-    """What the store of TrainingJobs holds, by its own type."""
-    return cast("StoredJob", item)
-
-
-def _runtime_of(spec: Any) -> str:
-    """The runtime that a spec names; of one that older definitions let in, it may name anything."""
-    reference = spec.get("runtimeRef") if isinstance(spec, dict) else None
-    name = reference.get("name") if isinstance(reference, dict) else None
-    return name if name and isinstance(name, str) else "default"
-
-
-def _asks(spec: Any) -> tuple[int, int]:
-    """Workers, and GPUs of all of them, that a spec asks for, whatever older definitions let in."""
-    scale = spec.get("scale") if isinstance(spec, dict) else None
-    asked = [scale.get(key) if isinstance(scale, dict) else None for key in ("workers", "gpusPerWorker")]
-    workers, gpus = (
-        one if isinstance(one, int) else default for one, default in zip(asked, (1, 0), strict=True)
-    )
-    return workers, workers * gpus
-
-
-def opened(item: Body, api_version: str, kind: str) -> Body:
-    """A TrainingJob that was trimmed, with its spec."""
-    return {
-        "apiVersion": api_version,
-        "kind": kind,
-        "metadata": item["metadata"],
-        "spec": json.loads(as_job(item)["text"]),
-        "status": item["status"],
-    }
-
-
 def ray_job(item: Fields) -> Body:
     """A RayJob without its pod templates."""
     status = dict(item.get("status") or {})
     cluster = status.get("rayClusterStatus") or {}
     status["rayClusterStatus"] = {key: cluster[key] for key in _RAY_CLUSTER if key in cluster}
-    metadata, spec = _metadata(item), item.get("spec") or {}
+    metadata, spec = metadata_of(item), item.get("spec") or {}
     for name in ("annotations", "ownerReferences"):
         metadata[name] = item["metadata"].get(name) or ({} if name == "annotations" else [])
     return {
@@ -106,7 +48,7 @@ def _workers(spec: Fields) -> int:
 def pod(item: Fields) -> Body:
     """A pod's place, state and limits."""
     spec, status = item.get("spec") or {}, item.get("status") or {}
-    metadata = _metadata(item) | {"ownerReferences": item["metadata"].get("ownerReferences") or []}
+    metadata = metadata_of(item) | {"ownerReferences": item["metadata"].get("ownerReferences") or []}
     return {
         "metadata": metadata,
         "spec": {
@@ -144,13 +86,6 @@ def runtime(item: Fields) -> Body:
     return {"metadata": cast("Metadata", metadata), "spec": item.get("spec") or {}}
 
 
-def job_of(item: Body) -> Key:
-    """The TrainingJob that a RayJob or a pod says it belongs to."""
-    metadata = item["metadata"]
-    name = (metadata.get("labels") or {}).get(JOB_LABEL, "")
-    return Key(TRAINING_JOBS.kind, metadata["namespace"], name)
-
-
 def cluster_of(item: Body) -> str:
     """The RayCluster that a pod belongs to."""
     owners = item["metadata"]["ownerReferences"]
@@ -162,40 +97,7 @@ def shared_cluster(ray_job: Body) -> str:
     return str(ray_job["spec"].get("clusterSelector", {}).get(RAY_CLUSTER_LABEL, ""))
 
 
-def says_more(before: Body | None, after: Body | None) -> bool:
-    """Whether a TrainingJob has changed in something that a plan depends on: progress alone does not, until it begins."""
-    if before is None or after is None:
-        return True
-    return _essence(before) != _essence(after)
-
-
-def others_say_more(before: Body, after: Body) -> bool:
-    """Whether somebody else than the operator has changed a TrainingJob in something that a plan depends on."""
-    return _of_others(before) != _of_others(after)
-
-
-def _of_others(item: Body) -> Fields:
-    essence = _essence(item)
-    return essence | {"status": essence["status"].get("outcome")}
-
-
-def _essence(item: Body) -> Fields:
-    metadata, status = item["metadata"], dict(item["status"])
-    progress = status.pop("progress", None) or {}
-    begun = progress.get("step", 0) >= progress.get("firstStep", 1)
-    return {
-        "metadata": [metadata.get(key) for key in ("uid", "generation", "deletionTimestamp")],
-        "status": status,
-        "progress": [
-            progress.get("rayJob"),
-            progress.get("attempt"),
-            progress.get("firstStep"),
-            begun,
-            progress.get("recovery"),
-        ],
-    }
-
-
-def _metadata(item: Fields) -> Metadata:
+def metadata_of(item: Fields) -> Metadata:
+    """The metadata that is kept of an object."""
     metadata = {key: item["metadata"][key] for key in _METADATA if key in item["metadata"]}
     return cast("Metadata", metadata)

@@ -17,8 +17,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from promql_parser import AggModifierType, AggregateExpr, MatchOp, VectorSelector
 
-from raygen.operator import stored
 from raygen.operator.process import Operator, Settings
+from raygen.operator.trainingjob import stored_job
 from raygen.operator.trainingjob.watches import JOBS
 from tests.figures import OF_GPUS, OF_RAY, OF_RUNS
 from tests.unit.operator.test_metrics import told
@@ -76,7 +76,7 @@ def scrape() -> Iterator[Scrape]:
     try:
         wait_for(lambda: operator.leads)
         for name, status in (("new", {}), ("old", told("Unknown", "Training", trains=True, goodput=0.9))):
-            operator.stores[JOBS].put(stored.training_job(job(name) | {"status": status}))
+            operator.stores[JOBS].put(stored_job.training_job(job(name) | {"status": status}))
         # What the requests of this server, which is in memory, would have said.
         operator.metrics.answered("GET", "/api/v1/pods?watch=true", 200)
         with urllib.request.urlopen(f"http://127.0.0.1:{operator.health.port}/metrics", timeout=10) as answer:

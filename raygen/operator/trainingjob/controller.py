@@ -15,7 +15,7 @@ from raygen.operator import stored
 from raygen.operator.kind import Tools, Watch
 from raygen.operator.rayjob.explain import troubles, waits_long
 from raygen.operator.rayjob.trouble import Trouble
-from raygen.operator.trainingjob import watches
+from raygen.operator.trainingjob import stored_job, watches
 from raygen.operator.trainingjob.model import Observed, Plan
 from raygen.operator.trainingjob.plan import plan
 from raygen.spec.names import OPERATOR_MANAGER
@@ -87,8 +87,8 @@ class Controller:
         heads = [one for one in self._pods.by("job", f"{namespace}/") if stored.cluster_of(one) in clusters]
         now = self._clock().replace(microsecond=0)
         return Observed(
-            job=stored.opened(known, TRAINING_JOBS.api_version, TRAINING_JOBS.kind),
-            runtime=self._runtimes.get(("", stored.as_job(known)["runtime"])),
+            job=stored_job.opened(known, TRAINING_JOBS.api_version, TRAINING_JOBS.kind),
+            runtime=self._runtimes.get(("", stored_job.as_job(known)["runtime"])),
             ray_jobs=list(owned.values()),
             pods=pods,
             now=now,
@@ -118,7 +118,7 @@ class Controller:
 
     def _read(self, key: Key) -> Body | None:
         try:
-            item = stored.training_job(self._connection.get(TRAINING_JOBS, *key.place))
+            item = stored_job.training_job(self._connection.get(TRAINING_JOBS, *key.place))
         except ApiError as error:
             if error.is_missing:
                 return None
@@ -192,16 +192,16 @@ class Controller:
             if error.is_missing:
                 return False
             raise
-        item = stored.training_job(written)
+        item = stored_job.training_job(written)
         self._jobs.put(item)
-        if stored.others_say_more(job, item):
+        if stored_job.others_say_more(job, item):
             # No watch will speak of what the answer brought along.
             self._queue.add(_key(item))
         return True
 
     def _on_job(self, before: Body | None, after: Body | None) -> None:
         item = after or before
-        if item is not None and stored.says_more(before, after):
+        if item is not None and stored_job.says_more(before, after):
             self._queue.add(_key(item), Urgency.CHANGED if before else Urgency.NEW)
 
     def _on_runtime(self, before: Body | None, after: Body | None) -> None:
@@ -213,24 +213,24 @@ class Controller:
     def _on_ray_job(self, before: Body | None, after: Body | None) -> None:
         if before is None and after is not None and not after["status"].get("jobDeploymentStatus"):
             # Just made, mostly by this operator, and KubeRay has not seen it yet: nothing but that is to be told.
-            self._queue.add(stored.job_of(after), Urgency.UNTOLD)
+            self._queue.add(stored_job.job_of(after), Urgency.UNTOLD)
             return
         self._on_child(before, after)
 
     def _on_child(self, before: Body | None, after: Body | None) -> None:
         item = after or before
         if item is not None:
-            self._queue.add(stored.job_of(item))
+            self._queue.add(stored_job.job_of(item))
 
     def _on_pod(self, before: Body | None, after: Body | None) -> None:
         item = after or before
-        if item is None or stored.job_of(item).name:
+        if item is None or stored_job.job_of(item).name:
             self._on_child(before, after)
             return
         # The head of a cluster that jobs share: it is the matter of all that were sent there.
         place = f"{item['metadata']['namespace']}/{stored.cluster_of(item)}"
         for ray_job in self._ray_jobs.by("shared", place):
-            self._queue.add(stored.job_of(ray_job), Urgency.AGAIN)
+            self._queue.add(stored_job.job_of(ray_job), Urgency.AGAIN)
 
 
 def _key(job: Body) -> Key:

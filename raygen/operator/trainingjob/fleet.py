@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from raygen.controller.conditions import RUNNING, SUCCEEDED
 from raygen.controller.store import Store
 from raygen.kube.bodies import Body
-from raygen.operator import stored
+from raygen.operator.trainingjob import stored_job
 from raygen.spec import reasons
 
 OTHER = "Other"
@@ -53,7 +53,7 @@ class Fleet(Collector):
             if state != "Active" or reason == "Suspended":
                 continue
             stage = TRAINING if trains else WAITING
-            asked_workers, asked_gpus = stored.as_job(job)["asks"]
+            asked_workers, asked_gpus = stored_job.as_job(job)["asks"]
             workers[stage] += asked_workers
             gpus[stage] += asked_gpus
             goodput = _goodput(job) if trains else None

@@ -6,11 +6,12 @@ from raygen import kube
 from raygen.kube.bodies import Body
 from raygen.operator import stored
 from raygen.operator.kind import Watch
+from raygen.operator.trainingjob import stored_job
 from raygen.spec.names import JOB_LABEL
 
 
 def _job(item: Body) -> list[str]:
-    return ["/".join(stored.job_of(item).place)]
+    return ["/".join(stored_job.job_of(item).place)]
 
 
 def _shared(item: Body) -> list[str]:
@@ -21,7 +22,9 @@ def _shared(item: Body) -> list[str]:
 
 RUNTIMES = Watch(kube.RUNTIMES, stored.runtime)
 JOBS = Watch(
-    kube.TRAINING_JOBS, stored.training_job, {"runtime": lambda item: [stored.as_job(item)["runtime"]]}
+    kube.TRAINING_JOBS,
+    stored_job.training_job,
+    {"runtime": lambda item: [stored_job.as_job(item)["runtime"]]},
 )
 RAY_JOBS = Watch(kube.RAY_JOBS, stored.ray_job, {"job": _job, "shared": _shared}, JOB_LABEL)
 PODS = Watch(kube.PODS, stored.pod, {"job": _job}, JOB_LABEL)

@@ -19,10 +19,10 @@ from raygen.controller.conditions import stamp
 from raygen.controller.queue import Key
 from raygen.controller.store import Store
 from raygen.kube import PODS, RAY_JOBS, TRAINING_JOBS, ApiError, Connection
-from raygen.operator import stored
 from raygen.operator.kinds import KINDS
 from raygen.operator.metrics import CAUSES, ERRORS, Metrics, request_of
 from raygen.operator.process import Operator, Settings
+from raygen.operator.trainingjob import stored_job
 from raygen.operator.trainingjob.fleet import REASONS, Fleet
 from tests.unit.operator.test_process import Server, wait_for
 from tests.unit.operator.trainingjob.world import START, World, job
@@ -241,7 +241,7 @@ def fleet(*statuses: Mapping[str, Any] | None, leads: bool = True) -> Metrics:
     jobs = Store()
     for number, status in enumerate(statuses):
         document = job(f"job-{number}", scale={"workers": 2, "gpusPerWorker": 4})
-        jobs.put(stored.training_job(document if status is None else document | {"status": status}))
+        jobs.put(stored_job.training_job(document if status is None else document | {"status": status}))
     metrics = Metrics(KINDS)
     metrics.add(Fleet(jobs, lambda: leads))
     return metrics
@@ -291,8 +291,8 @@ def test_only_who_leads_speaks_of_jobs() -> None:
 def test_jobs_that_older_definitions_let_in_count_too(scale: Any) -> None:
     document = job()
     document["spec"]["scale"] = scale
-    assert stored.training_job(document)["asks"] == (1, 0)
-    assert stored.training_job(document | {"spec": ["odd"]})["asks"] == (1, 0)
+    assert stored_job.training_job(document)["asks"] == (1, 0)
+    assert stored_job.training_job(document | {"spec": ["odd"]})["asks"] == (1, 0)
 
 
 def test_five_thousand_jobs_are_counted_in_time() -> None:

@@ -13,6 +13,7 @@ from raygen.kube import ApiError, Resource
 from raygen.operator import stored
 from raygen.operator.kind import Tools, stores_of
 from raygen.operator.rayjob.render import job_hash
+from raygen.operator.trainingjob import stored_job
 from raygen.operator.trainingjob.controller import Controller
 from raygen.operator.trainingjob.watches import JOBS, RAY_JOBS, RUNTIMES, WATCHES
 from raygen.spec.names import ATTEMPT_LABEL, HASH_ANNOTATION, JOB_LABEL
@@ -80,7 +81,7 @@ class Bench:
         document["metadata"]["resourceVersion"] = str(len(self.stores[JOBS]) + 2)
         document["status"] = status or {}
         self.server.objects["TrainingJob", name] = document
-        item = stored.training_job(document)
+        item = stored_job.training_job(document)
         self.stores[JOBS].put(item)
         self.controller.listeners()[JOBS](None, item)
         return document

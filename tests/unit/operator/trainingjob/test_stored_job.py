@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from raygen.operator import stored
+from raygen.operator.trainingjob import stored_job
 from tests.unit.operator.trainingjob.world import job
 
 
@@ -29,9 +29,9 @@ from tests.unit.operator.trainingjob.world import job
 )
 def test_the_runtime_of_any_spec_is_a_name(spec: Any, name: str) -> None:
     document = job() | {"spec": spec}
-    kept = stored.training_job(document)
+    kept = stored_job.training_job(document)
     assert kept["runtime"] == name
-    assert stored.opened(kept, "v", "k")["spec"] == (spec or {})
+    assert stored_job.opened(kept, "v", "k")["spec"] == (spec or {})
 
 
 @pytest.mark.parametrize(
@@ -44,14 +44,14 @@ def test_the_runtime_of_any_spec_is_a_name(spec: Any, name: str) -> None:
     ],
 )
 def test_what_the_operator_wrote_itself_is_no_news(change: Any, says: bool) -> None:
-    before = stored.training_job(job() | {"status": {}})
-    after = stored.training_job(job() | {"status": change})
-    assert stored.others_say_more(before, after) is says
+    before = stored_job.training_job(job() | {"status": {}})
+    after = stored_job.training_job(job() | {"status": change})
+    assert stored_job.others_say_more(before, after) is says
 
 
 def test_a_change_of_the_spec_or_a_deletion_is_news() -> None:
-    before = stored.training_job(job())
+    before = stored_job.training_job(job())
     for change in ({"generation": 2}, {"deletionTimestamp": "2026-01-31T12:00:00Z"}, {"uid": "another"}):
         document = job()
         document["metadata"] |= change
-        assert stored.others_say_more(before, stored.training_job(document))
+        assert stored_job.others_say_more(before, stored_job.training_job(document))
