@@ -33,7 +33,7 @@ def tell(tools: Tools, kind: Kind, item: Body, fault: Exception) -> None:
     status = copy.deepcopy(kind.own_status(item["status"]))
     said = (
         f"Internal error of the operator ({type(fault).__name__}: {str(fault)[:MAX_TEXT]}). It tries again"
-        " now and then; other jobs are looked after. Report it with the operator's log, or recreate the job."
+        f" now and then; other {kind.noun}s are looked after. Report it with the operator's log, or recreate the {kind.noun}."
     )
     told: list[Condition] = status.setdefault("conditions", [])
     before = conditions.find(told, SUCCEEDED)

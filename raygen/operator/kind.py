@@ -1,13 +1,15 @@
-"""What the operator has to know of a kind: what it watches for it, who looks after it, and what of its status it writes."""
+"""What the operator has to know of a kind: what it watches for it, who looks after it, what of its status it writes, and what
+others are told of that.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from prometheus_client.registry import Collector
+from prometheus_client.registry import Collector, CollectorRegistry
 
 from raygen.controller.events import EventSink
 from raygen.controller.queue import Key, WorkQueue
@@ -78,6 +80,41 @@ class Reconciler(Protocol):
 
 
 @dataclass(frozen=True)
+class Span:
+    """One stretch of an object's way from its making to its end.
+
+    Attributes:
+        path: Its own name last, after those of the spans that it is part of.
+        began: Its beginning.
+        ended: Its end.
+        facts: What else is known of it.
+        fault: What went wrong; "" if nothing did.
+    """
+
+    path: tuple[str, ...]
+    began: datetime
+    ended: datetime
+    facts: Mapping[str, str | int] = field(default_factory=dict)
+    fault: str = ""
+
+
+class Figures(Protocol):
+    """Figures of what the statuses of a kind say."""
+
+    def told(self, item: Body, status: Fields, now: datetime) -> None:
+        """Takes a status that was written: the object before, the operator's part of its status, and the time."""
+        ...
+
+
+class Trace(Protocol):
+    """The ways of a kind's objects."""
+
+    def told(self, item: Body, status: Fields) -> Iterable[Span]:
+        """Takes a status that was written, with the object before; the spans that end with it."""
+        ...
+
+
+@dataclass(frozen=True)
 class Kind:
     """A kind that the operator looks after.
 
@@ -86,14 +123,22 @@ class Kind:
         watches: All that is watched for it, its own objects included.
         reconciler: Makes what looks after it.
         own_status: The part of a status that the operator applies.
+        noun: What its users call one of its objects.
+        attempt_of: Number of an object's newest attempt, for the log; None where there is none.
         fleet: Makes figures of all its objects together, if there are any, from their store and whether this operator leads.
+        figures: Makes figures of what its statuses say, if there are any, and puts them where they are found.
+        trace: Makes what follows the ways of its objects, if there are traces of them.
     """
 
     own: Watch
     watches: tuple[Watch, ...]
     reconciler: Callable[[Tools], Reconciler]
     own_status: Callable[[Fields], Fields]
+    noun: str = "object"
+    attempt_of: Callable[[Body], int | None] = lambda _: None
     fleet: Callable[[Store, Callable[[], bool]], Collector] | None = None
+    figures: Callable[[CollectorRegistry], Figures] | None = None
+    trace: Callable[[], Trace] | None = None
 
     @property
     def name(self) -> str:

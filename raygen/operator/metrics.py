@@ -1,4 +1,4 @@
-"""What the operator counts of itself, for Prometheus.
+"""What the operator counts of itself, for Prometheus, and where the kinds put what they count.
 
 Every label has few values, all of them known beforehand; what is not among them counts as `Other`.
 """
@@ -23,14 +23,11 @@ from prometheus_client import (
 from prometheus_client.registry import Collector
 
 from raygen import __version__
-from raygen.controller.conditions import moment
 from raygen.kube import EVENTS, LEASES, ApiError
 from raygen.kube.bodies import Body, Fields
 from raygen.operator.kind import Kind
-from raygen.spec.reasons import COUNTED, FINAL, SUCCEEDED, UNCOUNTED
 
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-START_BUCKETS = (5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 1800, 3600, 7200, 14_400, 43_200)
 OTHER = "Other"
 FAULT = "fault"
 """A failure that is one of the operator's own."""
@@ -54,8 +51,6 @@ ERRORS = (
     "Unauthorized",
 )
 """The API server's words for what it refuses, and two of our own."""
-CAUSES = tuple(dict.fromkeys((*SUCCEEDED, *FINAL, *COUNTED, *UNCOUNTED)))
-"""Why attempts end."""
 CODES = frozenset(map(int, HTTPStatus))
 VERBS = {"POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
 
@@ -70,8 +65,6 @@ class Metrics:
         reconciles: Seconds of each look at an object, by kind (its plural).
         errors: Looks that failed, by kind and by what the API server said; `fault` is one of the operator's own.
         requests: Requests to the API server, by verb, kind (its plural) and status; `none`: no answer came.
-        endings: Attempts that ended, by cause, once this operator has written so.
-        first_steps: Seconds from the making of a job to the first steps of its first attempt.
     """
 
     def __init__(self, kinds: Sequence[Kind]) -> None:
@@ -98,20 +91,12 @@ class Metrics:
             ["verb", "kind", "code"],
             registry=registry,
         )
-        self.endings = Counter("raygen_attempts_ended", "Attempts that ended.", ["cause"], registry=registry)
-        self.first_steps = Histogram(
-            "raygen_job_first_step_seconds",
-            "Time from the making of a job to the first steps of its first attempt, waiting for quota included.",
-            buckets=START_BUCKETS,
-            registry=registry,
-        )
+        self._figures = {kind.name: kind.figures(registry) for kind in kinds if kind.figures is not None}
         # From zero on, or the first of a kind would be no increase.
         for plural in self._plurals.values():
             self.reconciles.labels(plural)
             for reason in (*ERRORS, OTHER):
                 self.errors.labels(plural, reason)
-        for cause in (*CAUSES, OTHER):
-            self.endings.labels(cause)
         build = {"version": __version__, "python": platform.python_version()}
         Info("raygen_build", "What runs.", registry=registry).info(build)
         ProcessCollector(registry=registry)
@@ -159,27 +144,18 @@ class Metrics:
         code = str(status) if status in CODES else OTHER if status else NO_ANSWER
         self.requests.labels(verb, kind, code).inc()
 
-    def told(self, item: Body, status: Fields, now: datetime) -> None:
+    def told(self, kind: str, item: Body, status: Fields, now: datetime) -> None:
         """Counts what a status that was just written says for the first time.
 
         Args:
+            kind: Of the object.
             item: The object before.
             status: The operator's part of its status now.
             now: The time at which it was seen.
         """
-        before = item.get("status") or {}
-        known = {one["number"]: one for one in before.get("attempts") or ()}
-        for one in status.get("attempts") or ():
-            old = known.get(one["number"], {})
-            if "ended" in one and "ended" not in old:
-                cause = one.get("cause", OTHER)
-                self.endings.labels(cause if cause in CAUSES else OTHER).inc()
-            if one["number"] == 1 and "firstStep" in one and "firstStep" not in old:
-                # The driver's own time: the operator may have been away.
-                progress = before.get("progress") or {}
-                trained = moment(progress["time"]) if "time" in progress else now
-                since = trained - moment(item["metadata"]["creationTimestamp"])
-                self.first_steps.observe(max(0.0, since.total_seconds()))
+        figures = self._figures.get(kind)
+        if figures is not None:
+            figures.told(item, status, now)
 
 
 def request_of(method: str, target: str, known: Collection[str]) -> tuple[str, str]:

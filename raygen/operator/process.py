@@ -9,9 +9,11 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from raygen.controller.election import Election
 from raygen.controller.events import EventQueue, Recorder
@@ -86,10 +88,10 @@ class Operator:
         identity = f"{os.environ.get('POD_NAME') or socket.gethostname()}-{uuid.uuid4().hex[:8]}"
         self.metrics = Metrics(kinds)
         connection.on_answer = self.metrics.answered
-        self.traces = traces.from_environment()
+        self.traces = traces.from_environment(kinds)
         self._events = EventQueue(Recorder(connection, identity))
-        self._tools = Tools(connection, self.stores, self.queue, self._events, self._written)
-        self.reconcilers = {kind.name: kind.reconciler(self._tools) for kind in kinds}
+        self._tools = Tools(connection, self.stores, self.queue, self._events)
+        self.reconcilers = {kind.name: kind.reconciler(self._tools_of(kind)) for kind in kinds}
         self.reflectors = [
             self._reflector(watch, place) for watch in watches for place in self._places(watch)
         ]
@@ -165,14 +167,16 @@ class Operator:
             silent_seconds=self.settings.silent_seconds,
         )
 
-    def _written(self, item: Body, status: Fields, now: datetime) -> None:
-        self.metrics.told(item, status, now)
+    def _tools_of(self, kind: Kind) -> Tools:
+        """What is lent to whoever looks after a kind."""
+        return replace(self._tools, written=partial(self._written, kind.name))
+
+    def _written(self, kind: str, item: Body, status: Fields, now: datetime) -> None:
+        with _beside(item, "figures"):
+            self.metrics.told(kind, item, status, now)
         if self.traces is not None:
-            try:
-                self.traces.told(item, status)
-            except Exception:
-                # What is told to others must not keep the job from being looked after.
-                log.exception("no trace of %s/%s", *place_of(item))
+            with _beside(item, "trace"):
+                self.traces.told(kind, item, status)
 
     def stop(self) -> None:
         """Ends `run`; what is being written is written to its end or found half-way by the next operator."""
@@ -274,7 +278,10 @@ class Operator:
     def _attempt(self, key: Key) -> int | None:
         """Number of an object's newest attempt, for the log."""
         known = self._known(key)
-        return known["status"].get("attemptCount") if known is not None else None
+        if known is not None:
+            with _beside(known, "attempt"):
+                return self.kinds[key.kind].attempt_of(known)
+        return None
 
     def _reconcile(self, key: Key) -> None:
         try:
@@ -327,6 +334,15 @@ class Operator:
                     reflector.resource.plural,
                     reflector.failure or "no answer",
                 )
+
+
+@contextmanager
+def _beside(item: Body, what: str) -> Iterator[None]:
+    """What is told to others must not keep an object from being looked after."""
+    try:
+        yield
+    except Exception:
+        log.exception("no %s of %s/%s", what, *place_of(item))
 
 
 def _each(listeners: Sequence[Listener]) -> Listener:

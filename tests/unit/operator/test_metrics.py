@@ -20,10 +20,11 @@ from raygen.controller.queue import Key
 from raygen.controller.store import Store
 from raygen.kube import PODS, RAY_JOBS, TRAINING_JOBS, ApiError, Connection
 from raygen.operator.kinds import KINDS
-from raygen.operator.metrics import CAUSES, ERRORS, Metrics, request_of
+from raygen.operator.metrics import ERRORS, Metrics, request_of
 from raygen.operator.process import Operator, Settings
 from raygen.operator.trainingjob import stored_job
-from raygen.operator.trainingjob.fleet import REASONS, Fleet
+from raygen.operator.trainingjob.telemetry.figures import CAUSES
+from raygen.operator.trainingjob.telemetry.fleet import REASONS, Fleet
 from tests.unit.operator.test_process import Server, wait_for
 from tests.unit.operator.trainingjob.world import START, World, job
 
@@ -55,7 +56,7 @@ class Counted(World):
         seen = self.observed()
         super()._do(made)
         if made.status is not None:
-            self._metrics.told(seen.job, made.status, seen.now)
+            self._metrics.told("TrainingJob", seen.job, made.status, seen.now)
 
 
 @pytest.fixture

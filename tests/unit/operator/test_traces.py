@@ -12,6 +12,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from raygen.controller.conditions import moment
 from raygen.operator import traces
+from raygen.operator.kinds import KINDS
+from raygen.operator.trainingjob.telemetry import trace
 from tests.unit.operator.trainingjob.world import START, World, job
 
 Spans = dict[str, Any]
@@ -61,7 +63,7 @@ class Traced(World):
         seen = self.observed()
         super()._do(made)
         if made.status is not None:
-            self._traces.told(seen.job, made.status)
+            self._traces.told("TrainingJob", seen.job, made.status)
 
 
 @pytest.fixture
@@ -74,7 +76,7 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
 
 
 def world(**changes: Any) -> Traced:
-    made = traces.from_environment()
+    made = traces.from_environment(KINDS)
     assert made is not None
     document = job(**changes)
     document["metadata"]["uid"] = "01234567-89ab-cdef-0123-456789abcdef"
@@ -150,7 +152,7 @@ def test_a_job_that_failed_says_so_and_what_was_not_seen_is_left_out(collector: 
     one.settle()
     one.running(step=5)
     one.settle()
-    before, one._traces = one._traces, traces.from_environment()  # type: ignore[assignment]
+    before, one._traces = one._traces, traces.from_environment(KINDS)  # type: ignore[assignment]
     one.wait(50)
     one.over(status="FAILED", message="the driver ended, exit code 1")
     one.settle()
@@ -165,7 +167,7 @@ def test_a_job_that_failed_says_so_and_what_was_not_seen_is_left_out(collector: 
 def test_without_an_address_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in traces.VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    assert traces.from_environment() is None
+    assert traces.from_environment(KINDS) is None
 
 
 def test_a_collector_that_is_away_keeps_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,14 +184,14 @@ def test_a_collector_that_is_away_keeps_nobody(monkeypatch: pytest.MonkeyPatch) 
     one._traces.close()
 
 
-def test_memory_of_attempts_is_bounded(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traces, "REMEMBERED", 3)
-    one = world()
+def test_memory_of_attempts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trace, "REMEMBERED", 3)
+    one = World()
     one.settle()
-    made = one._traces
+    made = trace.JobTrace()
     for number in range(10):
         one.job["metadata"]["uid"] = f"uid-{number}"  # type: ignore[index]
-        made.told(one.observed().job, one.status)
+        assert not made.told(one.observed().job, one.status)
     assert len(made._seen) <= 3
 
 

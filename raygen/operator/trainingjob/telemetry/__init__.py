@@ -1,0 +1,1 @@
+"""What Prometheus and OpenTelemetry are told of TrainingJobs."""
