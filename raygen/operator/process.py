@@ -26,7 +26,6 @@ from raygen.kube import ApiError, Connection
 from raygen.kube.bodies import Body, Fields
 from raygen.operator import internal_error, traces
 from raygen.operator.kind import Kind, Tools, Watch, stores_of
-from raygen.operator.kinds import KINDS
 from raygen.operator.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -69,17 +68,17 @@ class Operator:
 
     Args:
         connection: The API server.
+        kinds: That it looks after.
         settings: How it runs.
         connect: Makes another connection, for the Lease; needed where there is one.
-        kinds: That it looks after.
     """
 
     def __init__(
         self,
         connection: Connection,
+        kinds: Sequence[Kind],
         settings: Settings,
         connect: Callable[[], Connection] | None = None,
-        kinds: Sequence[Kind] = KINDS,
     ) -> None:
         self.settings = settings
         self.kinds = {kind.name: kind for kind in kinds}

@@ -17,6 +17,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from promql_parser import AggModifierType, AggregateExpr, MatchOp, VectorSelector
 
+from raygen.operator.kinds import KINDS
 from raygen.operator.process import Operator, Settings
 from raygen.operator.trainingjob import stored_job
 from raygen.operator.trainingjob.watches import JOBS
@@ -70,7 +71,7 @@ class Scrape:
 @pytest.fixture(scope="module")
 def scrape() -> Iterator[Scrape]:
     server = Server()
-    operator = Operator(server, Settings(health_port=0))
+    operator = Operator(server, KINDS, Settings(health_port=0))
     thread = threading.Thread(target=operator.run)
     thread.start()
     try:

@@ -16,6 +16,7 @@ def run(args: argparse.Namespace) -> int:
         from raygen.controller.election import REQUEST_SECONDS
         from raygen.controller.logs import configure
         from raygen.kube import connect
+        from raygen.operator.kinds import KINDS
         from raygen.operator.process import Operator, Settings
     configure(args.log_format)
 
@@ -28,6 +29,7 @@ def run(args: argparse.Namespace) -> int:
     )
     operator = Operator(
         connect(args.kubeconfig, args.context, pool=args.workers + 8),
+        KINDS,
         settings,
         lambda: connect(args.kubeconfig, args.context, pool=2, seconds=REQUEST_SECONDS),
     )

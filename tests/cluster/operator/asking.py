@@ -10,6 +10,7 @@ from typing import Any
 
 from raygen.controller.conditions import find
 from raygen.kube import EVENTS, RUNTIMES, TRAINING_JOBS, ApiError, Connection, Resource
+from raygen.operator.kinds import KINDS
 from raygen.operator.process import Operator, Settings
 from raygen.spec.schema.base import Spec
 from raygen.spec.schema.fields import Shape, fields_of
@@ -89,7 +90,7 @@ def namespace(admin: Connection, name: str) -> str:
 @contextmanager
 def working(connection: Connection, team: str) -> Iterator[Operator]:
     """An operator with all its threads, as the process has it."""
-    operator = Operator(connection, Settings(namespaces=(team,), health_port=0, watch_seconds=5.0))
+    operator = Operator(connection, KINDS, Settings(namespaces=(team,), health_port=0, watch_seconds=5.0))
     thread = threading.Thread(target=operator.run, daemon=True)
     thread.start()
     try:

@@ -13,6 +13,7 @@ import pytest
 
 from raygen.controller.conditions import find
 from raygen.kube import ApiError, Connection, Resource
+from raygen.operator.kinds import KINDS
 from raygen.operator.process import Operator, Settings
 from tests.cluster.api import until
 from tests.cluster.operator.stub import Surroundings
@@ -137,7 +138,7 @@ def test_whatever_its_watches_do_a_life_ends_as_it_should(admin: Connection, tea
     world = Surroundings(admin, team)
     world.runtime()
     settings = Settings(namespaces=(team,), health_port=0, watch_seconds=1.0, silent_seconds=2.0)
-    operator = Operator(connection, settings)
+    operator = Operator(connection, KINDS, settings)
     thread = threading.Thread(target=operator.run, daemon=True)
     thread.start()
     try:

@@ -130,7 +130,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 @contextmanager
 def working(server: Server) -> Iterator[Operator]:
-    operator = Operator(server, Settings(health_port=0, workers=2), kinds=(*KINDS, SWEEP))
+    operator = Operator(server, (*KINDS, SWEEP), Settings(health_port=0, workers=2))
     thread = threading.Thread(target=operator.run)
     thread.start()
     try:

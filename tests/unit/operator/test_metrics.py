@@ -310,7 +310,7 @@ def test_five_thousand_jobs_are_counted_in_time() -> None:
 
 def test_an_operator_tells_of_itself_and_of_each_kind() -> None:
     server = Server()
-    operator = Operator(server, Settings(health_port=0))
+    operator = Operator(server, KINDS, Settings(health_port=0))
     thread = threading.Thread(target=operator.run)
     assert value(operator.metrics.text(), "raygen_leader") == 0
     operator.queue.add(Key("TrainingJob", "team", "early"))

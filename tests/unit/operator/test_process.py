@@ -16,6 +16,7 @@ from raygen.controller import reflector as reflector_module
 from raygen.controller.queue import Key
 from raygen.kube import ApiError, Connection
 from raygen.operator import process as module
+from raygen.operator.kinds import KINDS
 from raygen.operator.process import Operator, Settings
 
 Object = dict[str, Any]
@@ -84,7 +85,7 @@ class Running:
         # One order of all writes.
         self.leases.writes = self.server.writes
         settings = Settings(lease_namespace="n", health_port=0, workers=2)
-        self.operator = Operator(self.server, settings, lambda: self.leases)
+        self.operator = Operator(self.server, KINDS, settings, lambda: self.leases)
         self.codes: list[int] = []
         self._thread = threading.Thread(target=lambda: self.codes.append(self.operator.run()))
 
@@ -226,7 +227,7 @@ def test_watches_that_only_fail_are_alive_and_one_that_hangs_is_not(
     monkeypatch.setattr(reflector_module, "LONGEST_SECONDS", 0.02)
     monkeypatch.setattr(module, "STUCK_SECONDS", 0.3)
     server = Server()
-    operator = Operator(server, Settings(health_port=0, silent_seconds=0.1))
+    operator = Operator(server, KINDS, Settings(health_port=0, silent_seconds=0.1))
     hang = threading.Event()
     pods_hang = False
 
