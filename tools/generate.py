@@ -14,8 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from raygen.spec import TrainingJob
-from raygen.spec.kinds import definitions
+from raygen.spec.kinds import KINDS, definitions
 from raygen.spec.reasons import (
     CONDITIONS,
     COUNTED,
@@ -26,11 +25,11 @@ from raygen.spec.reasons import (
     WAITING,
     Meaning,
 )
-from raygen.spec.runtime import RaygenRuntime
 from raygen.spec.schema.base import Spec
+from raygen.spec.schema.crd import CustomResource
 from raygen.spec.schema.fields import FieldShape, Shape, fields_of
 from raygen.spec.schema.json_schema import json_schema
-from raygen.spec.status import Attempt, Condition, TrainingJobStatus
+from raygen.spec.status import Attempt, Condition
 from tools import chart, dashboards
 
 SOURCE = Path(__file__).resolve().parents[1]
@@ -61,6 +60,14 @@ A change counts for attempts that begin after it; of `ceilings.hours` and `headL
 are refused. A key that is left out has the default.
 """
 
+INTRODUCTIONS = {"TrainingJob": JOB, "RaygenRuntime": RUNTIME}
+"""What a kind's reference begins with; any other has the plain one."""
+PLAIN = """\
+# {name}
+
+Every field of a {name}. Made from the models in `raygen/spec` by `make generate`; edit those.
+"""
+
 INSTALL = "manifests/install/install.yaml"
 GUIDE = "docs/jobs-on-a-cluster.md"
 MARKS = "<!-- reasons: made from raygen/spec/reasons.py by `make generate` -->\n", "<!-- /reasons -->"
@@ -85,10 +92,8 @@ def generated() -> dict[str, str]:
     """Every generated file: path from the root of the repository -> text."""
     kinds = _definitions()
     return {
-        "schemas/trainingjob.json": _schema(TrainingJob),
-        "schemas/raygenruntime.json": _schema(RaygenRuntime),
-        "docs/reference/trainingjob.md": reference(JOB, {"": TrainingJob, "status": TrainingJobStatus}),
-        "docs/reference/raygenruntime.md": reference(RUNTIME, {"": RaygenRuntime}),
+        **{f"schemas/{_file(one)}.json": _schema(one.kind) for one in KINDS},
+        **{f"docs/reference/{_file(one)}.md": _reference(one) for one in KINDS},
         GUIDE: _guide((SOURCE / GUIDE).read_text(encoding="utf-8")),
         **{f"manifests/crd/{name}.yaml": text for name, text in kinds.items()},
         **chart.definitions(kinds),
@@ -122,6 +127,17 @@ def _install(*, check: bool) -> list[str]:
 
 def _definitions() -> dict[str, str]:
     return {name: _yaml(body) for name, body in definitions().items()}
+
+
+def _file(one: CustomResource) -> str:
+    """The name of files about a kind."""
+    return one.kind.__name__.lower()
+
+
+def _reference(one: CustomResource) -> str:
+    name = one.kind.__name__
+    roots: dict[str, type[Spec]] = {"": one.kind} | ({"status": one.status} if one.status is not None else {})
+    return reference(INTRODUCTIONS.get(name) or PLAIN.format(name=name), roots)
 
 
 def _yaml(document: dict[str, object]) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
+from raygen.spec import kinds
 from raygen.spec.names import GROUP, VERSION
+from raygen.spec.schema.crd import CustomResource
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,11 @@ class Resource:
     kind: str
     namespaced: bool = True
 
+    @classmethod
+    def of(cls, kind: CustomResource) -> Self:
+        """One of raygen's own kinds."""
+        return cls(GROUP, VERSION, kind.plural, kind.kind.__name__, namespaced=kind.scope == "Namespaced")
+
     @property
     def api_version(self) -> str:
         """As objects have it."""
@@ -37,8 +45,8 @@ class Resource:
         return "/".join(part for part in (root + place, self.plural, name, subresource) if part)
 
 
-TRAINING_JOBS = Resource(GROUP, VERSION, "trainingjobs", "TrainingJob")
-RUNTIMES = Resource(GROUP, VERSION, "raygenruntimes", "RaygenRuntime", namespaced=False)
+TRAINING_JOBS = Resource.of(kinds.JOBS)
+RUNTIMES = Resource.of(kinds.RUNTIMES)
 RAY_JOBS = Resource("ray.io", "v1", "rayjobs", "RayJob")
 PODS = Resource("", "v1", "pods", "Pod")
 EVENTS = Resource("", "v1", "events", "Event")

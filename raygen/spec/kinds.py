@@ -8,7 +8,7 @@ from raygen.spec.job.changes import may_change
 from raygen.spec.job.training_job import TrainingJob
 from raygen.spec.names import GROUP, VERSION
 from raygen.spec.runtime import RaygenRuntime
-from raygen.spec.schema.crd import Column, Resource, definition
+from raygen.spec.schema.crd import Column, CustomResource, definition
 from raygen.spec.status import TrainingJobStatus
 
 FROZEN = "spec.output"
@@ -74,7 +74,7 @@ def _job_may_change(path: str) -> bool:
     return may_change(path) and path != FROZEN and not path.startswith(f"{FROZEN}.")
 
 
-JOBS = Resource(
+JOBS = CustomResource(
     TrainingJob,
     plural="trainingjobs",
     short="rtj",
@@ -86,12 +86,14 @@ JOBS = Resource(
     spec_rules=(_WHILE_SUSPENDED,),
     rules=(_WHILE_IT_LASTS,),
 )
-RUNTIMES = Resource(
+RUNTIMES = CustomResource(
     RaygenRuntime, plural="raygenruntimes", short="rrt", scope="Cluster", columns=_RUNTIME_COLUMNS
 )
+KINDS = (JOBS, RUNTIMES)
+"""All of them: their definitions, schemas, references and addresses follow."""
 
 
 def definitions() -> dict[str, dict[str, Any]]:
     """Every CustomResourceDefinition by its name."""
-    made = (definition(resource, GROUP, VERSION) for resource in (JOBS, RUNTIMES))
+    made = (definition(resource, GROUP, VERSION) for resource in KINDS)
     return {one["metadata"]["name"]: one for one in made}

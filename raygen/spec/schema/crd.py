@@ -39,8 +39,8 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Resource:
-    """What a definition needs besides the models of its kind.
+class CustomResource:
+    """A kind as the API server serves it: its models, and what they leave open.
 
     Attributes:
         kind: The kind's class.
@@ -67,7 +67,7 @@ class Resource:
     rules: tuple[dict[str, str], ...] = ()
 
 
-def definition(resource: Resource, group: str, version: str) -> dict[str, Any]:
+def definition(resource: CustomResource, group: str, version: str) -> dict[str, Any]:
     """The CustomResourceDefinition of a kind.
 
     Args:
@@ -112,7 +112,7 @@ def definition(resource: Resource, group: str, version: str) -> dict[str, Any]:
     }
 
 
-def _schema(resource: Resource) -> dict[str, Any]:
+def _schema(resource: CustomResource) -> dict[str, Any]:
     """The schema of a kind with its status, and the rules on what may change."""
     schema = _kind(resource.kind)
     spec, model = schema["properties"]["spec"], fields_of(resource.kind)["spec"].shape.model

@@ -13,7 +13,7 @@ from raygen.errors import ValidationError
 from raygen.jobfile import dumps, load_kind, loads_kind, override
 from raygen.spec import Fault, Kind, parse_kind
 from raygen.spec.schema.base import Count, Name, Rule, Spec
-from raygen.spec.schema.crd import Column, Resource, SchemaError, definition
+from raygen.spec.schema.crd import Column, CustomResource, SchemaError, definition
 from raygen.spec.schema.json_schema import json_schema
 
 
@@ -89,7 +89,7 @@ metadata:
 spec:
   species: Dog
 """
-RESOURCE = Resource(
+RESOURCE = CustomResource(
     Pet,
     plural="pets",
     short="pt",
@@ -216,4 +216,4 @@ def test_a_kind_that_a_structural_schema_cannot_hold_has_none() -> None:
         """What it is."""
 
     with pytest.raises(SchemaError, match=r"spec\.words: text needs a greatest length"):
-        definition(Resource(Odd, plural="odds", short="od", scope="Cluster"), "pets.example", "v1")
+        definition(CustomResource(Odd, plural="odds", short="od", scope="Cluster"), "pets.example", "v1")
