@@ -1,65 +1,37 @@
-"""A second kind beside TrainingJobs: one more line in the registry, and the operator looks after both."""
+"""A second kind beside TrainingJobs, whose status has another shape: what it takes, and that the operator looks after both."""
 
 from __future__ import annotations
 
+import json
+import logging
+import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace as changed
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from kubernetes.client import Configuration
+from prometheus_client import CollectorRegistry
 
 from raygen.controller.conditions import stamp
 from raygen.controller.queue import Key
-from raygen.controller.reflector import Listener
-from raygen.controller.store import place_of
 from raygen.kube import RAY_JOBS, RUNTIMES, TRAINING_JOBS, ApiError, Connection, Resource
-from raygen.kube.bodies import Body, Fields
-from raygen.operator.kind import Kind, Tools, Watch
+from raygen.kube.bodies import Fields
+from raygen.operator.kind import Kind
 from raygen.operator.kinds import KINDS
 from raygen.operator.process import Operator, Settings
-from raygen.operator.trainingjob import watches
+from tests.copies import ROOT, copied, replace, run
+from tests.unit.operator.sweep import kind as sweep
+from tests.unit.operator.sweep.kind import SWEEPS, Sweeps
+from tests.unit.operator.test_metrics import value
+from tests.unit.operator.test_traces import Collector, facts
 from tests.unit.operator.trainingjob.world import START, job, runtime
 
-SWEEPS = Resource("raygen.io", "v1alpha1", "sweeps", "Sweep")
-
-
-def kept(item: Fields) -> Body:
-    return {"metadata": item["metadata"], "status": item.get("status") or {}}
-
-
-class Sweeps:
-    """Looks after Sweeps: says in the status of each that it was seen, and knows the RayJobs of TrainingJobs too."""
-
-    def __init__(self, tools: Tools) -> None:
-        self._tools = tools
-        self.looks: list[Key] = []
-        self.ray_jobs: list[str] = []
-
-    def listeners(self) -> Mapping[Watch, Listener]:
-        return {OWN: self._on_sweep, watches.RAY_JOBS: self._on_ray_job}
-
-    def _on_sweep(self, before: Body | None, after: Body | None) -> None:
-        if after is not None:
-            self._tools.queue.add(Key(SWEEPS.kind, *place_of(after)))
-
-    def _on_ray_job(self, before: Body | None, after: Body | None) -> None:
-        if after is not None:
-            self.ray_jobs.append(after["metadata"]["name"])
-
-    def reconcile(self, key: Key) -> None:
-        self.looks.append(key)
-        item = self._tools.stores[OWN].get(key.place)
-        assert item is not None
-        if item["metadata"]["name"] == "odd":
-            raise ZeroDivisionError("nobody foresaw this")
-        body = {"metadata": item["metadata"], "status": {"trials": 3}}
-        self._tools.connection.apply(SWEEPS, *key.place, body, manager="tests", subresource="status")
-
-
-OWN = Watch(SWEEPS, kept)
-SWEEP = Kind(own=OWN, watches=(OWN, watches.RAY_JOBS), reconciler=Sweeps, own_status=dict)
+HERE = Path(__file__).parent
 
 
 class Server(Connection):
@@ -82,6 +54,8 @@ class Server(Connection):
         self.requests.append(resource.path(namespace))
         names = {SWEEPS.kind: ("same", "odd"), TRAINING_JOBS.kind: ("same",)}.get(resource.kind, ())
         items = [self._made(job(name, output={"uri": "s3://runs/team/"})) for name in names]
+        if resource == SWEEPS:
+            items = [item | {"status": {"attempts": {"begun": 4, "ended": 3}}} for item in items]
         if resource.kind == RUNTIMES.kind:
             items = [self._made(runtime())]
         return items, "99"
@@ -129,8 +103,8 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def working(server: Server) -> Iterator[Operator]:
-    operator = Operator(server, (*KINDS, SWEEP), Settings(health_port=0, workers=2))
+def working(server: Server, kind: Kind = sweep.KIND) -> Iterator[Operator]:
+    operator = Operator(server, (*KINDS, kind), Settings(health_port=0, workers=2))
     thread = threading.Thread(target=operator.run)
     thread.start()
     try:
@@ -152,11 +126,15 @@ def test_a_second_kind_is_looked_after_beside_one_of_the_same_name(server: Serve
         assert isinstance(sweeps, Sweeps)
         wait_for(lambda: bool(server.of("Sweep", "same") and server.of("TrainingJob", "same")))
         wait_for(lambda: sweeps.ray_jobs == ["same-r1"])
-    assert server.of("Sweep", "same")[0]["status"] == {"trials": 3}
+    assert server.of("Sweep", "same")[0]["status"]["trials"] == 3
     assert server.of("TrainingJob", "same")[0]["status"]["attemptCount"] == 1
     assert [body["metadata"]["name"] for body in server.of("RayJob", "same-r1")] == ["same-r1"]
     assert Key("Sweep", "team", "same") in sweeps.looks
     assert {key.kind for key in sweeps.looks} == {"Sweep"}
+    assert {(line["kind"], line["job"], line["attempt"]) for line in sweeps.lines} == {
+        ("Sweep", "same", 4),
+        ("Sweep", "odd", 4),
+    }
 
 
 def test_kinds_share_the_watch_of_what_both_watch(server: Server) -> None:
@@ -175,8 +153,153 @@ def test_an_internal_error_is_told_on_the_object_of_its_kind(server: Server) -> 
     (condition,) = server.of("Sweep", "odd")[0]["status"]["conditions"]
     assert (condition["status"], condition["reason"]) == ("Unknown", "OperatorFault")
     assert "ZeroDivisionError: nobody foresaw this" in condition["message"]
+    assert "other sweeps are looked after" in condition["message"]
+    assert condition["message"].endswith("or recreate the sweep.")
     events = [body for kind, name, body in server.writes if kind == "Event" and "odd" in name]
     assert events[0]["regarding"]["kind"] == "Sweep"
     assert 'raygen_reconcile_errors_total{kind="sweeps",reason="fault"} 0.0' not in text
     assert 'raygen_reconcile_errors_total{kind="trainingjobs",reason="fault"} 0.0' in text
     assert 'raygen_reconcile_seconds_count{kind="sweeps"}' in text
+
+
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    collector = Collector()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
+    yield collector
+    collector.shutdown()
+    collector.server_close()
+
+
+def test_its_statuses_are_counted_and_traced_as_it_says(server: Server, collector: Collector) -> None:
+    with working(server) as operator:
+        sweeps = operator.reconcilers[SWEEPS.kind]
+        assert isinstance(sweeps, Sweeps)
+        wait_for(lambda: bool(sweeps.told and server.of("TrainingJob", "same")))
+        text = operator.metrics.text()
+    assert value(text, "raygen_sweep_trials_total") == 3
+    assert value(text, "raygen_attempts_ended_total", cause="Completed") == 0
+    assert value(text, "raygen_reconcile_errors_total", kind="trainingjobs", reason="fault") == 0
+    assert set(collector.spans) == {"Sweep team/same"}, "the other has not ended"
+    assert facts(collector.spans["Sweep team/same"]) == {"trials": 3}
+
+
+class Broken:
+    """Figures, or a trace, that cope with nothing."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        pass
+
+    def told(self, *_: object) -> Any:
+        raise ZeroDivisionError("nobody foresaw this either")
+
+
+def broken(_: object) -> int:
+    raise ZeroDivisionError("nor this")
+
+
+@pytest.mark.parametrize(
+    ("kind", "faults"),
+    [
+        (changed(sweep.KIND, figures=None, trace=None), set()),
+        (
+            changed(sweep.KIND, figures=Broken, trace=Broken, attempt_of=broken),
+            {"no figures of team/same", "no trace of team/same", "no attempt of team/same"},
+        ),
+    ],
+    ids=["none", "broken"],
+)
+def test_without_figures_or_traces_that_work_its_objects_are_looked_after(
+    kind: Kind, faults: set[str], server: Server, collector: Collector, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR), working(server, kind) as operator:
+        sweeps = operator.reconcilers[SWEEPS.kind]
+        assert isinstance(sweeps, Sweeps)
+        wait_for(lambda: sweeps.told == ["same"] and sweeps.ray_jobs == ["same-r1"])
+    assert sweeps.looks.count(Key("Sweep", "team", "same")) == 1, "no look has failed"
+    assert {text for text in caplog.messages if "team/same" in text and text.startswith("no ")} == faults
+    assert not collector.spans
+
+
+def rights(*kinds: Kind) -> set[tuple[str, str, str]]:
+    """What the operator must be allowed for kinds whatever they do: API group, resource, verb."""
+    watched = {watch.resource for kind in kinds for watch in kind.watches}
+    found = {(one.group, one.plural, verb) for one in watched for verb in ("list", "watch")}
+    return found | {
+        (kind.own.resource.group, f"{kind.own.resource.plural}/status", "patch") for kind in kinds
+    }
+
+
+def test_rights_that_a_kind_lacks_are_known_from_the_list() -> None:
+    documents = yaml.safe_load_all((ROOT / "manifests/install/install.yaml").read_text())
+    (rules,) = (
+        one["rules"]
+        for one in documents
+        if one["kind"] == "ClusterRole" and one["metadata"]["name"] == "raygen-operator"
+    )
+    granted = {
+        (group, resource, verb)
+        for rule in rules
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert not rights(*KINDS) - granted, "write them into charts/raygen/templates/_rights.tpl"
+    assert rights(*KINDS, sweep.KIND) - granted == {
+        ("raygen.io", "sweeps", "list"),
+        ("raygen.io", "sweeps", "watch"),
+        ("raygen.io", "sweeps/status", "patch"),
+    }
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the package with one more kind: what CONTRIBUTING.md says, but for the rights."""
+    copy = copied(tmp_path_factory.mktemp("checkout"))
+    (copy / "spec/sweep.py").write_text((HERE / "sweep/model.py").read_text())
+    kinds = copy / "spec/kinds.py"
+    replace(kinds, "KINDS = (JOBS, RUNTIMES)", "KINDS = (JOBS, RUNTIMES, SWEEPS)")
+    after = "from raygen.spec.status import TrainingJobStatus\n"
+    replace(kinds, after, f"{after}from raygen.spec.sweep import SWEEPS\n")
+    (copy / "operator/sweep").mkdir()
+    (copy / "operator/sweep/__init__.py").write_text((HERE / "sweep/kind.py").read_text())
+    test, own = "from tests.unit.operator.sweep import model", "from raygen.spec import sweep as model"
+    replace(copy / "operator/sweep/__init__.py", test, own)
+    kinds = copy / "operator/kinds.py"
+    replace(kinds, "(trainingjob.KIND,)", "(trainingjob.KIND, sweep.KIND)")
+    replace(kinds, "import trainingjob", "import sweep, trainingjob")
+    project = copy.parent / "pyproject.toml"
+    shutil.copy(ROOT / "pyproject.toml", project)
+    replace(project, '"reasons | runtime | status"', '"reasons | runtime | status | sweep"')
+    replace(project, '"trainingjob | process"', '"sweep", "trainingjob | process"')
+    return copy
+
+
+def test_its_definition_schema_and_reference_are_made_from_its_line(package: Path) -> None:
+    program = (
+        "import json; from raygen.operator.kinds import KINDS; from raygen.spec.kinds import definitions;"
+        "from tools.generate import generated;"
+        "print(json.dumps([[kind.name for kind in KINDS], definitions()['sweeps.raygen.io'], list(generated())]))"
+    )
+    made = run(package, "-c", program)
+    assert made.returncode == 0, made.stderr
+    names, definition, files = json.loads(made.stdout)
+    assert names == ["TrainingJob", "Sweep"]
+    schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    assert schema["properties"]["status"]["properties"]["attempts"]["type"] == "object"
+    assert {name for name in files if "sweep" in name} == {
+        "schemas/sweep.json",
+        "docs/reference/sweep.md",
+        "manifests/crd/sweeps.raygen.io.yaml",
+        "charts/raygen/files/sweeps.raygen.io.yaml",
+    }
+
+
+def test_its_place_in_the_layers_is_all_that_contracts_ask(package: Path) -> None:
+    program = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    checked = run(package, "-c", program, "--no-cache", "--no-logo")
+    assert checked.returncode == 0, checked.stdout
+    replace(package.parent / "pyproject.toml", '"sweep", "trainingjob | process"', '"trainingjob | process"')
+    checked = run(package, "-c", program, "--no-cache", "--no-logo")
+    assert checked.returncode == 1
+    assert "- raygen.operator.sweep\n" in checked.stdout
