@@ -1,1 +1,1 @@
-"""Looks after TrainingJobs: watches, plans, applies; one file for each policy."""
+"""Looks after objects of raygen's kinds: a process that knows none of them, and a folder for each."""

@@ -122,7 +122,7 @@ class Kind:
         own: Its own objects; what is stored of them has `metadata` and `status`.
         watches: All that is watched for it, its own objects included.
         reconciler: Makes what looks after it.
-        own_status: The part of a status that the operator applies.
+        own_status: The part of a status that the operator applies; an internal error is told in its `conditions`.
         noun: What its users call one of its objects.
         attempt_of: Number of an object's newest attempt, for the log; None where there is none.
         fleet: Makes figures of all its objects together, if there are any, from their store and whether this operator leads.

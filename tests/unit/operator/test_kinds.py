@@ -270,7 +270,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     replace(kinds, "import trainingjob", "import sweep, trainingjob")
     project = copy.parent / "pyproject.toml"
     shutil.copy(ROOT / "pyproject.toml", project)
-    replace(project, '"reasons | runtime | status"', '"reasons | runtime | status | sweep"')
+    replace(project, '"reasons | runtime | status"', '"sweep", "reasons | runtime | status"')
     replace(project, '"trainingjob | process"', '"sweep", "trainingjob | process"')
     return copy
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from raygen.spec.schema.base import Index, Kind, Name, Spec, Time
 from raygen.spec.schema.crd import Column, CustomResource
+from raygen.spec.status import Condition
 
 
 class SweepMetadata(Spec):
@@ -36,6 +37,8 @@ class SweepAttempts(Spec):
 class SweepStatus(Spec):
     """How a sweep goes."""
 
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=8)] = ()
+    """What is so of it."""
     attempts: SweepAttempts | None = None
     """Attempts of all trials together."""
     trials: Index | None = None
