@@ -22,8 +22,8 @@ from raygen.operator.process import Operator, Settings
 from raygen.operator.trainingjob import stored_job
 from raygen.operator.trainingjob.watches import JOBS
 from tests.figures import OF_GPUS, OF_RAY, OF_RUNS
-from tests.unit.operator.test_metrics import told
 from tests.unit.operator.test_process import Server, wait_for
+from tests.unit.operator.trainingjob.telemetry.test_fleet import told
 from tests.unit.operator.trainingjob.world import job
 
 CHART = Path(__file__).parents[2] / "charts" / "raygen" / "files"

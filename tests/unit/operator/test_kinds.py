@@ -25,10 +25,10 @@ from raygen.operator.kind import Kind
 from raygen.operator.kinds import KINDS
 from raygen.operator.process import Operator, Settings
 from tests.copies import ROOT, copied, replace, run
+from tests.unit.operator.collector import Collector, facts
+from tests.unit.operator.scrape import value
 from tests.unit.operator.sweep import kind as sweep
 from tests.unit.operator.sweep.kind import SWEEPS, Sweeps
-from tests.unit.operator.test_metrics import value
-from tests.unit.operator.test_traces import Collector, facts
 from tests.unit.operator.trainingjob.world import START, job, runtime
 
 HERE = Path(__file__).parent
@@ -160,15 +160,6 @@ def test_an_internal_error_is_told_on_the_object_of_its_kind(server: Server) -> 
     assert 'raygen_reconcile_errors_total{kind="sweeps",reason="fault"} 0.0' not in text
     assert 'raygen_reconcile_errors_total{kind="trainingjobs",reason="fault"} 0.0' in text
     assert 'raygen_reconcile_seconds_count{kind="sweeps"}' in text
-
-
-@pytest.fixture
-def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    collector = Collector()
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
-    yield collector
-    collector.shutdown()
-    collector.server_close()
 
 
 def test_its_statuses_are_counted_and_traced_as_it_says(server: Server, collector: Collector) -> None:

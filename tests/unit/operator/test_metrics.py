@@ -1,128 +1,31 @@
-"""What Prometheus is told: of jobs, attempts, requests and watches, with few labels, and quickly."""
+"""What Prometheus is told of the operator itself: looks, requests, watches, with few labels."""
 
 from __future__ import annotations
 
 import json
 import threading
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from kubernetes.client import Configuration
-from prometheus_client.parser import text_string_to_metric_families
 
-from raygen.controller.conditions import stamp
 from raygen.controller.queue import Key
-from raygen.controller.store import Store
 from raygen.kube import PODS, RAY_JOBS, TRAINING_JOBS, ApiError, Connection
 from raygen.operator.kinds import KINDS
 from raygen.operator.metrics import ERRORS, Metrics, request_of
 from raygen.operator.process import Operator, Settings
-from raygen.operator.trainingjob import stored_job
-from raygen.operator.trainingjob.telemetry.figures import CAUSES
-from raygen.operator.trainingjob.telemetry.fleet import REASONS, Fleet
+from tests.unit.operator.scrape import samples, value
 from tests.unit.operator.test_process import Server, wait_for
-from tests.unit.operator.trainingjob.world import START, World, job
 
 Object = dict[str, Any]
-SCRAPE_SECONDS = 0.1
-"""In which 5,000 jobs must have been counted."""
-
-
-def samples(text: bytes) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-    return {
-        (one.name, frozenset(one.labels.items())): one.value
-        for family in text_string_to_metric_families(text.decode())
-        for one in family.samples
-    }
-
-
-def value(text: bytes, name: str, **labels: str) -> float | None:
-    return samples(text).get((name, frozenset(labels.items())))
-
-
-class Counted(World):
-    """A world whose statuses are counted as the operator counts them."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        super().__init__()
-        self._metrics = metrics
-
-    def _do(self, made: Any) -> None:
-        seen = self.observed()
-        super()._do(made)
-        if made.status is not None:
-            self._metrics.told("TrainingJob", seen.job, made.status, seen.now)
 
 
 @pytest.fixture
 def metrics() -> Metrics:
     return Metrics(KINDS)
-
-
-@pytest.fixture
-def world(metrics: Metrics) -> Counted:
-    return Counted(metrics)
-
-
-def test_the_first_step_of_a_job_counts_once_by_the_drivers_time(metrics: Metrics, world: Counted) -> None:
-    name = "raygen_job_first_step_seconds"
-    world.settle()
-    world.running()
-    world.settle()
-    assert value(metrics.text(), f"{name}_count") == 0
-    world.wait(42)
-    world.running(step=10)
-    world.wait(600)
-    world.settle()
-    assert value(metrics.text(), f"{name}_count") == 1
-    assert value(metrics.text(), f"{name}_sum") == 42
-    world.running(step=20)
-    world.settle()
-    world.over(status="FAILED", reason="AppFailed", message="exit code 1")
-    world.driver_says(state="Failed", reason="RunError", exitCode=1)
-    world.settle()
-    world.wait(60)
-    world.settle()
-    world.running(2, step=30, first=21)
-    world.settle()
-    assert value(metrics.text(), f"{name}_count") == 1, "the second attempt's first step is not the job's"
-
-
-def test_attempts_count_by_cause_when_they_have_ended(metrics: Metrics, world: Counted) -> None:
-    name = "raygen_attempts_ended_total"
-    assert {labels for sample, labels in samples(metrics.text()) if sample == name} == {
-        frozenset({("cause", cause)}) for cause in (*CAUSES, "Other")
-    }
-    world.settle()
-    world.running(step=10)
-    world.settle()
-    world.over(status="FAILED")
-    world.driver_says(state="Failed", reason="RunError", exitCode=1)
-    world.settle()
-    world.settle()
-    assert value(metrics.text(), name, cause="RunError") == 1
-    world.wait(60)
-    world.settle()
-    world.running(2, step=100)
-    world.over(2)
-    world.driver_says(2)
-    world.settle()
-    assert value(metrics.text(), name, cause="Completed") == 1
-    assert sum(found for (one, _), found in samples(metrics.text()).items() if one == name) == 2
-
-
-def test_a_cause_that_nobody_knows_makes_no_label(metrics: Metrics, world: Counted) -> None:
-    world.settle()
-    world.over(status="FAILED")
-    world.driver_says(state="Failed", reason="ErrorOfSomebodysOwn", exitCode=1)
-    world.settle()
-    assert value(metrics.text(), "raygen_attempts_ended_total", cause="Other") == 1
-    assert b"ErrorOfSomebodysOwn" not in metrics.text()
 
 
 @pytest.mark.parametrize(
@@ -221,91 +124,6 @@ def test_requests_count_by_what_became_of_them(metrics: Metrics) -> None:
         (("code", "none"), ("kind", "pods"), ("verb", "list")): 1,
         (("code", "Other"), ("kind", "pods"), ("verb", "list")): 1,
     }
-
-
-def told(status: str, reason: str, *, trains: bool = False, goodput: float | None = None) -> Object:
-    when = {"lastTransitionTime": stamp(START), "message": "", "observedGeneration": 1}
-    document: Object = {
-        "conditions": [
-            {"type": "Succeeded", "status": status, "reason": reason, **when},
-            {"type": "Running", "status": "True" if trains else "False", "reason": "Training", **when},
-        ],
-        "attempts": [{"number": 1, "rayJob": "tiny-r1", "started": stamp(START)}],
-        "progress": {"rayJob": "tiny-r1", "step": 7, "time": stamp(START + timedelta(minutes=1))},
-    }
-    if goodput is not None:
-        document["progress"]["goodput"] = goodput
-    return document
-
-
-def fleet(*statuses: Mapping[str, Any] | None, leads: bool = True) -> Metrics:
-    jobs = Store()
-    for number, status in enumerate(statuses):
-        document = job(f"job-{number}", scale={"workers": 2, "gpusPerWorker": 4})
-        jobs.put(stored_job.training_job(document if status is None else document | {"status": status}))
-    metrics = Metrics(KINDS)
-    metrics.add(Fleet(jobs, lambda: leads))
-    return metrics
-
-
-def test_jobs_count_by_state_and_reason() -> None:
-    text = fleet(
-        None,
-        told("Unknown", "Training", trains=True, goodput=0.9),
-        told("Unknown", "PodWaits", trains=True, goodput=0.4),
-        told("Unknown", "Queued"),
-        told("Unknown", "Suspended"),
-        told("True", "Completed"),
-        told("False", "OutOfMemory"),
-        told("False", "ErrorOfSomebodysOwn"),
-    ).text()
-    jobs = {labels: one for (name, labels), one in samples(text).items() if name == "raygen_jobs"}
-    assert {tuple(found for _, found in sorted(labels)): one for labels, one in jobs.items() if one} == {
-        ("New", "Active"): 1,
-        ("Training", "Active"): 1,
-        ("PodWaits", "Active"): 1,
-        ("Queued", "Active"): 1,
-        ("Suspended", "Active"): 1,
-        ("Completed", "Succeeded"): 1,
-        ("OutOfMemory", "Failed"): 1,
-        ("Other", "Failed"): 1,
-    }
-    assert len(jobs) == sum(map(len, REASONS.values()))
-    assert value(text, "raygen_requested_workers", stage="Training") == 4
-    assert value(text, "raygen_requested_gpus", stage="Training") == 16
-    assert value(text, "raygen_requested_workers", stage="Waiting") == 4
-    assert value(text, "raygen_requested_gpus", stage="Waiting") == 16
-    assert value(text, "raygen_goodput_mean_ratio") == pytest.approx(0.65)
-    assert value(text, "raygen_goodput_min_ratio") == 0.4
-
-
-def test_nobody_trains_is_no_goodput_of_zero() -> None:
-    text = fleet(told("Unknown", "Training", trains=True)).text()
-    assert value(text, "raygen_goodput_min_ratio") is None
-
-
-def test_only_who_leads_speaks_of_jobs() -> None:
-    assert value(fleet(None, leads=False).text(), "raygen_jobs", state="Active", reason="New") is None
-
-
-@pytest.mark.parametrize("scale", [None, 7, [], {"workers": "many", "gpusPerWorker": None}])
-def test_jobs_that_older_definitions_let_in_count_too(scale: Any) -> None:
-    document = job()
-    document["spec"]["scale"] = scale
-    assert stored_job.training_job(document)["asks"] == (1, 0)
-    assert stored_job.training_job(document | {"spec": ["odd"]})["asks"] == (1, 0)
-
-
-def test_five_thousand_jobs_are_counted_in_time() -> None:
-    kinds = [told("Unknown", "Training", trains=True, goodput=0.9), told("True", "Completed"), None]
-    metrics = fleet(*(kinds[number % 3] for number in range(5000)))
-    metrics.text()
-    taken = []
-    for _ in range(5):
-        begun = time.thread_time()
-        metrics.text()
-        taken.append(time.thread_time() - begun)
-    assert min(taken) < SCRAPE_SECONDS
 
 
 def test_an_operator_tells_of_itself_and_of_each_kind() -> None:

@@ -55,3 +55,11 @@ def test_a_change_of_the_spec_or_a_deletion_is_news() -> None:
         document = job()
         document["metadata"] |= change
         assert stored_job.others_say_more(before, stored_job.training_job(document))
+
+
+@pytest.mark.parametrize("scale", [None, 7, [], {"workers": "many", "gpusPerWorker": None}])
+def test_jobs_that_older_definitions_let_in_count_too(scale: Any) -> None:
+    document = job()
+    document["spec"]["scale"] = scale
+    assert stored_job.training_job(document)["asks"] == (1, 0)
+    assert stored_job.training_job(document | {"spec": ["odd"]})["asks"] == (1, 0)
