@@ -126,7 +126,7 @@ def test_the_operator_needs_the_extra_operator(uv: Path, wheel: Path, tmp_path: 
     assert "there is no cluster to talk to" in done.stderr
     assert "Set KUBECONFIG" in done.stderr
     program = (
-        "import sys; from importlib.util import find_spec; import raygen.operator.process;"
+        "import sys; from importlib.util import find_spec; import raygen.operator.kinds, raygen.operator.process;"
         f" print([name for name in {TRAINING} if find_spec(name)], 'numpy' in sys.modules)"
     )
     assert environment.python(program).splitlines()[-1] == "['kubernetes'] False"
