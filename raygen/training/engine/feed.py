@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import queue
 import threading
-import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
@@ -20,8 +18,8 @@ from raygen.parallel.strategy import strategy_of
 from raygen.spec import TrainingJob
 from raygen.training.engine.control import LOOK_S
 
-AHEAD = 2
-"""Steps whose samples wait, besides the one that is being read."""
+AHEAD_BYTES, MOST_AHEAD, LEAST_AHEAD = 64 << 20, 16, 2
+"""Samples that wait: as many steps as fit into so much memory, within these bounds."""
 LEAVE_S = 2.0
 """How long a thread that reads has to end."""
 
@@ -51,8 +49,11 @@ class Feed:
         self._stream: torch.cuda.Stream | None = None
         if device.type == "cuda":
             self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        self._made: queue.Queue[_Made | BaseException] = queue.Queue(maxsize=AHEAD)
-        self._closed = threading.Event()
+        self._made: deque[_Made | BaseException] = deque()
+        self._changed = threading.Condition()
+        self._room = LEAST_AHEAD
+        self._filling = True
+        self._closed = False
         self._thread = threading.Thread(target=self._read, args=(steps,), name="raygen-feed", daemon=True)
 
     def __enter__(self) -> Self:
@@ -63,12 +64,10 @@ class Feed:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Ends the thread, after the step that it reads; a source that hangs keeps it, and is left to the process's end."""
-        self._closed.set()
-        end = time.monotonic() + LEAVE_S
-        # It may wait for a place in the queue.
-        while self._thread.is_alive() and time.monotonic() < end:
-            with contextlib.suppress(queue.Empty):
-                self._made.get(timeout=0.01)
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._thread.join(LEAVE_S)
 
     def next(self, stopping: Callable[[], bool] | None = None) -> list[Part] | None:
         """The samples of the next step.
@@ -82,14 +81,15 @@ class Feed:
         Raises:
             Exception: whatever reading them raised.
         """
-        while True:
-            try:
-                made = self._made.get(timeout=LOOK_S)
-            except queue.Empty:
-                if stopping is not None and stopping():
+        with self._changed:
+            while not self._made:
+                if not self._changed.wait(LOOK_S) and stopping is not None and stopping():
                     return None
-            else:
-                break
+            made = self._made.popleft()
+            # Refilled when half is gone: a thread that woke for each step would disturb those that compute.
+            if len(self._made) <= self._room // 2 and not self._filling:
+                self._filling = True
+                self._changed.notify_all()
         if isinstance(made, BaseException):
             raise made
         parts, copied = made
@@ -104,11 +104,27 @@ class Feed:
     def _read(self, steps: range) -> None:
         try:
             for step in steps:
-                if self._closed.is_set():
+                if not self._has_room():
                     return
-                self._made.put(self._made_for(step))
+                made = self._made_for(step)
+                if step == steps.start:
+                    size = sum(tensor.nbytes for tensor in _tensors(made[0]))
+                    self._room = max(LEAST_AHEAD, min(AHEAD_BYTES // max(size, 1), MOST_AHEAD))
+                self._put(made)
         except BaseException as error:  # noqa: BLE001 (raised again where the samples are used)
-            self._made.put(error)
+            self._put(error)
+
+    def _has_room(self) -> bool:
+        """Waits until samples are wanted; False when none are any more."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._filling or self._closed)
+            return not self._closed
+
+    def _put(self, made: _Made | BaseException) -> None:
+        with self._changed:
+            self._made.append(made)
+            self._filling = len(self._made) < self._room
+            self._changed.notify_all()
 
     def _made_for(self, step: int) -> _Made:
         if self._stream is None:

@@ -17,7 +17,7 @@ from raygen.models.protocol import Alone
 from raygen.parallel.lanes import parts_of
 from raygen.spec import TrainingJob, parse, resolve
 from raygen.training.engine import feed as feed_module
-from raygen.training.engine.feed import AHEAD, Feed
+from raygen.training.engine.feed import LEAST_AHEAD, MOST_AHEAD, Feed
 from tests.jobs import job_document
 
 CPU = torch.device("cpu")
@@ -75,9 +75,10 @@ def test_steps_come_in_order_and_equal_those_read_at_once(base: Path, job: Train
 def test_it_reads_ahead_but_not_without_end(base: Path, job: TrainingJob) -> None:
     data = Watched(open_data(job, base, {}), job.spec.training.global_batch_size)
     with Feed(job, data, CPU, Alone(), range(1, 1001)) as feed:
-        data.wait_for(AHEAD)
-        feed.next()
-        data.wait_for(AHEAD + 1)
+        data.wait_for(MOST_AHEAD)
+        for _ in range(MOST_AHEAD // 2):
+            feed.next()
+        data.wait_for(MOST_AHEAD + MOST_AHEAD // 2)
     # Closing takes what waits, and the thread may have begun with one more meanwhile.
     assert data.read < 1000
 
@@ -118,3 +119,15 @@ def test_a_source_that_hangs_keeps_nobody_from_stopping(
     for thread in threading.enumerate():
         if thread.name == "raygen-feed":
             thread.join(30)
+
+
+def test_large_samples_wait_in_small_numbers(
+    base: Path, job: TrainingJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "AHEAD_BYTES", 1)
+    data = Watched(open_data(job, base, {}), job.spec.training.global_batch_size)
+    with Feed(job, data, CPU, Alone(), range(1, 1001)) as feed:
+        for step in range(1, 9):
+            data.wait_for(step)
+            feed.next()
+            assert data.read <= step + LEAST_AHEAD + 1
