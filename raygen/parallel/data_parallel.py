@@ -56,8 +56,12 @@ class Replica(Whole):
     def __init__(self, network: nn.Module, workers: Workers, bucket_bytes: int) -> None:
         super().__init__(network)
         self._workers = workers
-        # Frozen ones send nothing; one that thaws later is summed at the end of the step.
+        self._bucket_bytes = bucket_bytes
+        # Frozen ones send nothing; those that are trained in a step after all are summed at its end.
         self._frozen = [p for p in self._parameters if not p.requires_grad]
+        self._trained_now: set[nn.Parameter] = set()
+        self._thawed: list[nn.Parameter] = []
+        self._thawed_buckets: list[Bucket] = []
         trained = [p for p in self._parameters if p.requires_grad]
         self._buckets = fill_buckets(reversed(trained), bucket_bytes)
         self._in_last_pass = False
@@ -68,6 +72,7 @@ class Replica(Whole):
 
     def backward(self, loss: Tensor, *, last: bool = False) -> None:
         """Adds gradients; in the last backward pass of a step, sums each bucket as soon as it is complete."""
+        self._note_thawed()
         self._in_last_pass = last
         try:
             super().backward(loss)
@@ -83,15 +88,33 @@ class Replica(Whole):
         self._start(incomplete=True)
         for bucket in self._buckets:
             bucket.finish()
-        thawed = [p.grad for p in self._frozen if p.grad is not None]
-        if thawed:
-            for gradient, total in zip(thawed, self._workers.sum(*thawed), strict=True):
-                gradient.copy_(total)
+        self._reduce_thawed()
         return super().reduce()
 
     def pieces(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """All of it on the first worker and nothing on the others, since all have the same."""
         return tensors if self._workers.rank == 0 else {}
+
+    def _note_thawed(self) -> None:
+        """Notes which of the parameters that were frozen at first are trained; they may be frozen again before `reduce`."""
+        self._trained_now.update(p for p in self._frozen if p.requires_grad)
+
+    @torch.no_grad()
+    def _reduce_thawed(self) -> None:
+        """Sums the gradients of parameters that were frozen at first and are trained in this step.
+
+        Which these are is the same on all workers; which of them got a gradient is not, and the flags tell.
+        """
+        self._note_thawed()
+        thawed = [p for p in self._frozen if p in self._trained_now]
+        self._trained_now.clear()
+        if [*map(id, thawed)] != [*map(id, self._thawed)]:
+            self._thawed = thawed
+            self._thawed_buckets = fill_buckets(reversed(thawed), self._bucket_bytes)
+        for bucket in self._thawed_buckets:
+            bucket.start(self._workers)
+        for bucket in self._thawed_buckets:
+            bucket.finish()
 
     @torch.no_grad()
     def _arrived(self, bucket: Bucket, slot: Slot, parameter: Tensor) -> None:  # noqa: ARG002 (the hook's)

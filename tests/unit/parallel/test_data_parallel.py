@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from multiprocessing.queues import SimpleQueue
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from raygen.errors import ModelError
 from raygen.models.protocol import Alone
+from raygen.parallel import collectives
 from raygen.parallel.data_parallel import DataParallel
 from raygen.parallel.strategy import Spread, strategy_of
 from tests.budget import examples
@@ -214,7 +221,64 @@ def test_frozen_parameters_send_nothing_until_they_thaw() -> None:
         return [*counts, *(g.unique().tolist() for g in spread.reduce())]
 
     assert crowd.run(work) == [[1, [3.0]], [1, [3.0]]]
-    assert crowd.messages[0] == [64 + 1, 64 + 1, 64]
+    assert crowd.messages[0] == [64 + 1, 64 + 1, 64 + 1]
+
+
+def test_a_parameter_that_is_frozen_between_steps_is_summed() -> None:
+    def work(worker: Worker) -> list[float]:
+        network = layers(1).requires_grad_(False)
+        spread = DataParallel(worker).attach(network)
+        found = []
+        for _ in range(2):
+            network.requires_grad_()
+            spread.backward(network[0].weight.sum() * (worker.rank + 1), last=True)
+            network.requires_grad_(False)
+            (gradient,) = spread.reduce()
+            found.append(float(gradient[0, 0]))
+            network[0].weight.grad = None
+        return found
+
+    assert Crowd(2).run(work) == [[3.0, 3.0], [3.0, 3.0]]
+
+
+def test_a_parameter_that_thaws_may_have_a_gradient_on_one_worker_alone(tmp_path: Path) -> None:
+    """Between processes, where messages of different sizes would end both."""
+    context = multiprocessing.get_context("spawn")
+    results = context.SimpleQueue()
+    both = [context.Process(target=thaw_on_one, args=(rank, tmp_path / "meet", results)) for rank in (0, 1)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(60)
+        process.kill()
+    assert [process.exitcode for process in both] == [0, 0]
+    found = dict(results.get() for _ in both)
+    assert found == {rank: {0: [8.0, 16.0], 1: [4.0, None], 2: [None, None]} for rank in (0, 1)}
+
+
+def thaw_on_one(
+    rank: int, meet: Path, results: SimpleQueue[tuple[int, dict[int, list[float | None]]]]
+) -> None:
+    """Two steps in which the thawed second layer is reached by worker 0's samples of the first step alone."""
+    wait = timedelta(seconds=30)
+    dist.init_process_group("gloo", init_method=meet.as_uri(), rank=rank, world_size=2, timeout=wait)
+    one: Any = SimpleNamespace(
+        rank=rank, count=2, sum=collectives.sum_tensors, start_sum=collectives.start_sum
+    )
+    network = layers(3, 2)
+    network[1:].requires_grad_(False)
+    spread = DataParallel(one).attach(network)
+    network[1:].requires_grad_()
+    sums: dict[int, list[float | None]] = {0: [], 1: [], 2: []}
+    for step in (1, 2):
+        reached = [0, 1] if (rank, step) == (0, 1) else [0]
+        spread.backward(sum(network[i].weight.sum() * step for i in reached), last=True)
+        spread.reduce()
+        for i, gradient in enumerate(network[i].weight.grad for i in range(3)):
+            sums[i].append(None if gradient is None else float(gradient.sum()))
+        network.zero_grad(set_to_none=True)
+    results.put((rank, sums))
+    dist.destroy_process_group()
 
 
 def test_the_first_worker_writes_the_state() -> None:
