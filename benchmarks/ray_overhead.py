@@ -64,9 +64,9 @@ class Interleaved:
         scalars = self._family.step(micro_batches, updates, workers)
         return scalars | {"own_seconds": torch.tensor(own), "bare_seconds": torch.tensor(bare)}
 
-    def evaluate(self, batch: Batch, draws: Any) -> dict[str, Tensor]:
+    def evaluate(self, batch: Batch, draws: Any, weights: Any = None) -> dict[str, Tensor]:
         """The Transformer's."""
-        return self._family.evaluate(batch, draws)
+        return self._family.evaluate(batch, draws, weights)
 
     def sample(self, request: SampleRequest) -> list[Sample]:
         """The Transformer's."""

@@ -25,8 +25,9 @@ class Samples:
 
     Attributes:
         arrays: What they hold.
-        weights: How much each counts in a step's mean loss, (samples,), not negative; None where all count alike. Of text
-            of which only a part is to be learned, it is the number of targets that count.
+        weights: How much each counts in a step's mean loss, or in the metrics of the validation split: (samples,), finite and
+            not negative; None where all count alike. Of text of which only a part is to be learned, it is the number of
+            targets that count.
     """
 
     arrays: Arrays
@@ -61,7 +62,7 @@ class Dataset(Protocol):
 
     @property
     def weighted(self) -> bool:
-        """Whether samples of the training split have weights; if so, all of its batches have."""
+        """Whether samples of the training split have weights; if so, all of its batches have, and otherwise none."""
 
     @property
     def remarks(self) -> Sequence[Remark]:
@@ -78,7 +79,7 @@ class Dataset(Protocol):
         """The samples at these positions."""
 
     def validation_batches(self, size: int) -> Iterator[Samples]:
-        """The whole validation split in order, `size` samples at a time."""
+        """The whole validation split in order, `size` samples at a time; all batches have weights, or none has."""
 
     def close(self) -> None:
         """Lets go of what the data set holds: files, connections, threads. It is not used afterwards."""

@@ -43,7 +43,9 @@ FORMULAS: dict[str, Formula] = {
         lambda s, name: float(s[f"{name}/sum"] / s[f"{name}/count"]),
         "nats",
         lower_is_better=True,
-        error=lambda s, name: _standard_error(s[f"{name}/sum"], s[f"{name}/squares"], s[f"{name}/count"]),
+        error=lambda s, name: _standard_error(
+            s[f"{name}/sum"], s[f"{name}/squares"], s[f"{name}/count"], s[f"{name}/square_weights"]
+        ),
     ),
     "BitsPerDim": Formula(
         lambda s, _: float(s["loss"] / math.log(2) / s["dimensions"]), "bits/dim", lower_is_better=True
@@ -62,13 +64,18 @@ DENOMINATORS = ("count", "bytes", "dimensions")
 
 
 def _standard_error(
-    total: NDArray[np.float64], squares: NDArray[np.float64], count: NDArray[np.float64]
+    total: NDArray[np.float64],
+    squares: NDArray[np.float64],
+    count: NDArray[np.float64],
+    square_weights: NDArray[np.float64],
 ) -> float:
-    """Of a mean: the deviation of the values, divided by the root of their number."""
-    variance = (
-        max(float(squares / count - (total / count) ** 2), 0.0) * float(count) / max(float(count) - 1, 1.0)
-    )
-    return math.sqrt(variance / float(count))
+    """Of a mean: the deviation of the values, divided by the root of their number.
+
+    Of values with weights it is the number of equal weights that would tell as much (Kish 1965, section 11.7).
+    """
+    number = float(count) ** 2 / float(square_weights)
+    variance = max(float(squares / count - (total / count) ** 2), 0.0) * number / max(number - 1, 1.0)
+    return math.sqrt(variance / number)
 
 
 def metric_direction(job: TrainingJob, name: str) -> Literal["min", "max"]:

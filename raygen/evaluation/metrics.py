@@ -19,7 +19,7 @@ from raygen.spec import Metric
 
 def evaluate(
     family: Family,
-    batches: Iterable[tuple[Batch, Draws]],
+    batches: Iterable[tuple[Batch, Draws, Tensor | None]],
     metrics: Iterable[Metric],
     *,
     go_on: Callable[[], bool],
@@ -29,7 +29,8 @@ def evaluate(
 
     Args:
         family: The model; its networks are put into evaluation mode and back.
-        batches: The whole validation split, on the device, with random numbers for its samples.
+        batches: The whole validation split, on the device, with random numbers for its samples, and their weights if they
+            have some.
         metrics: What to measure.
         go_on: Asked before every batch; False gives up, for all workers.
         gather: What all workers have counted, given what this one has, as JSON values.
@@ -70,12 +71,14 @@ def evaluate(
 
 
 @torch.inference_mode()
-def _sums(family: Family, batches: Iterable[tuple[Batch, Draws]], go_on: Callable[[], bool]) -> Sums | None:
+def _sums(
+    family: Family, batches: Iterable[tuple[Batch, Draws, Tensor | None]], go_on: Callable[[], bool]
+) -> Sums | None:
     parts: dict[str, list[Tensor]] = {}
-    for batch, draws in batches:
+    for batch, draws, weights in batches:
         if not go_on():
             return None
-        for name, value in family.evaluate(batch, draws).items():
+        for name, value in family.evaluate(batch, draws, weights).items():
             parts.setdefault(name, []).append(value)
     # Added up in float64 on the CPU: some devices have none, and float32 would lose digits over many batches.
     return {name: torch.stack(values).cpu().double().sum(dim=0).numpy() for name, values in parts.items()}

@@ -71,8 +71,8 @@ class Run(RunRecord):
             return
         # A model outlives its data; what does not need them is generated all the same.
         with suppress(DataError), closing(open_data(self.job, self.base, self.data_files())) as data:
-            for batch, draws in validation_batches(self.job, data, choose_device(device), Alone()):
-                family.evaluate(batch, draws)
+            for batch, draws, weights in validation_batches(self.job, data, choose_device(device), Alone()):
+                family.evaluate(batch, draws, weights)
                 if draws.samples.stop >= SHOWN:
                     break
 

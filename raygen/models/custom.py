@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from inspect import signature
 from typing import Any, TypeVar
 
 import torch
@@ -112,13 +113,20 @@ class CustomFamily:
         for network in self.networks.values():
             network.compile(**options)
 
-    def evaluate(self, batch: Batch, draws: Draws) -> dict[str, Tensor]:
-        """The user's sums.
+    def evaluate(self, batch: Batch, draws: Draws, weights: Tensor | None = None) -> dict[str, Tensor]:
+        """The user's sums; a method that takes no weights is enough where no sample has one.
 
         Raises:
-            ModelError: it raised an error, or gave something else than tensors with loss and count among them.
+            ModelError: it raised an error, takes no weights where there are some, or gave something else than tensors with
+                loss and count among them.
         """
-        sums = self._call(lambda: self._inner.evaluate(batch, draws), "evaluate")
+        if weights is not None and not _takes(self._inner.evaluate, batch, draws, weights):
+            raise self._broken(
+                "evaluate takes no weights, which samples of the validation split have",
+                "Write evaluate(self, batch, draws, weights=None), and multiply what each sample adds by its weight.",
+            )
+        given = () if weights is None else (weights,)
+        sums = self._call(lambda: self._inner.evaluate(batch, draws, *given), "evaluate")
         self._check_tensors(sums, "evaluate", *self._sums)
         wrong = [name for name in self._sums if sums[name].numel() != 1]
         if wrong:
@@ -215,6 +223,15 @@ class CustomFamily:
 
     def _broken(self, what: str, remedy: str) -> ModelError:
         return ModelError(f"{self._entrypoint}: {what}", where=WHERE, remedy=remedy)
+
+
+def _takes(method: Callable[..., object], *given: object) -> bool:
+    """Whether a method can be called with these arguments."""
+    try:
+        signature(method).bind(*given)
+    except TypeError:
+        return False
+    return True
 
 
 def _parameters(networks: Mapping[str, nn.Module]) -> dict[str, list[int]]:

@@ -57,6 +57,21 @@ class MicroBatch:
         return (shares * values).sum(dim=0)
 
 
+def weighted_sum(values: Tensor, weights: Tensor | None) -> Tensor:
+    """The sum over samples, each times its weight where there are weights.
+
+    Args:
+        values: (samples, ...).
+        weights: (samples,).
+
+    Returns:
+        (...).
+    """
+    if weights is not None:
+        values = weights.reshape(-1, *(1,) * (values.ndim - 1)) * values
+    return values.sum(dim=0) if values.ndim > 1 else values.sum()
+
+
 class Pending(Protocol):
     """Something that goes on by itself."""
 
@@ -156,7 +171,7 @@ class Family(Protocol):
         be compiled.
         """
 
-    def evaluate(self, batch: Batch, draws: Draws) -> dict[str, Tensor]:
+    def evaluate(self, batch: Batch, draws: Draws, weights: Tensor | None = None) -> dict[str, Tensor]:
         """Sums over a validation batch that metrics are made of, on the device; equal names have equal shapes.
 
         `loss` in nats and `count` are there for all; what else a metric needs stands in evaluation/formulas.py. Empty of a
@@ -165,6 +180,8 @@ class Family(Protocol):
         Args:
             batch: Samples of the validation split.
             draws: Random numbers for them; `draws.samples` are their places in the split.
+            weights: How much each counts, (samples,), Float32; None where all count alike. What a sample adds to the sums
+                is scaled so that it adds its weight to `count`.
         """
 
     def sample(self, request: SampleRequest) -> list[Sample]:

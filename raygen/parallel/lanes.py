@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from raygen.data.order import lanes_of
-from raygen.data.protocol import Arrays, Dataset
+from raygen.data.protocol import Arrays, Dataset, Samples
+from raygen.errors import DataError
 from raygen.models.draws import Draws
 from raygen.models.protocol import Batch, MicroBatch, Workers
 from raygen.parallel.strategy import strategy_of
@@ -44,6 +46,9 @@ def parts_of(
     """A worker's samples of a step, from 1, in parts of at most `microBatchSize`, on the device.
 
     `rank` and `workers` are those of its strategy's data.
+
+    Raises:
+        DataError: the samples have weights that cannot be.
     """
     training = job.spec.training
     size = training.global_batch_size
@@ -53,12 +58,14 @@ def parts_of(
     parts = []
     for start in range(lanes.start, lanes.stop, most):
         slots = range(start, min(start + most, lanes.stop))
-        samples = data.train_batch(range(first + slots.start, first + slots.stop))
+        positions = range(first + slots.start, first + slots.stop)
+        samples = data.train_batch(positions)
         draws = Draws((training.seed, TRAINING, step), slots, device)
         weights, weight = None, float(len(slots))
-        if samples.weights is not None:
-            weights = to_device({"weights": samples.weights}, device)["weights"]
-            weight = float(samples.weights.sum(dtype=np.float64))
+        given = _weights(samples, positions, "train", expected=data.weighted)
+        if given is not None:
+            weights = to_device({"weights": given}, device)["weights"]
+            weight = float(given.sum(dtype=np.float64))
         parts.append(Part(to_device(samples.arrays, device), draws, weights, weight))
     return parts
 
@@ -87,23 +94,72 @@ def with_shares(
 
 def validation_batches(
     job: TrainingJob, data: Dataset, device: torch.device, workers: Workers
-) -> Iterator[tuple[Batch, Draws]]:
-    """This worker's batches of the validation split on the device, with the random numbers of their samples.
+) -> Iterator[tuple[Batch, Draws, Tensor | None]]:
+    """This worker's batches of the validation split on the device, with the random numbers of their samples, and their
+    weights where they have some.
 
     They are as large as micro-batches: what a device can train on, it can evaluate, and `microBatchSize` bounds both.
+
+    Raises:
+        DataError: the samples have weights that cannot be, or all of them are 0.
     """
     training = job.spec.training
     strategy = strategy_of(workers)
     # The smallest share of a worker, since all have to cut the split alike.
     share = training.global_batch_size // strategy.data_count
     size = min(training.micro_batch_size or share, share)
-    first = 0
+    first, weighted, total = 0, None, 0.0
     for number, samples in enumerate(data.validation_batches(size)):
         count = len(samples)
         places = range(first, first + count)
         first += count
+        given = _weights(samples, places, "validation", expected=weighted)
+        weighted = given is not None
+        if given is not None:
+            total += float(given.sum(dtype=np.float64))
         if number % strategy.data_count == strategy.data_rank:
-            yield to_device(samples.arrays, device), Draws((training.seed, VALIDATION), places, device)
+            weights = None if given is None else to_device({"weights": given}, device)["weights"]
+            yield (
+                to_device(samples.arrays, device),
+                Draws((training.seed, VALIDATION), places, device),
+                weights,
+            )
+    if weighted and total == 0:
+        raise DataError(
+            "all samples of the validation split have weight 0, so that nothing is measured",
+            where="spec.data.validation",
+            remedy="Give at least one of them a weight above 0.",
+        )
+
+
+def _weights(
+    samples: Samples, places: range, split: str, *, expected: bool | None
+) -> NDArray[np.float32] | None:
+    """The weights of samples, checked; `expected` says whether there should be any, where that is known.
+
+    Raises:
+        DataError: they are not as `raygen.data.protocol` says.
+    """
+    weights = samples.weights
+    if expected is not None and (weights is not None) != expected:
+        fault = (
+            "have no weights, where all should have" if expected else "have weights, where none should have"
+        )
+        remedy = (
+            "Give weights to all samples or to none, and say in `Dataset.weighted` which it is in training."
+        )
+    elif weights is None:
+        return None
+    elif weights.shape != (len(samples),):
+        fault = f"have weights of shape {weights.shape} instead of ({len(samples)},)"
+        remedy = "Give one weight for each sample."
+    elif (wrong := np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))).size:
+        first = int(wrong[0])
+        fault = f"have a weight of {weights[first]}, that of sample {places[first]}"
+        remedy = "Give weights that are finite and not negative; 0 leaves a sample out."
+    else:
+        return weights.astype(np.float32, copy=False)
+    raise DataError(f"samples {places[0]} to {places[-1]} {fault}", where=f"spec.data.{split}", remedy=remedy)
 
 
 def to_device(arrays: Arrays, device: torch.device) -> Batch:

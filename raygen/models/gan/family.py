@@ -122,7 +122,7 @@ class GANFamily:
             scalars["augmentation_p"] = self.discriminator.augmentation_p.clone()
         return {"loss": loss, "diversity": diversity, "gradient_norm": updates["generator"].step()} | scalars
 
-    def evaluate(self, batch: Batch, draws: Draws) -> dict[str, Tensor]:  # noqa: ARG002
+    def evaluate(self, batch: Batch, draws: Draws, weights: Tensor | None = None) -> dict[str, Tensor]:  # noqa: ARG002
         """Nothing: no metric of the validation split is defined for a GAN."""
         return {}
 

@@ -23,6 +23,7 @@ from raygen.models.protocol import (
     Vocabulary,
     Workers,
     sort_parameters,
+    weighted_sum,
 )
 from raygen.models.transformer.huggingface import to_huggingface
 from raygen.models.transformer.network import Decoder
@@ -83,8 +84,18 @@ class TransformerFamily:
         (loss,) = workers.sum(torch.stack(losses).sum())
         return {"loss": loss, "gradient_norm": update.step()}
 
-    def evaluate(self, batch: Batch, draws: Draws) -> dict[str, Tensor]:  # noqa: ARG002 (the protocol's)
-        """Sums of `loss` (nats, without label smoothing), `count` (of tokens) and `bytes` over the targets."""
+    def evaluate(
+        self,
+        batch: Batch,
+        draws: Draws,  # noqa: ARG002 (the protocol's)
+        weights: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Sums of `loss` (nats, without label smoothing), `count` (of tokens) and `bytes` over the targets.
+
+        With weights `count` is their sum; weights that are the numbers of the samples' targets change nothing.
+        """
+        if weights is not None:
+            return self._weighted_sums(batch, weights)
         logits_BTV: Tensor = self.networks["model"](batch["inputs"])
         targets = batch["targets"].flatten()
         loss = F.cross_entropy(
@@ -94,6 +105,19 @@ class TransformerFamily:
             "loss": loss,
             "count": (targets != IGNORED).sum(),
             "bytes": batch["bytes"].sum(),
+        }
+
+    def _weighted_sums(self, batch: Batch, weights: Tensor) -> dict[str, Tensor]:
+        embedded_BTD = self.decoder.embedding(batch["inputs"])
+        losses = sample_losses(self.decoder, embedded_BTD, batch["targets"], 0.0)
+        learned = (batch["targets"] != IGNORED).sum(dim=1)
+        # Samples without targets have no loss that could count.
+        counted = weights * (learned > 0)
+        per_target = counted / learned.clamp(min=1)
+        return {
+            "loss": weighted_sum(losses, counted),
+            "count": counted.sum(),
+            "bytes": weighted_sum(batch["bytes"], per_target),
         }
 
     def sample(self, request: SampleRequest) -> list[Sample]:

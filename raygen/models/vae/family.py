@@ -25,6 +25,7 @@ from raygen.models.protocol import (
     Update,
     Workers,
     sort_parameters,
+    weighted_sum,
 )
 from raygen.models.vae.bound import Posterior, free_bits, importance_bound, log_weights, posterior_of
 from raygen.models.vae.codebook import Codebook, Usage
@@ -162,29 +163,30 @@ class VAEFamily:
             held = [] if self.shown is None or start == 0 else [self.shown]
             self.shown = torch.cat([*held, images[: SHOWN - start]])
 
-    def evaluate(self, batch: Batch, draws: Draws) -> dict[str, Tensor]:
+    def evaluate(self, batch: Batch, draws: Draws, weights: Tensor | None = None) -> dict[str, Tensor]:
         """Sums of `loss` (negative ELBO with analytic KL, in nats; with a codebook the reconstruction alone),
         `count` (of images), `dimensions`, `means` and `mean_squares` of the posterior means (D,), and for each
-        NegativeLogLikelihood `<name>/sum`, `<name>/squares` and `<name>/count`.
+        NegativeLogLikelihood `<name>/sum`, `<name>/squares`, `<name>/count` and `<name>/square_weights`.
         """
         self._show(batch["images"], draws.samples.start)
         target = self._target(batch, draws)
-        count = torch.tensor(float(len(target)))
+        count = torch.tensor(float(len(target))) if weights is None else weights.sum()
         sums = {"count": count, "dimensions": count * target[0].numel()}
         encoded = self.network.encoder(target)
         if self.network.codebook is not None:
             codes, _, _ = self.network.codebook(encoded)
-            return sums | {"loss": -self._log_prob(codes, target, self.network.decoder).sum()}
+            fit = self._log_prob(codes, target, self.network.decoder)
+            return sums | {"loss": -weighted_sum(fit, weights)}
         posterior = posterior_of(encoded)
         latents = posterior.draw(draws.normal("latent", self.vae.latent_size))
         elbo = self._log_prob(latents, target, self.network.decoder) - posterior.kl().sum(dim=1)
         sums |= {
-            "loss": -elbo.sum(),
-            "means": posterior.mean.sum(dim=0),
-            "mean_squares": posterior.mean.square().sum(dim=0),
+            "loss": -weighted_sum(elbo, weights),
+            "means": weighted_sum(posterior.mean, weights),
+            "mean_squares": weighted_sum(posterior.mean.square(), weights),
         }
         for metric in self._metrics:
-            sums |= self._likelihood_sums(metric, target, posterior, draws)
+            sums |= self._likelihood_sums(metric, target, posterior, draws, weights)
         return sums
 
     def sample(self, request: SampleRequest) -> list[Sample]:
@@ -262,27 +264,34 @@ class VAEFamily:
         return log_weights(fit, noise, latents, posterior)
 
     def _likelihood_sums(
-        self, metric: NegativeLogLikelihood, target: Tensor, posterior: Posterior, draws: Draws
+        self,
+        metric: NegativeLogLikelihood,
+        target: Tensor,
+        posterior: Posterior,
+        draws: Draws,
+        weights: Tensor | None,
     ) -> dict[str, Tensor]:
         """Importance-sampled log-likelihoods of the images that the metric asks for; a few draws at a time."""
         wanted = min(max((metric.images or draws.samples.stop) - draws.samples.start, 0), len(target))
         name, total = metric.name, metric.importance_samples
         nothing = target.new_zeros(())
         if not wanted:
-            return {f"{name}/sum": nothing, f"{name}/squares": nothing, f"{name}/count": nothing}
+            return {f"{name}/{part}": nothing for part in ("sum", "squares", "count", "square_weights")}
         some = Posterior(posterior.mean[:wanted], posterior.log_variance[:wanted])
         chosen = Draws(draws.key, draws.samples[:wanted], draws.device)
         chunk = max(IMPORTANCE_BYTES // (4 * target[0].numel() * wanted), 1)
         bound = target.new_full((wanted,), -math.inf)
         for first in range(0, total, chunk):
             count = min(chunk, total - first)
-            weights = self._importance(target[:wanted], some, chosen, count, first, self.network.decoder)
-            bound = torch.logaddexp(bound, weights.logsumexp(dim=1))
+            ratios = self._importance(target[:wanted], some, chosen, count, first, self.network.decoder)
+            bound = torch.logaddexp(bound, ratios.logsumexp(dim=1))
         losses = math.log(total) - bound.double()
+        own = None if weights is None else weights[:wanted]
         return {
-            f"{name}/sum": losses.sum(),
-            f"{name}/squares": losses.square().sum(),
-            f"{name}/count": nothing + wanted,
+            f"{name}/sum": weighted_sum(losses, own),
+            f"{name}/squares": weighted_sum(losses.square(), own),
+            f"{name}/count": nothing + (wanted if own is None else own.sum()),
+            f"{name}/square_weights": nothing + (wanted if own is None else own.square().sum()),
         }
 
 

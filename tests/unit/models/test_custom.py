@@ -5,13 +5,18 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor
 
 import raygen
 from raygen.errors import ExportError, InputError, ModelError
 from raygen.inference.run import Run
+from raygen.models.custom import CustomFamily
+from raygen.models.draws import Draws
 from raygen.models.protocol import SampleRequest
 from tests.jobs import image_job_document
 from tests.unit.training.runs import Watcher, losses, train
@@ -195,6 +200,23 @@ def test_each_clause_of_the_protocol_is_held(
 def test_a_metric_needs_its_sums(image_base: Path, kind: str, missing: str) -> None:
     with pytest.raises(ModelError, match=f"evaluate gives no '{missing}'"):
         run(image_base, evaluation__metrics=[{"name": "bits", "type": kind}])
+
+
+def test_weights_of_validation_samples_go_to_a_model_that_takes_them() -> None:
+    def plain(batch: Any, draws: Any) -> dict[str, Tensor]:
+        return {"loss": torch.ones(()), "count": torch.ones(())}
+
+    def weighing(batch: Any, draws: Any, weights: Any = None) -> dict[str, Tensor]:
+        return {"loss": weights.sum(), "count": weights.sum()}
+
+    weights, draws = torch.tensor([1.0, 2.0]), Draws((0,), range(2), torch.device("cpu"))
+    family = CustomFamily(SimpleNamespace(networks={}, evaluate=weighing), "model:Mean")
+    assert float(family.evaluate({}, draws, weights)["loss"]) == 3
+    family = CustomFamily(SimpleNamespace(networks={}, evaluate=plain), "model:Mean")
+    assert float(family.evaluate({}, draws)["loss"]) == 1
+    with pytest.raises(ModelError, match="evaluate takes no weights") as caught:
+        family.evaluate({}, draws, weights)
+    assert "weights=None" in caught.value.remedy
 
 
 def test_an_error_in_the_model_names_its_line(image_base: Path) -> None:

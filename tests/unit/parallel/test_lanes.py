@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +17,11 @@ from torch import Tensor
 from raygen.data.protocol import Dataset, Samples
 from raygen.data.readers import open_data
 from raygen.data.remarks import Remark
+from raygen.errors import DataError
 from raygen.models.draws import Draws
 from raygen.models.protocol import Alone, MicroBatch
 from raygen.models.registry import build_family
-from raygen.parallel.lanes import micro_batches
+from raygen.parallel.lanes import micro_batches, parts_of, validation_batches
 from raygen.spec import TrainingJob, parse, resolve
 from raygen.spec.contents import IGNORED, Domain
 from raygen.training.optimizers.updates import make_updates
@@ -134,6 +136,67 @@ def test_a_step_without_anything_to_learn_changes_nothing(folder: Path) -> None:
     loss, moved = gradients(sgd_job(2), data, 2)
     assert loss == 0.0
     assert not moved.any()
+
+
+class Given:
+    """A data set that gives these weights."""
+
+    def __init__(self, *weights: Sequence[float] | None, weighted: bool = True) -> None:
+        self.weighted = weighted
+        self._batches = [None if w is None else np.asarray(w, dtype=np.float32) for w in weights]
+
+    def _samples(self, weights: NDArray[np.float32] | None) -> Samples:
+        return Samples({"inputs": np.zeros((4, 4), np.int64)}, weights)
+
+    def train_batch(self, positions: range) -> Samples:
+        return self._samples(self._batches[positions.start // 4 % len(self._batches)])
+
+    def validation_batches(self, size: int) -> Iterator[Samples]:
+        return map(self._samples, self._batches)
+
+
+GOOD = [1.0, 0.0, 2.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (Given(None), "samples 4 to 7 have no weights, where all should have"),
+        (Given(GOOD, weighted=False), "samples 4 to 7 have weights, where none should have"),
+        (Given([1.0]), r"samples 4 to 7 have weights of shape (1,) instead of (4,)"),
+        (Given([1.0, np.nan, 1.0, 1.0]), "samples 4 to 7 have a weight of nan, that of sample 5"),
+        (Given([1.0, 1.0, np.inf, 1.0]), "samples 4 to 7 have a weight of inf, that of sample 6"),
+        (Given([1.0, 1.0, 1.0, -0.5]), "samples 4 to 7 have a weight of -0.5, that of sample 7"),
+    ],
+)
+def test_weights_that_cannot_be_are_refused(data: Any, words: str) -> None:
+    job = resolve(parse(job_document(training__globalBatchSize=4)))
+    with pytest.raises(DataError) as caught:
+        parts_of(job, data, CPU, 2, 0, 1)
+    assert caught.value.what == words
+    assert caught.value.where == "spec.data.train"
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("batches", "words"),
+    [
+        ([None, GOOD], "samples 4 to 7 have weights, where none should have"),
+        ([GOOD, None], "samples 4 to 7 have no weights, where all should have"),
+        ([GOOD, [-1.0, 0, 0, 0]], "samples 4 to 7 have a weight of -1.0, that of sample 4"),
+        ([[0.0] * 4, [0.0] * 4], "all samples of the validation split have weight 0"),
+    ],
+)
+@pytest.mark.parametrize("rank", [0, 1])
+def test_weights_of_the_validation_split_are_checked_on_every_worker(
+    batches: Any, words: str, rank: int
+) -> None:
+    job = resolve(parse(job_document(training__globalBatchSize=4)))
+    data: Any = Given(*batches)
+    with pytest.raises(DataError) as caught:
+        list(validation_batches(job, data, CPU, Crowd(2).workers[rank]))
+    assert words in caught.value.what
+    assert caught.value.where == "spec.data.validation"
 
 
 def test_weights_of_one_are_no_weights() -> None:

@@ -41,7 +41,7 @@ class Bigram:
         (loss,) = workers.sum(torch.stack(losses).sum())
         return {"loss": loss, "gradient_norm": updates["table"].step()}
 
-    def evaluate(self, batch: Batch, draws: Draws) -> dict[str, Tensor]:
+    def evaluate(self, batch: Batch, draws: Draws, weights: Tensor | None = None) -> dict[str, Tensor]:
         tokens = (batch["targets"] >= 0).sum()
         return {"loss": self._loss(batch) * tokens, "count": tokens, "bytes": batch["bytes"].sum()}
 

@@ -147,6 +147,30 @@ def test_evaluation_sums_over_the_targets_that_count() -> None:
     assert sums == {"loss": pytest.approx(expected, rel=1e-5), "count": 7, "bytes": 11}
 
 
+@torch.no_grad()
+def test_evaluation_weighs_the_means_of_the_samples() -> None:
+    family = family_of(architecture())
+    batch = batch_of(3, 5) | {"bytes": torch.tensor([7, 4, 0])}
+    batch["targets"] = batch["targets"].clone()
+    batch["targets"][1, 2:] = -1
+    batch["targets"][2] = -1
+    plain = family.evaluate(batch, draws_of(batch))
+    targets = family.evaluate(batch, draws_of(batch), torch.tensor([5.0, 2.0, 0.0]))
+    for name, value in plain.items():
+        torch.testing.assert_close(targets[name], value.float())
+
+    weighted = family.evaluate(batch, draws_of(batch), torch.tensor([3.0, 0.5, 9.0]))
+    (long, short) = (
+        family.evaluate({name: tensor[[row]] for name, tensor in batch.items()}, draws_of(batch))
+        for row in (0, 1)
+    )
+    torch.testing.assert_close(weighted["loss"], 3 * long["loss"] / 5 + 0.5 * short["loss"] / 2)
+    assert (float(weighted["count"]), float(weighted["bytes"])) == (
+        3.5,
+        pytest.approx(3 * 7 / 5 + 0.5 * 4 / 2),
+    )
+
+
 def test_the_loss_is_computed_in_float32() -> None:
     exact = family_of(architecture(), std=0.1)
     rounded = family_of(architecture(), std=0.1, kind=torch.bfloat16)

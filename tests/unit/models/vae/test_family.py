@@ -110,6 +110,24 @@ def test_a_likelihood_of_some_images_counts_these_alone_and_chunks_change_little
     assert found[0] == pytest.approx(found[1], rel=5e-3)
 
 
+@pytest.mark.parametrize("kind", ["mlp", "codebook"])
+def test_evaluation_adds_up_each_image_times_its_weight(kind: str) -> None:
+    metrics = [{"name": "nll", "type": "NegativeLogLikelihood", "importanceSamples": 2, "images": 3}]
+    changes = {} if kind == "codebook" else {"evaluation__metrics": metrics}
+    family = family_of(job_of("VAE", model__vae=KINDS[kind], **changes))
+    batch, weights = batch_of(4), torch.tensor([0.5, 3.0, 0.0, 2.0])
+    with torch.inference_mode():
+        found = family.evaluate(batch, Draws((1, 1), range(4), CPU), weights)
+        ones = [
+            family.evaluate({n: t[[row]] for n, t in batch.items()}, Draws((1, 1), range(row, row + 1), CPU))
+            for row in range(4)
+        ]
+    for name, value in found.items():
+        own = weights.square() if name == "nll/square_weights" else weights
+        expected = sum(w * one[name].double() for w, one in zip(own, ones, strict=True))
+        torch.testing.assert_close(value.double(), expected, rtol=1e-4, atol=1e-4)
+
+
 def test_pictures_show_samples_interpolations_and_reconstructions() -> None:
     family = family_of(job_of("VAE"))
     request = SampleRequest(count=6, seed=3)

@@ -52,7 +52,7 @@ def test_validation_takes_no_more_samples_at_once_than_training(
         trained = [
             len(part.draws.samples) for part in micro_batches(job, data, CPU, 1, worker(rank, workers))
         ]
-        for batch, draws in validation_batches(job, data, CPU, worker(rank, workers)):
+        for batch, draws, _ in validation_batches(job, data, CPU, worker(rank, workers)):
             assert len(batch["inputs"]) == len(draws.samples) <= max(trained)
             assert not places.keys() & set(draws.samples)
             places.update(zip(draws.samples, batch["inputs"].numpy(), strict=True))
@@ -69,7 +69,7 @@ def test_pictures_show_as_many_images_whatever_the_micro_batch(image_base: Path,
     first = next(iter(data.validation_batches(SHOWN))).arrays["images"]
     for _ in range(2):
         with torch.inference_mode():
-            for batch, draws in validation_batches(job, data, CPU, Alone()):
+            for batch, draws, _ in validation_batches(job, data, CPU, Alone()):
                 family.evaluate(batch, draws)
         assert family.shown.numpy().tolist() == first.tolist()
 
