@@ -101,8 +101,8 @@ def limit() -> dict[str, float]:
     from torch.utils.flop_counter import FlopCounterMode
 
     from raygen.data.readers import open_data
-    from raygen.models.protocol import Alone
     from raygen.models.registry import build_family
+    from raygen.parallel.whole import SingleWorker
     from raygen.spec import resolve
     from raygen.training.optimizers.muon import orthogonalise
     from raygen.training.optimizers.updates import make_updates
@@ -111,7 +111,7 @@ def limit() -> dict[str, float]:
     loaded = raygen.load(ROOT / GPT)
     job = resolve(loaded.job)
     family = build_family(job, open_data(job, loaded.path.parent, {}).domain, torch.device("cpu"))
-    updates = make_updates(family, job.spec.training, 1, Alone())
+    updates = make_updates(family, job.spec.training, 1, SingleWorker())
     (matrices,) = updates["model"].optimizers["matrices"].param_groups
     with FlopCounterMode(display=False) as counted:
         for matrix in matrices["params"]:

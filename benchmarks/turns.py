@@ -149,6 +149,7 @@ def _stepper(arguments: argparse.Namespace) -> Callable[[], None]:
     from raygen.models.protocol import Alone
     from raygen.models.registry import build_family
     from raygen.parallel.lanes import micro_batches
+    from raygen.parallel.whole import SingleWorker
     from raygen.spec import resolve
     from raygen.training.optimizers.updates import make_updates
 
@@ -162,7 +163,7 @@ def _stepper(arguments: argparse.Namespace) -> Callable[[], None]:
     if arguments.layout == "channels_last":
         for network in family.networks.values():
             network.to(memory_format=torch.channels_last)
-    updates = make_updates(family, job.spec.training, 10_000, Alone())
+    updates = make_updates(family, job.spec.training, 10_000, SingleWorker())
     if arguments.torch_muon:
         optimizers = updates["model"].optimizers
         (group,) = optimizers["matrices"].param_groups
@@ -175,7 +176,7 @@ def _stepper(arguments: argparse.Namespace) -> Callable[[], None]:
         number += 1
         for update in updates.values():
             update.schedule(number)
-        family.step(micro_batches(job, data, device, number, Alone()), updates, Alone())
+        family.step(micro_batches(job, data, device, number, SingleWorker(), Alone()), updates, Alone())
 
     return step
 

@@ -14,9 +14,10 @@ from raygen.data.readers import open_data
 from raygen.errors import DataError, InputError, OutputError
 from raygen.inference.code import install_code
 from raygen.inference.weights import restore_weights
-from raygen.models.protocol import SHOWN, Alone, Family, HuggingFaceModel, Sample, SampleRequest
+from raygen.models.protocol import SHOWN, Family, HuggingFaceModel, Sample, SampleRequest
 from raygen.models.registry import build_family
 from raygen.parallel.lanes import validation_batches
+from raygen.parallel.whole import SingleWorker
 from raygen.run.record import RunRecord
 from raygen.storage import open_storage
 
@@ -71,7 +72,9 @@ class Run(RunRecord):
             return
         # A model outlives its data; what does not need them is generated all the same.
         with suppress(DataError), closing(open_data(self.job, self.base, self.data_files())) as data:
-            for batch, draws, weights in validation_batches(self.job, data, choose_device(device), Alone()):
+            for batch, draws, weights in validation_batches(
+                self.job, data, choose_device(device), SingleWorker()
+            ):
                 family.evaluate(batch, draws, weights)
                 if draws.samples.stop >= SHOWN:
                     break

@@ -15,7 +15,7 @@ from raygen.data.protocol import Arrays, Dataset, Samples
 from raygen.errors import DataError
 from raygen.models.draws import Draws
 from raygen.models.protocol import Batch, MicroBatch, Workers
-from raygen.parallel.strategy import strategy_of
+from raygen.parallel.strategy import Strategy
 from raygen.spec import TrainingJob
 
 TRAINING = 0
@@ -71,10 +71,9 @@ def parts_of(
 
 
 def micro_batches(
-    job: TrainingJob, data: Dataset, device: torch.device, step: int, workers: Workers
+    job: TrainingJob, data: Dataset, device: torch.device, step: int, strategy: Strategy, workers: Workers
 ) -> list[MicroBatch]:
     """This worker's micro-batches of a step, from 1; all workers call it together."""
-    strategy = strategy_of(workers)
     parts = parts_of(job, data, device, step, strategy.data_rank, strategy.data_count)
     return with_shares(job, data, device, parts, workers)
 
@@ -93,7 +92,7 @@ def with_shares(
 
 
 def validation_batches(
-    job: TrainingJob, data: Dataset, device: torch.device, workers: Workers
+    job: TrainingJob, data: Dataset, device: torch.device, strategy: Strategy
 ) -> Iterator[tuple[Batch, Draws, Tensor | None]]:
     """This worker's batches of the validation split on the device, with the random numbers of their samples, and their
     weights where they have some.
@@ -104,7 +103,6 @@ def validation_batches(
         DataError: the samples have weights that cannot be, or all of them are 0.
     """
     training = job.spec.training
-    strategy = strategy_of(workers)
     # The smallest share of a worker, since all have to cut the split alike.
     share = training.global_batch_size // strategy.data_count
     size = min(training.micro_batch_size or share, share)

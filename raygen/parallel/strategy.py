@@ -1,7 +1,7 @@
 """How a network's weights, gradients and state are spread over workers: what training asks of any such way.
 
-A strategy belongs to a run, and what it attaches to a network belongs to that network's updates. Training itself knows
-these two protocols and no implementation.
+A strategy belongs to an attempt: it is made once (`raygen.parallel.choice`) and handed to all that need it, and what it
+attaches to a network belongs to that network's updates. Training itself knows these two protocols and no implementation.
 """
 
 from __future__ import annotations
@@ -12,9 +12,6 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from raygen.checkpoint import Block
-from raygen.models.protocol import Workers
-from raygen.parallel.data_parallel import DataParallel
-from raygen.parallel.whole import Whole
 
 
 class Spread(Protocol):
@@ -65,19 +62,3 @@ class Strategy(Protocol):
 
     def attach(self, network: nn.Module) -> Spread:
         """Has a network trained under this strategy, from now on."""
-
-
-class SingleWorker:
-    """One worker that holds everything and reads every sample."""
-
-    data_rank = 0
-    data_count = 1
-
-    def attach(self, network: nn.Module) -> Whole:
-        """The network as it is."""
-        return Whole(network)
-
-
-def strategy_of(workers: Workers) -> Strategy:
-    """The strategy of a run on these workers."""
-    return SingleWorker() if workers.count == 1 else DataParallel(workers)

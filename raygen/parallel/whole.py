@@ -1,4 +1,4 @@
-"""A network that this worker holds as a whole."""
+"""Networks that this worker holds as a whole."""
 
 from __future__ import annotations
 
@@ -33,3 +33,14 @@ class Whole:
     def pieces(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """All of it."""
         return tensors
+
+
+class SingleWorker:
+    """The strategy of one worker, which holds everything and reads every sample."""
+
+    data_rank = 0
+    data_count = 1
+
+    def attach(self, network: nn.Module) -> Whole:
+        """The network as it is."""
+        return Whole(network)

@@ -21,6 +21,7 @@ from raygen.data.remarks import Remark
 from raygen.models.draws import Draws
 from raygen.models.protocol import Alone, Family, MicroBatch, count_parameters
 from raygen.parallel.lanes import micro_batches, to_device
+from raygen.parallel.whole import SingleWorker
 from raygen.spec import ResolvedJob, TrainingJob, resolve
 from raygen.training.opening import open_dataset, open_model
 from raygen.training.optimizers.updates import NetworkUpdate, make_updates
@@ -109,7 +110,7 @@ def _estimate(fitted: ResolvedJob, data: Dataset, chosen: torch.device) -> Estim
     training = fitted.spec.training
     steps = count_steps(fitted, data.samples_per_epoch, data.units_per_sample)
     family = open_model(fitted, data, chosen)
-    updates = make_updates(family, training, steps, Alone())
+    updates = make_updates(family, training, steps, SingleWorker())
     size = training.micro_batch_size or training.global_batch_size
     with memory_explained(chosen), repeatable(chosen, strict=False):
         per_sample, fixed = _activations(family, updates, data, chosen)
@@ -155,7 +156,9 @@ def _probe(
         began = time.perf_counter()
         for update in updates.values():
             update.schedule(step)
-        scalars = family.step(micro_batches(job, data, device, step, Alone()), updates, Alone())
+        scalars = family.step(
+            micro_batches(job, data, device, step, SingleWorker(), Alone()), updates, Alone()
+        )
         float(scalars["loss"])  # waits for the device
         times.append(time.perf_counter() - began)
     return statistics.median(times[WARMUP_STEPS:])

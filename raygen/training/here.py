@@ -10,6 +10,7 @@ import torch
 from raygen.compute.device import limited_threads
 from raygen.data.protocol import Dataset
 from raygen.models.protocol import Alone, Family
+from raygen.parallel.whole import SingleWorker
 from raygen.training.engine.agreement import OwnDecisions
 from raygen.training.engine.attempt import AttemptContext, train_attempt
 from raygen.training.engine.control import Control
@@ -79,6 +80,7 @@ def train_here(
             guards=guards,
             observer=observer,
             workers=Alone(),
+            strategy=SingleWorker(),
             agreement=OwnDecisions(control),
             startup=startup,
         )

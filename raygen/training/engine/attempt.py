@@ -17,6 +17,7 @@ from raygen.data.protocol import Dataset
 from raygen.evaluation.formulas import metric_direction
 from raygen.models.protocol import Family, Workers, count_parameters
 from raygen.models.sample import Sample
+from raygen.parallel.strategy import Strategy
 from raygen.run.directory import Attempt, RunDirectory
 from raygen.run.measurements import NoMeasurements
 from raygen.run.samples import write_samples
@@ -54,6 +55,7 @@ class AttemptContext:
         guards: Watch the numbers.
         observer: Takes events.
         workers: All that train together.
+        strategy: How they share samples and networks.
         agreement: How they decide.
         startup: Takes the time until the first step.
     """
@@ -72,6 +74,7 @@ class AttemptContext:
     guards: Guards
     observer: Taker
     workers: Workers
+    strategy: Strategy
     agreement: Agreement
     startup: Startup
 
@@ -96,7 +99,7 @@ def train_attempt(context: AttemptContext) -> Trained:
 def _opened(c: AttemptContext, stack: ExitStack) -> Session:
     """Everything that the loop works with; `stack` closes it."""
     first, training = c.workers.rank == 0, c.job.spec.training
-    updates = make_updates(c.family, training, c.steps, c.workers, rate_factor(training, list(c.rollbacks)))
+    updates = make_updates(c.family, training, c.steps, c.strategy, rate_factor(training, list(c.rollbacks)))
     found, c.found = c.found, None
     if found is not None:
         restore(c.family, updates, found)
@@ -123,6 +126,7 @@ def _opened(c: AttemptContext, stack: ExitStack) -> Session:
         family=c.family,
         updates=updates,
         workers=c.workers,
+        strategy=c.strategy,
         agreement=c.agreement,
         data=c.data,
         device=c.device,

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from raygen.data.protocol import Dataset
-from raygen.models.protocol import Workers
 from raygen.parallel.lanes import Part, parts_of
-from raygen.parallel.strategy import strategy_of
+from raygen.parallel.strategy import Strategy
 from raygen.spec import TrainingJob
 from raygen.training.engine.control import LOOK_S
 
@@ -36,15 +35,14 @@ class Feed:
         job: The job.
         data: Its data.
         device: Where the samples go.
-        workers: This worker among all.
+        strategy: Says which samples are this worker's.
         steps: The steps to come, from 1.
     """
 
     def __init__(
-        self, job: TrainingJob, data: Dataset, device: torch.device, workers: Workers, steps: range
+        self, job: TrainingJob, data: Dataset, device: torch.device, strategy: Strategy, steps: range
     ) -> None:
         self._job, self._data, self._device = job, data, device
-        strategy = strategy_of(workers)
         self._rank, self._count = strategy.data_rank, strategy.data_count
         self._stream: torch.cuda.Stream | None = None
         if device.type == "cuda":

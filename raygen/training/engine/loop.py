@@ -20,6 +20,7 @@ from raygen.evaluation.metrics import evaluate
 from raygen.models.protocol import Family, Workers
 from raygen.models.sample import Sample, SampleRequest
 from raygen.parallel.lanes import validation_batches, with_shares
+from raygen.parallel.strategy import Strategy
 from raygen.spec import ResolvedJob, Samples, TrainingJob
 from raygen.training.engine.agreement import Agreement
 from raygen.training.engine.control import STOP_AT, Control
@@ -44,6 +45,7 @@ class Session:
     family: Family
     updates: dict[str, NetworkUpdate]
     workers: Workers
+    strategy: Strategy
     agreement: Agreement
     data: Dataset
     device: torch.device
@@ -75,7 +77,7 @@ def run_loop(s: Session, state: State) -> Ending:
         OutputError: the output cannot be written.
     """
     s.recorder.begin(state.step)
-    with Feed(s.job, s.data, s.device, s.workers, range(state.step + 1, s.steps + 1)) as feed:
+    with Feed(s.job, s.data, s.device, s.strategy, range(state.step + 1, s.steps + 1)) as feed:
         ending = _train(s, state, feed)
     if s.recorder.saved != state.step and state.step:
         save(s, state)
@@ -179,7 +181,7 @@ def _examine(s: Session, state: State) -> bool:
 def _evaluate(s: Session, state: State) -> bool | None:
     """Measures, records, and says whether the metric that keepBest names got better; None if it gave up."""
     s.recorder.flush()
-    batches = validation_batches(s.job, s.data, s.device, s.workers)
+    batches = validation_batches(s.job, s.data, s.device, s.strategy)
     with averaged(s.updates), s.repeatable():
         values = evaluate(
             s.family,

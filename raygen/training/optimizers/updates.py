@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from raygen.models.protocol import Family, ParameterGroups, Workers
-from raygen.parallel.strategy import Strategy, strategy_of
+from raygen.models.protocol import Family, ParameterGroups
+from raygen.parallel.strategy import Strategy
 from raygen.spec.job.training import ResolvedOptimizer, ResolvedTraining
 from raygen.training.optimizers.eager import show_optimizers, take_step
 from raygen.training.optimizers.muon import Muon
@@ -102,10 +102,9 @@ class NetworkUpdate:
 
 
 def make_updates(
-    family: Family, training: ResolvedTraining, steps: int, workers: Workers, rate_factor: float = 1.0
+    family: Family, training: ResolvedTraining, steps: int, strategy: Strategy, rate_factor: float = 1.0
 ) -> dict[str, NetworkUpdate]:
     """One update for each of the family's networks; `rate_factor` multiplies all learning rates."""
-    strategy = strategy_of(workers)
     return {
         name: NetworkUpdate(
             network,

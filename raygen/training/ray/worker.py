@@ -19,6 +19,7 @@ from raygen.data.protocol import Dataset
 from raygen.errors import DataError, RaygenError, RunError
 from raygen.models.blame import blamed
 from raygen.models.protocol import Family
+from raygen.parallel.choice import make_strategy
 from raygen.run.directory import Attempt, AttemptRecord, RunDirectory
 from raygen.run.logs import KeptLogs
 from raygen.run.record import RunRecord
@@ -196,6 +197,7 @@ def _train(
                 guards=guards,
                 observer=observer,
                 workers=group,
+                strategy=make_strategy(group),
                 agreement=group,
                 startup=startup,
             )

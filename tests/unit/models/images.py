@@ -14,6 +14,7 @@ from raygen.data.order import lanes_of
 from raygen.models.draws import Draws
 from raygen.models.protocol import MicroBatch
 from raygen.models.registry import build_family
+from raygen.parallel.choice import make_strategy
 from raygen.spec import TrainingJob, parse, resolve
 from raygen.training.optimizers.updates import make_updates
 from tests.jobs import image_job_document
@@ -61,7 +62,7 @@ def train_on(
 
     def work(own: Worker) -> tuple[list[dict[str, float]], dict[str, Tensor]]:
         family = families[own.rank]
-        updates = make_updates(family, job.spec.training, len(batches), own)
+        updates = make_updates(family, job.spec.training, len(batches), make_strategy(own))
         scalars = []
         for step, batch in enumerate(batches, start=1):
             for update in updates.values():

@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from raygen.errors import ModelError
 from raygen.models.protocol import Alone
 from raygen.parallel import collectives
+from raygen.parallel.choice import make_strategy
 from raygen.parallel.data_parallel import DataParallel
-from raygen.parallel.strategy import Spread, strategy_of
+from raygen.parallel.strategy import Spread
 from tests.budget import examples
 from tests.workers import Crowd, Worker
 
@@ -288,7 +289,7 @@ def test_the_first_worker_writes_the_state() -> None:
 
 
 def test_one_worker_computes_what_autograd_does() -> None:
-    strategy = strategy_of(Alone())
+    strategy = make_strategy(Alone())
     assert (strategy.data_rank, strategy.data_count) == (0, 1)
     own, plain = layers(), layers()
     spread = strategy.attach(own)

@@ -21,6 +21,7 @@ from raygen.errors import DataError
 from raygen.models.draws import Draws
 from raygen.models.protocol import Alone, MicroBatch
 from raygen.models.registry import build_family
+from raygen.parallel.choice import make_strategy
 from raygen.parallel.lanes import micro_batches, parts_of, validation_batches
 from raygen.spec import TrainingJob, parse, resolve
 from raygen.spec.contents import IGNORED, Domain
@@ -70,12 +71,13 @@ def gradients(job: TrainingJob, data: Dataset, workers: int) -> tuple[float, NDA
 
     def work(worker: Worker) -> tuple[float, list[Tensor]]:
         own = worker if workers > 1 else Alone()
+        strategy = make_strategy(own)
         family = families[worker.rank]
         network = family.networks["model"]
-        updates = make_updates(family, job.spec.training, 1, own)
+        updates = make_updates(family, job.spec.training, 1, strategy)
         updates["model"].schedule(1)
         before = [p.detach().clone() for p in network.parameters()]
-        scalars = family.step(micro_batches(job, data, CPU, 1, own), updates, own)
+        scalars = family.step(micro_batches(job, data, CPU, 1, strategy, own), updates, own)
         after = network.parameters()
         return float(scalars["loss"]), [old - new.detach() for old, new in zip(before, after, strict=True)]
 
@@ -194,7 +196,7 @@ def test_weights_of_the_validation_split_are_checked_on_every_worker(
     job = resolve(parse(job_document(training__globalBatchSize=4)))
     data: Any = Given(*batches)
     with pytest.raises(DataError) as caught:
-        list(validation_batches(job, data, CPU, Crowd(2).workers[rank]))
+        list(validation_batches(job, data, CPU, make_strategy(Crowd(2).workers[rank])))
     assert words in caught.value.what
     assert caught.value.where == "spec.data.validation"
 

@@ -13,6 +13,7 @@ from raygen.errors import DataError, ExportError, GuardError, InputError
 from raygen.models.draws import Draws
 from raygen.models.gan.family import iterate_spectral_norms
 from raygen.models.protocol import Alone, SampleRequest
+from raygen.parallel.whole import SingleWorker
 from raygen.training.optimizers.updates import make_updates
 from tests.jobs import image_job_document
 from tests.unit.models.images import CPU, SHAPE, assert_same, batch_of, family_of, job_of, parts_of, train_on
@@ -64,7 +65,7 @@ def test_workers_and_micro_batches_change_nothing(kind: str) -> None:
 def test_a_step_reads_nothing_from_the_device(kind: str) -> None:
     job = job_of("GAN", model__gan=KINDS[kind])
     family = family_of(job)
-    updates = make_updates(family, job.spec.training, 10, Alone())
+    updates = make_updates(family, job.spec.training, 10, SingleWorker())
     with Reads() as reads:
         for step in (1, 2, 4):
             for update in updates.values():
@@ -139,7 +140,7 @@ def test_what_is_right_depends_on_a_zero_only_where_scores_have_one(kind: str) -
         family = family_of(job)
         with torch.no_grad():
             family.discriminator.head.bias.add_(offset)
-        updates = make_updates(family, job.spec.training, 10, Alone())
+        updates = make_updates(family, job.spec.training, 10, SingleWorker())
         for update in updates.values():
             update.schedule(1)
         scalars = family.step(parts_of(batch_of(8), range(8), 8), updates, Alone())

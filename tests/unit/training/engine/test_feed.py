@@ -13,8 +13,8 @@ import torch
 from raygen.data.protocol import Samples
 from raygen.data.readers import open_data
 from raygen.errors import DataError
-from raygen.models.protocol import Alone
 from raygen.parallel.lanes import parts_of
+from raygen.parallel.whole import SingleWorker
 from raygen.spec import TrainingJob, parse, resolve
 from raygen.training.engine import feed as feed_module
 from raygen.training.engine.feed import LEAST_AHEAD, MOST_AHEAD, Feed
@@ -62,7 +62,7 @@ def feeds() -> Iterator[list[threading.Thread]]:
 @pytest.mark.usefixtures("feeds")
 def test_steps_come_in_order_and_equal_those_read_at_once(base: Path, job: TrainingJob) -> None:
     data = open_data(job, base, {})
-    with Feed(job, data, CPU, Alone(), range(3, 8)) as feed:
+    with Feed(job, data, CPU, SingleWorker(), range(3, 8)) as feed:
         for step in range(3, 8):
             ahead, direct = feed.next() or [], parts_of(job, data, CPU, step, 0, 1)
             assert ahead
@@ -74,7 +74,7 @@ def test_steps_come_in_order_and_equal_those_read_at_once(base: Path, job: Train
 @pytest.mark.usefixtures("feeds")
 def test_it_reads_ahead_but_not_without_end(base: Path, job: TrainingJob) -> None:
     data = Watched(open_data(job, base, {}), job.spec.training.global_batch_size)
-    with Feed(job, data, CPU, Alone(), range(1, 1001)) as feed:
+    with Feed(job, data, CPU, SingleWorker(), range(1, 1001)) as feed:
         data.wait_for(MOST_AHEAD)
         for _ in range(MOST_AHEAD // 2):
             feed.next()
@@ -86,7 +86,7 @@ def test_it_reads_ahead_but_not_without_end(base: Path, job: TrainingJob) -> Non
 @pytest.mark.usefixtures("feeds")
 def test_an_error_is_raised_at_its_own_step(base: Path, job: TrainingJob) -> None:
     data = Watched(open_data(job, base, {}), job.spec.training.global_batch_size, fails_at=3)
-    with Feed(job, data, CPU, Alone(), range(1, 10)) as feed:
+    with Feed(job, data, CPU, SingleWorker(), range(1, 10)) as feed:
         feed.next()
         feed.next()
         with pytest.raises(DataError, match="the disk is gone"):
@@ -96,7 +96,7 @@ def test_an_error_is_raised_at_its_own_step(base: Path, job: TrainingJob) -> Non
 @pytest.mark.usefixtures("feeds")
 def test_leaving_early_ends_the_thread(base: Path, job: TrainingJob) -> None:
     data = open_data(job, base, {})
-    with Feed(job, data, CPU, Alone(), range(1, 10**9)) as feed:
+    with Feed(job, data, CPU, SingleWorker(), range(1, 10**9)) as feed:
         feed.next()
 
 
@@ -112,7 +112,7 @@ def test_a_source_that_hangs_keeps_nobody_from_stopping(
             return super().train_batch(positions)
 
     data = Hangs(open_data(job, base, {}), job.spec.training.global_batch_size)
-    with Feed(job, data, CPU, Alone(), range(1, 10)) as feed:
+    with Feed(job, data, CPU, SingleWorker(), range(1, 10)) as feed:
         assert feed.next(lambda: True) is None
     assert data.read == 0
     released.set()
@@ -126,7 +126,7 @@ def test_large_samples_wait_in_small_numbers(
 ) -> None:
     monkeypatch.setattr(feed_module, "AHEAD_BYTES", 1)
     data = Watched(open_data(job, base, {}), job.spec.training.global_batch_size)
-    with Feed(job, data, CPU, Alone(), range(1, 1001)) as feed:
+    with Feed(job, data, CPU, SingleWorker(), range(1, 1001)) as feed:
         for step in range(1, 9):
             data.wait_for(step)
             feed.next()

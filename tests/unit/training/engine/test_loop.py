@@ -14,7 +14,9 @@ from raygen.data.readers import open_data
 from raygen.errors import GuardError
 from raygen.models.protocol import SHOWN, Alone, Sample, SampleRequest, Workers
 from raygen.models.registry import build_family
+from raygen.parallel.choice import make_strategy
 from raygen.parallel.lanes import micro_batches, validation_batches
+from raygen.parallel.whole import SingleWorker
 from raygen.run.directory import RunDirectory
 from raygen.spec import parse, resolve
 from raygen.storage import open_storage
@@ -49,10 +51,11 @@ def test_validation_takes_no_more_samples_at_once_than_training(
     split = np.concatenate([arrays.arrays["inputs"] for arrays in data.validation_batches(64)])
     places: dict[int, Any] = {}
     for rank in range(workers):
+        own = worker(rank, workers)
         trained = [
-            len(part.draws.samples) for part in micro_batches(job, data, CPU, 1, worker(rank, workers))
+            len(part.draws.samples) for part in micro_batches(job, data, CPU, 1, make_strategy(own), own)
         ]
-        for batch, draws, _ in validation_batches(job, data, CPU, worker(rank, workers)):
+        for batch, draws, _ in validation_batches(job, data, CPU, make_strategy(own)):
             assert len(batch["inputs"]) == len(draws.samples) <= max(trained)
             assert not places.keys() & set(draws.samples)
             places.update(zip(draws.samples, batch["inputs"].numpy(), strict=True))
@@ -69,7 +72,7 @@ def test_pictures_show_as_many_images_whatever_the_micro_batch(image_base: Path,
     first = next(iter(data.validation_batches(SHOWN))).arrays["images"]
     for _ in range(2):
         with torch.inference_mode():
-            for batch, draws, _ in validation_batches(job, data, CPU, Alone()):
+            for batch, draws, _ in validation_batches(job, data, CPU, SingleWorker()):
                 family.evaluate(batch, draws)
         assert family.shown.numpy().tolist() == first.tolist()
 
@@ -128,6 +131,7 @@ def test_one_worker_generates_and_the_guards_of_all_look_at_its_texts(base: Path
             guards=Guards(job.spec.training, 0, watcher.notice),
             observer=watcher,
             workers=workers,
+            strategy=make_strategy(workers),
             agreement=agreement,
             startup=Startup(),
         )

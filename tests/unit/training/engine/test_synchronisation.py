@@ -13,6 +13,7 @@ from raygen.data.text.windows import open_data
 from raygen.models.protocol import Alone
 from raygen.models.registry import build_family
 from raygen.parallel.lanes import micro_batches
+from raygen.parallel.whole import SingleWorker
 from raygen.spec import parse, resolve
 from raygen.training.optimizers.updates import make_updates
 from tests.jobs import job_document
@@ -50,9 +51,9 @@ def test_a_step_reads_nothing_from_the_device(base: Path, optimizer: str) -> Non
     data = open_data(job, base, {})
     device = torch.device("cpu")
     family = build_family(job, data.domain, device)
-    updates = make_updates(family, job.spec.training, 10, Alone())
+    updates = make_updates(family, job.spec.training, 10, SingleWorker())
     with Reads() as reads:
         for step in (1, 2):
             updates["model"].schedule(step)
-            family.step(micro_batches(job, data, device, step, Alone()), updates, Alone())
+            family.step(micro_batches(job, data, device, step, SingleWorker(), Alone()), updates, Alone())
     assert reads.count == 0

@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from raygen.models.protocol import sort_parameters
-from raygen.parallel.strategy import SingleWorker
+from raygen.parallel.whole import SingleWorker
 from raygen.spec import Ema
 from raygen.spec.job.training import ResolvedTraining
 from raygen.training.optimizers.updates import NetworkUpdate
