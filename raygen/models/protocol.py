@@ -146,7 +146,8 @@ class Family(Protocol):
     """A model with its way of training.
 
     Attributes:
-        networks: What is trained, by name; each has an optimizer of the same name.
+        networks: What is trained, by name; each has an optimizer of the same name. They are those that the job's table of
+            families names, in its order, if it names any.
     """
 
     networks: Mapping[str, nn.Module]
@@ -161,7 +162,8 @@ class Family(Protocol):
 
         Returns:
             Scalars on the device, `loss` among them, the same on every worker (`Workers.sum`); they are read
-            later, so that the device need not wait.
+            later, so that the device need not wait. `gradient_norm` is that of the first network, and those of
+            others are `<network>_loss` and `<network>_gradient_norm`: a guard ends runs in which they are not finite.
         """
 
     def compile(self, options: Mapping[str, Any]) -> None:

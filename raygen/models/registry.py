@@ -27,5 +27,8 @@ def build_family(job: ResolvedJob, domain: Domain, device: torch.device) -> Fami
         domain: What the model must know of its data.
         device: Where the networks are.
     """
-    build = cast("Build", import_module(job.spec.model.family.module).build)
-    return build(job, domain, device)
+    named = job.spec.model.family
+    family = cast("Build", import_module(named.module).build)(job, domain, device)
+    if named.networks and tuple(family.networks) != named.networks:
+        raise TypeError(f"{named.module} makes {tuple(family.networks)}, and the job names {named.networks}")
+    return family

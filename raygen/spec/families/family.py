@@ -20,8 +20,8 @@ class Family:
         summary: What the block holds, as the beginning of a sentence.
         module: Module whose `build` makes the model; see `raygen.models.registry`.
         contents: What its data may hold.
-        networks: Networks that have an optimizer each in `training.optimizers`; none where `training.optimizer` is that
-            of all.
+        networks: Networks that have an optimizer each in `training.optimizers`, the one that the schedule's last learning
+            rate is that of first; none where `training.optimizer` is that of all.
         metrics: Types of metrics that it can be measured by.
         guards: Types of guards that it has the numbers for.
         usual_guards: Guards of a job that names none: the first stops, the others warn.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -40,6 +41,21 @@ FAMILIES: dict[str, Family] = {block.family.name: block.family for block in _blo
 """Every family by its name."""
 FIELDS: dict[str, str] = {block.family.name: name for name, block in _blocks().items()}
 """Python name of the field that holds a family's block, by the family's name."""
+NETWORKS: tuple[str, ...] = tuple(dict.fromkeys(name for one in FAMILIES.values() for name in one.networks))
+"""Networks that have an optimizer of their own in some family."""
+
+
+def listed(families: Sequence[str]) -> str:
+    """Families in a sentence."""
+    return " or ".join(families)
+
+
+def cel_is(families: Sequence[str]) -> str:
+    """CEL: the model of a job's spec is of one of these families."""
+    if len(families) == 1:
+        return f"self.model.type == '{families[0]}'"
+    return "self.model.type in [" + ", ".join(f"'{family}'" for family in families) + "]"
+
 
 # Pydantic has the names as a literal; type checkers, which know no literal that is computed, have text.
 if TYPE_CHECKING:

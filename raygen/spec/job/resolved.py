@@ -9,7 +9,7 @@ from __future__ import annotations
 from raygen.spec.job.data import ResolvedData
 from raygen.spec.job.evaluation import ResolvedEvaluation
 from raygen.spec.job.output import ResolvedOutput
-from raygen.spec.job.training import ResolvedTraining, Training
+from raygen.spec.job.training import ResolvedTraining
 from raygen.spec.job.training_job import TrainingJob, TrainingJobSpec
 from raygen.spec.schema.base import given
 
@@ -39,20 +39,21 @@ def resolve(job: TrainingJob) -> ResolvedJob:
     document = given(job)
     document["spec"] |= {
         "model": spec.model.resolved(),
-        "training": _training(spec.training, spec.model.block.usual_guards),
+        "training": _training(spec),
         "output": {"run": job.metadata.name} | given(spec.output),
     }
     return ResolvedJob.model_validate(document)
 
 
-def _training(training: Training, usual_guards: tuple[str, ...]) -> dict[str, object]:
+def _training(spec: TrainingJobSpec) -> dict[str, object]:
     """What the training says, with the last learning rate and the guards that follow from other fields."""
+    training = spec.training
     document = given(training)
     if training.schedule.type != "Constant":
         is_cosine = training.schedule.type == "Cosine"
-        final = training.leading_optimizer.learning_rate / 10 if is_cosine else 0.0
+        final = spec.leading_optimizer.learning_rate / 10 if is_cosine else 0.0
         document["schedule"] = {"final_learning_rate": final} | document["schedule"]
-    first, *others = usual_guards
+    first, *others = spec.model.block.usual_guards
     usual = [
         {"type": first, "action": "Stop"},
         *({"type": name, "action": "Warn"} for name in others),

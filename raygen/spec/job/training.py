@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, create_model
 
+from raygen.spec.families.table import FAMILIES, NETWORKS
 from raygen.spec.job.guards import Guard, ResolvedGuard, RollBack, guards_rule
 from raygen.spec.schema.base import (
     MAX_INT,
@@ -135,20 +136,32 @@ ResolvedOptimizer = SGD | Adam | AdamW | AdaGrad | Muon
 _ResolvedOptimizer = Annotated[ResolvedOptimizer, Field(discriminator="type")]
 
 
-class Optimizers(Spec):
-    """One optimizer for each of the two networks of a GAN."""
+def _of_networks(name: str, optimizer: Any, description: str) -> Any:
+    """A class with an optional optimizer for each network that has one of its own in some family."""
+    fields: dict[str, Any] = {
+        network: (optimizer | None, Field(default=None, description=f"The {network.replace('_', ' ')}'s."))
+        for network in NETWORKS
+    }
+    return create_model(name, __base__=Spec, __module__=__name__, __doc__=description, **fields)
 
-    generator: Optimizer
-    """The generator's."""
-    discriminator: Optimizer
-    """The discriminator's."""
 
+# Pydantic has a field for each network of the table; type checkers, which know no field that is made here, have none.
+if TYPE_CHECKING:
 
-class ResolvedOptimizers(Optimizers):
-    """One optimizer for each of the two networks of a GAN, with every default written out."""
+    class Optimizers(Spec):
+        """One optimizer for each of the model's networks."""
 
-    generator: _ResolvedOptimizer
-    discriminator: _ResolvedOptimizer
+        def __init__(self, **networks: Optimizer) -> None: ...
+
+    class ResolvedOptimizers(Optimizers):
+        """The same, with every default written out."""
+else:
+    Optimizers = _of_networks("Optimizers", Optimizer, "One optimizer for each of the model's networks.")
+    ResolvedOptimizers = _of_networks(
+        "ResolvedOptimizers",
+        _ResolvedOptimizer,
+        "One optimizer for each of the model's networks, with every default written out.",
+    )
 
 
 class Schedule(Tagged):
@@ -161,8 +174,8 @@ class Schedule(Tagged):
     """Length of the warm-up, over which the rate rises linearly to its peak, in steps."""
     final_learning_rate: Annotated[float, Field(ge=0, le=1000)] | None = None
     """Learning rate at the last step. Default: a tenth of the peak for Cosine, else 0. Other rates of the
-    same optimizer (Muon's matrices) fall by the same share. With `optimizers` it is the generator's, and the
-    discriminator's falls by the same share."""
+    same optimizer (Muon's matrices) fall by the same share. With `optimizers` it is that of the model's first
+    network, a GAN's generator, and those of the others fall by the same share."""
     decay_steps: Count | None = None
     """Length of the last phase of WarmupStableDecay, in steps. Default: a fifth of all steps."""
 
@@ -210,6 +223,10 @@ class EarlyStopping(Spec):
     """Smallest change that counts as a gain, in the metric's unit."""
 
 
+def _several_networks() -> str:
+    return " or ".join(family.name for family in FAMILIES.values() if family.networks)
+
+
 class Training(Spec):
     """How the model is trained."""
 
@@ -223,8 +240,9 @@ class Training(Spec):
     up to one step. Default: all of a device's share."""
     optimizer: Optimizer | None = None
     """The optimizer; of every network, where a family of your own has several."""
-    optimizers: Optimizers | None = None
-    """The optimizers of a GAN, instead of `optimizer`."""
+    optimizers: Optimizers | None = Field(
+        default=None, description=f"The optimizers of a {_several_networks()}, instead of `optimizer`."
+    )
     schedule: Schedule = Schedule(type="Constant")
     """The learning rate over the steps."""
     gradient_clip_norm: Positive | None = None
@@ -250,15 +268,12 @@ class Training(Spec):
 
     def optimizer_of(self, network: str) -> Optimizer:
         """The optimizer of a network."""
-        own = getattr(self.optimizers, network, None) if self.optimizers is not None else self.optimizer
+        own: Optimizer | None = (
+            getattr(self.optimizers, network, None) if self.optimizers is not None else self.optimizer
+        )
         if own is None:
             raise ValueError(f"the job has no optimizer for {network}")
         return own
-
-    @property
-    def leading_optimizer(self) -> Optimizer:
-        """The optimizer whose rate the schedule's `finalLearningRate` is measured against."""
-        return self.optimizer_of("generator")
 
     rules: ClassVar[tuple[Rule, ...]] = (
         exactly_one(("optimizer", "optimizers")),
@@ -272,27 +287,6 @@ class Training(Spec):
             rule="must be at most globalBatchSize ({self.global_batch_size})",
             remedy="Lower microBatchSize, or raise globalBatchSize.",
             cel="!has(self.microBatchSize) || self.microBatchSize <= self.globalBatchSize",
-        ),
-        Rule(
-            fields=(
-                "optimizer.learning_rate",
-                "optimizers.generator.learning_rate",
-                "schedule.final_learning_rate",
-            ),
-            at="schedule.finalLearningRate",
-            holds=lambda self: (
-                self.schedule.final_learning_rate is None
-                or (self.optimizer is None) == (self.optimizers is None)
-                or self.schedule.final_learning_rate <= self.leading_optimizer.learning_rate
-            ),
-            rule="must be at most the optimizer's learningRate",
-            remedy="Lower finalLearningRate; after its warm-up a schedule only falls.",
-            cel=(
-                "!has(self.schedule) || !has(self.schedule.finalLearningRate)"
-                " || has(self.optimizer) == has(self.optimizers)"
-                " || self.schedule.finalLearningRate <= (has(self.optimizer)"
-                " ? self.optimizer.learningRate : self.optimizers.generator.learningRate)"
-            ),
         ),
         # A warm-up longer than the training is allowed: it is what a short trial of a long job has.
         Rule(

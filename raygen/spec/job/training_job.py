@@ -7,14 +7,15 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from raygen.spec.families.table import FAMILIES
+from raygen.spec.families.networks import NETWORKS_REMEDY, leading_optimizer, network_rules
+from raygen.spec.families.table import FAMILIES, cel_is, listed
 from raygen.spec.job.cluster import Attempts, RuntimeRef, Scheduling, Seconds
 from raygen.spec.job.data import Data
 from raygen.spec.job.evaluation import METRICS, Evaluation
 from raygen.spec.job.guards import GUARDS
 from raygen.spec.job.model import Model
 from raygen.spec.job.output import Checkpoint, Output, Tracking
-from raygen.spec.job.training import Training
+from raygen.spec.job.training import Optimizer, Training
 from raygen.spec.schema.base import JobName, Kind, LabelKey, LabelValue, Memory, Namespace, Rule, Spec, Text
 from raygen.spec.schema.plain import Found
 from raygen.spec.schema.validate import Lines, parse_kind
@@ -54,17 +55,6 @@ class Scale(Spec):
 _IS_TEXT = (
     "(!has(self.data.train.sources[0].format) || self.data.train.sources[0].format in ['Text', 'JsonLines'])"
 )
-
-
-def _listed(families: Sequence[str]) -> str:
-    return " or ".join(families)
-
-
-def _is(families: Sequence[str]) -> str:
-    """CEL: the model is of one of these families."""
-    if len(families) == 1:
-        return f"self.model.type == '{families[0]}'"
-    return "self.model.type in [" + ", ".join(f"'{family}'" for family in families) + "]"
 
 
 def _suits(table: Mapping[str, Sequence[str]]) -> str:
@@ -131,14 +121,22 @@ class TrainingJobSpec(Spec):
     """Time after which a finished job is deleted from the cluster, in seconds; its run directory stays. Default:
     never."""
 
+    @property
+    def leading_optimizer(self) -> Optimizer:
+        """The optimizer whose rate the schedule's `finalLearningRate` is measured against."""
+        optimizer: Optimizer | None = leading_optimizer(self)
+        if optimizer is None:
+            raise ValueError("the job has no optimizer for the first network")
+        return optimizer
+
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             fields=("model.type", "data.train.sources"),
             at="data.train.sources",
             holds=lambda self: self.data.kind in self.model.family.contents,
-            rule=f"must hold what the model ({{self.model.type}}) is made for: text for {_listed(_TEXT)}, else images",
+            rule=f"must hold what the model ({{self.model.type}}) is made for: text for {listed(_TEXT)}, else images",
             remedy="Give sources of another format, or another model.type.",
-            cel=f"{_is(_ANY_CONTENT)} || ({_is(_TEXT)}) == {_IS_TEXT}",
+            cel=f"{cel_is(_ANY_CONTENT)} || ({cel_is(_TEXT)}) == {_IS_TEXT}",
         ),
         Rule(
             fields=("model", "data.train.sources"),
@@ -155,10 +153,11 @@ class TrainingJobSpec(Spec):
             fields=("model.type", "training.optimizer", "training.optimizers"),
             at="training.optimizers",
             holds=lambda self: bool(self.model.family.networks) == (self.training.optimizers is not None),
-            rule=f"must be given exactly when model.type is {_listed(_OWN_OPTIMIZERS)}, which has two networks",
-            remedy=f"A {_listed(_OWN_OPTIMIZERS)} has training.optimizers: {{generator, discriminator}}; all others have training.optimizer.",
-            cel=f"({_is(_OWN_OPTIMIZERS)}) == has(self.training.optimizers)",
+            rule=f"must be given exactly when model.type is {listed(_OWN_OPTIMIZERS)}, which has several networks",
+            remedy=NETWORKS_REMEDY,
+            cel=f"({cel_is(_OWN_OPTIMIZERS)}) == has(self.training.optimizers)",
         ),
+        *network_rules(),
         Rule(
             fields=("data.train.sources", "training.duration.tokens"),
             at="training.duration.tokens",
@@ -179,10 +178,10 @@ class TrainingJobSpec(Spec):
             fields=("model.type", "training.label_smoothing"),
             at="training.labelSmoothing",
             holds=lambda self: self.model.family.smooths_labels or self.training.label_smoothing == 0,
-            rule=f"belongs to model.type {_listed(_SMOOTHED)}",
+            rule=f"belongs to model.type {listed(_SMOOTHED)}",
             remedy="Remove labelSmoothing.",
             cel=(
-                f"{_is(_SMOOTHED)} || !has(self.training.labelSmoothing)"
+                f"{cel_is(_SMOOTHED)} || !has(self.training.labelSmoothing)"
                 " || self.training.labelSmoothing == 0.0"
             ),
         ),

@@ -8,7 +8,7 @@ a CRD. A CRD of raygen has no defaults, so CEL asks with `has()` for every field
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Self
 
@@ -32,6 +32,7 @@ class Rule:
             object in parentheses: "({self.heads})".
         remedy: What to do about it.
         cel: The same condition in the Common Expression Language, over `self`.
+        schema: As much of it as a JSON Schema of the object says in a few words, for editors; None where it says nothing.
     """
 
     fields: tuple[str, ...]
@@ -40,6 +41,7 @@ class Rule:
     rule: str
     remedy: str
     cel: str
+    schema: Mapping[str, Any] | None = None
 
     def stated(self, subject: Any) -> str:
         """What must be true of this object, with the values that the rule shows."""

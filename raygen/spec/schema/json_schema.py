@@ -102,12 +102,14 @@ def _exclusions(model: type[Spec]) -> Iterator[dict[str, Any]]:
 
 
 def _alternatives(model: type[Spec]) -> Iterator[dict[str, Any]]:
-    """Exactly one of some fields is given."""
+    """Exactly one of some fields is given, and what else rules say as a schema."""
     keys = {field.name: key for key, field in fields_of(model).items()}
     for rule in model.rules:
         if isinstance(rule, ExactlyOne):
             given = [keys[name] for name in rule.fields]
             yield {"oneOf": [{"required": [k], "properties": {k: {"not": {"type": "null"}}}} for k in given]}
+        if rule.schema is not None:
+            yield dict(rule.schema)
 
 
 def _blocks(fields: dict[str, FieldShape]) -> Iterator[dict[str, Any]]:

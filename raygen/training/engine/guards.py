@@ -13,11 +13,19 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from raygen.errors import GuardError, RollBackError
+from raygen.spec.families.table import FAMILIES
 from raygen.spec.job.guards import ResolvedGuard
 from raygen.spec.job.training import ResolvedTraining
 
-FINITE = ("loss", "discriminator_loss", "gradient_norm", "discriminator_gradient_norm")
-"""What NonFiniteLoss looks at: gradients too, since with them the weights are lost while the loss may still be finite."""
+_OTHERS = tuple(dict.fromkeys(name for family in FAMILIES.values() for name in family.networks[1:]))
+FINITE = (
+    "loss",
+    *(f"{network}_loss" for network in _OTHERS),
+    "gradient_norm",
+    *(f"{network}_gradient_norm" for network in _OTHERS),
+)
+"""What NonFiniteLoss looks at, of all networks: gradients too, since with them the weights are lost while the loss may
+still be finite."""
 DEVIATION = 1.4826
 """Median absolute deviations in a standard deviation of normal numbers, inverted."""
 GRAM = 4

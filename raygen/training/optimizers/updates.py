@@ -22,6 +22,16 @@ Groups = list[dict[str, Any]]
 class NetworkUpdate:
     """One network's optimizer; a family's `Update`.
 
+    Args:
+        network: The network, on its device.
+        groups: Its parameters by treatment.
+        training: The job's settings.
+        optimizer: The job's optimizer for it.
+        steps: Last step.
+        strategy: How it is spread over workers.
+        rate_factor: Multiplies all learning rates.
+        leading: The optimizer that the schedule's last rate belongs to; by default this one.
+
     Attributes:
         parameters: The network's parameters by name.
         optimizers: One, or `matrices` and `rest` under Muon.
@@ -38,9 +48,11 @@ class NetworkUpdate:
         steps: int,
         strategy: Strategy,
         rate_factor: float = 1.0,
+        leading: ResolvedOptimizer | None = None,
     ) -> None:
         self._training = training
         self._optimizer = optimizer
+        self._leading = leading or optimizer
         self._steps = steps
         self.spread = strategy.attach(network)
         self.parameters = dict(network.named_parameters())
@@ -57,7 +69,7 @@ class NetworkUpdate:
     def schedule(self, step: int) -> float:
         """Sets the learning rates of a step, from 1. Returns the one that `learningRate` is the peak of."""
         self._step = step
-        share = rate_share(self._training.schedule, self._training.leading_optimizer, step, self._steps)
+        share = rate_share(self._training.schedule, self._leading, step, self._steps)
         for optimizer, peaks in zip(self.optimizers.values(), self._peaks, strict=True):
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * share
@@ -104,7 +116,10 @@ class NetworkUpdate:
 def make_updates(
     family: Family, training: ResolvedTraining, steps: int, strategy: Strategy, rate_factor: float = 1.0
 ) -> dict[str, NetworkUpdate]:
-    """One update for each of the family's networks; `rate_factor` multiplies all learning rates."""
+    """One update for each of the family's networks, of which the first is the leading one; `rate_factor` multiplies all
+    learning rates.
+    """
+    leading = training.optimizer_of(next(iter(family.networks)))
     return {
         name: NetworkUpdate(
             network,
@@ -114,6 +129,7 @@ def make_updates(
             steps,
             strategy,
             rate_factor,
+            leading,
         )
         for name, network in family.networks.items()
     }

@@ -3,9 +3,10 @@ from __future__ import annotations
 import typing
 
 import pytest
+from pydantic.alias_generators import to_camel
 
-from raygen.spec import Model, TrainingJob, parse
-from raygen.spec.families.table import FAMILIES, FIELDS
+from raygen.spec import Model, Optimizers, TrainingJob, parse
+from raygen.spec.families.table import FAMILIES, FIELDS, NETWORKS
 from raygen.spec.job.evaluation import METRICS
 from raygen.spec.job.guards import GUARDS
 from raygen.spec.schema.fields import fields_of
@@ -29,6 +30,15 @@ def test_a_family_names_what_there_is(name: str) -> None:
     assert set(family.metrics) <= set(METRICS)
     assert set(family.usual_guards) <= set(family.guards) <= set(GUARDS)
     assert family.usual_guards[0] == "NonFiniteLoss"
+
+
+def test_networks_are_fields_of_the_optimizers_and_the_first_one_leads() -> None:
+    assert fields_of(Optimizers).keys() == {to_camel(name) for name in NETWORKS}
+    assert all(len(set(one.networks)) == len(one.networks) != 1 for one in FAMILIES.values())
+    gan = parse(image_job_document("GAN", training__optimizers__generator__learningRate=0.5))
+    assert gan.spec.leading_optimizer is gan.spec.training.optimizer_of("generator")
+    assert gan.spec.leading_optimizer.learning_rate == 0.5
+    assert JOBS["VAE"].spec.leading_optimizer is JOBS["VAE"].spec.training.optimizer
 
 
 @pytest.mark.parametrize("name", JOBS)

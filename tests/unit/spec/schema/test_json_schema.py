@@ -14,7 +14,7 @@ from raygen.jobfile import load
 from raygen.spec import TrainingJob, parse
 from raygen.spec.schema.json_schema import json_schema, objects
 from tests.budget import examples
-from tests.jobs import job_document
+from tests.jobs import image_job_document, job_document
 from tests.unit.spec.documents import job_documents, mutated
 
 SCHEMA = json_schema(TrainingJob)
@@ -57,6 +57,15 @@ def test_units_bounds_defaults_and_choices_are_there() -> None:
     assert transformer["dropout"]["exclusiveMaximum"] == 1
     assert transformer["activation"]["enum"] == ["SwiGLU", "GELU"]
     assert transformer["activation"]["default"] == "SwiGLU"
+
+
+def test_the_networks_of_a_model_have_an_optimizer_each() -> None:
+    gan = image_job_document("GAN")
+    assert VALIDATOR.is_valid(gan)
+    for network in ("generator", "discriminator"):
+        lacking = image_job_document("GAN", **{f"training__optimizers__{network}": None})
+        assert not VALIDATOR.is_valid(lacking)
+    assert not VALIDATOR.is_valid(image_job_document("GAN", training__optimizers__critic={}))
 
 
 def test_unions_are_conditional() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from raygen.errors import ValidationError
 from raygen.spec import Fault, TrainingJob, check, parse
 from tests.budget import examples
-from tests.jobs import job_document
+from tests.jobs import image_job_document, job_document
 from tests.unit.spec.documents import job_documents, mutated
 
 
@@ -110,6 +110,48 @@ def test_unknown_keys_say_what_was_probably_meant(path: str, remedy: str) -> Non
     fault = only_fault(job_document(**{path: 1}))
     assert fault.path == "spec." + path.replace("__", ".")
     assert (fault.rule, fault.remedy) == ("is not a known key", remedy)
+
+
+ADAM = {"type": "Adam", "learningRate": 0.1}
+OF_GAN = "A GAN has training.optimizers: {generator, discriminator}; all others have training.optimizer."
+
+
+@pytest.mark.parametrize(
+    ("changes", "at", "rule", "remedy"),
+    [
+        ({"discriminator": None}, "optimizers.discriminator", "must be given exactly when model.type is GAN", OF_GAN),
+        ({"generator": None}, "optimizers.generator", "must be given exactly when model.type is GAN", OF_GAN),
+        ({"critic": ADAM}, "optimizers.critic", "is not a known key", "Remove it; the keys here are generator, discriminator."),
+        ({"generatr": ADAM}, "optimizers.generatr", "is not a known key", "Did you mean generator?"),
+        ({"generator": ADAM | {"betas": [2, 0.9]}}, "optimizers.generator.betas[0]", "must be a number of at least 0 and below 1", "Choose a value in this range."),
+        ({"generator": ADAM | {"momentum": 0.9}}, "optimizers.generator.momentum", "belongs to type SGD or Muon, not to this one (Adam)", "Remove momentum, or set type: SGD."),
+    ],
+)  # fmt: skip
+def test_the_optimizers_of_several_networks(changes: dict[str, Any], at: str, rule: str, remedy: str) -> None:
+    paths = {f"training__optimizers__{path}": value for path, value in changes.items()}
+    fault = only_fault(image_job_document("GAN", **paths))
+    assert (fault.path, fault.rule, fault.remedy) == (f"spec.training.{at}", rule, remedy)
+
+
+def test_the_last_learning_rate_is_measured_against_the_first_network() -> None:
+    def job(final: float, **changes: Any) -> dict[str, Any]:
+        schedule = {"type": "Cosine", "finalLearningRate": final}
+        rates = {"training__optimizers__generator": ADAM, "training__schedule": schedule}
+        return image_job_document("GAN", **rates | changes)
+
+    slow = {"training__optimizers__discriminator": ADAM | {"learningRate": 0.01}}
+    parse(job(0.1, **slow))
+    fault = only_fault(job(0.2, training__optimizers__discriminator=ADAM | {"learningRate": 1}))
+    assert (fault.path, fault.rule) == (
+        "spec.training.schedule.finalLearningRate",
+        "must be at most the optimizer's learningRate",
+    )
+    found = faults_of(job(0.2, training__optimizers__discriminator={"type": "Adm"}))
+    assert set(found) == {
+        "spec.training.optimizers.discriminator.type",
+        "spec.training.optimizers.discriminator.learningRate",
+        "spec.training.schedule.finalLearningRate",
+    }
 
 
 @pytest.mark.parametrize("root", [None, "x", 3, [], [{}], True, 1.5])
