@@ -162,8 +162,9 @@ class Family(Protocol):
 
         Returns:
             Scalars on the device, `loss` among them, the same on every worker (`Workers.sum`); they are read
-            later, so that the device need not wait. `gradient_norm` is that of the first network, and those of
-            others are `<network>_loss` and `<network>_gradient_norm`: a guard ends runs in which they are not finite.
+            later, so that the device need not wait. `loss` and `gradient_norm` are those of the first network. Of others that
+            the table of families names they are `<network>_loss` and `<network>_gradient_norm`, and the guard
+            NonFiniteLoss looks at all of these.
         """
 
     def compile(self, options: Mapping[str, Any]) -> None:

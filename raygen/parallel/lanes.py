@@ -151,7 +151,7 @@ def _weights(
     elif weights.shape != (len(samples),):
         fault = f"have weights of shape {weights.shape} instead of ({len(samples)},)"
         remedy = "Give one weight for each sample."
-    elif (wrong := np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))).size:
+    elif (wrong := np.flatnonzero(~((weights >= 0) & (weights <= np.finfo(np.float32).max)))).size:
         first = int(wrong[0])
         fault = f"have a weight of {weights[first]}, that of sample {places[first]}"
         remedy = "Give weights that are finite and not negative; 0 leaves a sample out."
