@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from raygen.storage import Storage
 
@@ -136,7 +136,7 @@ def line_of(text: bytes, attempt: int) -> Line:
     return Line(int(record["step"]), str(record["kind"]), attempt, float(record["time"]), values)
 
 
-def finite(value: Any) -> Any:
+def finite(value: object) -> object:
     """JSON has no NaN and no infinities: in a document they become null."""
     if isinstance(value, Mapping):
         return {key: finite(child) for key, child in value.items()}
