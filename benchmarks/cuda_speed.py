@@ -31,7 +31,7 @@ from text_speed import BLOCK, Clock, bare_loop, run
 import raygen
 from raygen.compute.arithmetic import repeatable
 from raygen.data.text.tokenizers import train_tokenizer
-from raygen.training.observers.events import Plan, Progress
+from raygen.training.observers.events import Progress, Started
 
 JOB = "gpt-124m.yaml"
 LEAST_RATIO, LEAST_USE = 0.97, 0.4
@@ -146,13 +146,13 @@ class Sized(Clock):
         plan: What was about to run.
     """
 
-    plan: Plan
+    plan: Started
 
     def blocks(self) -> list[float]:
         """Seconds of every block of raygen."""
         return self._own
 
-    def started(self, plan: Plan) -> None:
+    def started(self, plan: Started) -> None:
         """Training is about to begin."""
         self.plan = plan
 

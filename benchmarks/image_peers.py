@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 from text_speed import BLOCK, Clock
 
 import raygen
-from raygen.training.observers.events import Plan
+from raygen.training.observers.events import Started
 
 COMMIT = "77f55b9"
 SCRIPTS = ("vae/main.py", "dcgan/main.py")
@@ -105,7 +105,7 @@ class Watch(Clock):
 
     parameters = 0
 
-    def started(self, plan: Plan) -> None:
+    def started(self, plan: Started) -> None:
         """Training is about to begin."""
         self.parameters = plan.parameters
 

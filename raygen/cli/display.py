@@ -14,7 +14,7 @@ from rich.text import Text
 
 from raygen.cli.output import duration, number, printable
 from raygen.models.sample import Sample
-from raygen.training.observers.events import Loss, Observer, Plan, Progress
+from raygen.training.observers.events import Observer, Progress, Started, WorkersLost
 
 SHOWN_CHARACTERS = 400
 SLOW_START_S = 3.0
@@ -51,16 +51,16 @@ class Display(Observer):
         """Prints a line that stays."""
         self._line(Text(message, style="yellow"))
 
-    def started(self, plan: Plan) -> None:
+    def started(self, start: Started) -> None:
         """Prints what is about to run."""
-        self._steps = plan.steps
+        self._steps = start.steps
         self._line(
             Text(
-                f"run {plan.run}  attempt {plan.attempt}  {number(plan.parameters)} parameters  {plan.device}"
+                f"run {start.run}  attempt {start.attempt}  {number(start.parameters)} parameters  {start.device}"
             )
         )
-        if plan.first_step > 1:
-            self._line(Text(f"continues at step {number(plan.first_step)} of {number(plan.steps)}"))
+        if start.first_step > 1:
+            self._line(Text(f"continues at step {number(start.first_step)} of {number(start.steps)}"))
 
     def ready(self, seconds: Mapping[str, float]) -> None:
         """Prints how long it took to get here, if that was long, and what took the time."""
@@ -98,9 +98,9 @@ class Display(Observer):
         body = "\n".join("  | " + printable(line) for line in shown.splitlines())
         self._line(Text(f"sample at step {number(step)}:\n{body}", style="cyan"))
 
-    def lost(self, loss: Loss) -> None:
+    def workers_lost(self, lost: WorkersLost) -> None:
         """Prints why training stands still."""
-        what = "a worker's pod is about to go" if loss.drained else f"workers were lost: {loss.cause}"
+        what = "a worker's pod is about to go" if lost.drained else f"workers were lost: {lost.cause}"
         self.notice(f"{what}; all are started again from the newest checkpoint")
 
     def _line(self, text: Text) -> None:

@@ -28,7 +28,15 @@ from raygen.training.engine.guards import Guards
 from raygen.training.engine.rollback import roll_back
 from raygen.training.engine.state import Ending, State, Trained
 from raygen.training.facts import Facts, decoded
-from raygen.training.observers.events import Notice, Observer, Plan, Ready, Several, Taker, notices_of
+from raygen.training.observers.events import (
+    Broadcast,
+    EventSink,
+    Notice,
+    Observer,
+    Ready,
+    Started,
+    notices_of,
+)
 from raygen.training.observers.goodput import Goodput, Measured
 from raygen.training.observers.startup import JOB_AND_DATA, Startup
 from raygen.training.prepare import Begun, JobPlan, count_steps, placed, prepare
@@ -48,7 +56,7 @@ def train(
     dry_run: bool = False,
     distributed: bool | None = None,
     cores: int | None = None,
-    observer: Taker | None = None,
+    observer: EventSink | None = None,
     control: Control | None = None,
 ) -> Result:
     """Trains a job on this machine. A run that exists goes on from its newest checkpoint that verifies.
@@ -128,7 +136,7 @@ class _Attempt:
     """
 
     def __init__(
-        self, plan: JobPlan, control: Control, observer: Taker, startup: Startup, began: float
+        self, plan: JobPlan, control: Control, observer: EventSink, startup: Startup, began: float
     ) -> None:
         self._plan, self._control, self._observer = plan, control, observer
         self._startup, self._began = startup, began
@@ -192,7 +200,7 @@ class _Attempt:
                 self._task(),
                 plan.cores,
                 self._control,
-                Several(_Resumed(self), self._observer),
+                Broadcast(_Resumed(self), self._observer),
                 self._startup,
                 self._goodput,
                 self._answer,
@@ -368,5 +376,5 @@ class _Resumed(Observer):
     def __init__(self, attempt: _Attempt) -> None:
         self._attempt = attempt
 
-    def started(self, plan: Plan) -> None:
-        self._attempt.note_start(plan.first_step)
+    def started(self, start: Started) -> None:
+        self._attempt.note_start(start.first_step)

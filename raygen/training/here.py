@@ -17,7 +17,7 @@ from raygen.training.engine.control import Control
 from raygen.training.engine.guards import Guards
 from raygen.training.engine.state import State, Trained
 from raygen.training.facts import Facts
-from raygen.training.observers.events import Taker, notices_of
+from raygen.training.observers.events import EventSink, notices_of
 from raygen.training.observers.startup import JOB_AND_DATA, Startup
 from raygen.training.opening import facts_of, open_dataset, open_model, start_from
 from raygen.training.prepare import Begun, JobPlan
@@ -40,7 +40,7 @@ def train_here(
     state: State,
     control: Control,
     guards: Guards,
-    observer: Taker,
+    observer: EventSink,
     startup: Startup,
     begin: Callable[[Facts], Begun | Result],
 ) -> Trained | Result:

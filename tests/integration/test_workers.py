@@ -1,4 +1,4 @@
-"""Several workers on a real Ray: the same batches and draws, lost workers, signals, and nothing left behind."""
+"""Broadcast workers on a real Ray: the same batches and draws, lost workers, signals, and nothing left behind."""
 
 from __future__ import annotations
 

@@ -21,13 +21,13 @@ def run(args: argparse.Namespace) -> int:
         from raygen.cli.display import Display
         from raygen.training.drain import asked, hold
         from raygen.training.driver import train
-        from raygen.training.observers.events import Several
+        from raygen.training.observers.events import Broadcast
         from raygen.training.observers.kubernetes import reporter
         from raygen.training.ray.log_capture import keep_driver_logs
     kept = keep_driver_logs(loaded.job.metadata.name)
     with Display() as display:
         status = reporter(display.notice)
-        observer = Several(display, kept, *([] if status is None else [status]))
+        observer = Broadcast(display, kept, *([] if status is None else [status]))
         try:
             result = train(
                 loaded.job,

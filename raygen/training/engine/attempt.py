@@ -30,7 +30,7 @@ from raygen.training.engine.recorder import Recorder
 from raygen.training.engine.restore import restore
 from raygen.training.engine.rollback import rate_factor
 from raygen.training.engine.state import State, Trained
-from raygen.training.observers.events import Plan, Taker, notices_of
+from raygen.training.observers.events import EventSink, Started, notices_of
 from raygen.training.observers.startup import MODEL, Startup
 from raygen.training.observers.trackers import Tracker, open_trackers
 from raygen.training.optimizers.updates import make_updates
@@ -72,7 +72,7 @@ class AttemptContext:
     state: State
     control: Control
     guards: Guards
-    observer: Taker
+    observer: EventSink
     workers: Workers
     strategy: Strategy
     agreement: Agreement
@@ -105,7 +105,7 @@ def _opened(c: AttemptContext, stack: ExitStack) -> Session:
         restore(c.family, updates, found)
     place = device_name(c.device) + (f", {c.workers.count} workers" if c.workers.count > 1 else "")
     parameters = count_parameters(c.family)
-    c.observer.take(Plan(c.directory.uri, c.attempt.number, parameters, place, c.state.step + 1, c.steps))
+    c.observer.take(Started(c.directory.uri, c.attempt.number, parameters, place, c.state.step + 1, c.steps))
     if should_compile(training.compile, c.device, c.job.spec.model.type):
         c.family.compile(COMPILE_OPTIONS)
     trackers = open_trackers(c.job, c.directory, c.state.step, notices_of(c.observer)) if first else []

@@ -29,7 +29,7 @@ from raygen.training.engine.guards import Guards
 from raygen.training.engine.recorder import Recorder
 from raygen.training.engine.restore import averaged, capture
 from raygen.training.engine.state import Ending, State
-from raygen.training.observers.events import Evaluated, Notice, Sampled, Saved, Taker
+from raygen.training.observers.events import CheckpointStarted, Evaluated, EventSink, Notice, Sampled
 from raygen.training.observers.trackers import Tracker
 from raygen.training.optimizers.updates import NetworkUpdate
 
@@ -53,7 +53,7 @@ class Session:
     recorder: Recorder
     writer: Writer | None
     control: Control
-    observer: Taker
+    observer: EventSink
     trackers: list[Tracker]
     keep_samples: Callable[[int, list[Sample]], None]
     clock: Callable[[], float] = time.monotonic
@@ -148,7 +148,7 @@ def save(s: Session, state: State) -> None:
             tensors, values = capture(s.family, s.updates)
             s.writer.save(state.step, tensors, {"loop": state.values(), "optimizers": values}, metric=metric)
     s.recorder.saved = state.step
-    s.observer.take(Saved(state.step))
+    s.observer.take(CheckpointStarted(state.step))
 
 
 def _due(step: int, every: int | None, steps: int) -> bool:

@@ -18,7 +18,7 @@ from torch import Tensor
 from raygen.errors import GuardError
 from raygen.run.measurements import EVALUATION, PER_SECOND, TRAIN, MetricsWriter, NoMeasurements
 from raygen.training.engine.guards import Guards
-from raygen.training.observers.events import Progress, Taker
+from raygen.training.observers.events import EventSink, Progress
 from raygen.training.observers.trackers import Tracker
 
 READ_EVERY = 10
@@ -41,7 +41,7 @@ class Recorder:
         self,
         writer: MetricsWriter | NoMeasurements,
         trackers: Sequence[Tracker],
-        observer: Taker,
+        observer: EventSink,
         guards: Guards,
         *,
         steps: int,

@@ -17,7 +17,7 @@ class Notice:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Started:
     """What is about to run.
 
     Attributes:
@@ -52,7 +52,7 @@ class Progress:
         trained: Time in training steps so far, in seconds.
         waited: Of that the time that the host waited for data, in seconds.
         saving: Time so far that training stood still for checkpoints, in seconds; most of their writing goes on beside it.
-        goodput: Share of the attempt's time that was spent in training steps (`train.goodput`); None in a worker, which
+        goodput: Share of the attempt's time that was spent in training steps (`observers.goodput`); None in a worker, which
             does not know when the attempt began.
     """
 
@@ -70,7 +70,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Loss:
+class WorkersLost:
     """Why all workers are started again.
 
     Attributes:
@@ -106,28 +106,38 @@ class Sampled:
 
 
 @dataclass(frozen=True)
-class Saved:
+class CheckpointStarted:
     """A checkpoint of this step is on its way to storage."""
 
     step: int
 
 
 @dataclass(frozen=True)
-class Found:
+class GuardTriggered:
     """A guard of this type has found something."""
 
     guard: str
 
 
-Event = Notice | Plan | Ready | Progress | Evaluated | Sampled | Saved | Found | Loss
+Event = (
+    Notice
+    | Started
+    | Ready
+    | Progress
+    | Evaluated
+    | Sampled
+    | CheckpointStarted
+    | GuardTriggered
+    | WorkersLost
+)
 """Whatever a run says."""
 
 
-class Taker(Protocol):
+class EventSink(Protocol):
     """Takes the events of a run. It is called on the training thread, so it must not block."""
 
     def take(self, event: Event) -> None:
-        """Takes one."""
+        """Takes an event."""
 
 
 class Observer:
@@ -140,7 +150,7 @@ class Observer:
     def notice(self, message: str) -> None:
         """Something that a person should know."""
 
-    def started(self, plan: Plan) -> None:
+    def started(self, start: Started) -> None:
         """Training is about to begin."""
 
     def ready(self, seconds: Mapping[str, float]) -> None:
@@ -155,13 +165,13 @@ class Observer:
     def sampled(self, step: int, samples: Sequence[Sample]) -> None:
         """The model has generated."""
 
-    def saved(self, step: int) -> None:
+    def checkpoint_started(self, step: int) -> None:
         """A checkpoint is on its way to storage."""
 
-    def found(self, guard: str) -> None:
+    def guard_triggered(self, guard: str) -> None:
         """A guard of this type has found something."""
 
-    def lost(self, loss: Loss) -> None:
+    def workers_lost(self, lost: WorkersLost) -> None:
         """Workers were lost; all are started again, which `started` ends."""
 
 
@@ -170,7 +180,7 @@ def deliver(event: Event, observer: Observer) -> None:
     match event:
         case Notice(message):
             observer.notice(message)
-        case Plan():
+        case Started():
             observer.started(event)
         case Ready(seconds):
             observer.ready(seconds)
@@ -180,26 +190,26 @@ def deliver(event: Event, observer: Observer) -> None:
             observer.evaluated(step, values)
         case Sampled(step, samples):
             observer.sampled(step, samples)
-        case Saved(step):
-            observer.saved(step)
-        case Found(guard):
-            observer.found(guard)
-        case Loss():
-            observer.lost(event)
+        case CheckpointStarted(step):
+            observer.checkpoint_started(step)
+        case GuardTriggered(guard):
+            observer.guard_triggered(guard)
+        case WorkersLost():
+            observer.workers_lost(event)
 
 
-class Several:
-    """Passes every event on to several takers, in order."""
+class Broadcast:
+    """Passes every event on to several sinks, in order."""
 
-    def __init__(self, *takers: Taker) -> None:
-        self._takers = takers
+    def __init__(self, *sinks: EventSink) -> None:
+        self._sinks = sinks
 
     def take(self, event: Event) -> None:
-        """Passes it on."""
-        for taker in self._takers:
-            taker.take(event)
+        """Passes an event on."""
+        for sink in self._sinks:
+            sink.take(event)
 
 
-def notices_of(taker: Taker) -> Callable[[str], None]:
+def notices_of(sink: EventSink) -> Callable[[str], None]:
     """A function whose sentences become notices."""
-    return lambda message: taker.take(Notice(message))
+    return lambda message: sink.take(Notice(message))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from raygen.training.observers.events import Event, Plan, Progress, Several, Taker
+from raygen.training.observers.events import Broadcast, Event, EventSink, Progress, Started
 
 
 class Goodput:
@@ -33,15 +33,15 @@ class Goodput:
         return replace(progress, goodput=min(1.0, (self._before + self._trained) / elapsed))
 
 
-class Measured(Several):
-    """Passes every event on to several takers, progress with the attempt's goodput."""
+class Measured(Broadcast):
+    """Passes every event on to several sinks, progress with the attempt's goodput."""
 
-    def __init__(self, goodput: Goodput, *takers: Taker) -> None:
-        super().__init__(*takers)
+    def __init__(self, goodput: Goodput, *sinks: EventSink) -> None:
+        super().__init__(*sinks)
         self._goodput = goodput
 
     def take(self, event: Event) -> None:
         """Passes it on."""
-        if isinstance(event, Plan):
+        if isinstance(event, Started):
             self._goodput.begin()
         super().take(self._goodput.of(event) if isinstance(event, Progress) else event)

@@ -25,7 +25,7 @@ from raygen.spec.job.training_job import KIND
 from raygen.spec.names import API_VERSION, DRIVER_MANAGER, STATUS_VARIABLE, TOKEN_FOLDER
 from raygen.storage import step_folder
 from raygen.training.drain import REASON as POD_LEAVING
-from raygen.training.observers.events import Loss, Observer, Plan, Progress
+from raygen.training.observers.events import Observer, Progress, Started, WorkersLost
 from raygen.training.result import Result
 
 Object = dict[str, Any]
@@ -77,11 +77,11 @@ class StatusReporter(Observer):
         self._thread = threading.Thread(target=self._write_on, name="status", daemon=True)
         self._thread.start()
 
-    def started(self, plan: Plan) -> None:
+    def started(self, start: Started) -> None:
         """Takes the attempt and its steps."""
-        self._run = plan.run
-        first = {"attempt": plan.attempt, "firstStep": plan.first_step, "steps": plan.steps}
-        self._update({**first, "step": plan.first_step - 1}, without=("recovery",))
+        self._run = start.run
+        first = {"attempt": start.attempt, "firstStep": start.first_step, "steps": start.steps}
+        self._update({**first, "step": start.first_step - 1}, without=("recovery",))
 
     def progressed(self, progress: Progress) -> None:
         """Takes the newest numbers."""
@@ -113,11 +113,11 @@ class StatusReporter(Observer):
         del samples
         self._update({"samples": f"{self._run}/samples/{step_folder(step)}"})
 
-    def lost(self, loss: Loss) -> None:
+    def workers_lost(self, lost: WorkersLost) -> None:
         """Takes why steps stand still; what was told of their speed is no longer so."""
         recovery = {
-            "reason": POD_LEAVING if loss.drained else WORKERS_LOST,
-            "message": f"{loss.cause}."[:1024],
+            "reason": POD_LEAVING if lost.drained else WORKERS_LOST,
+            "message": f"{lost.cause}."[:1024],
             "time": _now(),
         }
         self._update({"recovery": recovery}, without=("throughput", "remainingSeconds", "eta"))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-from raygen.training.observers.events import Loss, Observer, Plan, Progress
+from raygen.training.observers.events import Observer, Progress, Started, WorkersLost
 
 TAGS = ("training_job", "run")
 """Not `job`, which Prometheus itself gives to whatever it scrapes."""
@@ -49,10 +49,10 @@ class RayFigures(Observer):
         tags = dict(zip(TAGS, (job, run), strict=True))
         self._try(lambda: self._make(ray or import_module("ray.util.metrics"), tags))
 
-    def started(self, plan: Plan) -> None:
+    def started(self, start: Started) -> None:
         """Counts from 0 again, as the worker does."""
         self._totals = {}
-        self._set({"raygen_train_step": plan.first_step - 1, "raygen_train_last_step": plan.steps})
+        self._set({"raygen_train_step": start.first_step - 1, "raygen_train_last_step": start.steps})
 
     def progressed(self, progress: Progress) -> None:
         """Takes the newest numbers."""
@@ -74,17 +74,17 @@ class RayFigures(Observer):
             self._add(name, total - self._totals.get(name, 0.0))
         self._totals = totals
 
-    def saved(self, step: int) -> None:
+    def checkpoint_started(self, step: int) -> None:
         """Counts a checkpoint."""
         del step
         self._add("raygen_train_checkpoints", 1)
 
-    def lost(self, loss: Loss) -> None:
+    def workers_lost(self, lost: WorkersLost) -> None:
         """Nothing is trained until workers begin again."""
-        del loss
+        del lost
         self._set({"raygen_train_units_per_second": 0.0})
 
-    def found(self, guard: str) -> None:
+    def guard_triggered(self, guard: str) -> None:
         """Counts a finding of a guard."""
         del guard
         self._add("raygen_train_guard_events", 1)

@@ -30,14 +30,14 @@ from raygen.training import drain
 from raygen.training.engine.control import Control
 from raygen.training.engine.store import STOPPING, Store, Table
 from raygen.training.facts import Facts
-from raygen.training.observers.events import Taker, notices_of
+from raygen.training.observers.events import EventSink, notices_of
 from raygen.training.observers.goodput import Goodput, Measured
 from raygen.training.observers.ray_metrics import RayFigures
 from raygen.training.observers.startup import IMPORT_RAY, START_RAY, START_WORKERS, Startup
 from raygen.training.ray.capacity import find_room, joining_seconds, resources
 from raygen.training.ray.cluster import SETTINGS as JOINING
 from raygen.training.ray.cluster import on_cluster, refusal
-from raygen.training.ray.losses import LossLimit, LossReader, cause_of, last_line, someone_trains
+from raygen.training.ray.losses import LostWorkersReader, RestartLimit, cause_of, last_line, someone_trains
 from raygen.training.ray.mailbox import RESULT, STARTS, Inbox, Task
 from raygen.training.ray.steering import Steering
 from raygen.training.ray.wire import Address, serve
@@ -88,7 +88,7 @@ def launch(
     task: dict[str, Any],
     cores: int,
     control: Control,
-    observer: Taker,
+    observer: EventSink,
     startup: Startup,
     goodput: Goodput,
     answer: Callable[[Facts], dict[str, Any]],
@@ -130,9 +130,9 @@ def launch(
             store = Table()
             whole = Task(**task, scratch=str(folder), threads=cpus)
             figures = RayFigures(whole.job["metadata"]["name"], whole.run, notices_of(observer))
-            limit = LossLimit(WORKER_FAILURES, Measured(goodput, observer, figures))
+            limit = RestartLimit(WORKER_FAILURES, Measured(goodput, observer, figures))
             inbox = Inbox(store, limit, startup.worker_ready)
-            losses = LossReader(store, limit.take)
+            losses = LostWorkersReader(store, limit.take)
             steering = Steering(store, control, inbox, answer)
             with serve(store, host) as address:
                 trainer = make_trainer(scale, cpus, whole, folder, store, address)
@@ -156,7 +156,7 @@ def make_trainer(
 ) -> Trainer:
     """Ray Train's trainer of a run.
 
-    It starts workers again without limit: Ray counts drained pods as failures, so `LossLimit` counts instead.
+    It starts workers again without limit: Ray counts drained pods as failures, so `RestartLimit` counts instead.
     """
     from ray.train import FailureConfig, RunConfig, ScalingConfig
 
@@ -189,8 +189,8 @@ def _attend(
     store: Store,
     control: Control,
     steering: Steering,
-    losses: LossReader,
-    limit: LossLimit,
+    losses: LostWorkersReader,
+    limit: RestartLimit,
     startup: Startup,
 ) -> dict[str, Any] | None:
     """Runs the trainer in a thread, since its signal handlers would replace ours in the main one."""

@@ -7,7 +7,7 @@ import os
 
 from raygen.run.logs import PODS, KeptLogs
 from raygen.storage import open_storage
-from raygen.training.observers.events import Observer, Plan
+from raygen.training.observers.events import Observer, Started
 
 
 class _Attaching(Observer):
@@ -16,8 +16,8 @@ class _Attaching(Observer):
     def __init__(self, logs: KeptLogs) -> None:
         self._logs = logs
 
-    def started(self, plan: Plan) -> None:
-        self._logs.attach(open_storage(plan.run), plan.attempt)
+    def started(self, start: Started) -> None:
+        self._logs.attach(open_storage(start.run), start.attempt)
 
 
 def keep_worker_logs(job: str, rank: int) -> KeptLogs:

@@ -10,8 +10,8 @@ from dataclasses import asdict
 from raygen.machine import Memory
 from raygen.spec.names import LOW_MEMORY
 from raygen.training.engine.store import LEAVING, Store
-from raygen.training.observers.events import Event, Loss, Notice, Plan, Several, Taker
-from raygen.training.ray.mailbox import STARTS, TRAINS, TRANSPORTS, RemoteTaker
+from raygen.training.observers.events import Broadcast, Event, EventSink, Notice, Started, WorkersLost
+from raygen.training.ray.mailbox import STARTS, TRAINS, TRANSPORTS, RemoteSink
 
 _LOSSES = "losses"
 _ENDED = "ended-start"
@@ -21,7 +21,7 @@ _ENDED_BY_RAY = re.compile(r"running low on memory|RAY_memory_usage_threshold")
 _USE = re.compile(r"was (\d\S*B) used / (\d\S*B) limit")
 
 
-def report_loss(store: Store, errors: Mapping[int, BaseException]) -> None:
+def report_lost_workers(store: Store, errors: Mapping[int, BaseException]) -> None:
     """Tells the driver that workers were lost; called once for each time that Ray starts them again.
 
     Args:
@@ -34,7 +34,7 @@ def report_loss(store: Store, errors: Mapping[int, BaseException]) -> None:
     if store.check([starved := f"starved-{store.add(STARTS, 0)}"]) and LOW_MEMORY not in cause:
         cause += f"; {store.get(starved)}"
     store.set(_ENDED, str(store.add(STARTS, 0)))
-    store.set(f"loss-{number}", json.dumps(asdict(Loss(cause, drained))))
+    store.set(f"loss-{number}", json.dumps(asdict(WorkersLost(cause, drained))))
     store.add(_LOSSES, 1)
     store.delete_key(LEAVING)
 
@@ -69,18 +69,18 @@ def tell_kills(store: Store, start: int, host: str, kills: int, memory: Memory) 
         limit = "" if memory.limit is None else f", whose limit is {memory.limit / 2**30:.3g} GiB,"
         said = f"{LOW_MEMORY} in {host}{limit} and the kernel ended a process there"
         store.set(f"starved-{start}", said)
-        RemoteTaker(store).take(Notice(said))
+        RemoteSink(store).take(Notice(said))
 
 
-class LossReader:
-    """The driver's side of `report_loss`.
+class LostWorkersReader:
+    """The driver's side of `report_lost_workers`.
 
     Args:
         store: The driver's.
         take: Takes each loss.
     """
 
-    def __init__(self, store: Store, take: Callable[[Loss], None]) -> None:
+    def __init__(self, store: Store, take: Callable[[WorkersLost], None]) -> None:
         self._store, self._take = store, take
         self._read = 0
 
@@ -91,11 +91,11 @@ class LossReader:
             key = f"loss-{self._read}"
             document = json.loads(self._store.get(key))
             self._store.delete_key(key)
-            self._take(Loss(**document))
+            self._take(WorkersLost(**document))
 
 
-class LossLimit(Several):
-    """Passes every event on to several takers, in order, and says when workers were lost too often; that loss is not
+class RestartLimit(Broadcast):
+    """Passes every event on to several sinks, in order, and says when workers were lost too often; that loss is not
     passed on, since nobody starts workers again.
 
     A drained pod is not a loss, and a newer checkpoint makes up for all losses before it: a long attempt on machines that
@@ -103,25 +103,25 @@ class LossLimit(Several):
 
     Args:
         limit: Losses in a row, without a newer checkpoint between them, that an attempt survives.
-        takers: Take the events.
+        sinks: Take the events.
 
     Attributes:
         exceeded: The loss that was one too many, or None.
     """
 
-    def __init__(self, limit: int, *takers: Taker) -> None:
-        super().__init__(*takers)
-        self.exceeded: Loss | None = None
+    def __init__(self, limit: int, *sinks: EventSink) -> None:
+        super().__init__(*sinks)
+        self.exceeded: WorkersLost | None = None
         self._limit = limit
         self._count = 0
         self._first_step = 0
 
     def take(self, event: Event) -> None:
         """Counts losses, and passes on all that are not one too many."""
-        if isinstance(event, Plan) and event.first_step > self._first_step:
+        if isinstance(event, Started) and event.first_step > self._first_step:
             # Workers begin after a newer checkpoint than ever before.
             self._first_step, self._count = event.first_step, 0
-        if isinstance(event, Loss):
+        if isinstance(event, WorkersLost):
             self._count += not event.drained
             if self._count > self._limit:
                 self.exceeded = self.exceeded or event

@@ -13,7 +13,7 @@ from raygen.errors import GuardError, RaygenError, RollBackError, RunError
 from raygen.models.sample import Sample
 from raygen.training.engine.guards import Finding
 from raygen.training.engine.store import Store
-from raygen.training.observers.events import Event, Loss, Ready, Sampled, Taker
+from raygen.training.observers.events import Event, EventSink, Ready, Sampled, WorkersLost
 
 RESULT = "result"
 FACTS = "facts"
@@ -60,7 +60,7 @@ class Task:
     threads: int
 
 
-class RemoteTaker:
+class RemoteSink:
     """Takes events in a worker, so that they arrive at the driver."""
 
     def __init__(self, store: Store) -> None:
@@ -68,7 +68,7 @@ class RemoteTaker:
 
     def take(self, event: Event) -> None:
         """Posts it. Ray's controller tells the driver of lost workers; pictures are in the run directory."""
-        if isinstance(event, Loss):
+        if isinstance(event, WorkersLost):
             return
         if isinstance(event, Sampled):
             event = replace(event, samples=[replace(sample, png=None) for sample in event.samples])
@@ -80,16 +80,16 @@ class RemoteTaker:
 
 
 class Inbox:
-    """The driver's side of `RemoteTaker`.
+    """The driver's side of `RemoteSink`.
 
     Args:
         store: Where events arrive.
-        taker: Takes them.
+        sink: Takes them.
         ready: Takes the seconds of `Ready` instead, since a worker knows its own phases alone.
     """
 
-    def __init__(self, store: Store, taker: Taker, ready: Callable[[Mapping[str, float]], None]) -> None:
-        self._store, self._taker, self._ready = store, taker, ready
+    def __init__(self, store: Store, sink: EventSink, ready: Callable[[Mapping[str, float]], None]) -> None:
+        self._store, self._sink, self._ready = store, sink, ready
         self._read = 0
 
     def deliver(self) -> None:
@@ -102,7 +102,7 @@ class Inbox:
             if isinstance(event, Ready):
                 self._ready(event.seconds)
             else:
-                self._taker.take(event)
+                self._sink.take(event)
 
 
 def _event_of(name: str, content: dict[str, Any]) -> Event:

@@ -13,10 +13,10 @@ from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from raygen.training.engine.store import Store
 from raygen.training.ray.controller import UNUSED, Controller, Fixed, Place
-from raygen.training.ray.losses import report_loss
+from raygen.training.ray.losses import report_lost_workers
 
 
-class LossReporter(WorkerGroupCallback):
+class LostWorkersReporter(WorkerGroupCallback):
     """Tells the driver of lost workers; runs in Ray Train's controller, which is in the driver's process.
 
     Ray's `UserCallback` does the same, but is sent to each worker with the rest of the run's settings.
@@ -31,7 +31,7 @@ class LossReporter(WorkerGroupCallback):
     def after_worker_group_poll_status(self, worker_group_status: WorkerGroupPollStatus) -> None:
         """Called when the controller has looked at the workers: once for each time that some are lost."""
         if worker_group_status.errors:
-            report_loss(self._store, worker_group_status.errors)
+            report_lost_workers(self._store, worker_group_status.errors)
 
 
 class Trainer(DataParallelTrainer):
@@ -58,7 +58,7 @@ class Trainer(DataParallelTrainer):
     def _create_default_callbacks(self) -> list[Any]:
         callbacks = super()._create_default_callbacks()
         used = [callback for callback in callbacks if not isinstance(callback, UNUSED)]
-        return [*used, LossReporter(self._store)]
+        return [*used, LostWorkersReporter(self._store)]
 
     def _initialize_and_run_controller(self, **options: Any) -> Any:
         policy = Fixed(self.scaling_config)  # type: ignore[arg-type]

@@ -34,7 +34,7 @@ from raygen.training.engine.resume import agreed_checkpoint
 from raygen.training.engine.state import State
 from raygen.training.engine.store import LEAVING, STOP, Store
 from raygen.training.facts import decoded, encoded
-from raygen.training.observers.events import Found, Observer, Ready, Taker, notices_of
+from raygen.training.observers.events import EventSink, GuardTriggered, Observer, Ready, notices_of
 from raygen.training.observers.startup import DATA, Startup
 from raygen.training.opening import facts_of, open_dataset, open_model, start_from
 from raygen.training.ray.log_capture import keep_worker_logs
@@ -47,7 +47,7 @@ from raygen.training.ray.mailbox import (
     STARTS,
     TRAINS,
     TRANSPORTS,
-    RemoteTaker,
+    RemoteSink,
     Task,
     error_document,
 )
@@ -165,10 +165,13 @@ def _train(
     job = resolve(parse(task.job))
     directory = RunDirectory(open_storage(task.storage), task.run)
     # All find and do the same; rank 0 says it.
-    observer: Taker = RemoteTaker(store) if group.rank == 0 else Observer()
+    observer: EventSink = RemoteSink(store) if group.rank == 0 else Observer()
     notice = notices_of(observer)
     guards = Guards(
-        job.spec.training, len(task.rollbacks), notice, lambda finding: observer.take(Found(finding.type))
+        job.spec.training,
+        len(task.rollbacks),
+        notice,
+        lambda finding: observer.take(GuardTriggered(finding.type)),
     )
     try:
         with closing(_open_data(task, job, directory, group, store, notice)) as data:

@@ -6,9 +6,9 @@ from rich.console import Console
 
 from raygen.cli.display import Display
 from raygen.models.protocol import Sample
-from raygen.training.observers.events import Loss, Plan, Progress
+from raygen.training.observers.events import Progress, Started, WorkersLost
 
-PLAN = Plan(run="runs/a", attempt=1, parameters=1234, device="cpu", first_step=1, steps=1000)
+PLAN = Started(run="runs/a", attempt=1, parameters=1234, device="cpu", first_step=1, steps=1000)
 PROGRESS = Progress(
     step=250, steps=1000, loss=1.5, throughput=20_000.0, unit="tokens", seconds_left=75.0, checkpoint=200
 )
@@ -41,8 +41,8 @@ def test_elsewhere_only_lines_that_stay_are_printed() -> None:
 def test_why_training_stands_still_is_printed() -> None:
     stream = io.StringIO()
     with Display(Console(file=stream, width=120, highlight=False, soft_wrap=True)) as display:
-        display.lost(Loss("the processes of these workers ended: 1", drained=False))
-        display.lost(Loss("worker 0 raised RuntimeError", drained=True))
+        display.workers_lost(WorkersLost("the processes of these workers ended: 1", drained=False))
+        display.workers_lost(WorkersLost("worker 0 raised RuntimeError", drained=True))
     again = "all are started again from the newest checkpoint"
     assert stream.getvalue().splitlines() == [
         f"workers were lost: the processes of these workers ended: 1; {again}",

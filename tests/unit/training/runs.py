@@ -10,7 +10,7 @@ import raygen
 from raygen.models.protocol import Sample
 from raygen.run.directory import RunDirectory
 from raygen.storage import open_storage
-from raygen.training.observers.events import Observer, Plan, Progress
+from raygen.training.observers.events import Observer, Progress, Started
 from tests.jobs import job_document
 
 
@@ -19,7 +19,7 @@ class Watcher(Observer):
 
     def __init__(self, at: Any = None) -> None:
         self.notices: list[str] = []
-        self.plans: list[Plan] = []
+        self.plans: list[Started] = []
         self.evaluations: dict[int, dict[str, float]] = {}
         self.samples: dict[int, Sequence[Sample]] = {}
         self.progress: list[Progress] = []
@@ -30,8 +30,8 @@ class Watcher(Observer):
     def notice(self, message: str) -> None:
         self.notices.append(message)
 
-    def started(self, plan: Plan) -> None:
-        self.plans.append(plan)
+    def started(self, start: Started) -> None:
+        self.plans.append(start)
 
     def progressed(self, progress: Progress) -> None:
         self.progress.append(progress)
@@ -42,10 +42,10 @@ class Watcher(Observer):
     def sampled(self, step: int, samples: Sequence[Sample]) -> None:
         self.samples[step] = samples
 
-    def found(self, guard: str) -> None:
+    def guard_triggered(self, guard: str) -> None:
         self.guards.append(guard)
 
-    def saved(self, step: int) -> None:
+    def checkpoint_started(self, step: int) -> None:
         self.checkpoints.append(step)
         if self._at is not None:
             self._at(step)

@@ -28,7 +28,7 @@ from raygen.models.transformer.family import TransformerFamily
 from raygen.run.directory import RunDirectory
 from raygen.spec.families.table import FAMILIES
 from raygen.storage import LocalStorage, open_storage
-from raygen.training.observers.events import Observer, Plan, Progress
+from raygen.training.observers.events import Observer, Progress, Started
 from tests.jobs import image_job_document, job_document
 from tests.unit.training.runs import Killed, Watcher, killed_at, losses, train
 
@@ -179,7 +179,7 @@ def test_a_child_that_died_early_starts_from_its_parent_again(base: Path) -> Non
     document = job_document(training__seed=9)
     train(base, document, run="whole", parent=parent)
 
-    def die(plan: Plan) -> None:
+    def die(start: Started) -> None:
         raise Killed
 
     watcher = Watcher()

@@ -18,7 +18,7 @@ from raygen.errors import OutputError
 from raygen.spec import parse, resolve
 from raygen.storage import LocalStorage
 from raygen.training import here, prepare
-from raygen.training.observers.events import Plan
+from raygen.training.observers.events import Started
 from raygen.training.opening import facts_of, open_dataset, open_model
 from raygen.training.ray import launch
 from tests.jobs import job_document
@@ -135,7 +135,7 @@ def test_an_attempt_says_where_its_workers_went_on_and_not_what_the_driver_saw(
             super().launch(scale, task, cores, control, *rest)
             for first in (11, 16):
                 # Those that come in place of lost ones begin later, and the attempt does not.
-                observer.take(Plan("tiny", 2, 7, "cpu", first, 25))
+                observer.take(Started("tiny", 2, 7, "cpu", first, 25))
 
     monkeypatch.setattr(launch, "launch", Elsewhere(base).launch)
     train(base, LONGER, distributed=True)

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from raygen.training.observers.events import Plan, Progress
+from raygen.training.observers.events import Progress, Started
 from raygen.training.observers.goodput import Goodput, Measured
 from tests.unit.training.clock import Clock
 from tests.unit.training.runs import Watcher, train
 
 
-def plan(first_step: int) -> Plan:
-    return Plan("runs/a", 1, 7, "cpu", first_step, 100)
+def plan(first_step: int) -> Started:
+    return Started("runs/a", 1, 7, "cpu", first_step, 100)
 
 
 def progress(step: int, trained: float) -> Progress:

@@ -19,16 +19,16 @@ from raygen.spec.names import STATUS_VARIABLE
 from raygen.spec.status import TrainingJobStatus
 from raygen.training.observers import kubernetes as module
 from raygen.training.observers.events import (
+    Broadcast,
+    CheckpointStarted,
     Evaluated,
-    Loss,
     Notice,
     Observer,
-    Plan,
     Progress,
     Ready,
     Sampled,
-    Saved,
-    Several,
+    Started,
+    WorkersLost,
 )
 from raygen.training.observers.kubernetes import StatusReporter, reporter, send
 from raygen.training.result import Result
@@ -37,7 +37,7 @@ Object = dict[str, Any]
 
 TARGET = {"name": "tiny", "namespace": "team", "uid": "u-1", "rayJob": "tiny-r1"}
 CANARY = "canary-token"
-PLAN = Plan("s3://runs/team/tiny", 2, 100, "cpu", 51, 100)
+PLAN = Started("s3://runs/team/tiny", 2, 100, "cpu", 51, 100)
 RESULT = Result(
     "Succeeded", "Completed", "s3://runs/team/tiny", 100, 100, 1.5, {"loss": 1.5}, {}, 2, 9.0, None
 )
@@ -102,7 +102,7 @@ def test_while_workers_are_replaced_it_says_why_and_not_how_fast_they_were(sink:
     one = StatusReporter("tiny-r1", sink, lambda line: None)
     one.started(PLAN)
     one.progressed(progress(60))
-    one.lost(Loss("the processes of these workers ended: 1", drained=False))
+    one.workers_lost(WorkersLost("the processes of these workers ended: 1", drained=False))
     one.failed(RuntimeError("boom"))
     last = sink.taken[-1]
     TrainingJobStatus.model_validate_json(json.dumps(last))
@@ -119,7 +119,7 @@ def test_while_workers_are_replaced_it_says_why_and_not_how_fast_they_were(sink:
 def test_once_they_begin_again_it_is_where_they_begin(sink: Sink) -> None:
     one = StatusReporter("tiny-r1", sink, lambda line: None)
     one.progressed(progress(60))
-    one.lost(Loss("a pod went", drained=True))
+    one.workers_lost(WorkersLost("a pod went", drained=True))
     one.started(PLAN)
     one.failed(RuntimeError("boom"))
     told = sink.taken[-1]["progress"]
@@ -218,8 +218,16 @@ def test_it_is_written_as_soon_as_it_is_allowed(sink: Sink) -> None:
 
 def test_several_observers_hear_the_same(sink: Sink) -> None:
     one = StatusReporter("tiny-r1", sink, lambda line: None)
-    both = Several(Observer(), one)
-    for event in (PLAN, Ready({}), Notice("x"), progress(70), Evaluated(70, {}), Sampled(70, []), Saved(70)):
+    both = Broadcast(Observer(), one)
+    for event in (
+        PLAN,
+        Ready({}),
+        Notice("x"),
+        progress(70),
+        Evaluated(70, {}),
+        Sampled(70, []),
+        CheckpointStarted(70),
+    ):
         both.take(event)
     one.ended(RESULT)
     assert sink.taken[-1]["progress"]["step"] == 100

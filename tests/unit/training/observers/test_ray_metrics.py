@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from raygen.training.observers.events import Loss, Plan, Progress
+from raygen.training.observers.events import Progress, Started, WorkersLost
 from raygen.training.observers.ray_metrics import COUNTERS, GAUGES, TAGS, RayFigures
 
-PLAN = Plan(run="runs/a", attempt=1, parameters=7, device="cpu", first_step=1, steps=100)
+PLAN = Started(run="runs/a", attempt=1, parameters=7, device="cpu", first_step=1, steps=100)
 PROGRESS = Progress(
     step=10,
     steps=100,
@@ -64,8 +64,8 @@ def test_the_newest_numbers_of_a_run(ray: Ray) -> None:
     given = figures(ray)
     given.started(PLAN)
     given.progressed(PROGRESS)
-    given.saved(10)
-    given.found("LossSpike")
+    given.checkpoint_started(10)
+    given.guard_triggered("LossSpike")
     assert ray.values == {
         "raygen_train_step": 10,
         "raygen_train_last_step": 100,
@@ -95,7 +95,7 @@ def test_counters_only_grow_when_workers_begin_anew(ray: Ray) -> None:
 def test_nothing_is_trained_while_workers_are_replaced(ray: Ray) -> None:
     given = figures(ray)
     given.progressed(PROGRESS)
-    given.lost(Loss("the processes of these workers ended: 1", drained=False))
+    given.workers_lost(WorkersLost("the processes of these workers ended: 1", drained=False))
     assert ray.values["raygen_train_units_per_second"] == 0.0
     assert ray.values["raygen_train_step"] == 10
 
@@ -115,5 +115,5 @@ def test_a_ray_that_takes_nothing_is_told_of_once() -> None:
     given = figures(SimpleNamespace(Gauge=fail, Counter=fail), notices)
     given.started(PLAN)
     given.progressed(PROGRESS)
-    given.found("LossSpike")
+    given.guard_triggered("LossSpike")
     assert notices == ["Ray's metrics do not get the run's numbers; training goes on: no metrics here"]

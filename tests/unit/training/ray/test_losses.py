@@ -7,20 +7,20 @@ from ray.exceptions import ActorDiedError, RayError
 
 from raygen.machine import Memory
 from raygen.training.engine.store import LEAVING, Table
-from raygen.training.observers.events import Loss, Plan
+from raygen.training.observers.events import Started, WorkersLost
 from raygen.training.ray.launch import reason_of
 from raygen.training.ray.losses import (
-    LossLimit,
-    LossReader,
+    LostWorkersReader,
+    RestartLimit,
     cause_of,
-    report_loss,
+    report_lost_workers,
     someone_trains,
     tell_kills,
 )
 from raygen.training.ray.mailbox import STARTS, TRAINS, Inbox
 from tests.unit.training.runs import Watcher
 
-LOST, DRAINED = Loss("the processes of these workers ended: 1", False), Loss("a pod went", True)
+LOST, DRAINED = WorkersLost("the processes of these workers ended: 1", False), WorkersLost("a pod went", True)
 MONITOR = (
     "A worker health check failed.\n2 worker(s) were killed due to the node running low on memory. Memory on the node (IP:"
     " 192.0.2.2, ID: 2b13) was 0.96GB used / 1.00GB limit (0.960614)\nTo adjust the kill threshold, set ..."
@@ -28,12 +28,12 @@ MONITOR = (
 PEER = "[gloo/transport/tcp/pair.cc:547] Connection closed by peer"
 
 
-def plan(first_step: int) -> Plan:
-    return Plan("runs/a", 1, 7, "cpu, 2 workers", first_step, 100)
+def plan(first_step: int) -> Started:
+    return Started("runs/a", 1, 7, "cpu, 2 workers", first_step, 100)
 
 
 def test_drains_never_end_an_attempt() -> None:
-    limit = LossLimit(8)
+    limit = RestartLimit(8)
     for _ in range(100):
         limit.take(plan(1))
         limit.take(DRAINED)
@@ -41,7 +41,7 @@ def test_drains_never_end_an_attempt() -> None:
 
 
 def test_an_attempt_that_cannot_get_on_ends_after_its_limit() -> None:
-    limit = LossLimit(8)
+    limit = RestartLimit(8)
     limit.take(plan(51))
     for _ in range(8):
         limit.take(LOST)
@@ -53,7 +53,7 @@ def test_an_attempt_that_cannot_get_on_ends_after_its_limit() -> None:
 
 
 def test_workers_that_never_begin_count_too() -> None:
-    limit = LossLimit(0)
+    limit = RestartLimit(0)
     limit.take(LOST)
     assert limit.exceeded == LOST
 
@@ -62,11 +62,11 @@ def test_only_losses_after_which_workers_begin_again_are_told() -> None:
     class Losses(Watcher):
         losses = 0
 
-        def lost(self, loss: Loss) -> None:
+        def workers_lost(self, lost: WorkersLost) -> None:
             self.losses += 1
 
     watcher = Losses()
-    limit = LossLimit(1, watcher)
+    limit = RestartLimit(1, watcher)
     limit.take(plan(1))
     limit.take(LOST)
     limit.take(LOST)
@@ -74,7 +74,7 @@ def test_only_losses_after_which_workers_begin_again_are_told() -> None:
 
 
 def test_a_newer_checkpoint_makes_up_for_losses() -> None:
-    limit = LossLimit(2)
+    limit = RestartLimit(2)
     for number in range(100):
         limit.take(plan(1 + 50 * (number // 2)))
         limit.take(LOST)
@@ -88,33 +88,33 @@ def test_a_newer_checkpoint_makes_up_for_losses() -> None:
 
 def test_the_driver_hears_of_each_loss_once_and_whether_a_pod_was_drained() -> None:
     driver = Table(10)
-    heard: list[Loss] = []
-    reader = LossReader(driver, heard.append)
+    heard: list[WorkersLost] = []
+    reader = LostWorkersReader(driver, heard.append)
     reader.deliver()
-    report_loss(driver, {0: RuntimeError(PEER), 1: ActorDiedError()})
+    report_lost_workers(driver, {0: RuntimeError(PEER), 1: ActorDiedError()})
     reader.deliver()
     driver.set(LEAVING, "")
-    report_loss(driver, {0: RuntimeError("about to go")})
-    report_loss(driver, {1: ValueError("boom")})
+    report_lost_workers(driver, {0: RuntimeError("about to go")})
+    report_lost_workers(driver, {1: ValueError("boom")})
     reader.deliver()
     reader.deliver()
     assert heard == [
         LOST,
-        Loss("worker 0 raised RuntimeError: about to go", True),
-        Loss("worker 1 raised ValueError: boom", False),
+        WorkersLost("worker 0 raised RuntimeError: about to go", True),
+        WorkersLost("worker 1 raised ValueError: boom", False),
     ]
 
 
 def test_workers_train_from_when_they_say_so_until_a_loss() -> None:
     driver = Table(10)
-    report_loss(driver, {0: RuntimeError("before any has begun")})
+    report_lost_workers(driver, {0: RuntimeError("before any has begun")})
     seen = [someone_trains(driver)]
     for start in (1, 2):
         driver.add(STARTS, 1)
         seen.append(someone_trains(driver))
         driver.set(TRAINS, str(start))
         seen.append(someone_trains(driver))
-        report_loss(driver, {0: ActorDiedError()})
+        report_lost_workers(driver, {0: ActorDiedError()})
         seen.append(someone_trains(driver))
     assert seen == [False, False, True, False, False, True, False]
 
@@ -123,16 +123,16 @@ def test_processes_that_the_kernel_ended_for_lack_of_memory_are_told_when_their_
     None
 ):
     driver = Table(10)
-    heard: list[Loss] = []
+    heard: list[WorkersLost] = []
     watcher = Watcher()
-    reader, inbox = LossReader(driver, heard.append), Inbox(driver, watcher, lambda _: None)
+    reader, inbox = LostWorkersReader(driver, heard.append), Inbox(driver, watcher, lambda _: None)
     limit = Memory(free=1, limit=2**30)
 
     def begin(**kills: int) -> None:
         start = driver.add(STARTS, 1)
         for host, count in kills.items():
             tell_kills(driver, start, host, count, limit)
-        report_loss(driver, {0: ActorDiedError()})
+        report_lost_workers(driver, {0: ActorDiedError()})
 
     # The container has had another job before.
     begin(a=3, b=0)

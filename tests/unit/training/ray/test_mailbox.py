@@ -13,11 +13,20 @@ from raygen.errors import GuardError, RaygenError, RollBackError, RunError
 from raygen.models.sample import Sample
 from raygen.training.engine.guards import Finding
 from raygen.training.engine.store import Table
-from raygen.training.observers.events import Evaluated, Found, Notice, Plan, Progress, Ready, Sampled, Saved
-from raygen.training.ray.mailbox import Inbox, RemoteTaker, error_document, error_of, findings_of
+from raygen.training.observers.events import (
+    CheckpointStarted,
+    Evaluated,
+    GuardTriggered,
+    Notice,
+    Progress,
+    Ready,
+    Sampled,
+    Started,
+)
+from raygen.training.ray.mailbox import Inbox, RemoteSink, error_document, error_of, findings_of
 from tests.unit.training.runs import Watcher
 
-PLAN = Plan(run="runs/a", attempt=2, parameters=7, device="cpu, 2 workers", first_step=11, steps=20)
+PLAN = Started(run="runs/a", attempt=2, parameters=7, device="cpu, 2 workers", first_step=11, steps=20)
 PROGRESS = Progress(
     step=15, steps=20, loss=0.5, throughput=3.0, unit="images", seconds_left=1.0, checkpoint=None
 )
@@ -29,7 +38,7 @@ def driver() -> Table:
 
 
 def test_every_event_arrives_once_and_in_order(driver: Table) -> None:
-    worker = RemoteTaker(driver)
+    worker = RemoteSink(driver)
     starts: list[Mapping[str, float]] = []
     watcher = Watcher()
     inbox = Inbox(driver, watcher, starts.append)
@@ -41,8 +50,8 @@ def test_every_event_arrives_once_and_in_order(driver: Table) -> None:
     worker.take(PROGRESS)
     worker.take(Evaluated(15, {"loss": 0.25}))
     worker.take(Sampled(15, [Sample(prompt="A", text="b"), Sample(prompt="samples", png=b"\x89PNG")]))
-    worker.take(Saved(15))
-    worker.take(Found("LossSpike"))
+    worker.take(CheckpointStarted(15))
+    worker.take(GuardTriggered("LossSpike"))
     worker.take(Notice("last"))
     inbox.deliver()
     inbox.deliver()
