@@ -21,10 +21,15 @@ if TYPE_CHECKING:
     from raygen.errors import ValidationError as ValidationError
     from raygen.inference.run import Run as Run
     from raygen.jobfile import load as load
+    from raygen.models.sample import Sample as Sample
+    from raygen.models.sample import SampleRequest as SampleRequest
     from raygen.spec import TrainingJob as TrainingJob
     from raygen.training.driver import train as train
     from raygen.training.engine.control import Control as Control
     from raygen.training.observers.events import Observer as Observer
+    from raygen.training.observers.events import Progress as Progress
+    from raygen.training.observers.events import Started as Started
+    from raygen.training.observers.events import WorkersLost as WorkersLost
     from raygen.training.result import Result as Result
 
 __version__ = "0.1.0"
@@ -32,11 +37,16 @@ __version__ = "0.1.0"
 _HOMES = {
     "Control": "raygen.training.engine.control",
     "Observer": "raygen.training.observers.events",
+    "Progress": "raygen.training.observers.events",
     "RaygenError": "raygen.errors",
     "Result": "raygen.training.result",
     "Run": "raygen.inference.run",
+    "Sample": "raygen.models.sample",
+    "SampleRequest": "raygen.models.sample",
+    "Started": "raygen.training.observers.events",
     "TrainingJob": "raygen.spec",
     "ValidationError": "raygen.errors",
+    "WorkersLost": "raygen.training.observers.events",
     "load": "raygen.jobfile",
     "train": "raygen.training.driver",
 }
@@ -44,11 +54,16 @@ _HOMES = {
 __all__ = [
     "Control",
     "Observer",
+    "Progress",
     "RaygenError",
     "Result",
     "Run",
+    "Sample",
+    "SampleRequest",
+    "Started",
     "TrainingJob",
     "ValidationError",
+    "WorkersLost",
     "__version__",
     "load",
     "train",

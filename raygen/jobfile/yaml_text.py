@@ -54,11 +54,11 @@ _PROBLEMS = {
     "expected ':'": ("a key without its colon", "Write key: value, with a space after the colon."),
     "expected key": (
         "a line that does not fit those around it",
-        "Mend the indentation, or close a quote or bracket.",
+        "Fix the indentation, or close a quote or bracket.",
     ),
     "block end": (
         "a line that does not fit those around it",
-        "Mend the indentation, or close a quote or bracket.",
+        "Fix the indentation, or close a quote or bracket.",
     ),
     "expected ',' or": ("a list or map that is not closed", "Close the bracket, or add the comma."),
     "unexpected end of stream": ("a quote that is not closed", "Close the quote."),

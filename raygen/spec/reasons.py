@@ -210,7 +210,7 @@ FINAL: dict[str, Meaning] = {
     ),
     "ModelError": Meaning(
         "A model of your own raised an error, or broke the protocol.",
-        "Mend its code; the message has the place.",
+        "Fix its code; the message has the place.",
     ),
     **dict.fromkeys(GUARDS, STOPPED_BY_GUARD),
     "RayJobRefused": Meaning("KubeRay refuses the RayJob, which is raygen's fault.", "Report it."),

@@ -110,7 +110,7 @@ def train(
         )
 
     with control.on_signals():
-        with control.at_once():
+        with control.interrupt_at_once():
             plan = ready()
         for notice in plan.notices:
             observer.take(Notice(notice))
@@ -155,7 +155,7 @@ class _Attempt:
 
     def run(self) -> Result:
         """Trains; whatever happens once the attempt is claimed, its file says how it ended."""
-        state = State(**self._plan.found.values["loop"]) if self._plan.found else State.new()
+        state = State(**self._plan.checkpoint.values["loop"]) if self._plan.checkpoint else State.new()
         try:
             trained = self._on_workers(state) if self._plan.distributed else self._here(state)
         except BaseException as error:
@@ -236,7 +236,7 @@ class _Attempt:
             "run": plan.directory.name,
             "parent": plan.parent.identity(plan.start or 0) if plan.parent is not None else None,
             "rollbacks": plan.rollbacks,
-            "stop_at": self._control.at,
+            "stop_at": self._control.stop_step,
             "reports": self._control.reports,
         }
 

@@ -74,7 +74,7 @@ def train_here(
             data=data,
             family=family,
             device=device,
-            found=plan.take_found(),
+            checkpoint=plan.take_checkpoint(),
             state=state,
             control=control,
             guards=guards,
@@ -93,12 +93,12 @@ def _device(plan: JobPlan) -> torch.device:
 
 
 def _data(plan: JobPlan, control: Control, notice: Callable[[str], None]) -> Dataset:
-    with control.at_once():
+    with control.interrupt_at_once():
         return open_dataset(plan.job, plan.base, plan.data_files(), notice)
 
 
 def _model(plan: JobPlan, control: Control, data: Dataset, device: torch.device) -> Family:
-    with control.at_once():
+    with control.interrupt_at_once():
         family = open_model(plan.job, data, device)
         if plan.parent is not None and plan.start is not None:
             start_from(family, plan.parent.checkpoint(plan.start), plan.parent.directory.uri)

@@ -36,7 +36,7 @@ class JobPlan:
         storage: URI of the folder of all runs.
         existing: job.json of a run that exists, or None.
         rollbacks: How often the run went back.
-        found: The checkpoint to resume from, or None; without tensors where others train.
+        checkpoint: The one to resume from, or None; without tensors where others train.
         parent: The run whose weights this one starts from, or None.
         start: Step of the parent's checkpoint, or None.
         notices: What a person should know.
@@ -52,7 +52,7 @@ class JobPlan:
     storage: str
     existing: dict[str, Any] | None
     rollbacks: list[dict[str, Any]]
-    found: Loaded | None
+    checkpoint: Loaded | None
     parent: RunRecord | None
     start: int | None
     notices: list[str]
@@ -63,12 +63,12 @@ class JobPlan:
     @property
     def step(self) -> int:
         """The step that it resumes from; 0 at the start."""
-        return self.found.step if self.found is not None else 0
+        return self.checkpoint.step if self.checkpoint is not None else 0
 
-    def take_found(self) -> Loaded | None:
+    def take_checkpoint(self) -> Loaded | None:
         """Hands over the checkpoint to resume from, so that its tensors go when the caller lets go of them."""
-        found, self.found = self.found, None
-        return found
+        checkpoint, self.checkpoint = self.checkpoint, None
+        return checkpoint
 
     def data_files(self) -> dict[str, bytes]:
         """What the data set gave to keep when the run, or the one it starts from, began."""
@@ -115,7 +115,7 @@ class JobPlan:
             outcome is None
             or outcome["state"] != "Succeeded"
             or outcome["steps"] < steps
-            or self.found is None
+            or self.checkpoint is None
         ):
             return None
         self.directory.note_place(str(self.base))
@@ -210,7 +210,7 @@ def prepare(
         storage=storage.uri,
         existing=existing,
         rollbacks=rollbacks,
-        found=found,
+        checkpoint=found,
         parent=ancestor,
         start=start,
         notices=told,

@@ -18,7 +18,7 @@
 {{- end -}}
 {{- end -}}
 {{- if and $rayJobs .Values.admission.enabled (not (.Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy")) -}}
-{{- fail "\n\nThis cluster serves no ValidatingAdmissionPolicies, which Kubernetes has from 1.30 on. Have its API server serve admissionregistration.k8s.io/v1, or set admission.enabled=false; then whoever may make jobs has every runtime of their namespace.\n" -}}
+{{- fail "\n\nThis cluster serves no ValidatingAdmissionPolicies, which Kubernetes has from 1.30 on. Have its API server serve admissionregistration.k8s.io/v1, or set admission.enabled=false; then every user who may create jobs has every runtime of their namespace.\n" -}}
 {{- end -}}
 {{- if not .Values.image -}}
 {{- fail "\n\nimage is missing: name the operator's image in your registry by its digest, as in --set image=registry.example.org/raygen-operator@sha256:...\n" -}}

@@ -32,7 +32,7 @@ def runtime(view: View) -> Iterator[Finding]:
     spec = view.runtime()
     if spec is None:
         yield Finding(
-            name, "fault", f"the RaygenRuntime {where} cannot be read: {_fault(document)}", "Mend that field."
+            name, "fault", f"the RaygenRuntime {where} cannot be read: {_fault(document)}", "Fix that field."
         )
         return
     if spec.allows_namespace(view.namespace):
@@ -188,7 +188,7 @@ def nodes(view: View) -> Iterator[Finding]:
             "nodes",
             "fault",
             said,
-            f"Mend the nodes, or add tolerations to the RaygenRuntime {view.runtime_name}.",
+            f"Fix the nodes, or add tolerations to the RaygenRuntime {view.runtime_name}.",
         )
         return
     gpu = spec.gpus.resource

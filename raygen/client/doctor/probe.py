@@ -115,7 +115,7 @@ def findings(done: Trial, spec: RaygenRuntimeSpec, view: View, seconds: float) -
         STORAGE,
         "unknown",
         "it was not tried, since the pod came to nothing",
-        f"Mend what the check {IMAGE} says.",
+        f"Fix what the check {IMAGE} says.",
     )
 
 

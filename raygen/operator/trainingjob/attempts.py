@@ -152,7 +152,7 @@ def _untold(status: Fields, seen: Sequence[Trouble]) -> Ending:
     said, reason = _short(status.get("message", "")), status.get("reason", "")
     code = _EXIT.search(said)
     if code is not None and code[1] == "2":
-        return Ending("InputWrong", f"{said} Mend what it names, and apply the job again.", final=True)
+        return Ending("InputWrong", f"{said} Fix what it names, and apply the job again.", final=True)
     if code is not None:
         return Ending("DriverFailed", f"{said} The run directory has outcome.json and logs.")
     if _UNPLACED in said:

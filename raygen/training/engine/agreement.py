@@ -18,7 +18,7 @@ from torch import Tensor
 from raygen.models.protocol import Pending
 from raygen.parallel import collectives
 from raygen.training import drain
-from raygen.training.engine.control import LOOK_S, Control
+from raygen.training.engine.control import POLL_S, Control
 from raygen.training.engine.store import CONTROL, LEAVING, REPORT, STOP, STOPPING, Prefixed, Store
 
 AGREE_SECONDS = 0.5
@@ -70,7 +70,7 @@ class OwnDecisions:
 
     def report(self, step: int, values: Mapping[str, float]) -> None:
         """Passes it on at once."""
-        self._control.hear(step, values)
+        self._control.notify(step, values)
 
     def stopping(self) -> bool:
         """Whether it has been asked to stop."""
@@ -158,7 +158,7 @@ class Group:
         key = f"resumed-{self._paused}"
         if self.rank == 0:
             while (steering := self._steering())["paused"] and steering["stop"] is None:
-                self._rest(LOOK_S)
+                self._rest(POLL_S)
             self._store.set(key, "")
             # All have read the one before: since then they have decided together.
             self._store.delete_key(f"resumed-{self._paused - 1}")
@@ -198,7 +198,7 @@ class Group:
         if reason is None and self._driver.check([LEAVING]):
             reason = drain.REASON
         # Without a word of the driver's this worker keeps what its task said.
-        own: dict[str, Any] = {"paused": self._control.paused, "at": self._control.at}
+        own: dict[str, Any] = {"paused": self._control.paused, "at": self._control.stop_step}
         told = json.loads(self._driver.get(CONTROL)) if self._driver.check([CONTROL]) else own
         return {"stop": reason, "paused": told["paused"], "at": told["at"]}
 
@@ -250,5 +250,5 @@ class Group:
 def wait_for(store: Store, key: str, sleep: Callable[[float], None] = time.sleep) -> str:
     """The value of a key once it is there, however long that takes; `Store.get` has a limit."""
     while not store.check([key]):
-        sleep(LOOK_S)
+        sleep(POLL_S)
     return store.get(key)

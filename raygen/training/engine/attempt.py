@@ -49,7 +49,7 @@ class AttemptContext:
         data: The data set.
         family: The model, with initial weights, on the device.
         device: Where it trains.
-        found: The checkpoint to resume from, or None; let go of once its tensors are restored.
+        checkpoint: The one to resume from, or None; let go of once its tensors are restored.
         state: The loop's, as of that checkpoint.
         control: Stops and pauses the run.
         guards: Watch the numbers.
@@ -68,7 +68,7 @@ class AttemptContext:
     data: Dataset
     family: Family
     device: torch.device
-    found: Loaded | None
+    checkpoint: Loaded | None
     state: State
     control: Control
     guards: Guards
@@ -100,9 +100,9 @@ def _opened(c: AttemptContext, stack: ExitStack) -> Session:
     """Everything that the loop works with; `stack` closes it."""
     first, training = c.workers.rank == 0, c.job.spec.training
     updates = make_updates(c.family, training, c.steps, c.strategy, rate_factor(training, list(c.rollbacks)))
-    found, c.found = c.found, None
-    if found is not None:
-        restore(c.family, updates, found)
+    checkpoint, c.checkpoint = c.checkpoint, None
+    if checkpoint is not None:
+        restore(c.family, updates, checkpoint)
     place = device_name(c.device) + (f", {c.workers.count} workers" if c.workers.count > 1 else "")
     parameters = count_parameters(c.family)
     c.observer.take(Started(c.directory.uri, c.attempt.number, parameters, place, c.state.step + 1, c.steps))

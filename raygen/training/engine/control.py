@@ -13,7 +13,7 @@ from raygen.errors import InputError
 STOP_AT = "StopAt"
 """Reason of a run that came to the step at which it was to stop."""
 STOPPED = "StoppedByControl"
-LOOK_S = 0.1
+POLL_S = 0.1
 """How often a paused run looks whether it may resume."""
 
 
@@ -29,18 +29,19 @@ class Control:
 
     Attributes:
         reason: Why the run is to stop: the name of a signal, or what `stop` was given; None while nobody has asked.
-        at: The step at which it stops, or None.
+        stop_step: The step at which it stops, or None.
     """
 
     def __init__(
         self, *, stop_at: int | None = None, report: Callable[[int, Mapping[str, float]], None] | None = None
     ) -> None:
         self.reason: str | None = None
+        self.stop_step: int | None = None
         self.stop_at(stop_at)
         self._report = report
         self._paused = False
         self._changed = threading.Condition()
-        self._at_once = False
+        self._interrupts = False
 
     @property
     def requested(self) -> bool:
@@ -72,7 +73,7 @@ class Control:
             raise InputError(
                 f"a run cannot stop at step {step!r}", where="stop_at", remedy="Give a whole number from 0."
             )
-        self.at = step
+        self.stop_step = step
 
     def pause(self) -> None:
         """Asks to leave a checkpoint and wait before the next step."""
@@ -88,10 +89,10 @@ class Control:
         """Returns when the run is not paused any more, or is to stop."""
         while self.paused and not self.requested:
             with self._changed:
-                self._changed.wait(LOOK_S)
+                self._changed.wait(POLL_S)
 
-    def hear(self, step: int, values: Mapping[str, float]) -> None:
-        """Passes on an evaluation."""
+    def notify(self, step: int, values: Mapping[str, float]) -> None:
+        """Passes an evaluation on to `report`."""
         if self._report is not None:
             self._report(step, values)
 
@@ -112,16 +113,16 @@ class Control:
                 signal.signal(number, handler)
 
     @contextmanager
-    def at_once(self) -> Iterator[None]:
+    def interrupt_at_once(self) -> Iterator[None]:
         """While in it, the first SIGINT interrupts too: before training there is nothing to save."""
-        self._at_once = True
+        self._interrupts = True
         try:
             yield
         finally:
-            self._at_once = False
+            self._interrupts = False
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         del frame
-        if (self.requested or self._at_once) and number == signal.SIGINT:
+        if (self.requested or self._interrupts) and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.stop(signal.Signals(number).name)

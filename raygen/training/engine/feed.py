@@ -15,7 +15,7 @@ from raygen.data.protocol import Dataset
 from raygen.parallel.lanes import Part, parts_of
 from raygen.parallel.strategy import Strategy
 from raygen.spec import TrainingJob
-from raygen.training.engine.control import LOOK_S
+from raygen.training.engine.control import POLL_S
 
 AHEAD_BYTES, MOST_AHEAD, LEAST_AHEAD = 64 << 20, 16, 2
 """Samples that wait: as many steps as fit into so much memory, within these bounds."""
@@ -81,7 +81,7 @@ class Feed:
         """
         with self._changed:
             while not self._made:
-                if not self._changed.wait(LOOK_S) and stopping is not None and stopping():
+                if not self._changed.wait(POLL_S) and stopping is not None and stopping():
                     return None
             made = self._made.popleft()
             # Refilled when half is gone: a thread that woke for each step would disturb those that compute.

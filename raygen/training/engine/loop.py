@@ -94,7 +94,7 @@ def _train(s: Session, state: State, feed: Feed) -> Ending:
         overdue = s.agreement.begin(step, s.clock() - saved_at >= every)
         if s.control.requested:
             return Ending(s.control.reason or "", stopped=True)
-        if s.control.at is not None and state.step >= s.control.at:
+        if s.control.stop_step is not None and state.step >= s.control.stop_step:
             return Ending(STOP_AT, stopped=True)
         if s.control.paused:
             _pause(s, state)

@@ -42,7 +42,7 @@ class Steering:
         if self._store.check([REPORT]):
             question = json.loads(self._store.get(REPORT))
             self._store.delete_key(REPORT)
-            self._control.hear(question["step"], question["values"])
+            self._control.notify(question["step"], question["values"])
             self._steer()
             self._store.set(question["answer"], json.dumps(self._wanted()))
 
@@ -50,11 +50,11 @@ class Steering:
         if self._control.requested and not self.stopping:
             self._store.set(STOP, self._control.reason or "")
             self.stopping = True
-        wanted = json.dumps({"paused": self._control.paused, "at": self._control.at})
+        wanted = json.dumps({"paused": self._control.paused, "at": self._control.stop_step})
         if wanted != self._sent:
             self._store.set(CONTROL, wanted)
             self._sent = wanted
 
     def _wanted(self) -> dict[str, Any]:
         control = self._control
-        return {"stop": control.reason, "paused": control.paused, "at": control.at}
+        return {"stop": control.reason, "paused": control.paused, "at": control.stop_step}

@@ -103,7 +103,7 @@ def _work(task: Task, store: Store, startup: Startup, logs: KeptLogs) -> None:
     number = number.to(device)
     dist.broadcast(number, 0)
     tell_kills(store, int(number), socket.gethostname(), machine.kills(), machine.memory())
-    control = Control(stop_at=task.stop_at, report=_nobody if task.reports else None)
+    control = Control(stop_at=task.stop_at, report=_ignore_report if task.reports else None)
     group = Group(store, int(number), control)
     try:
         result = _train(task, group, control, store, device, startup, logs)
@@ -149,7 +149,7 @@ def _device() -> torch.device:
     return device
 
 
-def _nobody(step: int, values: Mapping[str, float]) -> None:
+def _ignore_report(step: int, values: Mapping[str, float]) -> None:
     """Evaluations are heard by the driver's caller (`Group.report`)."""
 
 
@@ -194,7 +194,7 @@ def _train(
                 data=data,
                 family=family,
                 device=device,
-                found=found,
+                checkpoint=found,
                 state=State(**found.values["loop"]) if found else State.new(),
                 control=control,
                 guards=guards,

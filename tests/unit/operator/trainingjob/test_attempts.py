@@ -66,9 +66,9 @@ def test_lost_steps_are_those_that_are_trained_again() -> None:
 def test_what_would_fail_again_is_not_tried_again(outcome: dict[str, Any], reason: str) -> None:
     world = World()
     world.settle()
-    failed(world, 1, remedy="Mend it.", **outcome)
+    failed(world, 1, remedy="Fix it.", **outcome)
     assert world.condition() == ("False", reason)
-    assert "Mend it." in world.message
+    assert "Fix it." in world.message
     assert len(world.ray_jobs) == 1
 
 

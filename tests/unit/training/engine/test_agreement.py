@@ -10,7 +10,7 @@ import pytest
 
 from raygen.training import drain
 from raygen.training.engine.agreement import Group
-from raygen.training.engine.control import LOOK_S, Control
+from raygen.training.engine.control import POLL_S, Control
 from raygen.training.engine.store import CONTROL, LEAVING, Table
 
 SECONDS = 30
@@ -40,7 +40,7 @@ def test_a_pod_that_is_about_to_go_ends_a_pause(monkeypatch: pytest.MonkeyPatch)
     with ThreadPoolExecutor(2) as threads:
         waiting = [threads.submit(group.pause, 6) for group in groups]
         with pytest.raises(TimeoutError):
-            waiting[0].result(3 * LOOK_S)
+            waiting[0].result(3 * POLL_S)
         leaving.set()
         for one in waiting:
             one.result(SECONDS)

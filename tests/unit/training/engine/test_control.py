@@ -13,7 +13,7 @@ import pytest
 import raygen
 from raygen.errors import InputError
 from raygen.training.engine import loop
-from raygen.training.engine.control import LOOK_S, Control
+from raygen.training.engine.control import POLL_S, Control
 from tests.jobs import job_document
 from tests.unit.training.runs import Watcher, losses, train
 
@@ -155,7 +155,7 @@ class StopsIt(threading.Event):
         self._control = control
 
     def set(self) -> None:
-        threading.Timer(2 * LOOK_S, self._control.stop, ["enough"]).start()
+        threading.Timer(2 * POLL_S, self._control.stop, ["enough"]).start()
 
 
 @pytest.mark.parametrize("step", [None, 9])

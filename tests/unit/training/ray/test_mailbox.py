@@ -67,10 +67,10 @@ def test_every_event_arrives_once_and_in_order(driver: Table) -> None:
 
 @pytest.mark.parametrize("name", ["DataError", "OutputError", "RunError", "ModelError", "FencedError"])
 def test_an_error_arrives_as_what_it_was(name: str) -> None:
-    error: RaygenError = getattr(errors, name)("it broke", where="there", remedy="Mend it.")
+    error: RaygenError = getattr(errors, name)("it broke", where="there", remedy="Fix it.")
     found = error_of(error_document(error, ()))
     assert type(found) is type(error)
-    assert (found.what, found.where, found.remedy) == ("it broke", "there", "Mend it.")
+    assert (found.what, found.where, found.remedy) == ("it broke", "there", "Fix it.")
 
 
 def test_guards_keep_their_kind_and_step() -> None:
