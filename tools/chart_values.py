@@ -118,7 +118,7 @@ class Admission(Spec):
     """The ValidatingAdmissionPolicies, which are one set for the whole cluster."""
 
     enabled: bool = True
-    """Whether this release installs them. Without them whoever may make jobs has every runtime of their namespace."""
+    """Whether this release installs them. Without them every user who may create jobs has every runtime of their namespace."""
     other_operators: Annotated[tuple[Account, ...], Field(max_length=64)] = ()
     """Accounts of operators of other releases in this cluster, which may write statuses too."""
 

@@ -125,7 +125,7 @@ def test_one_worker_generates_and_the_guards_of_all_look_at_its_texts(base: Path
             data=data,
             family=family,
             device=CPU,
-            found=None,
+            checkpoint=None,
             state=State.new(),
             control=Control(),
             guards=Guards(job.spec.training, 0, watcher.notice),
