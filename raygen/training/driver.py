@@ -40,7 +40,7 @@ from raygen.training.observers.events import (
 from raygen.training.observers.goodput import Goodput, Measured
 from raygen.training.observers.startup import JOB_AND_DATA, Startup
 from raygen.training.prepare import Begun, JobPlan, count_steps, placed, prepare
-from raygen.training.ray.mailbox import error_of, findings_of
+from raygen.training.ray.mailbox import ClaimedAttempt, Task
 from raygen.training.result import Result
 
 
@@ -210,44 +210,38 @@ class _Attempt:
                     return self._not_begun("Stopped", self._control.reason or "", self._known_steps())
                 ending = Ending(self._control.reason or "", stopped=True)
                 return Trained(ending, self._left_behind(state), math.nan, self._guards.findings)
-            self._guards.findings.extend(findings_of(result))
-            if "error" in result:
-                raise error_of(result)
+            self._guards.findings.extend(result.findings)
+            if result.trained is None:
+                raise result.error or AssertionError("workers end with what they leave, or an error")
         except RaygenError:
             if self._begun is not None:
                 lines = plan.directory.read_metrics().lines
                 state.step = lines[-1].step if lines else state.step
             raise
-        ending = Ending(result["reason"], stopped=result["stopped"])
-        return Trained(ending, State(**result["state"]), result["loss"], self._guards.findings)
+        return result.trained
 
     def _left_behind(self, state: State) -> State:
         """What the next attempt goes on from, where workers were lost before they could stop."""
         found = latest(self._plan.directory.checkpoints, tensors={})
         return State(**found.values["loop"]) if found is not None else state
 
-    def _task(self) -> dict[str, Any]:
-        """`ray.mailbox.Task`, without what `launch` adds."""
+    def _task(self) -> Task:
         plan = self._plan
-        return {
-            "job": plan.job.model_dump(mode="json", exclude_none=True),
-            "base": str(plan.base),
-            "storage": plan.storage,
-            "run": plan.directory.name,
-            "parent": plan.parent.identity(plan.start or 0) if plan.parent is not None else None,
-            "rollbacks": plan.rollbacks,
-            "stop_at": self._control.stop_step,
-            "reports": self._control.reports,
-        }
+        return Task(
+            job=plan.job.model_dump(mode="json", exclude_none=True),
+            base=str(plan.base),
+            storage=plan.storage,
+            run=plan.directory.name,
+            parent=plan.parent.identity(plan.start or 0) if plan.parent is not None else None,
+            rollbacks=plan.rollbacks,
+            stop_at=self._control.stop_step,
+            reports=self._control.reports,
+        )
 
-    def _answer(self, facts: Facts) -> dict[str, Any]:
+    def _answer(self, facts: Facts) -> ClaimedAttempt:
         """Begins the attempt that workers are ready for, and gives what they have to know of it."""
         begun = self._begin(self._known(facts), self._plan.document(facts))
-        return {
-            "attempt": asdict(begun.attempt.record),
-            "steps": begun.steps,
-            "fingerprint": facts.fingerprint,
-        }
+        return ClaimedAttempt(asdict(begun.attempt.record), begun.steps, facts.fingerprint)
 
     def _begin(self, facts: Facts, document: dict[str, Any]) -> Begun:
         """The first writes: job.json, the claim, what the run keeps of its data."""

@@ -303,11 +303,21 @@ def test_more_than_there_is_is_refused_within_seconds(tmp_path: Path) -> None:
     from raygen.training.observers.goodput import Goodput
     from raygen.training.observers.startup import Startup
     from raygen.training.ray.launch import launch
+    from raygen.training.ray.mailbox import ClaimedAttempt, Task
 
     scale = parse(image_job_document(scale={"workers": 8, "cpusPerWorker": 1})).spec.scale
     began = time.monotonic()
     with pytest.raises(InputError, match="need 8 cores, and this machine has 2"):
-        launch(scale, {}, 2, Control(), Observer(), Startup(), Goodput(), lambda facts: {})
+        launch(
+            scale,
+            Task({}, "", "", "", None, [], None, reports=False),
+            2,
+            Control(),
+            Observer(),
+            Startup(),
+            Goodput(),
+            lambda facts: ClaimedAttempt({}, 0, ""),
+        )
     assert time.monotonic() - began < 5
 
 

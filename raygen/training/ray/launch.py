@@ -15,6 +15,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
+from dataclasses import replace
 from functools import cache, partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -38,7 +39,7 @@ from raygen.training.ray.capacity import find_room, joining_seconds, resources
 from raygen.training.ray.cluster import SETTINGS as JOINING
 from raygen.training.ray.cluster import on_cluster, refusal
 from raygen.training.ray.losses import LostWorkersReader, RestartLimit, cause_of, last_line, someone_trains
-from raygen.training.ray.mailbox import RESULT, STARTS, Inbox, Task
+from raygen.training.ray.mailbox import RESULT, STARTS, ClaimedAttempt, Inbox, Reply, Task, reply_of
 from raygen.training.ray.steering import Steering
 from raygen.training.ray.wire import Address, serve
 
@@ -85,29 +86,29 @@ def cores_of(scale: Scale, cores: int) -> int:
 
 def launch(
     scale: Scale,
-    task: dict[str, Any],
+    task: Task,
     cores: int,
     control: Control,
     observer: EventSink,
     startup: Startup,
     goodput: Goodput,
-    answer: Callable[[Facts], dict[str, Any]],
-) -> dict[str, Any] | None:
+    answer: Callable[[Facts], ClaimedAttempt],
+) -> Reply | None:
     """Trains on Ray; blocks until the run has ended.
 
     Args:
         scale: Workers and what each gets.
-        task: `mailbox.Task` without scratch and threads.
+        task: What to train.
         cores: Of this machine that Ray may book, where there is no cluster (RAY_ADDRESS).
         control: Stops and pauses the run.
         observer: Takes rank 0's events.
         startup: Takes the time until the first step.
         goodput: The attempt's.
-        answer: Begins the attempt, once workers have opened data and model; gives what `worker.Begun` holds. What it
+        answer: Begins the attempt, once workers have opened data and model; gives what they must know of it. What it
             raises ends the workers.
 
     Returns:
-        What the workers told: how the run ended, or the error that ended it (`mailbox.error_document`). None if it
+        What the workers told: how the run ended, or the error that ended it. None if it
         was to stop and no worker was there to do so.
 
     Raises:
@@ -128,7 +129,7 @@ def launch(
             if not find_room(ray.nodes, scale, cpus, control, notices_of(observer), seconds=seconds, ask=ask):
                 return None
             store = Table()
-            whole = Task(**task, scratch=str(folder), threads=cpus)
+            whole = replace(task, scratch=str(folder), threads=cpus)
             figures = RayFigures(whole.job["metadata"]["name"], whole.run, notices_of(observer))
             limit = RestartLimit(WORKER_FAILURES, Measured(goodput, observer, figures))
             inbox = Inbox(store, limit, startup.worker_ready)
@@ -192,7 +193,7 @@ def _attend(
     losses: LostWorkersReader,
     limit: RestartLimit,
     startup: Startup,
-) -> dict[str, Any] | None:
+) -> Reply | None:
     """Runs the trainer in a thread, since its signal handlers would replace ours in the main one."""
     failures: list[BaseException] = []
 
@@ -220,9 +221,9 @@ def _attend(
     except BaseException:
         _end(trainer, thread, GIVE_UP_S)
         raise
-    result: dict[str, Any] | None = json.loads(store.get(RESULT)) if store.check([RESULT]) else None
+    result = reply_of(json.loads(store.get(RESULT))) if store.check([RESULT]) else None
     # Workers that wait for one that has given up would wait in vain.
-    _end(trainer, thread, LEAVE_S if result and "error" not in result else GIVE_UP_S)
+    _end(trainer, thread, LEAVE_S if result and result.error is None else GIVE_UP_S)
     if result is None and not nobody_stops:
         raise RunError(
             f"the workers were lost: {limit.exceeded.cause if limit.exceeded else reason_of(failures)}",

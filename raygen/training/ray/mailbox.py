@@ -12,6 +12,7 @@ from raygen import errors
 from raygen.errors import GuardError, RaygenError, RollBackError, RunError
 from raygen.models.sample import Sample
 from raygen.training.engine.guards import Finding
+from raygen.training.engine.state import Ending, State, Trained
 from raygen.training.engine.store import Store
 from raygen.training.observers.events import Event, EventSink, Ready, Sampled, WorkersLost
 
@@ -19,7 +20,7 @@ RESULT = "result"
 FACTS = "facts"
 """What rank 0 has found out by opening data and model (`facts.Facts`)."""
 BEGUN = "begun"
-"""The driver's answer to it: the attempt (`worker.Begun`)."""
+"""The driver's answer to it: the attempt (`ClaimedAttempt`)."""
 FILES = "files"
 """What the data set of rank 0 gave to keep, for the others to open theirs with."""
 TRANSPORTS = ("gloo", "NCCL")
@@ -44,8 +45,8 @@ class Task:
         rollbacks: How often the run went back.
         stop_at: Step at which the run stops, or None.
         reports: Whether somebody hears of evaluations before training goes on.
-        scratch: Folder on the driver's machine that is deleted after the run.
-        threads: Of PyTorch in each worker.
+        scratch: Folder on the driver's machine that is deleted after the run; `launch` says which.
+        threads: Of PyTorch in each worker; likewise.
     """
 
     job: dict[str, Any]
@@ -56,8 +57,38 @@ class Task:
     rollbacks: list[dict[str, Any]]
     stop_at: int | None
     reports: bool
-    scratch: str
-    threads: int
+    scratch: str = ""
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class ClaimedAttempt:
+    """What the driver answers once data and model are open; JSON values alone.
+
+    Attributes:
+        attempt: attempts/NNN.json.
+        steps: Last step.
+        fingerprint: Of the data of rank 0.
+    """
+
+    attempt: dict[str, Any]
+    steps: int
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Reply:
+    """How workers ended: as `engine.state.Trained` says, or by an error.
+
+    Attributes:
+        trained: What they leave; None after an error.
+        findings: What guards found.
+        error: What ended them, or None.
+    """
+
+    trained: Trained | None
+    findings: list[Finding]
+    error: RaygenError | None = None
 
 
 class RemoteSink:
@@ -113,6 +144,26 @@ def _event_of(name: str, content: dict[str, Any]) -> Event:
 
 
 _TYPES: dict[str, Any] = {kind.__name__: kind for kind in get_args(Event)}
+
+
+def trained_document(trained: Trained) -> dict[str, Any]:
+    """What workers leave as JSON values."""
+    return {
+        "reason": trained.ending.reason,
+        "stopped": trained.ending.stopped,
+        "state": trained.state.values(),
+        "loss": trained.loss,
+        "findings": [finding.record() for finding in trained.findings],
+    }
+
+
+def reply_of(document: Mapping[str, Any]) -> Reply:
+    """What `trained_document` or `error_document` wrote."""
+    findings = findings_of(document)
+    if "error" in document:
+        return Reply(None, findings, error_of(document))
+    ending = Ending(document["reason"], stopped=document["stopped"])
+    return Reply(Trained(ending, State(**document["state"]), document["loss"], findings), findings)
 
 
 def error_document(error: RaygenError, findings: Sequence[Finding]) -> dict[str, Any]:

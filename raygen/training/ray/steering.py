@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from raygen.training.engine.control import Control
 from raygen.training.engine.store import CONTROL, REPORT, STOP, Store
 from raygen.training.facts import Facts
-from raygen.training.ray.mailbox import BEGUN, FACTS, RESULT, Inbox
+from raygen.training.ray.mailbox import BEGUN, FACTS, RESULT, ClaimedAttempt, Inbox
 
 
 class Steering:
@@ -23,7 +24,7 @@ class Steering:
     """
 
     def __init__(
-        self, store: Store, control: Control, inbox: Inbox, answer: Callable[[Facts], dict[str, Any]]
+        self, store: Store, control: Control, inbox: Inbox, answer: Callable[[Facts], ClaimedAttempt]
     ) -> None:
         self._store, self._control, self._inbox, self._answer = store, control, inbox, answer
         self._sent: str | None = None
@@ -38,7 +39,7 @@ class Steering:
             return
         if self._store.check([FACTS]) and not self._store.check([BEGUN]):
             facts = Facts(**json.loads(self._store.get(FACTS)))
-            self._store.set(BEGUN, json.dumps(self._answer(facts)))
+            self._store.set(BEGUN, json.dumps(asdict(self._answer(facts))))
         if self._store.check([REPORT]):
             question = json.loads(self._store.get(REPORT))
             self._store.delete_key(REPORT)

@@ -7,7 +7,7 @@ import socket
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -47,26 +47,13 @@ from raygen.training.ray.mailbox import (
     STARTS,
     TRAINS,
     TRANSPORTS,
+    ClaimedAttempt,
     RemoteSink,
     Task,
     error_document,
+    trained_document,
 )
 from raygen.training.ray.wire import Address, Remote
-
-
-@dataclass(frozen=True)
-class Begun:
-    """What the driver answers once data and model are open; JSON values alone.
-
-    Attributes:
-        attempt: attempts/NNN.json.
-        steps: Last step.
-        fingerprint: Of the data of rank 0.
-    """
-
-    attempt: dict[str, Any]
-    steps: int
-    fingerprint: str
 
 
 def work(task: Task, driver: Address) -> None:
@@ -211,13 +198,7 @@ def _train(
             trained = train_attempt(context)
     except RaygenError as error:
         return error_document(error, guards.findings)
-    return {
-        "reason": trained.ending.reason,
-        "stopped": trained.ending.stopped,
-        "state": trained.state.values(),
-        "loss": trained.loss,
-        "findings": [finding.record() for finding in trained.findings],
-    }
+    return trained_document(trained)
 
 
 def _open_data(
@@ -245,7 +226,7 @@ def _open_data(
 
 def _begin(
     group: Group, store: Store, data: Dataset, family: Family, job: ResolvedJob, device: torch.device
-) -> Begun:
+) -> ClaimedAttempt:
     """Tells the driver what was opened, and waits until the attempt has begun.
 
     Raises:
@@ -253,7 +234,7 @@ def _begin(
     """
     if group.rank == 0:
         store.set(FACTS, json.dumps(asdict(facts_of(data, family, device))))
-    begun = Begun(**json.loads(wait_for(store, BEGUN)))
+    begun = ClaimedAttempt(**json.loads(wait_for(store, BEGUN)))
     if data.fingerprint != begun.fingerprint:
         raise DataError(
             f"worker {group.rank} reads other data than worker 0",

@@ -21,6 +21,7 @@ from raygen.training import here, prepare
 from raygen.training.observers.events import Started
 from raygen.training.opening import facts_of, open_dataset, open_model
 from raygen.training.ray import launch
+from raygen.training.ray.mailbox import ClaimedAttempt, Task
 from tests.jobs import job_document
 from tests.unit.training.runs import Watcher, train
 
@@ -37,6 +38,7 @@ from raygen.training import driver
 from raygen.training.observers import kubernetes
 from raygen.training.prepare import prepare
 from raygen.training.ray import launch
+from raygen.training.ray.mailbox import ClaimedAttempt, Task
 from tests.jobs import job_document
 
 base = Path(sys.argv[1])
@@ -81,12 +83,12 @@ class Workers:
 
     def __init__(self, base: Path) -> None:
         self.base = base
-        self.answers: list[dict[str, Any]] = []
+        self.answers: list[ClaimedAttempt] = []
 
     def launch(self, scale: Any, task: Any, cores: int, control: Any, *rest: Any) -> None:
         *_, answer = rest
-        job = resolve(parse(task["job"]))
-        data = open_dataset(job, Path(task["base"]), {}, None)
+        job = resolve(parse(task.job))
+        data = open_dataset(job, Path(task.base), {}, None)
         cpu = torch.device("cpu")
         self.answers.append(answer(facts_of(data, open_model(job, data, cpu), cpu)))
         control.stop("SIGTERM")
@@ -106,7 +108,7 @@ def test_a_driver_of_ray_workers_opens_neither_data_nor_model_nor_checkpoint(
     assert watched.tensors == []
     (answer,) = workers.answers
     # Which checkpoint they go on from is for workers to say.
-    assert (answer["steps"], answer["attempt"]["number"], answer["attempt"]["resumed_from"]) == (25, 2, None)
+    assert (answer.steps, answer.attempt["number"], answer.attempt["resumed_from"]) == (25, 2, None)
 
 
 def test_a_driver_of_ray_workers_reads_no_shard(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,19 +158,19 @@ def test_the_weights_that_a_run_starts_from_are_the_workers_to_load(
     base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(base)
-    tasks: list[dict[str, Any]] = []
+    tasks: list[Task] = []
 
     def refuse(*_: Any) -> None:
         raise AssertionError("the driver loads weights")
 
-    def launched(scale: Any, task: dict[str, Any], cores: int, control: Any, *rest: Any) -> None:
+    def launched(scale: Any, task: Task, cores: int, control: Any, *rest: Any) -> None:
         tasks.append(task)
         control.stop("SIGTERM")
 
     monkeypatch.setattr(prepare.RunRecord, "checkpoint", refuse)
     monkeypatch.setattr(launch, "launch", launched)
     result = train(base, run="child", parent=str(base / "runs" / "tiny"), distributed=True)
-    assert tasks[0]["parent"] == {"uri": str(base / "runs" / "tiny"), "step": 20}
+    assert tasks[0].parent == {"uri": str(base / "runs" / "tiny"), "step": 20}
     # Nothing was opened yet, so nothing was written.
     assert (result.state, result.attempt, result.report) == ("Stopped", 0, None)
     assert not (base / "runs" / "child").exists()

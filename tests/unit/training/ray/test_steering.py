@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 import pytest
 
 from raygen.training.engine.control import Control
 from raygen.training.engine.store import CONTROL, REPORT, STOP, Table
 from raygen.training.facts import Facts
-from raygen.training.ray.mailbox import BEGUN, FACTS, RESULT, Inbox
+from raygen.training.ray.mailbox import BEGUN, FACTS, RESULT, ClaimedAttempt, Inbox
 from raygen.training.ray.steering import Steering
 from tests.unit.training.runs import Watcher
 
@@ -25,9 +24,9 @@ def store() -> Table:
 
 
 def steering(store: Table, control: Control, begun: list[Facts]) -> Steering:
-    def answer(facts: Facts) -> dict[str, Any]:
+    def answer(facts: Facts) -> ClaimedAttempt:
         begun.append(facts)
-        return {"steps": 20}
+        return ClaimedAttempt({}, 20, facts.fingerprint)
 
     return Steering(store, control, Inbox(store, Watcher(), lambda _: None), answer)
 
@@ -41,7 +40,7 @@ def test_an_attempt_begins_once_when_workers_have_opened_it(store: Table) -> Non
     driver.deliver()
     driver.deliver()
     assert begun == [OPENED]
-    assert json.loads(store.get(BEGUN)) == {"steps": 20}
+    assert json.loads(store.get(BEGUN))["steps"] == 20
 
 
 def test_no_attempt_begins_for_workers_that_have_failed(store: Table) -> None:

@@ -14,9 +14,9 @@ import torch.distributed as dist
 from raygen.run.directory import AttemptRecord
 from raygen.spec import parse
 from raygen.training.engine.store import Table
-from raygen.training.ray.mailbox import BEGUN, RESULT, Task
+from raygen.training.ray.mailbox import BEGUN, RESULT, ClaimedAttempt, Task
 from raygen.training.ray.wire import Address, serve
-from raygen.training.ray.worker import Begun, work
+from raygen.training.ray.worker import work
 from tests.jobs import job_document
 
 
@@ -24,7 +24,7 @@ from tests.jobs import job_document
 def store() -> Iterator[Table]:
     made = Table(10)
     record = AttemptRecord(number=1, host="h", process=1, started="", raygen="", resumed_from=0)
-    made.set(BEGUN, json.dumps(asdict(Begun(attempt=asdict(record), steps=20, fingerprint=""))))
+    made.set(BEGUN, json.dumps(asdict(ClaimedAttempt(attempt=asdict(record), steps=20, fingerprint=""))))
     dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
     yield made
     dist.destroy_process_group()
