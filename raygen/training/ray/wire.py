@@ -137,7 +137,11 @@ class _Server(socketserver.ThreadingTCPServer):
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.table, self.token = table, token
         self._open: set[socket.socket] = set()
-        super().__init__((host, 0), _Connection)
+        try:
+            super().__init__((host, 0), _Connection)
+        except OSError:
+            # The address may be one by which others reach this machine, but none of its own, as behind a translator.
+            super().__init__(("", 0), _Connection)
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         self._open.add(request)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -112,6 +111,15 @@ def test_who_does_not_know_the_token_is_not_heard() -> None:
         assert not table.check(["stop"])
 
 
+def test_an_address_need_not_be_the_machines_own() -> None:
+    table = Table(SECONDS)
+    with serve(table, "192.0.2.1") as address:
+        assert address.host == "192.0.2.1"
+        with closing(Remote(replace(address, host="127.0.0.1"), SECONDS)) as remote:
+            remote.set("key", "value")
+    assert table.get("key") == "value"
+
+
 def test_workers_learn_that_their_driver_is_gone() -> None:
     with served() as (_, address):
         remote = Remote(address, SECONDS)
@@ -126,7 +134,6 @@ def test_workers_learn_that_their_driver_is_gone() -> None:
 
         thread = threading.Thread(target=wait)
         thread.start()
-        time.sleep(0)
     thread.join(SECONDS)
     remote.close()
     assert len(errors) == 1
