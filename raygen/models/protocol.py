@@ -34,12 +34,14 @@ class MicroBatch:
             to 1.
         draws: Random numbers for its samples.
         weights: How much each sample counts, (samples,), Float32; None where all count alike.
+        step: The step that they belong to, from 1.
     """
 
     batch: Batch
     share: float
     draws: Draws
     weights: Tensor | None = None
+    step: int = 1
 
     def mean(self, values: Tensor) -> Tensor:
         """The mean over samples by their weights.

@@ -32,12 +32,14 @@ class Part:
         draws: Random numbers for the samples.
         weights: Of the samples, (samples,), Float32; None where all count alike.
         weight: Their sum; the number of samples where all count alike.
+        step: The step that they belong to, from 1.
     """
 
     batch: Batch
     draws: Draws
     weights: Tensor | None
     weight: float
+    step: int
 
 
 def parts_of(
@@ -66,7 +68,7 @@ def parts_of(
         if given is not None:
             weights = to_device({"weights": given}, device)["weights"]
             weight = float(given.sum(dtype=np.float64))
-        parts.append(Part(to_device(samples.arrays, device), draws, weights, weight))
+        parts.append(Part(to_device(samples.arrays, device), draws, weights, weight, step))
     return parts
 
 
@@ -88,7 +90,9 @@ def with_shares(
         (added,) = workers.sum(own)
         # Where nothing counts, every share is 0.
         total = float(added) or 1.0
-    return [MicroBatch(part.batch, part.weight / total, part.draws, part.weights) for part in parts]
+    return [
+        MicroBatch(part.batch, part.weight / total, part.draws, part.weights, part.step) for part in parts
+    ]
 
 
 def validation_batches(

@@ -91,7 +91,7 @@ class GANFamily:
             `diversity`, the variance over the generated batch as a share of the real one's;
             `augmentation_p` under adaptive augmentation; and both norms of gradients.
         """
-        step = micro_batches[0].draws.key[-1]
+        step = micro_batches[0].step
         real = [micro.batch["images"].float().div_(127.5).sub_(1) for micro in micro_batches]
         scalars: dict[str, Tensor] = {}
         fakes: list[Tensor] = []

@@ -103,7 +103,7 @@ class VAEFamily:
     ) -> dict[str, Tensor]:
         targets = [self._target(micro.batch, micro.draws) for micro in micro_batches]
         floor = self._mean_kl(micro_batches, targets, workers) if self.vae.free_bits else None
-        weight = self._kl_weight(micro_batches[0].draws.key[-1])
+        weight = self._kl_weight(micro_batches[0].step)
         rows, means = [], []
         for micro, target in zip(micro_batches, targets, strict=True):
             posterior = posterior_of(self._encode(target))

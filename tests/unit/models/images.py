@@ -48,7 +48,7 @@ def parts_of(batch: dict[str, Tensor], slots: range, part: int, step: int = 1) -
     for start in range(slots.start, slots.stop, part):
         own = range(start, min(start + part, slots.stop))
         tensors = {name: tensor[own.start : own.stop] for name, tensor in batch.items()}
-        found.append(MicroBatch(tensors, len(own) / total, Draws((1, 0, step), own, CPU)))
+        found.append(MicroBatch(tensors, len(own) / total, Draws((1, 0, step), own, CPU), step=step))
     return found
 
 

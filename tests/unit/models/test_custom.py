@@ -129,7 +129,7 @@ def test_a_class_beside_the_job_file_trains_and_is_sampled_later(image_base: Pat
         ),
         (
             '"loss": loss, "gradient',
-            'f"x{micro_batches[0].draws.key[-1]}": loss, "loss": loss, "gradient',
+            'f"x{micro_batches[0].step}": loss, "loss": loss, "gradient',
             ModelError,
             "and gave x1",
         ),

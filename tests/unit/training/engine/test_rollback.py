@@ -35,7 +35,7 @@ def ill_above(monkeypatch: pytest.MonkeyPatch, rate: float, step: int) -> None:
     def act(self: Any, micro_batches: Any, updates: Any, workers: Any) -> Any:
         scalars = real(self, micro_batches, updates, workers)
         groups = updates["model"].optimizers["main"].param_groups
-        if micro_batches[0].draws.key[-1] == step and groups[0]["lr"] > rate:
+        if micro_batches[0].step == step and groups[0]["lr"] > rate:
             scalars["loss"] = scalars["loss"] * math.nan
         return scalars
 
@@ -94,7 +94,7 @@ def test_a_checkpoint_whose_weights_are_no_numbers_is_passed_over(
 
     def act(self: Any, micro_batches: Any, updates: Any, workers: Any) -> Any:
         scalars = real(self, micro_batches, updates, workers)
-        if micro_batches[0].draws.key[-1] == 10 and not spoilt:
+        if micro_batches[0].step == 10 and not spoilt:
             spoilt.append(10)
             next(iter(self.networks["model"].parameters())).data.fill_(math.nan)
         return scalars
