@@ -28,6 +28,10 @@ THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))
 PACKAGES = ("raygen", "torch", "numpy", "safetensors", "tokenizers", "pydantic")
 
 
+AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
+"""Holds PyTorch and its libraries to AVX2; how far that goes stands in processors.py."""
+
+
 def write_result(name: str, document: Mapping[str, Any], out: Path | None = None) -> Path:
     """Writes `document` and what it was measured with to results/NAME.json, or to `out`."""
     path = out or RESULTS / f"{name}.json"

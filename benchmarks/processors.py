@@ -24,10 +24,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from harness import ROOT, THREADS, executable, spread, write_result
+from harness import AVX2, ROOT, THREADS, executable, spread, write_result
 from turns import Side, ratios, take_turns
 
-AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
 KINDS: dict[str, dict[str, str]] = {"this processor": {}, "AVX2 alone": AVX2}
 GPT, VAE, GAN = (f"examples/{name}.yaml" for name in ("01-gpt-tiny", "02-vae-mnist", "03-gan-mnist"))
 ADAMW = "training.optimizer={type: AdamW, learningRate: 3e-3, weightDecay: 0.1, betas: [0.9, 0.99]}"

@@ -99,9 +99,11 @@ def startup() -> Iterator[str]:
 
 
 def speed() -> Iterator[str]:
-    result = read_result("text_speed")
-    if result:
-        yield from heading("Tokens per second", result)
+    titles = {"text_speed": "Tokens per second", "text_speed_avx2": "Tokens per second, held to AVX2"}
+    for result, title in ((read_result(name), title) for name, title in titles.items()):
+        if not result:
+            continue
+        yield from heading(title, result)
         yield from row("side", "median", "least to most")
         yield from row(*["---"] * 3)
         for kind, sides in (("alternating", result["interleaved"]), ("alone", result["alone"])):
