@@ -160,8 +160,6 @@ class Group:
             while (steering := self._steering())["paused"] and steering["stop"] is None:
                 self._rest(POLL_S)
             self._store.set(key, "")
-            # All have read the one before: since then they have decided together.
-            self._store.delete_key(f"resumed-{self._paused - 1}")
         wait_for(self._store, key, self._rest)
         self._control.resume()
         self.decide_at(step)
@@ -182,7 +180,7 @@ class Group:
     def stopping(self) -> bool:
         """Looks at the driver's store about twice a second."""
         now = self._clock()
-        if not self._stopping and now - self._looked >= AGREE_SECONDS:
+        if now - self._looked >= AGREE_SECONDS:
             self._looked = now
             self._tell_drain()
             self._stopping = self._driver.check([STOP]) or self._driver.check([LEAVING])
