@@ -155,7 +155,7 @@ def walk(stream: BinaryIO, size: int, view_of: Callable[[str, Slot], memoryview 
 
 
 def slots_of(file: VerifiedFile, size: int) -> dict[str, Slot]:
-    """The tensors of a shard of `size` bytes, from its header alone; errors as in `decode`."""
+    """The tensors of a shard of `size` bytes, from its header alone; errors as in `walk`."""
     return _slots(file.read(8, _header_length(file.read(0, 8), size)), size)
 
 

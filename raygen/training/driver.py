@@ -211,14 +211,14 @@ class _Attempt:
                 ending = Ending(self._control.reason or "", stopped=True)
                 return Trained(ending, self._left_behind(state), math.nan, self._guards.findings)
             self._guards.findings.extend(result.findings)
-            if result.trained is None:
-                raise result.error or AssertionError("workers end with what they leave, or an error")
+            if isinstance(result.outcome, RaygenError):
+                raise result.outcome
         except RaygenError:
             if self._begun is not None:
                 lines = plan.directory.read_metrics().lines
                 state.step = lines[-1].step if lines else state.step
             raise
-        return result.trained
+        return result.outcome
 
     def _left_behind(self, state: State) -> State:
         """What the next attempt goes on from, where workers were lost before they could stop."""

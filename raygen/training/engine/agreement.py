@@ -19,7 +19,7 @@ from raygen.models.protocol import Pending
 from raygen.parallel import collectives
 from raygen.training import drain
 from raygen.training.engine.control import POLL_S, Control
-from raygen.training.engine.store import CONTROL, LEAVING, REPORT, STOP, STOPPING, Prefixed, Store
+from raygen.training.engine.store import CONTROL, LEAVING, REPORT, STOP, STOPPING, Store
 
 AGREE_SECONDS = 0.5
 LONGEST_STRIDE = 1000
@@ -116,8 +116,7 @@ class Group:
         self.rank = dist.get_rank() if rank is None else rank
         self.count = dist.get_world_size() if count is None else count
         self.start = start
-        self._store = Prefixed(f"start-{start}", store)
-        self._driver = store
+        self._store = store
         self._control = control
         self._clock = clock
         self._next = 0
@@ -140,13 +139,13 @@ class Group:
         if step < self._next:
             return False
         self._decided += 1
-        key = f"decision-{self._decided}"
+        key = self._own(f"decision-{self._decided}")
         self._tell_drain()
         if self.rank == 0:
             decision = self._steering() | {"overdue": overdue, "next": step + self._stride(step)}
             self._store.set(key, json.dumps(decision))
             # All have read the decision before the last one: since then they have trained together.
-            self._store.delete_key(f"decision-{self._decided - 2}")
+            self._store.delete_key(self._own(f"decision-{self._decided - 2}"))
         found = json.loads(self._store.get(key))
         self._next = found["next"]
         self._follow(found)
@@ -155,7 +154,7 @@ class Group:
     def pause(self, step: int) -> None:
         """Rank 0 looks at the driver's store, and says when all go on; at this step they decide once more."""
         self._paused += 1
-        key = f"resumed-{self._paused}"
+        key = self._own(f"resumed-{self._paused}")
         if self.rank == 0:
             while (steering := self._steering())["paused"] and steering["stop"] is None:
                 self._rest(POLL_S)
@@ -169,13 +168,13 @@ class Group:
         if not self._control.reports:
             return
         self._reported += 1
-        key = f"answer-{self.start}-{self._reported}"
+        key = self._own(f"answer-{self._reported}")
         if self.rank == 0:
             question = {"answer": key, "step": step, "values": dict(values)}
             # All have read the answer before this one, or they could not have evaluated again.
-            self._driver.delete_key(f"answer-{self.start}-{self._reported - 1}")
-            self._driver.set(REPORT, json.dumps(question))
-        self._follow(json.loads(wait_for(self._driver, key, self._sleep)))
+            self._store.delete_key(self._own(f"answer-{self._reported - 1}"))
+            self._store.set(REPORT, json.dumps(question))
+        self._follow(json.loads(wait_for(self._store, key, self._sleep)))
 
     def stopping(self) -> bool:
         """Looks at the driver's store about twice a second."""
@@ -183,7 +182,7 @@ class Group:
         if now - self._looked >= AGREE_SECONDS:
             self._looked = now
             self._tell_drain()
-            self._stopping = self._driver.check([STOP]) or self._driver.check([LEAVING])
+            self._stopping = self._store.check([STOP]) or self._store.check([LEAVING])
         return self._stopping or self._control.requested
 
     def decide_at(self, step: int) -> None:
@@ -192,17 +191,21 @@ class Group:
 
     def _steering(self) -> dict[str, Any]:
         """What the driver wants, and pods that are about to go."""
-        reason = self._driver.get(STOP) if self._driver.check([STOP]) else None
-        if reason is None and self._driver.check([LEAVING]):
+        reason = self._store.get(STOP) if self._store.check([STOP]) else None
+        if reason is None and self._store.check([LEAVING]):
             reason = drain.REASON
         # Without a word of the driver's this worker keeps what its task said.
         own: dict[str, Any] = {"paused": self._control.paused, "at": self._control.stop_step}
-        told = json.loads(self._driver.get(CONTROL)) if self._driver.check([CONTROL]) else own
+        told = json.loads(self._store.get(CONTROL)) if self._store.check([CONTROL]) else own
         return {"stop": reason, "paused": told["paused"], "at": told["at"]}
+
+    def _own(self, name: str) -> str:
+        """The key of this start; an earlier one may have left the same."""
+        return f"start-{self.start}/{name}"
 
     def _tell_drain(self) -> None:
         if drain.asked():
-            self._driver.set(LEAVING, "")
+            self._store.set(LEAVING, "")
 
     def _rest(self, seconds: float) -> None:
         """Sleeps, and says if this pod is about to go, which ends a pause."""
@@ -216,7 +219,7 @@ class Group:
         if steering["stop"] is not None:
             self._control.stop(steering["stop"])
             if self.rank == 0:
-                self._driver.set(STOPPING, "")
+                self._store.set(STOPPING, "")
 
     def settle(self) -> None:
         """Returns when rank 0 has written its last checkpoint, and so has called this too.
@@ -224,17 +227,20 @@ class Group:
         A pod that is let go before takes the others with it, since Ray starts all workers again when one is lost.
         """
         if self.rank == 0:
-            self._store.set("settled", "")
+            self._store.set(self._own("settled"), "")
         else:
-            self._store.get("settled")
+            self._store.get(self._own("settled"))
 
     def gather(self, values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """The values of all workers, as JSON through the store."""
         self._asked += 1
-        self._store.set(f"gather-{self._asked}-{self.rank}", json.dumps(values))
+        self._store.set(self._own(f"gather-{self._asked}-{self.rank}"), json.dumps(values))
         # All have read what came before the last one, or they could not have answered that.
-        self._store.delete_key(f"gather-{self._asked - 2}-{self.rank}")
-        return [json.loads(self._store.get(f"gather-{self._asked}-{rank}")) for rank in range(self.count)]
+        self._store.delete_key(self._own(f"gather-{self._asked - 2}-{self.rank}"))
+        return [
+            json.loads(self._store.get(self._own(f"gather-{self._asked}-{rank}")))
+            for rank in range(self.count)
+        ]
 
     def _stride(self, step: int) -> int:
         now, last = self._clock(), self._last

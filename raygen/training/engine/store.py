@@ -94,38 +94,3 @@ class Table:
         """Deletes a key; whether it was there."""
         with self._changed:
             return self._values.pop(key, None) is not None
-
-
-class Prefixed:
-    """A store's keys that begin with a prefix, without it.
-
-    Args:
-        prefix: Goes before each key, with a stroke.
-        store: Holds them.
-    """
-
-    def __init__(self, prefix: str, store: Store) -> None:
-        self._prefix, self._store = prefix, store
-
-    def set(self, key: str, value: str) -> None:
-        """Sets a key."""
-        self._store.set(self._whole(key), value)
-
-    def get(self, key: str) -> str:
-        """The value of a key, once it is set; TimeoutError if that takes too long."""
-        return self._store.get(self._whole(key))
-
-    def add(self, key: str, amount: int) -> int:
-        """Adds to a number and returns the sum."""
-        return self._store.add(self._whole(key), amount)
-
-    def check(self, keys: Sequence[str]) -> bool:
-        """Whether all of them are set."""
-        return self._store.check([self._whole(key) for key in keys])
-
-    def delete_key(self, key: str) -> bool:
-        """Deletes a key; whether it was there."""
-        return self._store.delete_key(self._whole(key))
-
-    def _whole(self, key: str) -> str:
-        return f"{self._prefix}/{key}"

@@ -29,6 +29,7 @@ from raygen.spec import Scale
 from raygen.threads import waiting
 from raygen.training import drain
 from raygen.training.engine.control import Control
+from raygen.training.engine.state import Trained
 from raygen.training.engine.store import STOPPING, Store, Table
 from raygen.training.facts import Facts
 from raygen.training.observers.events import EventSink, notices_of
@@ -223,7 +224,7 @@ def _attend(
         raise
     result = reply_of(json.loads(store.get(RESULT))) if store.check([RESULT]) else None
     # Workers that wait for one that has given up would wait in vain.
-    _end(trainer, thread, LEAVE_S if result and result.error is None else GIVE_UP_S)
+    _end(trainer, thread, LEAVE_S if result and isinstance(result.outcome, Trained) else GIVE_UP_S)
     if result is None and not nobody_stops:
         raise RunError(
             f"the workers were lost: {limit.exceeded.cause if limit.exceeded else reason_of(failures)}",

@@ -78,17 +78,15 @@ class ClaimedAttempt:
 
 @dataclass(frozen=True)
 class Reply:
-    """How workers ended: as `engine.state.Trained` says, or by an error.
+    """How workers ended.
 
     Attributes:
-        trained: What they leave; None after an error.
+        outcome: What they leave, or the error that ended them.
         findings: What guards found.
-        error: What ended them, or None.
     """
 
-    trained: Trained | None
+    outcome: Trained | RaygenError
     findings: list[Finding]
-    error: RaygenError | None = None
 
 
 class RemoteSink:
@@ -161,7 +159,7 @@ def reply_of(document: Mapping[str, Any]) -> Reply:
     """What `trained_document` or `error_document` wrote."""
     findings = findings_of(document)
     if "error" in document:
-        return Reply(None, findings, error_of(document))
+        return Reply(error_of(document), findings)
     ending = Ending(document["reason"], stopped=document["stopped"])
     return Reply(Trained(ending, State(**document["state"]), document["loss"], findings), findings)
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raygen.training.engine.store import Prefixed, Store, Table
+from raygen.training.engine.store import Store, Table
 from raygen.training.ray.wire import Address, Remote, serve
 
 SECONDS = 30.0
@@ -70,16 +70,6 @@ def test_a_key_that_nobody_sets_is_an_error() -> None:
             remote.get("missing")
         with pytest.raises(TimeoutError, match="nobody has set missing"):
             Table(0.01).get("missing")
-
-
-def test_prefixes_keep_keys_apart() -> None:
-    table = Table()
-    one, two = Prefixed("one", table), Prefixed("two", table)
-    one.set("key", "1")
-    assert not two.check(["key"])
-    assert (one.get("key"), one.add("sum", 2), two.add("sum", 3)) == ("1", 2, 3)
-    assert one.delete_key("key")
-    assert not table.check(["one/key"])
 
 
 def test_threads_do_not_mix_their_answers(stores: tuple[Table, Remote]) -> None:
@@ -143,5 +133,5 @@ def test_workers_learn_that_their_driver_is_gone() -> None:
 
 def test_both_are_stores() -> None:
     with served() as (table, address), closing(Remote(address)) as remote:
-        stores: list[Store] = [table, remote, Prefixed("a", table)]
-    assert len(stores) == 3
+        stores: list[Store] = [table, remote]
+    assert len(stores) == 2
