@@ -263,10 +263,12 @@ def test_a_signal_stops_all_workers_at_one_step(tmp_path: Path) -> None:
 
 def test_a_signal_during_a_long_evaluation_leaves_it_and_saves_the_step(tmp_path: Path) -> None:
     """Workers that evaluate for a minute cannot be asked between two steps, and are neither lost nor given up."""
+    begun = tmp_path / "evaluating"
     slow = MODEL.replace(
-        "        losses = self.loss(batch)\n", "        time.sleep(2)\n        losses = self.loss(batch)\n"
+        "        losses = self.loss(batch)\n",
+        f"        pathlib.Path({str(begun)!r}).touch()\n        time.sleep(2)\n        losses = self.loss(batch)\n",
     )
-    (tmp_path / "model.py").write_text("import time\n" + slow)
+    (tmp_path / "model.py").write_text("import pathlib\nimport time\n" + slow)
     changes = endless(
         model__custom={"entrypoint": "model:Model"},
         data__validation__fraction=0.5,
@@ -274,7 +276,7 @@ def test_a_signal_during_a_long_evaluation_leaves_it_and_saves_the_step(tmp_path
         evaluation__everySteps=60,
     )
     with training(command(tmp_path, "slow", 2, family="Custom", **changes)) as process:
-        wait(lambda: bool(checkpoints(tmp_path, "slow")), process)
+        wait(begun.exists, process)
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=120)
     assert process.returncode == 3, err
