@@ -30,7 +30,7 @@ from raygen.data.sources.files import AnyFile, File, contents, find_files
 from raygen.data.sources.parquet import ParquetImages
 from raygen.errors import DataError
 from raygen.spec import Images, Source
-from raygen.spec.job.data import ResolvedSource
+from raygen.spec.data.sources import ResolvedSource
 
 Pixels = NDArray[np.uint8]
 

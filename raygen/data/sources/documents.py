@@ -12,7 +12,7 @@ from raygen.data.sources.files import contents, find_files
 from raygen.data.text.json_lines import JsonLines
 from raygen.data.text.plain_text import text_of
 from raygen.errors import DataError
-from raygen.spec.job.data import ResolvedSource
+from raygen.spec.data.sources import ResolvedSource
 
 TEXT_COPIES = 3
 """How many times the size of its files a text needs at least: itself, and as much as two times for its tokens, of which each

@@ -15,7 +15,7 @@ from raygen.data.remarks import Remarks
 from raygen.data.sources.arrow import input_file, reason
 from raygen.data.sources.files import AnyFile, File, find_files
 from raygen.errors import DataError
-from raygen.spec.job.data import ParquetSource
+from raygen.spec.data.sources import ParquetSource
 from raygen.spec.schema.messages import nearest
 
 Label = int | str

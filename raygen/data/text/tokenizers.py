@@ -19,7 +19,7 @@ from tokenizers import Regex, decoders, models, pre_tokenizers
 from raygen.data.progress import Progress
 from raygen.data.text.learning import END_OF_TEXT, byte_level, learn
 from raygen.errors import DataError
-from raygen.spec.job.data import ResolvedTokenizer
+from raygen.spec.data.tokenizers import ResolvedTokenizer
 
 Tokens = NDArray[np.int32]
 

@@ -6,7 +6,7 @@ one that follows from other fields is made by `resolve`, or by the block of the 
 
 from __future__ import annotations
 
-from raygen.spec.job.data import ResolvedData
+from raygen.spec.data.splits import ResolvedData
 from raygen.spec.job.evaluation import ResolvedEvaluation
 from raygen.spec.job.output import ResolvedOutput
 from raygen.spec.job.training import ResolvedTraining

@@ -7,10 +7,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from raygen.spec.data.splits import Data
 from raygen.spec.families.networks import NETWORKS_REMEDY, leading_optimizer, network_rules
 from raygen.spec.families.table import FAMILIES, cel_is, listed
 from raygen.spec.job.cluster import Attempts, RuntimeRef, Scheduling, Seconds
-from raygen.spec.job.data import Data
 from raygen.spec.job.evaluation import METRICS, Evaluation
 from raygen.spec.job.guards import GUARDS
 from raygen.spec.job.model import Model

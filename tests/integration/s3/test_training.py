@@ -170,7 +170,7 @@ def test_images_are_read_from_s3_in_each_format(server: Server, aws: dict[str, s
 
     from raygen.data.images.files import read_images
     from raygen.spec import Source
-    from raygen.spec.job.data import ParquetSource
+    from raygen.spec.data.sources import ParquetSource
 
     table = write_images(tmp_path / "images.parquet", count=30)
     folder = fresh().removeprefix(f"s3://{BUCKET}/")

@@ -18,7 +18,7 @@ from raygen.data.text.windows import TextData
 from raygen.errors import DataError
 from raygen.machine import Memory
 from raygen.spec import Images, Source, parse, resolve
-from raygen.spec.job.data import JsonLinesSource, ParquetSource, PlainSource
+from raygen.spec.data.sources import JsonLinesSource, ParquetSource, PlainSource
 from raygen.storage import LocalStorage
 from tests.jobs import job_document
 from tests.unit.data.images.test_pixels import png, table, write_idx

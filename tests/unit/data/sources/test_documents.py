@@ -16,7 +16,7 @@ from raygen.data.sources.documents import read_documents
 from raygen.errors import DataError, InputError
 from raygen.machine import Memory
 from raygen.spec import Source
-from raygen.spec.job.data import JsonLinesSource
+from raygen.spec.data.sources import JsonLinesSource
 
 
 def write(base: Path, files: dict[str, str | bytes]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from raygen.data.images.files import read_images
 from raygen.data.images.pixels import ImageData
 from raygen.errors import DataError
-from raygen.spec.job.data import ParquetSource
+from raygen.spec.data.sources import ParquetSource
 from tests.budget import examples
 from tests.unit.data.images.test_pixels import data_of, message, png, table
 

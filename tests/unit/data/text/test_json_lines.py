@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from raygen.spec.job.data import JsonLinesSource
+from raygen.spec.data.sources import JsonLinesSource
 from tests.unit.data.sources.test_documents import read_lines, refused, remarks_of, write
 
 
