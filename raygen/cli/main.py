@@ -20,7 +20,21 @@ from raygen.cli.streams import Streams, lasting_streams
 from raygen.errors import RaygenError, ValidationError
 
 LOCAL = frozenset(
-    {"completion", "export", "leave", "plan", "probe", "report", "sample", "train", "validate", "version"}
+    {
+        *(
+            "completion",
+            "export",
+            "leave",
+            "plan",
+            "prepare",
+            "probe",
+            "report",
+            "sample",
+            "train",
+            "validate",
+        ),
+        "version",
+    }
 )
 """Verbs that work on this machine; all others talk to a cluster."""
 SHOWING = frozenset({"completion", "get", "list", "logs", "plan", "sample", "top", "version"})
@@ -62,11 +76,23 @@ def build_parser() -> argparse.ArgumentParser:
     def device_options(added: argparse.ArgumentParser) -> None:
         added.add_argument("--device", default="auto", help="cuda, mps or cpu (default: the first there is)")
 
+    def cores_option(added: argparse.ArgumentParser) -> None:
+        added.add_argument(
+            "--cores",
+            type=int,
+            metavar="N",
+            help="cores of this machine to use (default: all, within a container's CPU limit)",
+        )
+
     job_options(verb("validate", "check a job file and print every fault"))
 
     plan = verb("plan", "what a job will cost: parameters, memory, steps, time")
     job_options(plan)
     device_options(plan)
+
+    prepare = verb("prepare", "prepare a job's data: clean, tokenize or resize, shuffle, write as shards")
+    job_options(prepare)
+    cores_option(prepare)
 
     train = verb("train", "train here; a run that exists goes on from its newest checkpoint")
     job_options(train)
@@ -75,12 +101,7 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--run", metavar="NAME", help="the run's name; the same name continues the run")
     train.add_argument("--from", dest="parent", metavar="RUN", help="start from the weights of another run")
     train.add_argument("--strict", action="store_true", help="refuse to fit the job's scale to this machine")
-    train.add_argument(
-        "--cores",
-        type=int,
-        metavar="N",
-        help="cores of this machine to use (default: all, within a container's CPU limit)",
-    )
+    cores_option(train)
     train.add_argument(
         "--distributed", action="store_true", help="train on Ray's workers even if it is only one"
     )

@@ -43,6 +43,10 @@ def open_data(
     Raises:
         DataError: the data cannot be used; says where and why.
     """
+    if job.spec.preparation is not None:
+        from raygen.data.shards.dataset import PreparedData
+
+        return PreparedData(job, base)
     return READERS[job.spec.data.kind]().open_data(job, base, files, notice)
 
 

@@ -23,6 +23,7 @@ from raygen.report.gather import write_report
 from raygen.run.directory import REPORT
 from raygen.run.record import RunRecord
 from raygen.spec import TrainingJob, parse
+from raygen.training.data_preparation import prepare_missing
 from raygen.training.engine.control import Control
 from raygen.training.engine.guards import Guards
 from raygen.training.engine.rollback import roll_back
@@ -114,6 +115,9 @@ def train(
             plan = ready()
         for notice in plan.notices:
             observer.take(Notice(notice))
+        if not dry_run:
+            with control.interrupt_at_once():
+                prepare_missing(plan.job, plan.base, cores, notices_of(observer))
         while True:
             attempt = _Attempt(plan, control, observer, startup, began)
             try:

@@ -61,6 +61,7 @@ THIRD_PARTY = {
     "run": set(),
     "inference": {"safetensors", "torch"},
     "report": {"jinja2", "markupsafe"},
+    "preparation": {"numpy", "pyarrow", "ray"},
     "training": {"PIL", "mlflow", "numpy", "psutil", "ray", "tensorboardX", "torch", "wandb"},
     "kube": {"kubernetes", "urllib3"},
     "controller": set(),

@@ -119,7 +119,7 @@ def _decoded(
     images, labels, first = _Stack(count), list[Any](), ""
     for number, item in enumerate(items):
         progress.at("decoding images", number, count)
-        image = _fitted(decode(item.encoded, item.name, spec, remarks), spec)
+        image = fitted(decode(item.encoded, item.name, spec, remarks), spec)
         if not images.count:
             first = item.name
             _check_memory(count, image.nbytes, source.uri)
@@ -183,7 +183,7 @@ def _read(items: Sequence[tuple[AnyFile, Any]]) -> Iterator[_Item]:
     return (_Item(str(file), content, label) for (file, label), content in zip(items, encoded, strict=True))
 
 
-def _fitted(image: Image.Image, spec: Images) -> Pixels:
+def fitted(image: Image.Image, spec: Images) -> Pixels:
     """The image in the size that is asked for, as (channels, height, width)."""
     size = spec.size
     if size is not None and image.size != (size, size):
@@ -252,7 +252,7 @@ def _converted(pixels: Pixels, spec: Images) -> Pixels:
     if (spec.size is None or (height, width) == (spec.size, spec.size)) and spec.mode != "RGB":
         return pixels
     mode = PILLOW[spec.mode or "Grey"]
-    return np.stack([_fitted(Image.fromarray(image[0]).convert(mode), spec) for image in pixels])
+    return np.stack([fitted(Image.fromarray(image[0]).convert(mode), spec) for image in pixels])
 
 
 def _idx_array(path: AnyFile, magic: int, dimensions: int, remarks: Remarks) -> Pixels:

@@ -199,7 +199,7 @@ def _labels(
     """
     where = ", ".join(source.uri for source in job.spec.data.train.sources)
     try:
-        classes = _classes(train.labels, where)
+        classes = class_names(train.labels, where)
         labels = _numbered(train.labels, classes, where)
         if held is not None:
             _check_both_have_labels(train, held)
@@ -220,7 +220,7 @@ def _uses_labels(job: ResolvedJob) -> bool:
     return job.spec.model.block.takes_classes
 
 
-def _classes(labels: Sequence[Any] | None, where: str) -> tuple[str, ...]:
+def class_names(labels: Sequence[Any] | None, where: str) -> tuple[str, ...]:
     """Names of the classes in the order of their numbers: texts sorted, or numbers from 0 without a gap."""
     if labels is None:
         return ()

@@ -9,7 +9,44 @@ from pydantic import Field
 from raygen.spec.data.images import Images
 from raygen.spec.data.sources import TEXT_FORMATS, ResolvedSources, Source, Sources
 from raygen.spec.data.tokenizers import ResolvedTokenizer, Tokenizer
-from raygen.spec.schema.base import Fraction, Rule, Spec, exactly_one
+from raygen.spec.schema.base import MAX_INT, Fraction, Rule, Spec, exactly_one
+
+
+def _some_weight() -> Rule:
+    return Rule(
+        fields=("weights",),
+        at="weights",
+        holds=lambda self: self.weights is None or any(weight > 0 for weight in self.weights),
+        rule="must have one above 0",
+        remedy="Give a weight above 0 to what is to be used.",
+        cel="!has(self.weights) || self.weights.exists(w, w > 0.0)",
+    )
+
+
+Weights = Annotated[tuple[Annotated[float, Field(ge=0, le=1e9)], ...], Field(min_length=2, max_length=500)]
+
+
+class WeightChange(Spec):
+    """Weights that hold from a sample on."""
+
+    from_sample: Annotated[int, Field(ge=1, le=MAX_INT)]
+    """The first sample that they hold for, counted from the start of training. A run that goes on may add changes from
+    where it is on, and alter none before."""
+    weights: Weights
+    """One for each source, in their order."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (_some_weight(),)
+
+
+class Mixture(Spec):
+    """How samples of several sources are mixed. Each comes as often as its weight says, again and again if it is small."""
+
+    weights: Weights | None = None
+    """One for each source, in their order; in any unit, and kept to one part in 16,384. Default: the samples that each has."""
+    temperature: Annotated[float, Field(gt=0, le=100)] = 1.0
+    """Weights are taken to the power of 1/temperature: above 1, small ones come more often."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (_some_weight(),)
 
 
 class TrainSplit(Spec):
@@ -17,6 +54,46 @@ class TrainSplit(Spec):
 
     sources: Sources
     """Places to read, in this order."""
+    mixture: Mixture | None = None
+    """Mix the sources by weight; needs spec.preparation. Default: they are one after the other, and shuffled as a whole."""
+    weight_changes: Annotated[tuple[WeightChange, ...], Field(max_length=100)] = ()
+    """Other weights of the mixture from a sample on, in any order."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            fields=("sources", "mixture"),
+            at="mixture.weights",
+            holds=lambda self: (
+                self.mixture is None
+                or (
+                    len(self.sources) > 1
+                    and (self.mixture.weights is None or len(self.mixture.weights) == len(self.sources))
+                )
+            ),
+            rule="must be one for each source, of which there are two or more",
+            remedy="Give as many weights as sources, in their order.",
+            cel=(
+                "!has(self.mixture) || (self.sources.size() > 1"
+                " && (!has(self.mixture.weights) || self.mixture.weights.size() == self.sources.size()))"
+            ),
+        ),
+        Rule(
+            fields=("sources", "mixture", "weight_changes"),
+            at="weightChanges",
+            holds=lambda self: (
+                all(len(change.weights) == len(self.sources) for change in self.weight_changes)
+                and not (self.weight_changes and self.mixture is None)
+                and len({change.from_sample for change in self.weight_changes}) == len(self.weight_changes)
+            ),
+            rule="needs mixture, one weight for each source, and each fromSample once",
+            remedy="Add mixture: {}; give as many weights as sources, and every fromSample once.",
+            cel=(
+                "!has(self.weightChanges) || self.weightChanges.size() == 0 || (has(self.mixture)"
+                " && self.weightChanges.all(c, c.weights.size() == self.sources.size()"
+                " && self.weightChanges.filter(d, d.fromSample == c.fromSample).size() == 1))"
+            ),
+        ),
+    )
 
 
 class ValidationSplit(Spec):
@@ -62,6 +139,10 @@ class Data(Spec):
     """The validation split. Default: none, and then nothing can be evaluated."""
     tokenizer: Tokenizer | None = None
     """How text becomes tokens; given exactly when the sources hold text."""
+    packing: Literal["Stream", "Documents", "Single"] = "Stream"
+    """How prepared documents become samples of one length. Stream: windows are cut from the documents one after the
+    other. Documents: the same windows, and attention and positions begin anew with each document. Single: a
+    sample is one document, cut off or filled up; each counts by its tokens."""
     images: Images | None = None
     """How files become images of one size; only for sources that hold images. Default: taken as they are."""
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from raygen.spec.data.preparation import Preparation
 from raygen.spec.data.splits import Data
 from raygen.spec.families.networks import NETWORKS_REMEDY, leading_optimizer, network_rules
 from raygen.spec.families.table import FAMILIES, cel_is, listed
@@ -94,6 +95,8 @@ class TrainingJobSpec(Spec):
     """What is trained."""
     data: Data
     """What is learned from."""
+    preparation: Preparation | None = None
+    """Prepare the data before training, and stream it. Default: it is read whole, into memory."""
     training: Training
     """How the model is trained."""
     evaluation: Evaluation = Evaluation()
@@ -156,6 +159,22 @@ class TrainingJobSpec(Spec):
             rule=f"must be given exactly when model.type is {listed(_OWN_OPTIMIZERS)}, which has several networks",
             remedy=NETWORKS_REMEDY,
             cel=f"({cel_is(_OWN_OPTIMIZERS)}) == has(self.training.optimizers)",
+        ),
+        Rule(
+            fields=("data.train.mixture", "preparation"),
+            at="data.train.mixture",
+            holds=lambda self: self.data.train.mixture is None or self.preparation is not None,
+            rule="needs spec.preparation",
+            remedy="Add spec.preparation, for example {uri: prepared/}, or remove mixture.",
+            cel="!has(self.data.train.mixture) || has(self.preparation)",
+        ),
+        Rule(
+            fields=("data.packing", "preparation"),
+            at="data.packing",
+            holds=lambda self: self.data.packing == "Stream" or self.preparation is not None,
+            rule="needs spec.preparation",
+            remedy="Add spec.preparation, for example {uri: prepared/}, or remove packing.",
+            cel="!has(self.data.packing) || self.data.packing == 'Stream' || has(self.preparation)",
         ),
         *network_rules(),
         Rule(
