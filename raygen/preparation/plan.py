@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,13 +77,14 @@ def plan(job: ResolvedJob, base: Path, remarks: Remarks) -> Plan:
     for split, number, source in sources_of(job):
         for part in parts_of([source], base, remarks, size):
             parts.append(PlannedPart(split, number, part))
-            total += part.size
+            # A file that is cut counts once, by its first range.
+            total += sum(file.size for file in part.files) if part.start == 0 else 0
     listing = [[one.split, one.source, described(one.part)] for one in parts]
     words = digest_of(words_on_data(job))
     recipe = digest_of([words, listing])
     return Plan(tuple(parts), max(1, -(-total // RANGE)), words, recipe)
 
 
-def described(part: Part) -> Mapping[str, Any]:
+def described(part: Part) -> list[Any]:
     """What a part is, without the place of its source."""
-    return part.described()
+    return [[[file.key, file.size] for file in part.files], part.start, part.stop]

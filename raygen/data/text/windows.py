@@ -18,7 +18,7 @@ from raygen.data.order import Order
 from raygen.data.progress import Notice, Progress
 from raygen.data.protocol import Samples
 from raygen.data.remarks import Remarks
-from raygen.data.sources.documents import read_documents
+from raygen.data.text.documents import read_documents
 from raygen.data.text.tokenizers import Tokenizer, Tokens, train_tokenizer
 from raygen.errors import DataError
 from raygen.spec import ResolvedJob

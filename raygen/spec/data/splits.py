@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from raygen.spec.data.images import Images
-from raygen.spec.data.sources import TEXT_FORMATS, ResolvedSources, Source, Sources
+from raygen.spec.data.sources import ResolvedSources, Source, Sources, holds_text
 from raygen.spec.data.tokenizers import ResolvedTokenizer, Tokenizer
 from raygen.spec.schema.base import MAX_INT, Fraction, Rule, Spec, exactly_one
 
@@ -108,11 +108,6 @@ class ValidationSplit(Spec):
     rules: ClassVar[tuple[Rule, ...]] = (exactly_one(("sources", "fraction")),)
 
 
-def _is_text(source: str) -> str:
-    """CEL: a source holds text."""
-    return f"(!has({source}.format) || {source}.format in ['Text', 'JsonLines'])"
-
-
 def _all(condition: str) -> str:
     return (
         f"(self.train.sources.all(s, {condition}) && (!has(self.validation)"
@@ -120,9 +115,9 @@ def _all(condition: str) -> str:
     )
 
 
-_ALL_TEXT = _all(_is_text("s"))
-_ALL_IMAGES = _all("!" + _is_text("s"))
-_FIRST_IS_TEXT = _is_text("self.train.sources[0]")
+_ALL_TEXT = _all(holds_text("s"))
+_ALL_IMAGES = _all("!" + holds_text("s"))
+_FIRST_IS_TEXT = holds_text("self.train.sources[0]")
 
 
 def _all_sources(data: Data) -> tuple[Source, ...]:
@@ -149,15 +144,15 @@ class Data(Spec):
     @property
     def kind(self) -> Literal["images", "text"]:
         """What the sources hold."""
-        return "text" if self.train.sources[0].format in TEXT_FORMATS else "images"
+        return "text" if self.train.sources[0].holds_text else "images"
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             fields=("train.sources", "validation.sources"),
             at="train.sources",
-            holds=lambda self: len({s.format in TEXT_FORMATS for s in _all_sources(self)}) == 1,
+            holds=lambda self: len({s.holds_text for s in _all_sources(self)}) == 1,
             rule="must all hold the same kind of data, as those of validation do",
-            remedy="Give text (Text, JsonLines) or images (ImageFolder, Idx, Parquet), not both.",
+            remedy="Give text or images, not both; of Parquet and other formats that hold either, contents says which.",
             cel=f"{_ALL_TEXT} || {_ALL_IMAGES}",
         ),
         Rule(
@@ -173,7 +168,7 @@ class Data(Spec):
             at="images",
             holds=lambda self: self.images is None or self.kind == "images",
             rule="belongs to sources that hold images, and these hold text",
-            remedy="Remove images, or give the format of the sources: ImageFolder, Idx or Parquet.",
+            remedy="Remove images, or give the format of the sources, such as ImageFolder, Idx or Parquet.",
             cel=f"!has(self.images) || !({_FIRST_IS_TEXT})",
         ),
     )

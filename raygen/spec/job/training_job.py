@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from raygen.spec.data.preparation import Preparation
+from raygen.spec.data.sources import holds_text
 from raygen.spec.data.splits import Data
 from raygen.spec.families.networks import NETWORKS_REMEDY, leading_optimizer, network_rules
 from raygen.spec.families.table import FAMILIES, cel_is, listed
@@ -53,9 +54,7 @@ class Scale(Spec):
     """Kind of GPU, as the nodes of a cluster are labelled (`NVIDIA-H100-80GB-HBM3`). Default: any."""
 
 
-_IS_TEXT = (
-    "(!has(self.data.train.sources[0].format) || self.data.train.sources[0].format in ['Text', 'JsonLines'])"
-)
+_IS_TEXT = holds_text("self.data.train.sources[0]")
 
 
 def _suits(table: Mapping[str, Sequence[str]]) -> str:

@@ -295,7 +295,7 @@ def test_a_storage_that_fails_while_training_fails_the_run_with_the_reason(
 
 
 def test_globs_match_as_they_do_on_this_machine(server: Server, aws: dict[str, str], tmp_path: Path) -> None:
-    from raygen.data.sources.documents import read_documents
+    from raygen.data.text.documents import read_documents
     from raygen.spec import Source
 
     names = [

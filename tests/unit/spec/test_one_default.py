@@ -32,7 +32,7 @@ from pathlib import Path
 
 import torch
 
-from raygen.data.sources.documents import read_documents
+from raygen.data.text.documents import read_documents
 from raygen.data.text.tokenizers import train_tokenizer
 from raygen.models.protocol import sort_parameters
 from raygen.models.registry import build_family

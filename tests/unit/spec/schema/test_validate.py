@@ -68,7 +68,7 @@ def test_null_is_the_same_as_leaving_out_what_has_no_value() -> None:
         ("data__train__sources", [{"uri": "x" * 2000}], "spec.data.train.sources[0].uri", "text of 1 to 1024", "Shorten"),
         ("data__train__sources", [{"uri": "\ud800"}], "spec.data.train.sources[0].uri", "Unicode", "another"),
         ("data__train__sources", [{"uri": PurePosixPath("x")}], "spec.data.train.sources[0].uri", "must be text", "another"),
-        ("data__train__sources", [{"uri": "x", "field": "t"}], "spec.data.train.sources[0].field", "JsonLines or Parquet, not to this one (Text)", "set format: JsonLines"),
+        ("data__train__sources", [{"uri": "x", "field": "t"}], "spec.data.train.sources[0].field", "or HuggingFace, not to this one (Text)", "set format: JsonLines"),
         ("evaluation__metrics", [{"name": "loss"}], "spec.evaluation.metrics[0].type", "is missing", "Add type: ValidationLoss: mean"),
         ("scale", {"memoryPerWorker": "16 GB"}, "spec.scale.memoryPerWorker", "a Kubernetes quantity", "Write it so"),
         ("model__transformer__hiddenSize", 17, "spec.model.transformer.hiddenSize", "a multiple of heads (2)", "heads x"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from raygen.spec.data.sources import JsonLinesSource
-from tests.unit.data.sources.test_documents import read_lines, refused, remarks_of, write
+from tests.unit.data.text.test_documents import read_lines, refused, remarks_of, write
 
 
 def test_lines_without_the_key_are_skipped_where_another_line_of_the_source_has_it(tmp_path: Path) -> None:

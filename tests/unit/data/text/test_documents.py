@@ -12,7 +12,7 @@ import pytest
 
 from raygen import machine
 from raygen.data.remarks import Remarks
-from raygen.data.sources.documents import read_documents
+from raygen.data.text.documents import read_documents
 from raygen.errors import DataError, InputError
 from raygen.machine import Memory
 from raygen.spec import Source
