@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-from raygen.spec import ResolvedJob
+from raygen.spec import Images, ResolvedJob
 
 
 def words_on_data(job: ResolvedJob) -> dict[str, Any]:
@@ -19,6 +19,8 @@ def words_on_data(job: ResolvedJob) -> dict[str, Any]:
     data.pop("packing", None)
     data.pop("augmentation", None)
     data.pop("reading", None)
+    images = (job.spec.data.images or Images()).model_dump(mode="json", by_alias=True, exclude_none=True)
+    data["images"] = {name: value for name, value in images.items() if name != "horizontalFlip"}
     # How components are mixed is decided while they are read; that each source is one is decided here.
     data["train"].pop("weightChanges", None)
     if "mixture" in data["train"]:
