@@ -37,7 +37,7 @@ def _arrow(codec: str) -> Callable[[io.RawIOBase], Any]:
     return lambda content: pa.CompressedInputStream(content, codec)
 
 
-_OPENERS: dict[str, Callable[[io.RawIOBase], Any]] = {
+_OPENERS: dict[str, Callable[[Any], Any]] = {
     "gzip": lambda content: gzip.GzipFile(fileobj=content),
     "bzip2": bz2.BZ2File,
     "xz": lzma.LZMAFile,
