@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -26,6 +26,10 @@ from raygen.data.sources.files import READ_AHEAD, AnyFile, File
 from raygen.data.sources.opened import Opened
 from raygen.errors import DamagedError
 from raygen.spec.data.sources import ResolvedSource
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 
 SUFFIXES = frozenset({".arrow", ".arrows", ".feather", ".ipc"})
 _FILE_MAGIC = b"ARROW1"
@@ -197,7 +201,7 @@ class _Plain(io.RawIOBase):
         """Moves there."""
         return self._opened.seek(offset, whence)
 
-    def readinto(self, buffer: Any, /) -> int:
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
         """Reads what is there, at most as much as fits."""
         view = memoryview(buffer).cast("B")
         position = self._opened.tell()

@@ -29,14 +29,9 @@ _ROWS = 32
 """Rows that are Python objects at a time."""
 
 
-def is_on_hub(uri: str) -> bool:
-    """Whether a source is a name on the hub."""
-    return uri.lower().startswith(HUB)
-
-
 def pieces(source: ResolvedSource, base: Path, remarks: Remarks, size: int) -> Sequence[Piece]:
     """Files of a folder as Arrow's, or shards of the hub; see `raygen.data.records.parts`."""
-    if not is_on_hub(source.uri):
+    if not source.is_on_hub:
         saved = _saved(source, base, remarks)
         if saved is not None:
             return arrow.pieces_of(part_files(saved, source, base), source, size)
@@ -82,7 +77,7 @@ def _streamed(source: ResolvedSource, base: Path) -> Any:
     except ModuleNotFoundError as error:
         raise MissingExtraError("datasets", "huggingface") from error
     name = str(local_path(source.uri, base).absolute())
-    if is_on_hub(source.uri):
+    if source.is_on_hub:
         name = source.uri[len(HUB) :].removeprefix("datasets/")
         if not _NAME.fullmatch(name):
             raise _away(source, ValueError("no name on the hub, which is owner/name"))
