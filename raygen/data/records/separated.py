@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from raygen.data.records.listing import Records, each_file, part_files, too_long
@@ -51,25 +52,34 @@ class _Feed:
     def __init__(self, found: Iterator[tuple[int, bytes | None]], limit: int) -> None:
         self.at, self.number = 0, 1
         self._found, self._limit = found, limit
-        self._held = 0
+        self._held = self._quotes = 0
 
     def begin_row(self) -> tuple[int, int]:
         """Offset and number of the line that the next row begins with."""
-        self._held = 0
+        self._held = self._quotes = 0
         return self.at, self.number
 
     def __iter__(self) -> _Feed:
         return self
 
     def __next__(self) -> str:
-        at, line = next(self._found)
-        self.number += 1
-        self.at = at + len(line or b"") + 1
-        self._held += len(line) if line is not None else self._limit + 1
+        line = self._line()
         if line is None or self._held > self._limit:
+            # The row ends where its quotes do.
+            with suppress(StopIteration):
+                while self._quotes % 2:
+                    self._line()
             raise _TooLongError
         # What is no UTF-8 spoils its row alone.
         return line.decode("utf-8", "surrogateescape") + "\n"
+
+    def _line(self) -> bytes | None:
+        at, line = next(self._found)
+        self.number += 1
+        self.at = at + len(line or b"") + 1
+        self._held += len(line) + 1 if line is not None else 0
+        self._quotes += line.count(b'"') if line is not None else 0
+        return line
 
 
 class _TooLongError(Exception):
