@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from raygen.data.progress import Notice
 from raygen.data.protocol import Dataset, Reader
 from raygen.data.remarks import Remarks
 from raygen.data.sources.files import find_files
+from raygen.errors import MissingExtraError
 from raygen.spec import Data, ResolvedJob
 from raygen.spec.contents import Domain
 
@@ -64,11 +66,15 @@ def find_sources(job: ResolvedJob, base: Path) -> None:
 
     Raises:
         DataError: a source is missing or empty.
+        MissingExtraError: a source is on the hub of Hugging Face, and the library that reads it is not installed.
     """
     data = job.spec.data
     held = (data.validation.sources or ()) if data.validation is not None else ()
     for source in (*data.train.sources, *held):
-        find_files(source, base, Remarks())
+        if not source.is_on_hub:
+            find_files(source, base, Remarks())
+        elif find_spec("datasets") is None:
+            raise MissingExtraError("datasets", "huggingface")
 
 
 def open_domain(data: Data, files: Mapping[str, bytes]) -> Domain:

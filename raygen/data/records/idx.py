@@ -43,11 +43,12 @@ def read(part: Part, source: ResolvedSource, base: Path, remarks: Remarks, limit
     """The records, as PNG; see `raygen.data.records.parts`."""
     del limit
     labels = labels_of(source, base, remarks)
-    first = part.start
-    for file in part.files:
-        alone = Part(part.source, (file,), first)
-        yield from each_file(alone, lambda file, first=first: _records(file, first, labels, remarks))
-        first += _count(file, remarks) if file is not part.files[-1] else 0
+    counts = {file: _count(file, remarks) for file in part.files}
+    firsts = {
+        file: part.start + sum(counts[one] for one in part.files[:number])
+        for number, file in enumerate(part.files)
+    }
+    return each_file(part, lambda file: _records(file, firsts[file], labels, remarks))
 
 
 def _records(file: PartFile, first: int, labels: Sequence[int] | None, remarks: Remarks) -> Records:

@@ -8,13 +8,17 @@ import io
 import lzma
 import zlib
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
 from raygen import machine
 from raygen.data.remarks import Remarks
 from raygen.errors import DamagedError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 
 PIECE = 1 << 24
 """Bytes that are unpacked at a time."""
@@ -37,7 +41,7 @@ def _arrow(codec: str) -> Callable[[io.RawIOBase], Any]:
     return lambda content: pa.CompressedInputStream(content, codec)
 
 
-_OPENERS: dict[str, Callable[[io.RawIOBase], Any]] = {
+_OPENERS: dict[str, Callable[[Any], Any]] = {
     "gzip": lambda content: gzip.GzipFile(fileobj=content),
     "bzip2": bz2.BZ2File,
     "xz": lzma.LZMAFile,
@@ -100,7 +104,7 @@ class Stream(io.RawIOBase):
             self._head += piece
         return self._head[:count]
 
-    def readinto(self, buffer: Any, /) -> int:
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
         """Reads what is there, at most as much as fits."""
         view = memoryview(buffer).cast("B")
         if self._head:
@@ -183,7 +187,7 @@ class _Unpacked(io.RawIOBase):
         """True: it reads."""
         return True
 
-    def readinto(self, buffer: Any, /) -> int:
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
         """Unpacks as much as fits."""
         view = memoryview(buffer).cast("B")
         filled = 0

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from raygen.errors import DataError, InputError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 
 class Opened(io.RawIOBase):
@@ -37,7 +40,7 @@ class Opened(io.RawIOBase):
         """Moves there."""
         return self._source.seek(offset, whence)
 
-    def readinto(self, buffer: Any, /) -> int:
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
         """Reads what is there, at most as much as fits."""
         try:
             return cast("io.RawIOBase", self._source).readinto(buffer) or 0

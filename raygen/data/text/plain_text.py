@@ -7,10 +7,14 @@ import io
 import re
 import zlib
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING
 
 from raygen.data.sources.compressed import Stream
 from raygen.errors import DamagedError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 
 _WIDE = {
     # The mark of 32 bits begins with that of 16.
@@ -143,7 +147,7 @@ class _Recoded(io.RawIOBase):
         """True: it reads."""
         return True
 
-    def readinto(self, buffer: Any, /) -> int:
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
         """Reads what is there, at most as much as fits."""
         view = memoryview(buffer).cast("B")
         while not self._left:

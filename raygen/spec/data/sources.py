@@ -23,7 +23,7 @@ class Source(Tagged):
     job file. Symbolic links are followed, also out of the folder. Of a folder, names that begin with a dot and what
     systems leave there (Thumbs.db, _SUCCESS) are left out; train and plan print what was skipped, and why. S3 needs
     the extra `s3`; endpoint, region and credentials come from AWS's own variables and files. HuggingFace: a folder that
-    `save_to_disk` wrote, or hf://owner/name on the hub, for which the extra `huggingface` is needed."""
+    `save_to_disk` wrote; or hf://owner/name on the hub, or a copy of it, for which the extra `huggingface` is needed."""
     format: Literal[
         "Text", "JsonLines", "Csv", "ImageFolder", "Idx", "Parquet", "Arrow", "Tar", "Mds", "HuggingFace"
     ] = "Text"
@@ -68,6 +68,11 @@ class Source(Tagged):
     def holds_text(self) -> bool:
         """Whether what it holds is text."""
         return self.format in TEXT_FORMATS or self.contents == "Text"
+
+    @property
+    def is_on_hub(self) -> bool:
+        """Whether it is a name on the hub of Hugging Face."""
+        return self.format == "HuggingFace" and self.uri.lower().startswith("hf://")
 
 
 Source.rules = (*Source.foreign_rules(), plain_uri("uri"), plain_uri("labels"))

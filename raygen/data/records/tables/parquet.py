@@ -22,6 +22,7 @@ from raygen.data.records.tables.rows import Columns, check_alike, columns_of, ex
 from raygen.data.remarks import Remarks
 from raygen.data.sources.arrow import input_file
 from raygen.data.sources.files import READ_AHEAD, AnyFile, File
+from raygen.data.sources.opened import Opened
 from raygen.errors import DamagedError
 from raygen.spec.data.sources import ResolvedSource
 
@@ -138,7 +139,7 @@ def _table(file: PartFile, source: ResolvedSource) -> _Table:
     return _Table(metadata, columns_of(schema, source, file.uri))
 
 
-def metadata_of(file: PartFile) -> Any:
+def metadata_of(file: PartFile) -> pq.FileMetaData:
     """The footer of a file, without the Arrow schema of its writer.
 
     Raises:
@@ -161,7 +162,7 @@ def metadata_of(file: PartFile) -> Any:
         return pq.read_metadata(pa.BufferReader(_MAGIC + footer))
 
 
-def _all(opened: Any) -> bytes:
+def _all(opened: Opened) -> bytes:
     pieces = []
     while piece := opened.read(_BUFFER):
         pieces.append(piece)

@@ -100,23 +100,26 @@ def records_of(
     file: PartFile,
     remarks: Remarks,
     limit: int,
+    number: int | None = None,
 ) -> Records:
     """The rows of a batch, all of which are objects at once.
 
     Args:
         batch: With these columns.
-        first: Number of its first row within the file, from 0.
+        first: Number of its first row within the file, or within the batch of that number, from 0.
         columns: Which to read.
         source: What the rows hold.
         file: Where they are from.
         remarks: Takes rows without content.
         limit: The longest content, in bytes.
+        number: Of the batch within the file, where rows are counted by batches.
     """
+    place, words = ("", "") if number is None else (f"{number}.", f"batch {number}, ")
     record = _image if source.contents == "Images" else _text
     contents = _values(batch.column(columns.content))
     labels = [None] * len(contents) if columns.label is None else _values(batch.column(columns.label))
-    for number, (content, label) in enumerate(zip(contents, labels, strict=True), start=first):
-        key, where = f"{file.key}#{number}", f"{file.uri}, row {number}"
+    for row, (content, label) in enumerate(zip(contents, labels, strict=True), start=first):
+        key, where = f"{file.key}#{place}{row}", f"{file.uri}, {words}row {row}"
         found = record(content, label, key, where, remarks)
         if isinstance(found, Record) and len(found.content) > limit:
             yield too_long(key, where, limit)
