@@ -1,0 +1,198 @@
+"""Words of many texts at once, as numbers: lower-cased runs of letters, digits and marks; in scripts without blanks single characters."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Hashes = NDArray[np.uint64]
+
+VERSION = f"words-1 unicode-{unicodedata.unidata_version}"
+"""What hashes of words depend on; those of different versions are not compared."""
+
+_CODE_POINTS = 0x33480
+"""Beyond these there are no letters, digits or marks of words."""
+_SINGLE = (
+    *((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x2E80, 0x2FDF), (0x3005, 0x3007)),
+    *((0x3040, 0x30FF), (0x31F0, 0x31FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF)),
+    (0x20000, 0x323AF),
+)
+"""Ranges of scripts that write no blanks between words: Thai, Lao, Myanmar, Khmer, Han, Hiragana, Katakana."""
+_BASE = 0x9E3779B97F4A7C15
+_MIX = np.uint64(0xD6E8FEB86659FD93)
+_STEP = np.uint64(0xBF58476D1CE4E5B9)
+_CHARACTERS = 1 << 16
+"""Characters that are looked at together: what they need stays in the processor's caches."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of some texts, in order.
+
+    Attributes:
+        hashes: (words,); equal words have equal hashes.
+        lengths: (words,), in characters.
+        offsets: (texts + 1,): the words of text i are offsets[i] to offsets[i + 1].
+    """
+
+    hashes: Hashes
+    lengths: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Words of each text."""
+        return np.diff(self.offsets)
+
+
+def words_of(texts: Sequence[str]) -> Words:
+    """The words of each text; a text that is in form NFC and one that is not have the same."""
+    hashes: list[Hashes] = []
+    lengths: list[NDArray[np.int64]] = []
+    counts = np.zeros(len(texts) + 1, dtype=np.int64)
+    for rows, joined, ends in _groups(texts):
+        of_group, starts, stops = _hashed(joined)
+        hashes.append(of_group)
+        lengths.append(stops - starts)
+        before = np.searchsorted(starts, ends)
+        counts[rows + 1] += np.diff(before, prepend=0)
+    return Words(_joined(hashes, np.uint64), _joined(lengths, np.int64), np.cumsum(counts))
+
+
+def shingles(words: Words, size: int) -> tuple[Hashes, NDArray[np.int64]]:
+    """Every run of `size` words of each text, and all words of a text that has fewer.
+
+    Returns:
+        Their hashes, and offsets as of `Words`.
+    """
+    counts = words.counts
+    made = np.where(counts >= size, counts - size + 1, np.minimum(counts, 1))
+    offsets = np.concatenate(([0], np.cumsum(made)))
+    total = int(offsets[-1])
+    first = np.repeat(words.offsets[:-1] - offsets[:-1], made) + np.arange(total)
+    left = None if total == 0 or counts.min() >= size else np.repeat(np.minimum(counts, size), made)
+    hashes = words.hashes[first]
+    for at in range(1, size):
+        hashes *= _STEP
+        if left is None:
+            hashes += words.hashes[first + at]
+        else:
+            inside = left > at
+            hashes[inside] += words.hashes[first[inside] + at]
+    return mixed(hashes), offsets
+
+
+def mixed(values: Hashes) -> Hashes:
+    """The values with all bits mixed (the finaliser of MurmurHash3)."""
+    values = values ^ (values >> np.uint64(33))
+    values *= np.uint64(0xFF51AFD7ED558CCD)
+    values ^= values >> np.uint64(33)
+    values *= np.uint64(0xC4CEB9FE1A85EC53)
+    values ^= values >> np.uint64(33)
+    return values
+
+
+@cache
+def folded() -> NDArray[np.uint32]:
+    """Table of code points: the one in lower case, or 0 for what is no part of a word."""
+    table = np.zeros(_CODE_POINTS, dtype=np.uint32)
+    for code in range(_CODE_POINTS):
+        character = chr(code)
+        if unicodedata.category(character)[0] in "LMN":
+            lower = character.lower()
+            table[code] = ord(lower) if len(lower) == 1 else code
+    return table
+
+
+@cache
+def _single() -> NDArray[np.bool_]:
+    """Table of code points: whether one is a word by itself."""
+    table = np.zeros(_CODE_POINTS, dtype=np.bool_)
+    for first, last in _SINGLE:
+        table[first : last + 1] = True
+    return table & (folded() != 0)
+
+
+def code_points(text: str) -> NDArray[np.uint32]:
+    """The code points of a text; those beyond all letters are 0."""
+    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    return points if text.isascii() else np.where(points < _CODE_POINTS, points, np.uint32(0))
+
+
+@cache
+def _powers(count: int) -> tuple[Hashes, Hashes]:
+    """The powers of the base, and those of its inverse, modulo 2^64."""
+    base, inverse = (np.full(count, value, dtype=np.uint64) for value in (_BASE, pow(_BASE, -1, 1 << 64)))
+    base[0] = inverse[0] = 1
+    return np.multiply.accumulate(base), np.multiply.accumulate(inverse)
+
+
+def _groups(texts: Sequence[str]) -> Iterator[tuple[NDArray[np.int64], str, NDArray[np.int64]]]:
+    """Texts, or parts of a long one, that are joined: their numbers, the joined text, and where each ends in it."""
+    rows: list[int] = []
+    parts: list[str] = []
+    size = 0
+    for row, text in enumerate(texts):
+        plain = text if text.isascii() else unicodedata.normalize("NFC", text)
+        for part in _parts(plain):
+            if size and size + len(part) >= _CHARACTERS:
+                yield _group(rows, parts)
+                rows, parts, size = [], [], 0
+            rows.append(row)
+            parts.append(part)
+            size += len(part) + 1
+    if rows:
+        yield _group(rows, parts)
+
+
+def _group(rows: list[int], parts: list[str]) -> tuple[NDArray[np.int64], str, NDArray[np.int64]]:
+    ends = np.cumsum([len(part) + 1 for part in parts])
+    return np.array(rows), "\n".join(parts) + "\n", ends
+
+
+def _parts(text: str) -> Iterator[str]:
+    """A text in parts of bounded length that end between words, where there is a blank."""
+    start = 0
+    while len(text) - start >= _CHARACTERS:
+        limit = start + _CHARACTERS - 1
+        end = max(text.rfind(blank, start, limit) for blank in " \n") + 1
+        end = end if end > start else limit
+        yield text[start:end]
+        start = end
+    yield text[start:]
+
+
+def _hashed(text: str) -> tuple[Hashes, NDArray[np.int64], NDArray[np.int64]]:
+    """The hash of each word, where it starts, and where it ends; the text ends with a blank.
+
+    A word is the polynomial of its characters, from the difference of two prefix sums.
+    """
+    points = code_points(text)
+    characters = folded()[points]
+    inside = characters != 0
+    # A character is the first of a word if it is in one, and its predecessor is not in the same.
+    joins = inside.copy()
+    if not text.isascii():
+        joins &= ~_single()[points]
+    follows = joins[1:] & joins[:-1]
+    first, last = inside.copy(), inside.copy()
+    first[1:] &= ~follows
+    last[:-1] &= ~follows
+    starts, stops = np.flatnonzero(first), np.flatnonzero(last) + 1
+    powers, inverse = _powers(_CHARACTERS + 2)
+    values = characters.astype(np.uint64)
+    values *= _MIX
+    values ^= values >> np.uint64(32)
+    values *= powers[: len(values)]
+    sums = np.zeros(len(values) + 1, dtype=np.uint64)
+    np.cumsum(values, out=sums[1:])
+    return mixed((sums[stops] - sums[starts]) * inverse[starts]), starts, stops
+
+
+def _joined(parts: list[NDArray[np.generic]], dtype: type[np.generic]) -> NDArray[np.generic]:
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=dtype)
