@@ -25,23 +25,19 @@ _COMPARED = 1 << 14
 
 
 class Likeness(Protocol):
-    """How near duplicates are found.
-
-    Attributes:
-        threshold: Least similarity.
-        error: How far an estimated similarity near the threshold may be off.
-        bucket_limit: Records of one bucket that another one is compared with at most; None is all of them.
-        sketch_width: Values of a sketch.
-    """
+    """How near duplicates are found."""
 
     @property
-    def threshold(self) -> float: ...
+    def threshold(self) -> float:
+        """Least similarity of near duplicates."""
+
     @property
-    def error(self) -> float: ...
+    def error(self) -> float:
+        """How far an estimated similarity near the threshold may be off."""
+
     @property
-    def bucket_limit(self) -> int | None: ...
-    @property
-    def sketch_width(self) -> int: ...
+    def bucket_limit(self) -> int | None:
+        """How many records of a bucket another one is compared with at most; None is all of them."""
 
     def keys(self, sketches: Sketches, recall: float = RECALL) -> Iterator[Hashes]:
         """For each band a key of each record; those with a common key, a bucket, are candidates."""
@@ -174,9 +170,7 @@ def certificate(
         found = (int(order[right[best]]), int(order[left[best]]))
         if pair is None or (-similarity[best], found) < (-highest, pair):
             highest, pair = float(similarity[best]), found
-    return Certificate(
-        len(held), len(trained), likeness.threshold, int(equal), count, CERTAIN, highest, pair
-    )
+    return Certificate(len(held), len(trained), likeness.threshold, int(equal), count, CERTAIN, highest, pair)
 
 
 def _whole(exact: Hashes) -> NDArray[Any]:
@@ -296,7 +290,9 @@ class _Search:
         for keys in self._keys:
             by_key = np.argsort(keys[left], kind="stable")
             sides.append((keys[left][by_key], left[by_key], keys))
-        yield from self._of_buckets(sides, right, self._likeness.bucket_limit if limited and self._limited else None)
+        yield from self._of_buckets(
+            sides, right, self._likeness.bucket_limit if limited and self._limited else None
+        )
 
     def _of_buckets(
         self, sides: list[tuple[Hashes, Numbers, Hashes]], right: Numbers, limit: int | None

@@ -92,7 +92,9 @@ def version(spec: ExactTexts | MinHash) -> str:
     """What signatures depend on besides texts; those of different versions are not compared."""
     if spec.type == "Exact":
         return words.VERSION
-    return f"{words.VERSION} rensa-{_rensa().ALGORITHM_VERSION} {PERMUTATIONS}x16 shingles-{spec.shingle_words}"
+    return (
+        f"{words.VERSION} rensa-{_rensa().ALGORITHM_VERSION} {PERMUTATIONS}x16 shingles-{spec.shingle_words}"
+    )
 
 
 def jaccard(first: str, second: str, size: int) -> float:
@@ -144,10 +146,10 @@ class TextLikeness:
 
     Attributes:
         threshold: Least similarity.
+        bucket_limit: Records of a bucket that another one is compared with at most.
     """
 
     threshold: float
-    sketch_width = PERMUTATIONS
     bucket_limit: int | None = 128
 
     def bands(self, recall: float = RECALL) -> tuple[int, int]:

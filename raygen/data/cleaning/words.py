@@ -61,7 +61,9 @@ def words_of(texts: Sequence[str]) -> Words:
         lengths.append(stops - starts)
         before = np.searchsorted(starts, ends)
         counts[rows + 1] += np.diff(before, prepend=0)
-    return Words(_joined(hashes, np.uint64), _joined(lengths, np.int64), np.cumsum(counts))
+    if not hashes:
+        return Words(np.zeros(0, np.uint64), np.zeros(0, np.int64), counts)
+    return Words(np.concatenate(hashes), np.concatenate(lengths), np.cumsum(counts))
 
 
 def shingles(words: Words, size: int) -> tuple[Hashes, NDArray[np.int64]]:
@@ -115,7 +117,8 @@ def _single() -> NDArray[np.bool_]:
     table = np.zeros(_CODE_POINTS, dtype=np.bool_)
     for first, last in _SINGLE:
         table[first : last + 1] = True
-    return table & (folded() != 0)
+    table &= folded() != 0
+    return table
 
 
 def code_points(text: str) -> NDArray[np.uint32]:
@@ -193,6 +196,3 @@ def _hashed(text: str) -> tuple[Hashes, NDArray[np.int64], NDArray[np.int64]]:
     np.cumsum(values, out=sums[1:])
     return mixed((sums[stops] - sums[starts]) * inverse[starts]), starts, stops
 
-
-def _joined(parts: list[NDArray[np.generic]], dtype: type[np.generic]) -> NDArray[np.generic]:
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=dtype)
