@@ -37,10 +37,10 @@ def opened(encoded: bytes, name: str, spec: ImageCleaning) -> Image.Image:
     """
     if not encoded:
         raise DataError("the image is empty", where=name, remedy="Replace it, or leave it out.")
-    size = _size(encoded)
-    if size is not None and size[0] * size[1] > spec.max_pixels:
+    found = _too_large(encoded, spec.max_pixels)
+    if found is not None:
         raise DataError(
-            f"the image has {size[0]}x{size[1]} pixels, and at most {spec.max_pixels:,} are allowed",
+            f"the image has {found} pixels, and at most {spec.max_pixels:,} are allowed",
             where=name,
             remedy="Scale it down, or raise data.cleaning.images.maxPixels.",
         )
@@ -126,15 +126,18 @@ class ImageLikeness:
         return np.asarray(1 - differ / BITS, dtype=np.float64)
 
 
-def _size(encoded: bytes) -> tuple[int, int] | None:
-    """Width and height by the header; None where it cannot be read."""
+def _too_large(encoded: bytes, limit: int) -> str | None:
+    """How many pixels the header speaks of, if these are too many; None also where it cannot be read."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
-                return image.size
+                width, height = image.size
+    except Image.DecompressionBombError:
+        return f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,}"
     except PILLOW_ERRORS:
         return None
+    return f"{width}x{height}" if width * height > limit else None
 
 
 def _is_grey(image: Image.Image) -> bool:

@@ -79,9 +79,10 @@ _TOKEN_PATTERNS = {
 }
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-----"
-    r"(?:.*?-----END [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-----|.*)",
+    r"(?:.{0,10000}?-----END [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-----|(?:\r?\n[A-Za-z0-9+/=]{1,100}(?![^\r\n]))*)",
     re.DOTALL,
 )
+"""Up to its end, or where that was cut off, the lines of base 64."""
 _IN_URL = re.compile(r"(?<=://)[^\s/@:\[\]]{0,128}:[^\s/@\[\]]{1,256}(?=@)")
 _NAMES = ("key", "token", "secret", "passw", "credential")
 _ASSIGNED = re.compile(

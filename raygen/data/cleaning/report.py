@@ -49,7 +49,7 @@ class FilterReport:
 
     def wants(self, key: str) -> bool:
         """Whether a record with this key would be among the examples."""
-        return len(self.examples) < EXAMPLES or _by_key(key) < _by_key(self.examples[-1].key)
+        return len(self.examples) < EXAMPLES or _by_key(key) <= _by_key(self.examples[-1].key)
 
     def show(self, examples: Iterable[Example]) -> None:
         """Adds examples, and keeps the first of all."""

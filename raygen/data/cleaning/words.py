@@ -195,4 +195,3 @@ def _hashed(text: str) -> tuple[Hashes, NDArray[np.int64], NDArray[np.int64]]:
     sums = np.zeros(len(values) + 1, dtype=np.uint64)
     np.cumsum(values, out=sums[1:])
     return mixed((sums[stops] - sums[starts]) * inverse[starts]), starts, stops
-

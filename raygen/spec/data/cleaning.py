@@ -141,7 +141,7 @@ class ImageDuplicates(Tagged):
     """Pixels: images whose decoded pixels are equal. Perceptual: also those whose perceptual hashes (64 signs of a discrete
     cosine transform) differ in at most `distance` bits, as copies in another size or quality do. Simple drawings that people tell
     apart, such as digits, may have equal hashes."""
-    distance: Annotated[int, Field(ge=0, le=16)] | None = None
+    distance: Annotated[int, Field(ge=0, le=10)] | None = None
     """Largest Hamming distance of near duplicates, in bits. Default: 6."""
 
     belongs: ClassVar[dict[str, tuple[str, ...]]] = {"distance": ("Perceptual",)}
@@ -160,7 +160,7 @@ class Perceptual(ImageDuplicates):
     """Resolved: near duplicates, too."""
 
     type: Literal["Perceptual"]
-    distance: Annotated[int, Field(ge=0, le=16)] = 6
+    distance: Annotated[int, Field(ge=0, le=10)] = 6
 
 
 def _at_most(low: str, high: str, default: int) -> Rule:

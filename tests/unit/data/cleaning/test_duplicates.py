@@ -46,10 +46,14 @@ def corpus() -> tuple[list[str], dict[int, int], list[str]]:
     return texts, copies, words
 
 
-def test_planted_copies_are_found_and_nothing_else(corpus: tuple[list[str], dict[int, int], list[str]]) -> None:
+def test_planted_copies_are_found_and_nothing_else(
+    corpus: tuple[list[str], dict[int, int], list[str]],
+) -> None:
     texts, copies, _ = corpus
     dropped = found(texts)
-    planted = {copy: source for copy, source in copies.items() if jaccard(texts[copy], texts[source], 5) >= 0.85}
+    planted = {
+        copy: source for copy, source in copies.items() if jaccard(texts[copy], texts[source], 5) >= 0.85
+    }
     hit = sum(dropped.get(copy) == source for copy, source in planted.items())
     assert hit >= 0.99 * len(planted)
     assert len(set(dropped) - set(copies)) == 0
@@ -101,7 +105,9 @@ def random_signatures(seed: int, count: int, values: int = 256) -> Signatures:
     return Signatures(exact, sketches)
 
 
-def by_loop(order: np.ndarray, table: Signatures, likeness: TextLikeness, validation: np.ndarray) -> dict[int, int]:
+def by_loop(
+    order: np.ndarray, table: Signatures, likeness: TextLikeness, validation: np.ndarray
+) -> dict[int, int]:
     """The same by comparing everything with everything that is kept."""
     kept: list[int] = []
     dropped = {}
@@ -161,7 +167,10 @@ def test_signatures_are_the_same_on_every_machine() -> None:
     table = signatures(texts, NEAR)
     assert table.sketches is not None
     assert version(NEAR).endswith(" rensa-2 256x16 shingles-5")
-    digest = np.bitwise_xor.reduce(table.exact.ravel()), np.bitwise_xor.reduce(table.sketches.astype("u8").ravel())
+    digest = (
+        np.bitwise_xor.reduce(table.exact.ravel()),
+        np.bitwise_xor.reduce(table.sketches.astype("u8").ravel()),
+    )
     assert [int(value) for value in digest] == GOLDEN
 
 
@@ -172,7 +181,10 @@ GOLDEN = [15638282638527896053, 37079]
 def test_signatures_go_into_columns_and_back() -> None:
     table = signatures(["a b c", "d", ""], NEAR)
     columns = pa.table(table.columns())
-    assert [str(field.type) for field in columns.schema] == ["fixed_size_binary[16]", "fixed_size_binary[512]"]
+    assert [str(field.type) for field in columns.schema] == [
+        "fixed_size_binary[16]",
+        "fixed_size_binary[512]",
+    ]
     several = pa.concat_tables([columns.slice(0, 1), columns.slice(1)])
     back = Signatures.of_columns(several)
     assert np.array_equal(back.exact, table.exact)

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from raygen.data.cleaning.words import shingles, words_of
 from tests.budget import examples
 
-ALPHABET = st.sampled_from([*"abcXYZ019 .,!\n", "é", "ß", "İ", "中", "文", "か", "ก", "न", "ि", "\U0001f600", "\u0301"])
+ALPHABET = st.sampled_from(
+    [*"abcXYZ019 .,!\n", "é", "ß", "İ", "中", "文", "か", "ก", "न", "ि", "\U0001f600", "\u0301"]
+)
 TEXTS = st.lists(st.text(ALPHABET, max_size=40), max_size=6)
 
 
@@ -21,7 +23,8 @@ def plain_words(text: str) -> list[str]:
         inside = unicodedata.category(character)[0] in "LMN"
         lower = character.lower() if len(character.lower()) == 1 else character
         single = inside and any(
-            low <= character <= high for low, high in (("\u0e00", "\u0eff"), ("\u3040", "\u30ff"), ("\u4e00", "\u9fff"))
+            low <= character <= high
+            for low, high in (("\u0e00", "\u0eff"), ("\u3040", "\u30ff"), ("\u4e00", "\u9fff"))
         )
         if current and (not inside or single):
             found.append(current)
