@@ -77,15 +77,20 @@ def shingles(words: Words, size: int) -> tuple[Hashes, NDArray[np.int64]]:
     offsets = np.concatenate(([0], np.cumsum(made)))
     total = int(offsets[-1])
     first = np.repeat(words.offsets[:-1] - offsets[:-1], made) + np.arange(total)
-    left = None if total == 0 or counts.min() >= size else np.repeat(np.minimum(counts, size), made)
+    if total and counts.min() >= size:
+        # Those over the border between two texts, too: it is quicker to leave them out in the end.
+        last = len(words.hashes) - size + 1
+        hashes = words.hashes[:last].copy()
+        for at in range(1, size):
+            hashes *= _STEP
+            hashes += words.hashes[at : last + at]
+        return mixed(hashes[first]), offsets
+    left = np.repeat(np.minimum(counts, size), made)
     hashes = words.hashes[first]
     for at in range(1, size):
         hashes *= _STEP
-        if left is None:
-            hashes += words.hashes[first + at]
-        else:
-            inside = left > at
-            hashes[inside] += words.hashes[first[inside] + at]
+        inside = left > at
+        hashes[inside] += words.hashes[first[inside] + at]
     return mixed(hashes), offsets
 
 
@@ -155,7 +160,7 @@ def _groups(texts: Sequence[str]) -> Iterator[tuple[NDArray[np.int64], str, NDAr
 
 def _group(rows: list[int], parts: list[str]) -> tuple[NDArray[np.int64], str, NDArray[np.int64]]:
     ends = np.cumsum([len(part) + 1 for part in parts])
-    return np.array(rows), "\n".join(parts) + "\n", ends
+    return np.array(rows), "\n" + "\n".join(parts) + "\n", ends + 1
 
 
 def _parts(text: str) -> Iterator[str]:
@@ -171,27 +176,43 @@ def _parts(text: str) -> Iterator[str]:
 
 
 def _hashed(text: str) -> tuple[Hashes, NDArray[np.int64], NDArray[np.int64]]:
-    """The hash of each word, where it starts, and where it ends; the text ends with a blank.
+    """The hash of each word, where it starts, and where it ends; the text begins and ends with a blank.
 
     A word is the polynomial of its characters, from the difference of two prefix sums.
     """
-    points = code_points(text)
-    characters = folded()[points]
-    inside = characters != 0
-    # A character is the first of a word if it is in one, and its predecessor is not in the same.
-    joins = inside.copy()
-    if not text.isascii():
-        joins &= ~_single()[points]
-    follows = joins[1:] & joins[:-1]
-    first, last = inside.copy(), inside.copy()
-    first[1:] &= ~follows
-    last[:-1] &= ~follows
-    starts, stops = np.flatnonzero(first), np.flatnonzero(last) + 1
-    powers, inverse = _powers(_CHARACTERS + 2)
+    if text.isascii():
+        values = _of_ascii()[np.frombuffer(text.encode(), dtype=np.uint8)]
+        starts, stops = _edges(values != 0)
+    else:
+        points = code_points(text)
+        values = _scattered(folded()[points])
+        starts, stops = _edges(values != 0, _single()[points])
+    powers, inverse = _powers(_CHARACTERS + 3)
+    values *= powers[: len(values)]
+    sums = np.cumsum(values, dtype=np.uint64)
+    return mixed((sums[stops - 1] - sums[starts - 1]) * inverse[starts]), starts, stops
+
+
+def _edges(
+    inside: NDArray[np.bool_], single: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where words start and end: runs of characters that are inside, but that single ones are words by themselves."""
+    follows = inside[1:] & inside[:-1]
+    if single is not None:
+        follows &= ~(single[1:] | single[:-1])
+    starts = np.flatnonzero(inside[1:] & ~follows) + 1
+    stops = np.flatnonzero(inside[:-1] & ~follows) + 1
+    return starts, stops
+
+
+def _scattered(characters: NDArray[np.uint32]) -> Hashes:
+    """A number of 64 bits for each character; 0 for 0."""
     values = characters.astype(np.uint64)
     values *= _MIX
     values ^= values >> np.uint64(32)
-    values *= powers[: len(values)]
-    sums = np.zeros(len(values) + 1, dtype=np.uint64)
-    np.cumsum(values, out=sums[1:])
-    return mixed((sums[stops] - sums[starts]) * inverse[starts]), starts, stops
+    return values
+
+
+@cache
+def _of_ascii() -> Hashes:
+    return _scattered(folded()[:128])
