@@ -51,7 +51,7 @@ READ_ERRORS = (
     Image.DecompressionBombError,
 )
 """What the standard library raises for damaged content."""
-_PILLOW_ERRORS = (*READ_ERRORS, ArithmeticError, AttributeError, LookupError, TypeError)
+PILLOW_ERRORS = (*READ_ERRORS, ArithmeticError, AttributeError, LookupError, TypeError)
 """What Pillow does: its readers of GIF, TIFF and EXIF trust the values that they find."""
 
 
@@ -76,7 +76,7 @@ def decode(encoded: bytes, name: str, spec: Images, remarks: Remarks) -> Image.I
                 if getattr(opened, "n_frames", 1) > 1 and opened.format != "MPO":
                     remarks.converted("image", "only the first of its frames or pages is used", name)
                 return _flat(_eight_bits(opened, name, remarks), name, spec, remarks)
-    except _PILLOW_ERRORS as error:
+    except PILLOW_ERRORS as error:
         raise DataError(
             f"the image cannot be decoded: {_why(error, encoded)}",
             where=name,
@@ -140,7 +140,7 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
     """What turns a photograph upright. EXIF that cannot be read turns nothing, as in viewers."""
     try:
         return _UPRIGHT.get(int(image.getexif().get(_ORIENTATION, 1)))
-    except _PILLOW_ERRORS:
+    except PILLOW_ERRORS:
         return None
 
 

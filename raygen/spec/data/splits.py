@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from raygen.spec.data.cleaning import Cleaning, ResolvedCleaning
 from raygen.spec.data.images import Images
 from raygen.spec.data.sources import ResolvedSources, Source, Sources, holds_text
 from raygen.spec.data.tokenizers import ResolvedTokenizer, Tokenizer
@@ -141,6 +142,9 @@ class Data(Spec):
     images: Images | None = None
     """How files become images of one size; only for sources that hold images. Default: taken as they are."""
 
+    cleaning: Cleaning | None = None
+    """How records are cleaned before they become samples. Default: they are taken as they are."""
+
     @property
     def kind(self) -> Literal["images", "text"]:
         """What the sources hold."""
@@ -171,6 +175,22 @@ class Data(Spec):
             remedy="Remove images, or give the format of the sources, such as ImageFolder, Idx or Parquet.",
             cel=f"!has(self.images) || !({_FIRST_IS_TEXT})",
         ),
+        Rule(
+            fields=("train.sources", "cleaning.text"),
+            at="cleaning.text",
+            holds=lambda self: self.cleaning is None or self.cleaning.text is None or self.kind == "text",
+            rule="belongs to sources that hold text, and these hold images",
+            remedy="Give cleaning.images instead.",
+            cel=f"!has(self.cleaning) || !has(self.cleaning.text) || {_FIRST_IS_TEXT}",
+        ),
+        Rule(
+            fields=("train.sources", "cleaning.images"),
+            at="cleaning.images",
+            holds=lambda self: self.cleaning is None or self.cleaning.images is None or self.kind == "images",
+            rule="belongs to sources that hold images, and these hold text",
+            remedy="Give cleaning.text instead.",
+            cel=f"!has(self.cleaning) || !has(self.cleaning.images) || !({_FIRST_IS_TEXT})",
+        ),
     )
 
 
@@ -192,3 +212,4 @@ class ResolvedData(Data):
     train: ResolvedTrainSplit
     validation: ResolvedValidationSplit | None = None
     tokenizer: Annotated[ResolvedTokenizer, Field(discriminator="type")] | None = None
+    cleaning: ResolvedCleaning | None = None

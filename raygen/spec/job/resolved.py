@@ -39,10 +39,19 @@ def resolve(job: TrainingJob) -> ResolvedJob:
     document = given(job)
     document["spec"] |= {
         "model": spec.model.resolved(),
+        "data": _data(spec),
         "training": _training(spec),
         "output": {"run": job.metadata.name} | given(spec.output),
     }
     return ResolvedJob.model_validate(document)
+
+
+def _data(spec: TrainingJobSpec) -> dict[str, object]:
+    """What the data says, with the block of cleaning that its contents ask for."""
+    document = given(spec.data)
+    if spec.data.cleaning is not None:
+        document["cleaning"] = {spec.data.kind: {}} | document["cleaning"]
+    return document
 
 
 def _training(spec: TrainingJobSpec) -> dict[str, object]:
