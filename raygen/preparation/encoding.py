@@ -17,6 +17,7 @@ from raygen.data.text.tokenizers import Tokenizer
 from raygen.errors import DataError
 from raygen.preparation.cleaning import order_of
 from raygen.preparation.context import Context
+from raygen.preparation.duplicates import dropped_rows
 from raygen.preparation.tables import opened, write_groups
 
 ENCODED = pa.schema(
@@ -35,6 +36,7 @@ VALIDATION = -1
 
 
 _ENCODING = "encoding"
+_COLUMNS = ["key", "where", "order", "held", "label", "content"]
 
 
 @dataclass(frozen=True)
@@ -114,14 +116,22 @@ def encode(context: Context, item: tuple[int, str, int]) -> dict[str, Any]:
     pieces.sort(key=lambda piece: piece.order)
     orders = np.array([piece.order for piece in pieces], dtype=np.uint64)
     groups = (_table([pieces[place] for place in places]) for places in dealt(orders, encoding.ranges))
-    write_groups(context.work, f"{name}.parquet", ENCODED, groups)
+    write_groups(context.work, f"{name}.parquet", groups)
     return context.finish(name, {"pieces": len(pieces), "units": sum(piece.units for piece in pieces)})
 
 
 def _rows(context: Context, number: int) -> Iterator[dict[str, Any]]:
+    """The records of a part that are kept."""
+    dropped = dropped_rows(context, number)
+    first = 0
     with opened(context.work, f"clean/{number:06d}.parquet") as table:
         for group in range(table.num_row_groups):
-            yield from table.read_row_group(group).to_pylist()
+            for row, values in enumerate(
+                table.read_row_group(group, columns=_COLUMNS).to_pylist(), start=first
+            ):
+                if row not in dropped:
+                    yield values
+            first += table.metadata.row_group(group).num_rows
 
 
 def dealt(orders: NDArray[np.uint64], ranges: int) -> Iterator[range]:
@@ -145,36 +155,40 @@ class _Encoder:
 
     def pieces(self, row: Mapping[str, Any]) -> Iterator[Piece]:
         """The pieces of one record."""
-        key, order = row["key"], row["order"]
+        key, order, where = row["key"], row["order"], row["where"]
         label = self._encoding.classes.get(row["label"], 0)
         if self._tokenizer is None:
-            yield Piece(order, self._component_of(key), 1, label, self._picture(row["content"], key))
+            yield Piece(
+                order, self._component_of(row["held"]), 1, label, self._picture(row["content"], where)
+            )
             return
-        texts = cut(row["content"].decode(), self._encoding.piece)
+        texts = cut(row["content"].decode("utf-8", "surrogatepass"), self._encoding.piece)
         for place, text in enumerate(texts):
-            tokens = self._tokens(self._tokenizer, text, key)
+            tokens = self._tokens(self._tokenizer, text, where)
             if place == len(texts) - 1 and self._tokenizer.end_of_text is not None:
                 tokens = np.append(tokens, self._tokenizer.end_of_text)
             own = f"{key}/{place}"
-            component = self._component_of(own if self._encoding.split_pieces else key)
+            component = self._component_of(
+                order_of(f"validation:{own}") if self._encoding.split_pieces else row["held"]
+            )
             order = row["order"] if place == 0 else order_of(own)
             yield Piece(order, component, len(tokens), label, tokens.astype(self._encoding.dtype).tobytes())
 
-    def _component_of(self, key: str) -> int:
-        return VALIDATION if order_of(f"validation:{key}") < self._limit else self._component
+    def _component_of(self, held: int) -> int:
+        return VALIDATION if held < self._limit else self._component
 
-    def _tokens(self, tokenizer: Tokenizer, text: str, key: str) -> NDArray[np.int32]:
+    def _tokens(self, tokenizer: Tokenizer, text: str, where: str) -> NDArray[np.int32]:
         try:
             return tokenizer.encode(text)
         except DataError as error:
-            raise DataError(error.what, where=key, remedy=error.remedy) from error
+            raise DataError(error.what, where=where, remedy=error.remedy) from error
 
-    def _picture(self, pixels: bytes, key: str) -> bytes:
+    def _picture(self, pixels: bytes, where: str) -> bytes:
         shape = self._encoding.shape
         if len(pixels) != math.prod(shape):
             raise DataError(
                 f"the image has another size or mode than others: {len(pixels):,} bytes instead of {math.prod(shape):,}",
-                where=key,
+                where=where,
                 remedy="Give spec.data.images.size and mode, so that all become the same.",
             )
         return encoded(np.frombuffer(pixels, dtype=np.uint8).reshape(shape)) if self._png else pixels

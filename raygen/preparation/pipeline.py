@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from raygen import __version__
+from raygen.data.cleaning.report import CleaningReport, check_share
 from raygen.data.images.pixels import DOMAIN_FILE, ImageShape, class_names
 from raygen.data.progress import Notice, Progress
 from raygen.data.remarks import Remarks
@@ -24,8 +25,9 @@ from raygen.data.shards.index import INDEX_FILE, Component, Index, Shard, read_i
 from raygen.data.text.tokenizers import Tokenizer, train_tokenizer
 from raygen.data.text.windows import TOKENIZER_FILE
 from raygen.errors import DataError
-from raygen.preparation.cleaning import clean
+from raygen.preparation.cleaning import BROKEN_SHARE, clean
 from raygen.preparation.context import WORK, Context
+from raygen.preparation.duplicates import deduplicate, likeness_of
 from raygen.preparation.encoding import VALIDATION, Encoding, encode, write_encoding
 from raygen.preparation.executors import Executor
 from raygen.preparation.merging import merge
@@ -98,6 +100,11 @@ class _Pipeline:
     def run(self) -> Index:
         parts = list(enumerate(self._plan.parts))
         cleaned = self._stage(clean, parts, "cleaning")
+        report = self._cleaned(cleaned)
+        twice = self._duplicates(cleaned)
+        if twice is not None:
+            report = report.merged(CleaningReport.from_json(twice["cleaning"]))
+            report.dropped += twice["dropped"]
         encoding, files, schema = self._encoding(cleaned)
         write_encoding(self._context, encoding)
         items = [(number, part.split, part.source) for number, part in parts]
@@ -120,7 +127,11 @@ class _Pipeline:
             files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
             words=self._plan.words,
             recipe=self._plan.recipe,
-            counts={"records": sum(report["records"] for report in cleaned)},
+            counts={
+                "cleaning": report.to_json(),
+                "certificate": twice["certificate"] if twice is not None else None,
+                "remarks": [remark for one in cleaned for remark in one["remarks"]],
+            },
             made_with={"raygen": __version__, "pyarrow": version("pyarrow")},
         )
         self._check(index)
@@ -139,6 +150,37 @@ class _Pipeline:
             lambda done: self._progress.at(f"preparing data, {doing}", done, total),
         )
 
+    def _cleaned(self, cleaned: list[dict[str, Any]]) -> CleaningReport:
+        """What cleaning did in all parts.
+
+        Raises:
+            DataError: too many records are broken.
+        """
+        cleaning = self._spec.cleaning
+        report = CleaningReport()
+        for one in cleaned:
+            report = report.merged(CleaningReport.from_json(one["cleaning"]))
+        check_share(report, cleaning.max_broken_share if cleaning is not None else BROKEN_SHARE)
+        return report
+
+    def _duplicates(self, cleaned: list[dict[str, Any]]) -> dict[str, Any] | None:
+        if likeness_of(self._context.job) is None:
+            return None
+        splits = tuple(report["split"] for report in cleaned)
+        share = 0.0 if self._few(cleaned) else self._held_out
+        (answer,) = self._stage(deduplicate, [(splits, share)], "looking for duplicates")
+        return answer
+
+    @property
+    def _held_out(self) -> float:
+        """Share of the training sources' records that is kept for validation."""
+        validation = self._spec.validation
+        return (validation.fraction or 0.0) if validation is not None and validation.sources is None else 0.0
+
+    def _few(self, cleaned: list[dict[str, Any]]) -> bool:
+        """Whether there are so few documents that pieces of them are kept for validation."""
+        return self._spec.kind == "text" and sum(report["records"] for report in cleaned) < FEW_DOCUMENTS
+
     def _encoding(self, cleaned: list[dict[str, Any]]) -> tuple[Encoding, dict[str, bytes], dict[str, Any]]:
         """What the next stage needs, the files that runs keep, and what readers must know."""
         if not any(report["records"] for report in cleaned):
@@ -147,19 +189,15 @@ class _Pipeline:
                 where=", ".join(source.uri for source in self._spec.train.sources),
                 remedy="Give other sources, or less strict filters.",
             )
-        validation = self._spec.validation
-        held_out = (
-            (validation.fraction or 0.0) if validation is not None and validation.sources is None else 0.0
-        )
         mixed = self._spec.train.mixture is not None
-        documents = sum(report["records"] for report in cleaned)
+        held_out = self._held_out
         size = sum(report["size"] for report in cleaned)
         piece = min(max(size // PIECES, LEAST_PIECE), MOST_PIECE)
         if self._spec.kind == "text":
             tokenizer = self._tokenizer(cleaned)
             dtype = "<u2" if tokenizer.size <= 1 << 16 else "<u4"
             text = tokenizer.to_json()
-            few = documents < FEW_DOCUMENTS
+            few = self._few(cleaned)
             encoding = Encoding(text, dtype, {}, (), held_out, piece, few, self._plan.ranges, mixed)
             return encoding, {TOKENIZER_FILE: text.encode()}, {"dtype": dtype, "vocabulary": tokenizer.size}
         shape = _shape(cleaned)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -15,14 +15,16 @@ from raygen.storage import Storage
 _CHUNK = 8 << 20
 
 
-def write_groups(storage: Storage, key: str, schema: pa.Schema, groups: Iterable[pa.Table]) -> None:
-    """Writes a file with one group of rows for each table, in order; a table may be empty."""
-    with tempfile.TemporaryFile() as file:
-        with pq.ParquetWriter(
-            file, schema, compression="zstd", compression_level=1, write_statistics=False
-        ) as out:
-            for group in groups:
-                out.write_table(group, row_group_size=max(len(group), 1))
+def write_groups(storage: Storage, key: str, groups: Iterable[pa.Table]) -> None:
+    """Writes a file with one group of rows for each table, in order; all have one schema, and may be empty."""
+    with tempfile.TemporaryFile() as file, ExitStack() as stack:
+        out = None
+        for group in groups:
+            if out is None:
+                settings = {"compression": "zstd", "compression_level": 1, "write_statistics": False}
+                out = stack.enter_context(pq.ParquetWriter(file, group.schema, **settings))
+            out.write_table(group, row_group_size=max(len(group), 1))
+        stack.close()
         file.seek(0)
         storage.stream(key, iter(lambda: file.read(_CHUNK), b""))
 
