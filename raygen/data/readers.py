@@ -62,13 +62,19 @@ def units_per_sample(job: ResolvedJob) -> int:
 
 
 def find_sources(job: ResolvedJob, base: Path) -> None:
-    """Looks whether every source has files, and reads none of them.
+    """Looks whether every source has files, or the data is prepared, and reads none of them.
 
     Raises:
         DataError: a source is missing or empty.
         MissingExtraError: a source is on the hub of Hugging Face, and the library that reads it is not installed.
     """
     data = job.spec.data
+    if job.spec.preparation is not None:
+        from raygen.data.shards.index import read_index
+        from raygen.data.shards.store import open_place
+
+        if read_index(open_place(job.spec.preparation.uri, base)) is not None:
+            return
     held = (data.validation.sources or ()) if data.validation is not None else ()
     for source in (*data.train.sources, *held):
         if not source.is_on_hub:

@@ -350,8 +350,9 @@ def test_an_example_is_a_valid_job(path: Path) -> None:
 def test_the_example_data_is_what_its_readme_says() -> None:
     folder = ROOT / "examples" / "data"
     readme = (folder / "README.md").read_text()
-    for name in ("tinyshakespeare.txt", "mnist/train.parquet", "mnist/test.parquet"):
-        content = (folder / name).read_bytes()
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != "README.md"]
+    for path in files:
+        content, name = path.read_bytes(), path.relative_to(folder).as_posix()
         assert f"`{name}`" in readme
         assert hashlib.sha256(content).hexdigest() in readme
         assert f"{len(content):,} bytes" in readme
