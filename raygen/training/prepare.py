@@ -225,8 +225,8 @@ def prepare(
 def _refuse_other_past(existing: Mapping[str, Any], job: ResolvedJob, step: int) -> None:
     """Weights of a mixture may change from where the run is on, and not before."""
     trained = step * job.spec.training.global_batch_size
-    before = existing["job"]["spec"]["data"]["train"].get("weight_changes") or ()
-    old = {change["from_sample"]: tuple(change["weights"]) for change in before}
+    before = parse(existing["job"]).spec.data.train.weight_changes
+    old = {change.from_sample: change.weights for change in before}
     new = {change.from_sample: change.weights for change in job.spec.data.train.weight_changes}
     past = [start for start in sorted({*old, *new}) if start < trained and old.get(start) != new.get(start)]
     if past:
