@@ -19,7 +19,7 @@ def test_waiting_for_data_is_a_figure_and_a_chart_where_it_matters(
 ) -> None:
     train(base, job_document(evaluation=None, training__duration={"steps": 3}))
     run = RunRecord.open(str(base / "runs" / "tiny"))
-    attempt = run.directory.claim_attempt()
+    attempt = run.directory.claim()
     writer = run.directory.metrics_writer(attempt)
     for step in range(1, 201):
         writer.append(TRAIN, step, {"loss": 1.0, "data_wait_ratio": ratio})
