@@ -40,29 +40,21 @@ class Resize:
     def of(self, images: Tensor) -> Tensor:
         """See `Change.of`."""
         height, width = images.shape[2:]
-        images = images.float()
-        images = _scaled_up(images, [(box.top, box.height) for box in self.boxes], height, 2)
-        return _scaled_up(images, [(box.left, box.width) for box in self.boxes], width, 3)
+        down = self._places([(box.top, box.height) for box in self.boxes], height)
+        across = self._places([(box.left, box.width) for box in self.boxes], width)
+        shape = (len(self.boxes), height, width)
+        places = torch.stack([across[:, None, :].expand(shape), down[:, :, None].expand(shape)], dim=-1)
+        places = places.to(images.device, non_blocking=True)
+        return F.grid_sample(images.float(), places, padding_mode="border", align_corners=True)
 
-
-def _scaled_up(images: Tensor, parts: Sequence[tuple[int, int]], size: int, dimension: int) -> Tensor:
-    """A part of each image along a dimension, (first, length), scaled up to `size`."""
-    places = torch.arange(size, dtype=torch.float64) + 0.5
-    first, length = torch.tensor(parts, dtype=torch.float64)[:, :, None].unbind(1)
-    places = (places * (length / size) - 0.5).clamp(min=0.0)
-    low = places.floor()
-    share = (places - low).float()
-    high = torch.minimum(low + 1, length - 1)
-    shape = [len(parts), 1, 1, 1]
-    shape[dimension] = size
-
-    def along(values: Tensor) -> Tensor:
-        return on_device(values.tolist(), images.device, values.dtype).reshape(shape)
-
-    def at(indices: Tensor) -> Tensor:
-        return images.gather(dimension, along(indices.long()).expand(images.shape))
-
-    return at(first + low) * along(1 - share) + at(first + high) * along(share)
+    @staticmethod
+    def _places(parts: Sequence[tuple[int, int]], size: int) -> Tensor:
+        """Where each pixel along a dimension comes from, (N, size): from -1 at the first pixel to 1 at the last one."""
+        first, length = torch.tensor(parts, dtype=torch.float64)[:, :, None].unbind(1)
+        inner = (torch.arange(size, dtype=torch.float64) + 0.5) * (length / size) - 0.5
+        # Nothing outside the part is seen, as when it is cut out first.
+        places = torch.minimum(inner.clamp(min=0.0), length - 1) + first
+        return (places * (2 / max(size - 1, 1)) - 1).float()
 
 
 @dataclass(frozen=True)
@@ -75,21 +67,26 @@ class Shift:
 
     def of(self, images: Tensor) -> Tensor:
         """See `Change.of`."""
-        for dimension in (2, 3):
-            images = self._moved(images, [way[dimension - 2] for way in self.ways], dimension)
-        return images
+        height, width = images.shape[2:]
+        most = max(max(abs(down), abs(right)) for down, right in self.ways)
+        wide = self._widened(self._widened(images, most, 2), most, 3)
+        return torch.stack(
+            [
+                image[:, most - down : most - down + height, most - right : most - right + width]
+                for image, (down, right) in zip(wide, self.ways, strict=True)
+            ]
+        )
 
-    def _moved(self, images: Tensor, ways: Sequence[int], dimension: int) -> Tensor:
+    def _widened(self, images: Tensor, most: int, dimension: int) -> Tensor:
+        """With a border on both sides."""
         size = images.shape[dimension]
-        way = on_device(ways, images.device, torch.int64)
-        places = torch.arange(size, device=images.device) - way[:, None]
-        shape = [len(ways), 1, 1, 1]
-        shape[dimension] = size
+        places = torch.arange(-most, size + most, device=images.device)
         taken = reflected(places, size) if self.border == "Reflect" else places.clamp(0, size - 1)
-        moved = images.gather(dimension, taken.reshape(shape).expand(images.shape))
-        if self.border != "Black":
-            return moved
-        return moved.masked_fill(((places < 0) | (places >= size)).reshape(shape), 0)
+        wide = images.index_select(dimension, taken)
+        if self.border == "Black":
+            wide.narrow(dimension, 0, most).zero_()
+            wide.narrow(dimension, most + size, most).zero_()
+        return wide
 
 
 @dataclass(frozen=True)
