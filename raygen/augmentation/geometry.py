@@ -80,12 +80,15 @@ class Shift:
     def _widened(self, images: Tensor, most: int, dimension: int) -> Tensor:
         """With a border on both sides."""
         size = images.shape[dimension]
-        places = torch.arange(-most, size + most, device=images.device)
-        taken = reflected(places, size) if self.border == "Reflect" else places.clamp(0, size - 1)
-        wide = images.index_select(dimension, taken)
-        if self.border == "Black":
-            wide.narrow(dimension, 0, most).zero_()
-            wide.narrow(dimension, most + size, most).zero_()
+        shape = list(images.shape)
+        shape[dimension] += 2 * most
+        wide = images.new_zeros(shape)
+        wide.narrow(dimension, most, size).copy_(images)
+        if self.border != "Black":
+            for start in (0, most + size):
+                places = torch.arange(start, start + most, device=images.device) - most
+                taken = reflected(places, size) if self.border == "Reflect" else places.clamp(0, size - 1)
+                wide.narrow(dimension, start, most).copy_(images.index_select(dimension, taken))
         return wide
 
 
