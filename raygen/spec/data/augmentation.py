@@ -224,7 +224,7 @@ class Augmentation(Spec):
     erasing: Erasing | None = None
     """Cover a part of the image. Default: none."""
     mixing: Mixing | None = None
-    """Mix two images; only for models that can learn from mixtures: VAE and Custom. Default: never."""
+    """Mix two images; only for models that can learn from mixtures. Default: never."""
     token_dropout: TokenDropout | None = None
     """Replace single tokens of text. Default: none."""
     span_masking: SpanMasking | None = None
