@@ -28,7 +28,7 @@ SEGMENT_SECONDS = 10.0
 ADVISED_SHARE, ADVISED_SECONDS = 0.1, 10.0
 """Waiting for data that a notice is given of: so much of the time in steps, over as long at least."""
 ADVICE = (
-    "Prepare the data beforehand, keep it on a nearer or faster disk, give each worker more cores"
+    "Prepare the data beforehand (raygen prepare), keep it on a nearer or faster disk, give each worker more cores"
     " (scale.cpusPerWorker), or change samples by less (data.augmentation)"
 )
 
