@@ -44,7 +44,7 @@ class Contrast:
         """See `Change.of`."""
         images = images.float()
         parts = (grey(images) * FINENESS).round().long().sum(dim=(1, 2, 3), keepdim=True)
-        mean = (parts.double() / (FINENESS * images.shape[2] * images.shape[3])).float()
+        mean = parts.float() / (FINENESS * images.shape[2] * images.shape[3])
         return _blend(images, mean, self.factors)
 
 

@@ -45,7 +45,7 @@ class Part:
 def parts_of(
     job: TrainingJob, data: Dataset, device: torch.device, step: int, rank: int, workers: int
 ) -> list[Part]:
-    """A worker's samples of a step, from 1, in parts of at most `microBatchSize`, on the device.
+    """A worker's samples of a step, from 1, in parts of at most `microBatchSize`, on the device, augmented as the job says.
 
     `rank` and `workers` are those of its strategy's data.
 
