@@ -20,6 +20,8 @@ SHOWN_CHARACTERS = 400
 SLOW_START_S = 3.0
 SILENT_S = 60.0
 """Where there is no live line, progress is printed after this long without any other line."""
+SHOWN_WAIT = 0.01
+"""Share of the time that training waits for data, above which it is shown."""
 
 
 class Display(Observer):
@@ -73,9 +75,10 @@ class Display(Observer):
         """Changes the live line."""
         saved = "none yet" if progress.checkpoint is None else f"step {number(progress.checkpoint)}"
         self._loss = f"train {progress.loss:.4f}  {number(round(progress.throughput))} {progress.unit}/s"
+        waits = f"  waits for data {progress.data_wait:.0%}" if progress.data_wait > SHOWN_WAIT else ""
         line = Text(
             f"step {number(progress.step)}/{number(progress.steps)}  loss {progress.loss:.4f}"
-            f"  {number(round(progress.throughput))} {progress.unit}/s"
+            f"  {number(round(progress.throughput))} {progress.unit}/s{waits}"
             f"  ETA {duration(progress.seconds_left)}  checkpoint {saved}",
             style="bold",
         )

@@ -38,7 +38,8 @@ class ImageDomain(Protocol):
     """Images of one size.
 
     A batch has `images` (samples, channels, height, width), uint8, and where there are classes `labels`
-    (samples,), int64.
+    (samples,), int64. Where images are mixed in training (`data.augmentation.mixing`) it has with classes also `mixed_labels`
+    (samples,), those of the second image of each, and `label_shares` (samples,), Float32, the first one's share.
     """
 
     @property

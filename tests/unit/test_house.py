@@ -55,6 +55,7 @@ THIRD_PARTY = {
     "checkpoint": {"numpy", "torch"},
     "data": {"PIL", "datasets", "numpy", "pyarrow", "tokenizers"},
     "models": {"PIL", "numpy", "torch"},
+    "augmentation": {"torch"},
     "compute": {"torch"},
     "parallel": {"numpy", "torch"},
     "evaluation": {"numpy", "torch"},

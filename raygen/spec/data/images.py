@@ -24,4 +24,5 @@ class Images(Spec):
     mode: Literal["Grey", "RGB"] | None = None
     """Colours that all images get. Default: as they are, grey or RGB; other colours, such as CMYK, become RGB."""
     horizontal_flip: bool = False
-    """Mirror half of the training images, other ones each epoch."""
+    """Mirror half of the training images, other ones each epoch; what `augmentation` has under flip does it too, by other
+    draws, and with a probability."""

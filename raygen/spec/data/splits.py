@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from raygen.spec.data.augmentation import Augmentation, ResolvedAugmentation, augmentation_rules
 from raygen.spec.data.cleaning import Cleaning, ResolvedCleaning
 from raygen.spec.data.images import Images
 from raygen.spec.data.sources import ResolvedSources, Source, Sources, holds_text
@@ -141,6 +142,8 @@ class Data(Spec):
     sample is one document, cut off or filled up; each counts by its tokens."""
     images: Images | None = None
     """How files become images of one size; only for sources that hold images. Default: taken as they are."""
+    augmentation: Augmentation | None = None
+    """Random changes to the samples of the training split. Default: none."""
 
     cleaning: Cleaning | None = None
     """How records are cleaned before they become samples. Default: they are taken as they are."""
@@ -191,6 +194,7 @@ class Data(Spec):
             remedy="Give cleaning.text instead.",
             cel=f"!has(self.cleaning) || !has(self.cleaning.images) || !({_FIRST_IS_TEXT})",
         ),
+        *augmentation_rules(_FIRST_IS_TEXT),
     )
 
 
@@ -213,3 +217,4 @@ class ResolvedData(Data):
     validation: ResolvedValidationSplit | None = None
     tokenizer: Annotated[ResolvedTokenizer, Field(discriminator="type")] | None = None
     cleaning: ResolvedCleaning | None = None
+    augmentation: ResolvedAugmentation | None = None

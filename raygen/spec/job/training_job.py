@@ -72,6 +72,7 @@ _METRIC_SUITS = _suits(
 )
 _ANY_CONTENT = [family.name for family in _ALL if len(family.contents) > 1]
 _TEXT = [family.name for family in _ALL if family.contents == ("text",)]
+_MIXED = [family.name for family in _ALL if family.learns_mixtures]
 _OWN_OPTIMIZERS = [family.name for family in _ALL if family.networks]
 _SMOOTHED = [family.name for family in _ALL if family.smooths_labels]
 _NO_METRICS = (
@@ -202,6 +203,18 @@ class TrainingJobSpec(Spec):
                 f"{cel_is(_SMOOTHED)} || !has(self.training.labelSmoothing)"
                 " || self.training.labelSmoothing == 0.0"
             ),
+        ),
+        Rule(
+            fields=("model.type", "data.augmentation.mixing"),
+            at="data.augmentation.mixing",
+            holds=lambda self: (
+                self.model.family.learns_mixtures
+                or self.data.augmentation is None
+                or self.data.augmentation.mixing is None
+            ),
+            rule=f"belongs to model.type {listed(_MIXED)}; others would learn to make mixtures",
+            remedy="Remove mixing.",
+            cel=(f"{cel_is(_MIXED)} || !has(self.data.augmentation) || !has(self.data.augmentation.mixing)"),
         ),
         Rule(
             fields=("model.type", "training.guards"),

@@ -13,6 +13,7 @@ import torch
 from raygen.checkpoint import Loaded, Writer
 from raygen.compute.arithmetic import COMPILE_OPTIONS, memory_explained, repeatable, should_compile
 from raygen.compute.device import device_name
+from raygen.compute.idle import IdleTime
 from raygen.data.protocol import Dataset
 from raygen.evaluation.formulas import metric_direction
 from raygen.models.protocol import Family, Workers, count_parameters
@@ -119,6 +120,7 @@ def _opened(c: AttemptContext, stack: ExitStack) -> Session:
         steps=c.steps,
         units_per_step=training.global_batch_size * c.data.units_per_sample,
         unit=c.data.unit,
+        idle=IdleTime(c.device),
     )
     return Session(
         job=c.job,

@@ -50,8 +50,9 @@ class Progress:
         seconds_left: Estimated time to the last step.
         checkpoint: Step of the newest checkpoint, or None.
         trained: Time in training steps so far, in seconds.
-        waited: Of that the time that the host waited for data, in seconds.
+        waited: Of that the time that the first worker waited for data, in seconds; on CUDA that its device stood still for it.
         saving: Time so far that training stood still for checkpoints, in seconds; most of their writing goes on beside it.
+        data_wait: Share of the time of the newest steps in which the first worker waited for data.
         goodput: Share of the attempt's time that was spent in training steps (`observers.goodput`); None in a worker, which
             does not know when the attempt began.
     """
@@ -66,6 +67,7 @@ class Progress:
     trained: float = 0.0
     waited: float = 0.0
     saving: float = 0.0
+    data_wait: float = 0.0
     goodput: float | None = None
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -36,6 +37,16 @@ def test_elsewhere_only_lines_that_stay_are_printed() -> None:
     assert "ETA" not in text
     assert "\x1b" not in text
     assert "step 250/1,000  loss 1.6000" in text
+
+
+def test_waiting_for_data_is_shown_where_it_matters() -> None:
+    for share, shown_as in ((0.01, None), (0.234, "waits for data 23%")):
+        stream = io.StringIO()
+        console = Console(file=stream, force_terminal=True, width=120, highlight=False, soft_wrap=True)
+        with Display(console) as display:
+            display.progressed(replace(PROGRESS, data_wait=share))
+        assert ("waits for data" in stream.getvalue()) == (shown_as is not None)
+        assert shown_as is None or shown_as in stream.getvalue()
 
 
 def test_why_training_stands_still_is_printed() -> None:

@@ -1,0 +1,45 @@
+"""The actions of `raygen data`, and their options."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+
+def add_data_actions(
+    data: argparse.ArgumentParser,
+    job_options: Callable[[argparse.ArgumentParser], None],
+    device_options: Callable[[argparse.ArgumentParser], None],
+) -> None:
+    """Adds the actions of `data`. Each one's module under raygen.cli.local.data has `run(args) -> int`.
+
+    Args:
+        data: The parser of the verb.
+        job_options: Adds a job file and what changes it.
+        device_options: Adds the choice of a device.
+    """
+    actions = data.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    def action(name: str, text: str) -> argparse.ArgumentParser:
+        added = actions.add_parser(name, help=text, description=text, epilog=data.epilog, allow_abbrev=False)
+        # Left out, it must not undo one that stands before the action.
+        added.add_argument(
+            "--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object on stdout"
+        )
+        added.set_defaults(module=f"raygen.cli.local.data.{name}")
+        return added
+
+    preview = action("preview", "training samples before and after augmentation, as a picture or as text")
+    job_options(preview)
+    device_options(preview)
+    preview.add_argument("-n", "--count", type=_count, default=8, help="samples (default: 8)")
+    preview.add_argument(
+        "--out", metavar="FILE", help="PNG file to write (default: NAME-preview.png, with the job's name)"
+    )
+
+
+def _count(text: str) -> int:
+    count = int(text) if text.isdecimal() and len(text) < 6 else 0
+    if not count:
+        raise argparse.ArgumentTypeError("must be a whole number from 1 to 99999")
+    return count
