@@ -76,8 +76,9 @@ def _streamed(source: ResolvedSource, base: Path) -> Any:
         import datasets
     except ModuleNotFoundError as error:
         raise MissingExtraError("datasets", "huggingface") from error
-    name = str(local_path(source.uri, base).absolute())
-    if source.is_on_hub:
+    if not source.is_on_hub:
+        name = str(local_path(source.uri, base).absolute())
+    else:
         name = source.uri[len(HUB) :].removeprefix("datasets/")
         if not _NAME.fullmatch(name):
             raise _away(source, ValueError("no name on the hub, which is owner/name"))
