@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
+from raygen.spec.data.sources import EITHER_FORMATS, TEXT_FORMATS
+
+FORMATS = (*TEXT_FORMATS, "ImageFolder", "Idx", *EITHER_FORMATS)
+
 
 def add_data_actions(
     data: argparse.ArgumentParser,
@@ -28,6 +32,28 @@ def add_data_actions(
         )
         added.set_defaults(module=f"raygen.cli.local.data.{name}")
         return added
+
+    inspect = action("inspect", "columns, counts and samples of a source, before there is a job")
+    inspect.add_argument("uri", metavar="URI", help="file, folder, glob, s3://bucket/key or hf://owner/name")
+    inspect.add_argument(
+        "--format", choices=FORMATS, help="as in a job file (default: guessed from the files)"
+    )
+    inspect.add_argument("--contents", choices=("Text", "Images"), help="default: guessed from the columns")
+    inspect.add_argument("--field", metavar="NAME", help="column of the text or image")
+    inspect.add_argument("--label-field", metavar="NAME", help="column of the label")
+    inspect.add_argument("--split", metavar="NAME", help="split of a data set of Hugging Face")
+    inspect.add_argument("--subset", metavar="NAME", help="configuration of a data set on the hub")
+    inspect.add_argument(
+        "-n", dest="count", type=int, metavar="N", help="samples to show (default: 5 texts or 36 images)"
+    )
+    inspect.add_argument(
+        "--all",
+        action="store_true",
+        help="read everything, also more than 256 MiB, so that records are counted",
+    )
+    inspect.add_argument(
+        "--to", metavar="FILE", help="where the picture of images goes (default: a new file in /tmp)"
+    )
 
     preview = action("preview", "training samples before and after augmentation, as a picture or as text")
     job_options(preview)

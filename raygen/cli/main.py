@@ -16,7 +16,7 @@ from importlib import import_module
 from raygen import __version__
 from raygen.cli.data_actions import add_data_actions
 from raygen.cli.interrupts import end_at_once, exit_code
-from raygen.cli.output import json_line
+from raygen.cli.output import EXIT_CODES, json_line
 from raygen.cli.streams import Streams, lasting_streams
 from raygen.errors import RaygenError, ValidationError
 
@@ -41,9 +41,6 @@ LOCAL = frozenset(
 """Verbs that work on this machine; all others talk to a cluster."""
 SHOWING = frozenset({"completion", "get", "list", "logs", "plan", "sample", "top", "version"})
 """Verbs that have nothing left to do when nobody reads what they print."""
-EXIT_CODES = (
-    "exit codes: 0 done, 1 the run failed, 2 the input is wrong, 3 stopped and resumable, 130 interrupted"
-)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -36,6 +36,8 @@ class Remark:
 
 def printable(name: str) -> str:
     """A name with escapes for what no terminal and no JSON takes, as a file's name may hold."""
+    if name.isascii() and name.isprintable():
+        return name
     plain = name.encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in plain)
 

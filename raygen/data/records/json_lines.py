@@ -196,6 +196,8 @@ def _text_of(row: dict[str, Any], field: str, where: str) -> str | None:
             where=where,
             remedy="Write it as a JSON string, or name the key that holds the text in the source's `field`.",
         )
+    if document.isascii():
+        return document
     try:
         to_utf8(document)
     except DataError as error:

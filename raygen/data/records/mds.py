@@ -106,6 +106,13 @@ def read(part: Part, source: ResolvedSource, base: Path, remarks: Remarks, limit
     return each_file(part, lambda file: _records(file, source, remarks, limit))
 
 
+def encodings_of(file: PartFile) -> dict[str, str]:
+    """The columns of a shard and how each is encoded; DamagedError if it cannot be read."""
+    with file.file.open() as opened:
+        shard = _Shard(unpacking(opened, file.uri, Remarks()), file.uri)
+    return {column.name: column.encoding for column in shard.columns}
+
+
 @dataclass(frozen=True)
 class _Column:
     name: str

@@ -188,13 +188,13 @@ def _samples(stream: Stream, uri: str, wanted: _Wanted, remarks: Remarks, limit:
     """The samples of a shard in order. The last one of a shard that is cut off is not among them."""
     sample: _Sample | None = None
     for member in members(stream, uri, remarks):
-        where = f"{uri}, {printable(member.name)} at byte {member.at}"
         folder, _, base = member.name.removeprefix("./").rpartition("/")
         stem, _, end = base.partition(".")
         if not stem or "__MACOSX" in folder or (base.startswith("__") and base.endswith("__")):
             continue
         if not end:
-            remarks.skipped("member", "its name has no dot, and so it belongs to no sample", where)
+            why = "its name has no dot, and so it belongs to no sample"
+            remarks.skipped("member", why, _where(uri, member))
             continue
         name = f"{folder}/{stem}" if folder else stem
         if sample is None or name != sample.name:
@@ -203,11 +203,15 @@ def _samples(stream: Stream, uri: str, wanted: _Wanted, remarks: Remarks, limit:
             sample = _Sample(name, member.at)
         sample.fault = sample.fault or _leads_out(member.name)
         if member.reason:
-            remarks.skipped("member", member.reason, where)
+            remarks.skipped("member", member.reason, _where(uri, member))
         else:
             _take(sample, member, end.lower(), wanted, limit)
     if sample is not None and sample.is_there:
         yield sample
+
+
+def _where(uri: str, member: Member) -> str:
+    return f"{uri}, {printable(member.name)} at byte {member.at}"
 
 
 def _take(sample: _Sample, member: Member, end: str, wanted: _Wanted, limit: int) -> None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 GLOB_CHARACTERS = frozenset("*[")
 READ_AHEAD = 16
 """Small files of an object store that are fetched at a time."""
+_BUFFER_BYTES = 1 << 17
+"""Bytes of a file on this machine that are read at a time at least."""
 READ_AHEAD_BYTES = 64 << 20
 """The most that they have together, unless one of them alone has more."""
 
@@ -75,7 +77,7 @@ class File:
     def open(self) -> Opened:
         """The content from the beginning, seekable; DataError if it cannot be read, now or later."""
         try:
-            return Opened(self.path.open("rb", buffering=0), self._unreadable)
+            return Opened(self.path.open("rb", buffering=_BUFFER_BYTES), self._unreadable)
         except OSError as error:
             raise self._unreadable(error) from error
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
-from raygen.spec.schema.base import Tagged, Uri, plain_uri
+from raygen.spec.schema.base import Tagged, Uri, given, plain_uri
 
 TEXT_FORMATS = ("Text", "JsonLines", "Csv")
 """Formats that hold text and nothing else."""
@@ -164,4 +164,12 @@ ResolvedSource = (
     | HuggingFaceSource
 )
 ResolvedSources = tuple[Annotated[ResolvedSource, Field(discriminator="format")], ...]
+_RESOLVED: TypeAdapter[ResolvedSource] = TypeAdapter(Annotated[ResolvedSource, Field(discriminator="format")])
+
+
+def resolved_source(source: Source) -> ResolvedSource:
+    """The source with every default written out, as in a resolved job."""
+    return _RESOLVED.validate_python(given(source))
+
+
 Sources = Annotated[tuple[Source, ...], Field(min_length=1, max_length=500)]

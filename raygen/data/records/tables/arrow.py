@@ -77,6 +77,12 @@ def _look(file: PartFile, source: ResolvedSource) -> tuple[Columns, int] | None:
         return None
 
 
+def schema_of(file: PartFile) -> pa.Schema:
+    """The columns of a file or stream; DamagedError if they cannot be read."""
+    with _opened(file) as reader:
+        return reader.schema
+
+
 def _is_arrow(file: AnyFile) -> bool:
     if file.suffix in SUFFIXES or not isinstance(file, File):
         return file.suffix in SUFFIXES

@@ -20,6 +20,7 @@ from raygen.data.records.tables.rows import Columns, columns_of, records_of
 from raygen.data.remarks import Remarks
 from raygen.data.sources.files import AnyFile, find_files, local_path
 from raygen.errors import DataError, MissingExtraError
+from raygen.spec import Source
 from raygen.spec.data.sources import ResolvedSource
 
 HUB = "hf://"
@@ -50,6 +51,11 @@ def read(part: Part, source: ResolvedSource, base: Path, remarks: Remarks, limit
     return _streamed_records(part, source, base, remarks, limit)
 
 
+def features_of(source: Source, base: Path) -> dict[str, str]:
+    """The columns of what the library streams, in its words."""
+    return {name: str(feature) for name, feature in (_streamed(source, base).features or {}).items()}
+
+
 def _streamed_records(
     part: Part, source: ResolvedSource, base: Path, remarks: Remarks, limit: int
 ) -> Records:
@@ -70,14 +76,15 @@ def _streamed_records(
         raise _away(source, error) from error
 
 
-def _streamed(source: ResolvedSource, base: Path) -> Any:
+def _streamed(source: Source, base: Path) -> Any:
     """The data set as it streams, with images as they are stored."""
     try:
         import datasets
     except ModuleNotFoundError as error:
         raise MissingExtraError("datasets", "huggingface") from error
-    name = str(local_path(source.uri, base).absolute())
-    if source.is_on_hub:
+    if not source.is_on_hub:
+        name = str(local_path(source.uri, base).absolute())
+    else:
         name = source.uri[len(HUB) :].removeprefix("datasets/")
         if not _NAME.fullmatch(name):
             raise _away(source, ValueError("no name on the hub, which is owner/name"))
@@ -85,7 +92,9 @@ def _streamed(source: ResolvedSource, base: Path) -> Any:
             # The library would take it for the data set.
             raise _away(source, ValueError(f"a folder {name} is in the way in the working directory"))
     try:
-        dataset: Any = datasets.load_dataset(name, source.subset, split=source.split, streaming=True)
+        dataset: Any = datasets.load_dataset(
+            name, source.subset, split=source.split or "train", streaming=True
+        )
     except (OSError, ValueError, RuntimeError) as error:
         raise _away(source, error) from error
     for column, feature in (dataset.features or {}).items():
@@ -94,7 +103,7 @@ def _streamed(source: ResolvedSource, base: Path) -> Any:
     return dataset
 
 
-def _away(source: ResolvedSource, error: Exception) -> DataError:
+def _away(source: Source, error: Exception) -> DataError:
     said = str(error).splitlines()[0] if str(error) else type(error).__name__
     return DataError(
         f"cannot be read by the library datasets: {said}",
