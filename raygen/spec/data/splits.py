@@ -138,7 +138,8 @@ class Data(Spec):
     packing: Literal["Stream", "Documents", "Single"] = "Stream"
     """How prepared documents become samples of one length. Stream: windows are cut from the documents one after the
     other. Documents: the same windows, and attention and positions begin anew with each document. Single: a
-    sample is one document, cut off or filled up; each counts by its tokens."""
+    sample is one document, cut off or filled up; each counts by its tokens. Documents of more than 24,000 characters may be taken
+    for several."""
     images: Images | None = None
     """How files become images of one size; only for sources that hold images. Default: taken as they are."""
 
@@ -166,6 +167,14 @@ class Data(Spec):
             rule="must be given exactly when the sources hold text",
             remedy="Give data.tokenizer for text, for example {type: BPE}; remove it for images.",
             cel=f"{_FIRST_IS_TEXT} == has(self.tokenizer)",
+        ),
+        Rule(
+            fields=("train.sources", "packing"),
+            at="packing",
+            holds=lambda self: self.packing == "Stream" or self.kind == "text",
+            rule="belongs to text, and these sources hold images",
+            remedy="Remove packing.",
+            cel=f"!has(self.packing) || self.packing == 'Stream' || {_FIRST_IS_TEXT}",
         ),
         Rule(
             fields=("train.sources", "images"),
