@@ -14,7 +14,7 @@ from raygen.data.protocol import Samples
 from raygen.data.remarks import Remark
 from raygen.data.shards.cache import ShardCache, cache_folder
 from raygen.data.shards.images import ImageShards
-from raygen.data.shards.index import Shard
+from raygen.data.shards.index import Index, Shard
 from raygen.data.shards.lengths import cut_off
 from raygen.data.shards.mixture import Mixture, Phase, tempered
 from raygen.data.shards.order import COMPONENT, Numbers, Window, WindowOrder, words

@@ -21,6 +21,7 @@ from raygen.preparation.executors import InProcess
 from raygen.preparation.pipeline import prepare
 from raygen.spec import ResolvedJob, parse, resolve
 from raygen.spec.contents import IGNORED
+from tests.budget import examples
 from tests.jobs import job_document
 
 CONTEXT, END = 16, 256
@@ -118,6 +119,7 @@ def test_validation_counts_every_byte_that_is_predicted(base: Path) -> None:
     assert validation(opened(base, "Single")).arrays["bytes"].sum() == cut
 
 
+@examples(100)
 @given(
     documents=st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=12),
     end=st.sampled_from([9, None]),
