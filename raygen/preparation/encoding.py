@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from raygen.data.shards.images import encoded
+from raygen.data.shards.lengths import count_lengths
 from raygen.data.text.tokenizers import Tokenizer
 from raygen.errors import DataError
 from raygen.preparation.cleaning import order_of
@@ -117,7 +118,10 @@ def encode(context: Context, item: tuple[int, str, int]) -> dict[str, Any]:
     orders = np.array([piece.order for piece in pieces], dtype=np.uint64)
     groups = (_table([pieces[place] for place in places]) for places in dealt(orders, encoding.ranges))
     write_groups(context.work, f"{name}.parquet", groups)
-    return context.finish(name, {"pieces": len(pieces), "units": sum(piece.units for piece in pieces)})
+    report: dict[str, Any] = {"pieces": len(pieces), "units": sum(piece.units for piece in pieces)}
+    if encoder.is_text:
+        report |= {"lengths": count_lengths(piece.units for piece in pieces if piece.component != VALIDATION)}
+    return context.finish(name, report)
 
 
 def _rows(context: Context, number: int) -> Iterator[dict[str, Any]]:
@@ -151,6 +155,7 @@ class _Encoder:
         self._component = component
         self._tokenizer = Tokenizer.from_json(encoding.tokenizer) if encoding.tokenizer else None
         self._limit = int(encoding.held_out * 2**64)
+        self.is_text = self._tokenizer is not None
         self._png = preparation is not None and preparation.encoding == "PNG"
 
     def pieces(self, row: Mapping[str, Any]) -> Iterator[Piece]:

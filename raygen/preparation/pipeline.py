@@ -22,6 +22,7 @@ from raygen.data.images.pixels import DOMAIN_FILE, ImageShape, class_names
 from raygen.data.progress import Notice, Progress
 from raygen.data.remarks import Remarks
 from raygen.data.shards.index import INDEX_FILE, Component, Index, Shard, read_index
+from raygen.data.shards.lengths import added
 from raygen.data.text.tokenizers import Tokenizer, train_tokenizer
 from raygen.data.text.windows import TOKENIZER_FILE
 from raygen.errors import DataError
@@ -108,7 +109,7 @@ class _Pipeline:
         encoding, files, schema = self._encoding(cleaned)
         write_encoding(self._context, encoding)
         items = [(number, part.split, part.source) for number, part in parts]
-        self._stage(encode, items, "encoding")
+        encoded = self._stage(encode, items, "encoding")
         width = self._width(encoding)
         ranges = [(number, len(parts), width, bool(encoding.classes)) for number in range(self._plan.ranges)]
         merged = self._stage(merge, ranges, "writing shards")
@@ -130,6 +131,7 @@ class _Pipeline:
             counts={
                 "cleaning": report.to_json(),
                 "certificate": twice["certificate"] if twice is not None else None,
+                "lengths": added(one.get("lengths", {}) for one in encoded),
                 "remarks": [remark for one in cleaned for remark in one["remarks"]],
             },
             made_with={"raygen": __version__, "pyarrow": version("pyarrow")},
@@ -138,6 +140,12 @@ class _Pipeline:
         self._context.place.write(INDEX_FILE, index.to_json())
         self._context.place.delete_prefix(f"{WORK}/")
         return index
+
+    def _counts(self, cleaned: list[dict[str, Any]], encoded: list[dict[str, Any]]) -> dict[str, Any]:
+        counts: dict[str, Any] = {"records": sum(report["records"] for report in cleaned)}
+        if self._spec.kind == "text":
+            counts["lengths"] = added(report["lengths"] for report in encoded)
+        return counts
 
     def _stage(
         self, task: Callable[..., dict[str, Any]], items: Sequence[Any], doing: str

@@ -25,10 +25,14 @@ def run(args: argparse.Namespace) -> int:
             where=str(loaded.path),
             remedy="Add spec.preparation, for example {uri: prepared/}; training then streams from there.",
         )
+    job = resolve(loaded.job)
     with needs_training():
         from raygen.compute.scale import available_cores
+        from raygen.data.shards.dataset import remarks_on
         from raygen.training.data_preparation import prepare_data
-    prepared = prepare_data(resolve(loaded.job), loaded.path.parent, args.cores or available_cores(), _notice)
+    prepared = prepare_data(job, loaded.path.parent, args.cores or available_cores(), _notice)
+    for remark in remarks_on(prepared.index, job):
+        _notice(str(remark))
     print_result(args, _document(prepared), _text(prepared))
     return 0
 

@@ -14,7 +14,8 @@ from raygen.data.protocol import Samples
 from raygen.data.remarks import Remark
 from raygen.data.shards.cache import ShardCache, cache_folder
 from raygen.data.shards.images import ImageShards
-from raygen.data.shards.index import Shard
+from raygen.data.shards.index import Index, Shard
+from raygen.data.shards.lengths import cut_off
 from raygen.data.shards.mixture import Mixture, Phase, tempered
 from raygen.data.shards.order import COMPONENT, Numbers, Window, WindowOrder, words
 from raygen.data.shards.recipe import digest_of, words_on_data
@@ -128,6 +129,13 @@ def joined(samples: Sequence[Samples]) -> Samples:
     return Samples(arrays, np.concatenate(weights) if weights else None)
 
 
+def remarks_on(index: Index, job: ResolvedJob) -> Sequence[Remark]:
+    """What the samples of a job leave out of a data set."""
+    if index.kind != "text" or job.spec.data.packing != "Single":
+        return ()
+    return cut_off(index.counts.get("lengths", {}), context_length(job))
+
+
 class PreparedData:
     """The prepared data of a job, streamed.
 
@@ -137,11 +145,9 @@ class PreparedData:
         samples_per_epoch: Samples in one pass over the training split.
         domain: What a model must know of the data.
         weighted: Whether samples have weights.
-        remarks: None: what was left out while preparing is in the data card.
+        remarks: What samples leave out; what was left out while preparing is in the data card.
         fingerprint: Of the index.
     """
-
-    remarks: Sequence[Remark] = ()
 
     def __init__(self, job: ResolvedJob, base: Path) -> None:
         """Reads the index, and of the data nothing yet.
@@ -170,12 +176,14 @@ class PreparedData:
         self._cut = Cut(0, "Stream")
         if self._index.kind == "text":
             self.unit, self.units_per_sample = "tokens", context_length(job)
-            self._cut = Cut(self.units_per_sample, job.spec.data.packing)
-            self.domain: Domain = open_tokenizer(self._files)
+            tokenizer = open_tokenizer(self._files)
+            self.domain: Domain = tokenizer
+            self._cut = Cut(self.units_per_sample, job.spec.data.packing, tokenizer.end_of_text)
         else:
             self.unit, self.units_per_sample = "images", 1
             self.domain = open_shape(self._files)
         self.weighted = self._cut.weighted
+        self.remarks = remarks_on(self._index, job)
         self._stream = self._open_stream()
         self.samples_per_epoch = self._stream.samples
 

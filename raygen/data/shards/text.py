@@ -2,6 +2,9 @@
 
 A window of `context` tokens lies within one shard. Every epoch begins to cut each shard at a place that it draws, so that windows
 differ from epoch to epoch; fewer than `context` tokens at either end of a shard are left out of an epoch, other ones each time.
+
+The token that ends a document is where the next one begins, as it is in sampling without a prompt. So where documents are apart,
+each is predicted from its first token on, and no target is of another document than its input.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -34,10 +38,12 @@ class Cut:
         context: Tokens in a sample.
         packing: Stream: windows across documents. Documents: the same windows, with the number of the document of each
             token, so that attention keeps to it. Single: one document each, cut off or filled up.
+        end_of_text: The token that ends a document, if there is one.
     """
 
     context: int
     packing: str
+    end_of_text: int | None = None
 
     @property
     def weighted(self) -> bool:
@@ -50,12 +56,35 @@ class Cut:
             return shard.rows
         return max(shard.units - self.context, 0) // self.context
 
-    def sampled(self, tokens: NDArray[np.int64], end_of_text: int | None) -> Samples:
-        """Rows of tokens, (samples, context + 1), filled up with IGNORED, as samples."""
+    def fill(self, row: NDArray[np.int64], document: NDArray[Any]) -> None:
+        """Writes a document behind the token that it begins with into a row, (context + 1,), as far as it fits."""
+        if self.end_of_text is not None:
+            row[0], row = self.end_of_text, row[1:]
+        kept = document[: len(row)]
+        row[: len(kept)] = kept
+
+    def first_tokens(self, documents: Documents) -> NDArray[np.bool_]:
+        """Whether each token is the first of a document, (tokens,): one that ends a document, or else the one behind a
+        document's last. A shard's first token is taken for one.
+        """
+        tokens, edges = documents.tokens, documents.offsets[1:]
+        first = np.zeros(len(tokens) + 1, dtype=np.bool_)
+        first[0] = True
+        edges = edges[edges > 0]
+        first[edges - (tokens[edges - 1] == (-1 if self.end_of_text is None else self.end_of_text))] = True
+        return first[:-1]
+
+    def sampled(self, tokens: NDArray[np.int64], first: NDArray[np.bool_] | None) -> Samples:
+        """Rows of tokens as samples.
+
+        Args:
+            tokens: (samples, context + 1), filled up with IGNORED.
+            first: Whether each is the first of a document, in the same shape; None unless documents are packed.
+        """
         inputs, targets = np.maximum(tokens[:, :-1], 0), tokens[:, 1:]
         arrays: dict[str, NDArray[Any]] = {"inputs": inputs, "targets": targets}
-        if self.packing == "Documents":
-            arrays["documents"] = document_numbers(inputs, end_of_text)
+        if first is not None:
+            arrays["documents"] = np.cumsum(first[:, :-1], axis=1, dtype=np.int64) - first[:, :1]
         weights = None
         if self.weighted:
             weights = np.count_nonzero(targets != IGNORED, axis=1).astype(np.float32)
@@ -71,14 +100,14 @@ class LoadedText:
         shards: Of each shard its documents.
         starts: Of each shard where its first window begins, in tokens.
         cut: How samples are cut from them.
-        end_of_text: The token that ends a document, if there is one.
+        firsts: Of each shard whether a token is the first of a document; None unless documents are packed.
     """
 
     window: Window
     shards: Sequence[Documents]
     starts: Sequence[int]
     cut: Cut
-    end_of_text: int | None
+    firsts: Sequence[NDArray[np.bool_]] | None
 
     def take(self, chosen: Numbers) -> Samples:
         """Some of the samples, by number.
@@ -90,17 +119,18 @@ class LoadedText:
         """
         context = self.cut.context
         tokens = np.full((len(chosen), context + 1), IGNORED, dtype=np.int64)
+        first = None if self.firsts is None else np.zeros(tokens.shape, dtype=np.bool_)
         shards, places = self.window.places(chosen)
         for row, (shard, place) in enumerate(zip(shards.tolist(), places.tolist(), strict=True)):
             held = self.shards[shard]
             if self.cut.packing == "Single":
-                first = int(held.offsets[place])
-                end = min(int(held.offsets[place + 1]), first + context + 1)
-            else:
-                first = self.starts[shard] + place * context
-                end = first + context + 1
-            tokens[row, : end - first] = held.tokens[first:end]
-        return self.cut.sampled(tokens, self.end_of_text)
+                self.cut.fill(tokens[row], held.tokens[held.offsets[place] : held.offsets[place + 1]])
+                continue
+            start = self.starts[shard] + place * context
+            tokens[row] = held.tokens[start : start + context + 1]
+            if first is not None and self.firsts is not None:
+                first[row] = self.firsts[shard][start : start + context + 1]
+        return self.cut.sampled(tokens, first)
 
 
 class TextShards:
@@ -142,20 +172,21 @@ class TextShards:
         cut = self._cut
         starts = [start_of(self._seed, window.epoch, shard, cut.context) for shard in window.shards]
         documents = list(self._threads.map(self._documents, window.shards))
-        return LoadedText(window, documents, starts, cut, self._tokenizer.end_of_text)
+        firsts = list(map(cut.first_tokens, documents)) if cut.packing == "Documents" else None
+        return LoadedText(window, documents, starts, cut, firsts)
 
     def in_order(self, size: int) -> Iterator[Samples]:
         """All of it, from the start, `size` samples at a time, the last ones fewer; with `bytes` (samples,): bytes of
         text that the targets stand for. Windows go on from one shard to the next, and the last one is filled up.
         """
-        waiting = np.empty((0, self._cut.context + 1), dtype=np.int64)
+        waiting: NDArray[np.int64] | None = None
         for rows in self._rows():
-            waiting = np.concatenate([waiting, rows])
+            waiting = np.concatenate([rows] if waiting is None else [waiting, rows])
             whole = len(waiting) - len(waiting) % size
             for start in range(0, whole, size):
                 yield self._measured(waiting[start : start + size])
             waiting = waiting[whole:]
-        if len(waiting):
+        if waiting is not None and len(waiting):
             yield self._measured(waiting)
 
     def close(self) -> None:
@@ -163,46 +194,49 @@ class TextShards:
         self._threads.shutdown(cancel_futures=True)
 
     def _rows(self) -> Iterator[NDArray[np.int64]]:
-        """Of each shard, and at the end, the samples that are whole: (samples, context + 1)."""
+        """Of each shard, and at the end, the samples that are whole: (samples, 1 or 2, context + 1), tokens and, where
+        documents are packed, whether each is the first of one.
+        """
         context = self._cut.context
-        left = np.empty(0, dtype=np.int64)
+        left = np.empty((1 + (self._cut.packing == "Documents"), 0), dtype=np.int64)
         for number in range(len(self._shards)):
             documents = self._documents(number)
             if self._cut.packing == "Single":
                 yield self._filled(documents)
                 continue
-            left = np.concatenate([left, documents.tokens.astype(np.int64)])
-            count = max(len(left) - 1, 0) // context
+            left = np.concatenate([left, self._places(documents, left)], axis=1)
+            count = max(left.shape[1] - 1, 0) // context
             if count:
-                yield np.lib.stride_tricks.sliding_window_view(left, context + 1)[: count * context : context]
-                left = left[count * context :]
-        if len(left) > 1:
-            last = np.full((1, context + 1), IGNORED, dtype=np.int64)
-            last[0, : len(left)] = left
+                windows = np.lib.stride_tricks.sliding_window_view(left, context + 1, axis=1)
+                yield windows[:, : count * context : context].swapaxes(0, 1)
+                left = left[:, count * context :]
+        if left.shape[1] > 1:
+            last = np.full((1, len(left), context + 1), IGNORED, dtype=np.int64)
+            last[0, :, : left.shape[1]] = left
             yield last
 
+    def _places(self, documents: Documents, left: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Tokens of a shard that follow others, and where documents are packed whether each is the first of one."""
+        tokens = documents.tokens.astype(np.int64)
+        if len(left) == 1:
+            return tokens[np.newaxis]
+        first = self._cut.first_tokens(documents)
+        if left.shape[1] and left[0, -1] == self._cut.end_of_text:
+            first[:1] = False
+        return np.stack([tokens, first])
+
     def _filled(self, documents: Documents) -> NDArray[np.int64]:
-        """Each document of a shard, cut off or filled up: (documents, context + 1)."""
-        rows = np.full((len(documents.offsets) - 1, self._cut.context + 1), IGNORED, dtype=np.int64)
-        for row, (first, end) in enumerate(zip(documents.offsets[:-1], documents.offsets[1:], strict=True)):
-            kept = documents.tokens[first : min(end, first + rows.shape[1])]
-            rows[row, : len(kept)] = kept
+        """Each document of a shard, cut off or filled up: (documents, 1, context + 1)."""
+        rows = np.full((len(documents.offsets) - 1, 1, self._cut.context + 1), IGNORED, dtype=np.int64)
+        for row, (first, end) in enumerate(pairwise(documents.offsets)):
+            self._cut.fill(rows[row, 0], documents.tokens[first:end])
         return rows
 
     def _documents(self, number: int) -> Documents:
         return documents_of(self._store.table(self._shards[number], (TOKENS,)), self._dtype)
 
-    def _measured(self, tokens: NDArray[np.int64]) -> Samples:
-        samples = self._cut.sampled(tokens, self._tokenizer.end_of_text)
+    def _measured(self, rows: NDArray[np.int64]) -> Samples:
+        samples = self._cut.sampled(rows[:, 0], rows[:, 1] > 0 if rows.shape[1] > 1 else None)
         targets = samples.arrays["targets"]
         lengths = np.where(targets == IGNORED, 0, self._tokenizer.token_bytes[np.maximum(targets, 0)])
         return Samples({**samples.arrays, "bytes": lengths.sum(axis=1)}, samples.weights)
-
-
-def document_numbers(inputs: NDArray[np.int64], end_of_text: int | None) -> NDArray[np.int64]:
-    """Which document of its sample each token is of, from 0; the token that ends one belongs to it."""
-    if end_of_text is None:
-        return np.zeros_like(inputs)
-    ends = inputs == end_of_text
-    before: NDArray[np.int64] = np.cumsum(ends, axis=1) - ends
-    return before

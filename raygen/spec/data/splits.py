@@ -138,8 +138,9 @@ class Data(Spec):
     """How text becomes tokens; given exactly when the sources hold text."""
     packing: Literal["Stream", "Documents", "Single"] = "Stream"
     """How prepared documents become samples of one length. Stream: windows are cut from the documents one after the
-    other. Documents: the same windows, and attention and positions begin anew with each document. Single: a
-    sample is one document, cut off or filled up; each counts by its tokens."""
+    other. Documents: the same windows, and attention begins anew with each document; a Custom model is given their numbers and
+    has to heed them itself. Single: a sample is one document, cut off or filled up; each counts by its tokens. Documents of
+    more than 24,000 characters may be taken for several."""
     images: Images | None = None
     """How files become images of one size; only for sources that hold images. Default: taken as they are."""
     augmentation: Augmentation | None = None
@@ -169,6 +170,14 @@ class Data(Spec):
             rule="must be given exactly when the sources hold text",
             remedy="Give data.tokenizer for text, for example {type: BPE}; remove it for images.",
             cel=f"{_FIRST_IS_TEXT} == has(self.tokenizer)",
+        ),
+        Rule(
+            fields=("train.sources", "packing"),
+            at="packing",
+            holds=lambda self: self.packing == "Stream" or self.kind == "text",
+            rule="belongs to text, and these sources hold images",
+            remedy="Remove packing.",
+            cel=f"!has(self.packing) || self.packing == 'Stream' || {_FIRST_IS_TEXT}",
         ),
         Rule(
             fields=("train.sources", "images"),
