@@ -14,6 +14,7 @@ from contextlib import suppress
 from importlib import import_module
 
 from raygen import __version__
+from raygen.cli.data_actions import add_data_actions
 from raygen.cli.interrupts import end_at_once, exit_code
 from raygen.cli.output import json_line
 from raygen.cli.streams import Streams, lasting_streams
@@ -23,6 +24,7 @@ LOCAL = frozenset(
     {
         *(
             "completion",
+            "data",
             "export",
             "leave",
             "plan",
@@ -93,6 +95,8 @@ def build_parser() -> argparse.ArgumentParser:
     prepare = verb("prepare", "prepare a job's data: clean, tokenize or resize, shuffle, write as shards")
     job_options(prepare)
     cores_option(prepare)
+
+    add_data_actions(verb("data", "look at the data of a job or a run"))
 
     train = verb("train", "train here; a run that exists goes on from its newest checkpoint")
     job_options(train)

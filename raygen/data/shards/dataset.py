@@ -14,7 +14,7 @@ from raygen.data.protocol import Samples
 from raygen.data.remarks import Remark
 from raygen.data.shards.cache import ShardCache, cache_folder
 from raygen.data.shards.images import ImageShards
-from raygen.data.shards.index import Shard
+from raygen.data.shards.index import Index, Shard
 from raygen.data.shards.mixture import Mixture, Phase, tempered
 from raygen.data.shards.order import COMPONENT, Numbers, Window, WindowOrder, words
 from raygen.data.shards.recipe import digest_of, words_on_data
@@ -143,12 +143,13 @@ class PreparedData:
 
     remarks: Sequence[Remark] = ()
 
-    def __init__(self, job: ResolvedJob, base: Path) -> None:
+    def __init__(self, job: ResolvedJob, base: Path, index: Index | None = None) -> None:
         """Reads the index, and of the data nothing yet.
 
         Args:
             job: A job that has a preparation.
             base: Folder that its relative uri starts from.
+            index: Of a data set whose index is not written yet. Default: it is read.
 
         Raises:
             DataError: there is no complete data set, or one of other contents.
@@ -158,7 +159,7 @@ class PreparedData:
             raise ValueError("the job has no preparation")
         self._job = job
         self._store = ShardStore(open_place(preparation.uri, base), ShardCache(cache_folder()))
-        self._index = self._store.index()
+        self._index = self._store.index() if index is None else index
         if self._index.words != digest_of(words_on_data(job)):
             raise DataError(
                 "the data was prepared in another way than this job asks for",
@@ -198,6 +199,23 @@ class PreparedData:
     def order(self, positions: range) -> Numbers:
         """Which samples stand at these positions, as numbers of the training split's samples: (positions,)."""
         return self._stream.order(positions)
+
+    def shards(self) -> Sequence[Shard]:
+        """All shards, those of the training split first."""
+        return [*(shard for part in self._index.train for shard in part.shards), *self._index.validation]
+
+    def check(self, shard: Shard) -> None:
+        """Reads a shard from its place, and checks all of it against the index.
+
+        Raises:
+            DataError: it is missing or was changed, or its place cannot be reached.
+        """
+        self._store.check(shard)
+
+    @property
+    def uri(self) -> str:
+        """Where the data set is."""
+        return self._store.uri
 
     def close(self) -> None:
         """Ends the threads that read ahead."""
