@@ -230,11 +230,10 @@ class PreparedData:
             own = seed if mixture is None else int(words(1, seed, COMPONENT, number)[0])
             streams.append(Stream(self._shards(component.shards, own, train=True), own, per_window))
             if not streams[-1].samples:
+                part = "the training split"
                 raise DataError(
-                    f"source {number + 1} of the training split"
-                    if mixture is not None
-                    else "the training split"
-                    f" has fewer than {2 * self.units_per_sample} {self.unit}, too few for one sample",
+                    (f"source {number + 1} of {part}" if mixture is not None else part)
+                    + f" has fewer than {2 * self.units_per_sample} {self.unit}, too few for one sample",
                     where=self._store.uri,
                     remedy="Prepare more data, or lower contextLength.",
                 )
