@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from raygen.report.axis import linear_axis
 from raygen.report.chart import HEIGHT, TONES, spread
@@ -100,14 +101,15 @@ class Histogram:
 
 
 def draw_histogram(
-    title: str, across: str, names: Sequence[str], parts: Sequence[Counts]
+    title: str, across: str, starts: Sequence[int], end: int, parts: Sequence[Counts]
 ) -> Histogram | None:
     """Shares of the whole in bins of equal width, or None if nothing was counted.
 
     Args:
         title: What is counted.
         across: What the bins are of.
-        names: What each bin holds, short: (bins,).
+        starts: The least whole number of each bin: (bins,).
+        end: The number after the last one of the last bin.
         parts: Parts of the data, each by its own whole, so that they compare.
     """
     parts = [part for part in parts if sum(part.counts)]
@@ -119,7 +121,8 @@ def draw_histogram(
     ordered = sorted(highest, reverse=True)
     cut = len(ordered) > 1 and ordered[0] > TALLEST * ordered[1] > 0
     axis = linear_axis(0.0, 1.25 * ordered[1] if cut else heights[0], widen=True)
-    width = 100 / len(names)
+    width = 100 / len(starts)
+    spans = [_span(first, after) for first, after in pairwise([*starts, end])]
 
     def bar(number: int, share: float) -> Bar:
         height = HEIGHT * min(axis.share(share), 1.0)
@@ -138,31 +141,35 @@ def draw_histogram(
     texts = [
         "\n".join(
             [
-                f"{across} {name}",
+                f"{across} {span}",
                 *(
                     f"{part.name} {part.counts[n]:,} ({own[n]:.2f} %)"
                     for part, own in zip(parts, shares, strict=True)
                 ),
             ]
         )
-        for n, name in enumerate(names)
+        for n, span in enumerate(spans)
     ]
     tallest = highest.index(ordered[0])
     return Histogram(
         title=title,
         across=across,
         parts=drawn,
-        x=tuple((round((n + 0.5) * width, 2), names[n]) for n in spread(len(names), MARKS)),
+        x=tuple((round((n + 0.5) * width, 2), label(starts[n])) for n in spread(len(starts), MARKS)),
         y=tuple((round(HEIGHT * (1 - axis.share(value)), 1), f"{text} %") for value, text in axis.ticks),
         bins=tuple(Bin(round(n * width, 3), round(width, 3), text) for n, text in enumerate(texts)),
-        summary=_summary(title, names, parts),
-        note=f"{across} {names[tallest]}: {label(ordered[0])} %, cut off" if cut else "",
+        summary=_summary(title, spans, parts),
+        note=f"{across} {spans[tallest]}: {label(ordered[0])} %, cut off" if cut else "",
     )
 
 
-def _summary(title: str, names: Sequence[str], parts: Sequence[Counts]) -> str:
+def _span(first: int, after: int) -> str:
+    return label(first) if after == first + 1 else f"{label(first)} to {label(after - 1)}"
+
+
+def _summary(title: str, spans: Sequence[str], parts: Sequence[Counts]) -> str:
     said = []
     for part in parts:
-        most = max(range(len(names)), key=lambda n: part.counts[n])
-        said.append(f"{part.name}: {sum(part.counts):,} counted, most of them at {names[most]}")
+        most = max(range(len(spans)), key=lambda n: part.counts[n])
+        said.append(f"{part.name}: {sum(part.counts):,} counted, most of them at {spans[most]}")
     return f"{title}. {'; '.join(said)}."

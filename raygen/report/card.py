@@ -96,7 +96,6 @@ class CardPage:
         sources: The same.
         cleaning: The same; what filters did, and what was skipped or changed.
         identity: What the data set can be known by.
-        order: What its order depends on.
         recipe: What the job says that decides what was prepared.
         versions: Of the software.
     """
@@ -112,7 +111,6 @@ class CardPage:
     sources: Sequence[Row] = ()
     cleaning: Sequence[Row] = ()
     identity: Sequence[Identity] = ()
-    order: Mapping[str, Any] | None = None
     recipe: Mapping[str, Any] | None = None
     versions: Mapping[str, Any] | None = None
 
@@ -129,7 +127,6 @@ def render_card(page: CardPage) -> str:
         classes=page.classes[:MAX_CLASSES],
         largest=max((each.train + each.validation for each in page.classes), default=0),
         max_rows=MAX_ROWS,
-        order=groups(page.order or {}),
         recipe=groups(page.recipe or {}),
         versions=groups(page.versions or {}),
     )

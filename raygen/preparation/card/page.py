@@ -14,10 +14,10 @@ from raygen.preparation.duplicates import FILTER as DUPLICATES
 from raygen.report.bars import Counts, Histogram, draw_histogram
 from raygen.report.card import CardPage, ClassCount, Identity, SplitSamples, Verdict
 from raygen.report.page import Cell, Figure
-from raygen.report.wording import label, size
+from raygen.report.wording import size
 
-BINS = 64
-"""Bins of a histogram, at most."""
+BINS, FEWEST_BINS = 64, 10
+"""Bins of a histogram at most, and at least."""
 _COLOURS = {1: ("grey",), 3: ("red", "green", "blue")}
 
 
@@ -44,7 +44,6 @@ def card_page(card: Card) -> CardPage:
         ],
         cleaning=[*starmap(_filter, card.cleaning.filters.items()), *_remarks(card)],
         identity=_identities(card),
-        order={name: value for name, value in card.order.of.items() if name != "fingerprint"},
         recipe=card.recipe,
         versions=card.made_with,
     )
@@ -69,15 +68,16 @@ def _figures(card: Card) -> list[Figure]:
     units = sum(split.units for split in train)
     held = sum(split.units for split in validation)
     unit = "tokens" if card.kind == "text" else "images"
+    samples = ""
+    if card.kind == "text":
+        samples = f"{card.order.positions:,} samples of {card.order.of['contextLength']:,}"
     share = f"{held / (units + held):.1%} of all" if held else ""
-    figures = [Figure(f"training {unit}", units), Figure(f"validation {unit}", held, note=share)]
+    figures = [
+        Figure(f"training {unit}", units, note=samples),
+        Figure(f"validation {unit}", held, note=share),
+    ]
     if card.kind == "text":
         figures += [
-            Figure(
-                "samples per epoch",
-                card.order.positions,
-                note=f"of {card.order.of['contextLength']:,} tokens",
-            ),
             Figure("vocabulary", card.vocabulary, "tokens"),
             Figure("bytes per token", card.bytes_per_token),
         ]
@@ -137,34 +137,43 @@ def _histograms(card: Card) -> Iterable[Histogram | None]:
         lengths = {
             name: sum((Counter(dict(s.lengths)) for s in own), Counter[int]()) for name, own in splits.items()
         }
-        starts = _classes_between(set().union(*lengths.values()))
+        starts = _bins_for(set().union(*lengths.values()))
         counts = [Counts(name, _binned(starts, own)) for name, own in lengths.items()]
-        yield draw_histogram("Lengths of documents", "tokens", [label(start) for start in starts], counts)
+        yield draw_histogram("Lengths of documents", "tokens", starts, _after(starts), counts)
         return
-    bins = [label(value) for value in range(0, LEVELS, LEVELS // BINS)]
+    lows = range(0, LEVELS, LEVELS // BINS)
     levels = {name: _levels(own, card.shape[0]) for name, own in splits.items()}
     if card.shape[0] == 1:
         counts = [Counts(name, own[0]) for name, own in levels.items()]
-        yield draw_histogram("Values of pixels", "value", bins, counts)
+        yield draw_histogram("Values of pixels", "value", lows, LEVELS, counts)
         return
     names = _COLOURS.get(card.shape[0]) or tuple(f"channel {number}" for number in range(card.shape[0]))
     for split, own in levels.items():
         counts = [Counts(name, values) for name, values in zip(names, own, strict=True)]
-        yield draw_histogram(f"Values of pixels, {split}", "value", bins, counts)
+        yield draw_histogram(f"Values of pixels, {split}", "value", lows, LEVELS, counts)
 
 
-def _classes_between(occurring: set[int]) -> list[int]:
-    """The least lengths of all classes from the shortest to the longest that occurs; of many, every second, fourth and so on."""
+def _bins_for(occurring: set[int]) -> list[int]:
+    """The least lengths of all classes from the shortest to the longest that occurs; of many, every second, fourth and so on.
+
+    Of few, some longer ones follow, so that bars have the width of bars.
+    """
     if not occurring:
         return []
     start, last = min(occurring), max(occurring)
     starts = [start]
-    while start < last:
+    while start < last or len(starts) < FEWEST_BINS:
         start += max(1 << max(start.bit_length() - 3, 0), 1)
         starts.append(length_class(start))
     while len(starts) > BINS:
         starts = starts[::2]
     return starts
+
+
+def _after(starts: Sequence[int]) -> int:
+    """The length after those of the last bin."""
+    width = starts[-1] - starts[-2] if len(starts) > 1 else 1
+    return starts[-1] + max(width, 1 << max(starts[-1].bit_length() - 3, 0))
 
 
 def _binned(starts: Sequence[int], counts: Counter[int]) -> list[int]:
@@ -240,6 +249,7 @@ def _remarks(card: Card) -> Iterable[dict[str, Cell]]:
 
 
 def _identities(card: Card) -> list[Identity]:
+    depends = ", ".join(f"{name} {value}" for name, value in card.order.of.items() if name != "fingerprint")
     return [
         Identity(
             "Fingerprint",
@@ -249,7 +259,7 @@ def _identities(card: Card) -> list[Identity]:
         Identity(
             "Order",
             card.order.sha256,
-            f"SHA-256 of the order of the first epoch, {card.order.positions:,} positions, for the seed {card.order.of['seed']}."
-            " `raygen data verify` with a run computes it again.",
+            f"SHA-256 of the fingerprint and the numbers of the samples of the first epoch, in their order, for {depends}."
+            " raygen data verify RUN computes it again.",
         ),
     ]

@@ -18,9 +18,9 @@ from raygen.data.text.tokenizers import Tokenizer
 from raygen.preparation.card.contents import Sample
 from raygen.spec.contents import Domain
 
-TEXTS, IMAGES = 8, 96
-"""Samples that are shown of the training split; of the validation split a quarter."""
-CHARACTERS = 600
+TEXTS, IMAGES = 6, 96
+"""Samples that are shown of the training split; of the validation split a third."""
+CHARACTERS = 480
 """Of each document."""
 SIDE = 96
 """Pixels of a picture's longer side at most."""
@@ -41,7 +41,7 @@ def samples_of(store: ShardStore, index: Index, domain: Domain) -> Iterator[Samp
     wanted = TEXTS if index.kind == "text" else IMAGES
     for component in index.train:
         yield from _first(store, index, domain, "train", component.shards, -(-wanted // len(index.train)))
-    yield from _first(store, index, domain, "validation", index.validation, wanted // 4)
+    yield from _first(store, index, domain, "validation", index.validation, wanted // 3)
 
 
 def _first(
