@@ -91,7 +91,14 @@ def prepare(job: ResolvedJob, base: Path, executor: Executor, notice: Notice | N
 
 
 class _Pipeline:
-    def __init__(self, context: Context, planned: Plan, executor: Executor, progress: Progress, remarks: Sequence[Remark]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        planned: Plan,
+        executor: Executor,
+        progress: Progress,
+        remarks: Sequence[Remark],
+    ) -> None:
         self._context = context
         self._plan = planned
         self._executor = executor

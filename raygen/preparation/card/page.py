@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import starmap
@@ -248,8 +249,14 @@ def _remarks(card: Card) -> Iterable[dict[str, Cell]]:
         }
 
 
+def _said(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def _identities(card: Card) -> list[Identity]:
-    depends = ", ".join(f"{name} {value}" for name, value in card.order.of.items() if name != "fingerprint")
+    depends = ", ".join(
+        f"{name} {_said(value)}" for name, value in card.order.of.items() if name != "fingerprint"
+    )
     return [
         Identity(
             "Fingerprint",

@@ -64,7 +64,10 @@ def _texts(table: pa.Table, split: str, tokenizer: Tokenizer, dtype: str) -> Ite
     documents = documents_of(table, dtype)
     for first, end in zip(documents.offsets[:-1], documents.offsets[1:], strict=True):
         cut = min(int(end - first), _MOST_BYTES * CHARACTERS)
-        text = tokenizer.decode(documents.tokens[first : first + cut])
+        tokens = documents.tokens[first : first + cut]
+        if len(tokens) and tokens[-1] == tokenizer.end_of_text:
+            tokens = tokens[:-1]
+        text = tokenizer.decode(tokens)
         yield Sample(split, text if len(text) <= CHARACTERS else f"{text[:CHARACTERS]} …")
 
 
