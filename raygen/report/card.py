@@ -95,6 +95,7 @@ class CardPage:
         splits: Rows of a table, by column.
         sources: The same.
         cleaning: The same; what filters did, and what was skipped or changed.
+        idle: Filters that touched nothing.
         identity: What the data set can be known by.
         recipe: What the job says that decides what was prepared.
         versions: Of the software.
@@ -110,6 +111,7 @@ class CardPage:
     splits: Sequence[Row] = ()
     sources: Sequence[Row] = ()
     cleaning: Sequence[Row] = ()
+    idle: Sequence[str] = ()
     identity: Sequence[Identity] = ()
     recipe: Mapping[str, Any] | None = None
     versions: Mapping[str, Any] | None = None

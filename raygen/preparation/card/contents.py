@@ -24,8 +24,8 @@ class Source:
     Attributes:
         split: `train` or `validation`.
         uri: As the job gives it.
-        records: Documents or images that were kept.
-        size: Bytes of text in UTF-8, or of pixels.
+        records: Documents or images that filters kept, with duplicates.
+        size: Bytes of text in UTF-8, or of pixels, of these.
     """
 
     split: str
@@ -99,7 +99,7 @@ class Card:
         order: The order of the first epoch, for the job's seed.
         sources: In the order of the job.
         splits: Components of the training split, and then the validation split, if there is one.
-        records: Records that were kept.
+        records: Documents or images that were kept, without duplicates.
         remarks: What was skipped or changed while the sources were read.
         cleaning: What cleaning did; of a job without it, which records could not be read.
         certificate: Whether validation has near duplicates in training; None where near duplicates were not looked for.

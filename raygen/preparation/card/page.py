@@ -6,7 +6,6 @@ import base64
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import starmap
 
 from raygen.data.cleaning.report import FilterReport
 from raygen.preparation.card.contents import Card, Sample, Split
@@ -24,6 +23,8 @@ _COLOURS = {1: ("grey",), 3: ("red", "green", "blue")}
 
 def card_page(card: Card) -> CardPage:
     """What the page of a card shows."""
+    filters = card.cleaning.filters
+    before = f"{_rows(card)}, with duplicates" if DUPLICATES in filters else _rows(card)
     mixed = sum(split.split == "train" for split in card.splits) > 1
     return CardPage(
         title=card.name,
@@ -38,12 +39,13 @@ def card_page(card: Card) -> CardPage:
             {
                 "source": source.uri,
                 "split": source.split,
-                _rows(card): source.records,
+                before: source.records,
                 "size": size(source.size),
             }
             for source in card.sources
         ],
-        cleaning=[*starmap(_filter, card.cleaning.filters.items()), *_remarks(card)],
+        cleaning=[*(_filter(name, each) for name, each in filters.items() if _touched(each)), *_remarks(card)],
+        idle=[name for name, each in filters.items() if not _touched(each)],
         identity=_identities(card),
         recipe=card.recipe,
         versions=card.made_with,
@@ -90,9 +92,6 @@ def _figures(card: Card) -> list[Figure]:
             for channel in range(card.shape[0])
         ]
         figures.append(Figure("mean pixel", sum(mean) / len(mean), "of 255"))
-    stored = sum(split.bytes for split in card.splits)
-    files = sum(split.shards for split in card.splits)
-    figures.append(Figure("size", stored / 1e6, "MB", f"in {files:,} shard{'s' * (files != 1)}"))
     duplicates = card.cleaning.filters.get(DUPLICATES)
     if duplicates is not None:
         figures.append(Figure("duplicates left out", duplicates.dropped, note=f"of {duplicates.seen:,}"))
@@ -108,9 +107,11 @@ def _verdict(card: Card) -> Verdict | None:
     if found is None:
         return None
     looked = (
-        f"{found.candidates:,} pairs were compared, among which a pair at the threshold of {found.threshold:g} is with a"
-        f" probability of {found.recall:.4f}; the highest similarity found is {found.highest:.3f}."
+        f"{found.candidates:,} pairs could be alike and were compared; one at the threshold of {found.threshold:g} is among them"
+        f" with a probability of {found.recall:.2%}."
     )
+    if found.candidates:
+        looked += f" The highest similarity is {found.highest:.3f}."
     if found.holds:
         return Verdict(
             True,
@@ -224,6 +225,10 @@ def _split(card: Card, split: Split, *, mixed: bool) -> dict[str, Cell]:
     return row | {"shards": split.shards, "size": size(split.bytes)}
 
 
+def _touched(found: FilterReport) -> bool:
+    return bool(found.changed or found.dropped)
+
+
 def _filter(name: str, found: FilterReport) -> dict[str, Cell]:
     examples = "; ".join(": ".join(filter(None, (each.where, each.reason))) for each in found.examples)
     return {
@@ -231,7 +236,6 @@ def _filter(name: str, found: FilterReport) -> dict[str, Cell]:
         "seen": found.seen,
         "changed": found.changed,
         "left out": found.dropped,
-        "reason": "",
         "examples": examples,
     }
 
@@ -244,8 +248,7 @@ def _remarks(card: Card) -> Iterable[dict[str, Cell]]:
             "seen": None,
             "changed": 0 if skipped else remark.count,
             "left out": remark.count if skipped else 0,
-            "reason": remark.reason,
-            "examples": ", ".join(remark.examples),
+            "examples": f"{remark.reason}: {', '.join(remark.examples)}" if remark.examples else remark.reason,
         }
 
 

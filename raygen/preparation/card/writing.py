@@ -80,7 +80,7 @@ def make_card(context: Context, index: Index, found: Found) -> Card:
         order=order,
         sources=tuple(_sources(context, found.cleaned)),
         splits=tuple(_splits(index, statistics, domain)),
-        records=sum(report["records"] for report in found.cleaned),
+        records=found.cleaning.kept,
         remarks=tuple(found.remarks),
         cleaning=found.cleaning,
         certificate=_certificate(found.certificate),
