@@ -63,6 +63,12 @@ def add_data_actions(
         "--out", metavar="FILE", help="PNG file to write (default: NAME-preview.png, with the job's name)"
     )
 
+    verify = action("verify", "compute the order of a run's samples again, and compare it with the run's")
+    verify.add_argument("run", metavar="RUN", help="run directory")
+    verify.add_argument(
+        "--contents", action="store_true", help="also read all data, and check it against its index"
+    )
+
 
 def _count(text: str) -> int:
     count = int(text) if text.isdecimal() and len(text) < 6 else 0

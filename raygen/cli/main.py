@@ -93,7 +93,7 @@ def build_parser() -> argparse.ArgumentParser:
     job_options(prepare)
     cores_option(prepare)
 
-    add_data_actions(verb("data", "look at the data of a job"), job_options, device_options)
+    add_data_actions(verb("data", "look at the data of a job or a run"), job_options, device_options)
 
     train = verb("train", "train here; a run that exists goes on from its newest checkpoint")
     job_options(train)

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,7 @@ class _Stage:
             "characters": "".join(sorted(self._characters)),
             "labels": sorted(self._labels),
             "shape": self._shape,
-            "remarks": [str(remark) for remark in self._remarks.all()],
+            "remarks": [asdict(remark) for remark in self._remarks.all()],
             "cleaning": self._report.to_json(),
         }
 

@@ -16,6 +16,7 @@ from raygen.data.shards.images import encoded
 from raygen.data.shards.lengths import count_lengths
 from raygen.data.text.tokenizers import Tokenizer
 from raygen.errors import DataError
+from raygen.preparation.card.statistics import Counting
 from raygen.preparation.cleaning import order_of
 from raygen.preparation.context import Context
 from raygen.preparation.duplicates import dropped_rows
@@ -118,7 +119,11 @@ def encode(context: Context, item: tuple[int, str, int]) -> dict[str, Any]:
     orders = np.array([piece.order for piece in pieces], dtype=np.uint64)
     groups = (_table([pieces[place] for place in places]) for places in dealt(orders, encoding.ranges))
     write_groups(context.work, f"{name}.parquet", groups)
-    report: dict[str, Any] = {"pieces": len(pieces), "units": sum(piece.units for piece in pieces)}
+    report: dict[str, Any] = {
+        "pieces": len(pieces),
+        "units": sum(piece.units for piece in pieces),
+        "statistics": encoder.counting.to_json(),
+    }
     if encoder.is_text:
         report |= {"lengths": count_lengths(piece.units for piece in pieces if piece.component != VALIDATION)}
     return context.finish(name, report)
@@ -147,7 +152,7 @@ def dealt(orders: NDArray[np.uint64], ranges: int) -> Iterator[range]:
 
 
 class _Encoder:
-    """Turns the records of a part into pieces."""
+    """Turns the records of a part into pieces, and counts them."""
 
     def __init__(self, context: Context, encoding: Encoding, component: int) -> None:
         preparation = context.job.spec.preparation
@@ -156,6 +161,7 @@ class _Encoder:
         self._tokenizer = Tokenizer.from_json(encoding.tokenizer) if encoding.tokenizer else None
         self._limit = int(encoding.held_out * 2**64)
         self.is_text = self._tokenizer is not None
+        self.counting = Counting(encoding.shape)
         self._png = preparation is not None and preparation.encoding == "PNG"
 
     def pieces(self, row: Mapping[str, Any]) -> Iterator[Piece]:
@@ -163,9 +169,10 @@ class _Encoder:
         key, order, where = row["key"], row["order"], row["where"]
         label = self._encoding.classes.get(row["label"], 0)
         if self._tokenizer is None:
-            yield Piece(
-                order, self._component_of(row["held"]), 1, label, self._picture(row["content"], where)
-            )
+            component = self._component_of(row["held"])
+            content = self._picture(row["content"], where)
+            self.counting.image(component, label, row["content"])
+            yield Piece(order, component, 1, label, content)
             return
         texts = cut(row["content"].decode("utf-8", "surrogatepass"), self._encoding.piece)
         for place, text in enumerate(texts):
@@ -177,6 +184,7 @@ class _Encoder:
                 order_of(f"validation:{own}") if self._encoding.split_pieces else row["held"]
             )
             order = row["order"] if place == 0 else order_of(own)
+            self.counting.text(component, len(tokens), len(text.encode("utf-8", "surrogatepass")))
             yield Piece(order, component, len(tokens), label, tokens.astype(self._encoding.dtype).tobytes())
 
     def _component_of(self, held: int) -> int:

@@ -20,12 +20,13 @@ from raygen import __version__
 from raygen.data.cleaning.report import CleaningReport, check_share
 from raygen.data.images.pixels import DOMAIN_FILE, ImageShape, class_names
 from raygen.data.progress import Notice, Progress
-from raygen.data.remarks import Remarks
+from raygen.data.remarks import Remark, Remarks, merged
 from raygen.data.shards.index import INDEX_FILE, Component, Index, Shard, read_index
 from raygen.data.shards.lengths import added
 from raygen.data.text.tokenizers import Tokenizer, train_tokenizer
 from raygen.data.text.windows import TOKENIZER_FILE
 from raygen.errors import DataError
+from raygen.preparation.card.writing import Found, remarks_of, write_card
 from raygen.preparation.cleaning import BROKEN_SHARE, clean
 from raygen.preparation.context import WORK, Context
 from raygen.preparation.duplicates import deduplicate, likeness_of
@@ -86,16 +87,24 @@ def prepare(job: ResolvedJob, base: Path, executor: Executor, notice: Notice | N
                 remedy="Give spec.preparation.uri another folder, or delete this one if nobody needs it.",
             )
         return Prepared(context.place.uri, existing, new=False)
-    index = _Pipeline(context, planned, executor, Progress(notice)).run()
+    index = _Pipeline(context, planned, executor, Progress(notice), remarks.all()).run()
     return Prepared(context.place.uri, index, new=True)
 
 
 class _Pipeline:
-    def __init__(self, context: Context, planned: Plan, executor: Executor, progress: Progress) -> None:
+    def __init__(
+        self,
+        context: Context,
+        planned: Plan,
+        executor: Executor,
+        progress: Progress,
+        remarks: Sequence[Remark],
+    ) -> None:
         self._context = context
         self._plan = planned
         self._executor = executor
         self._progress = progress
+        self._remarks = remarks
         self._spec = context.job.spec.data
 
     def run(self) -> Index:
@@ -106,13 +115,15 @@ class _Pipeline:
         if twice is not None:
             report = report.merged(CleaningReport.from_json(twice["cleaning"]))
             report.dropped += twice["dropped"]
+        certificate = twice["certificate"] if twice is not None else None
+        remarks = merged([*self._remarks, *remarks_of(cleaned)])
         encoding, files, schema = self._encoding(cleaned)
         write_encoding(self._context, encoding)
         items = [(number, part.split, part.source) for number, part in parts]
         encoded = self._stage(encode, items, "encoding")
         width = self._width(encoding)
         ranges = [(number, len(parts), width, bool(encoding.classes)) for number in range(self._plan.ranges)]
-        merged = self._stage(merge, ranges, "writing shards")
+        written = self._stage(merge, ranges, "writing shards")
         for name, content in files.items():
             self._context.place.write(f"files/{name}", content)
         preparation = self._context.job.spec.preparation
@@ -121,22 +132,24 @@ class _Pipeline:
             schema=schema,
             shards_per_window=preparation.shards_per_window if preparation is not None else 1,
             train=tuple(
-                Component(str(number), _shards(merged, number))
+                Component(str(number), _shards(written, number))
                 for number in range(len(self._spec.train.sources) if encoding.mixed else 1)
             ),
-            validation=_shards(merged, VALIDATION),
+            validation=_shards(written, VALIDATION),
             files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
             words=self._plan.words,
             recipe=self._plan.recipe,
             counts={
                 "cleaning": report.to_json(),
-                "certificate": twice["certificate"] if twice is not None else None,
+                "certificate": certificate,
                 "lengths": added(one.get("lengths", {}) for one in encoded),
-                "remarks": [remark for one in cleaned for remark in one["remarks"]],
+                "remarks": [str(remark) for remark in remarks],
             },
             made_with={"raygen": __version__, "pyarrow": version("pyarrow")},
         )
         self._check(index)
+        # Before the index, after which nothing is done any more.
+        write_card(self._context, index, Found(cleaned, encoded, remarks, report, certificate))
         self._context.place.write(INDEX_FILE, index.to_json())
         self._context.place.delete_prefix(f"{WORK}/")
         return index
@@ -277,8 +290,8 @@ class _Pipeline:
             )
 
 
-def _shards(merged: list[dict[str, Any]], component: int) -> tuple[Shard, ...]:
-    return tuple(Shard(**shard) for report in merged for shard in report.get(str(component), ()))
+def _shards(written: list[dict[str, Any]], component: int) -> tuple[Shard, ...]:
+    return tuple(Shard(**shard) for report in written for shard in report.get(str(component), ()))
 
 
 def _shape(cleaned: list[dict[str, Any]]) -> tuple[int, ...]:

@@ -87,6 +87,13 @@ class JobPlan:
                 where=self.directory.uri,
                 remedy="Restore the data, or choose another --run.",
             )
+        before = (self.existing or {}).get("order")
+        if before is not None and before["of"] == facts.order["of"] and before != facts.order:
+            raise OutputError(
+                "the samples of this run come in another order than when it began, from the same data and seed",
+                where=self.directory.uri,
+                remedy="Go on with the versions of raygen and NumPy that it began with, or choose another --run.",
+            )
         kin = self.parent.identity(self.start) if self.parent is not None and self.start is not None else None
         first = {
             "data": {
@@ -105,6 +112,8 @@ class JobPlan:
             "uri": self.directory.uri,
             "environment": facts.environment | ({"commit": commit} if commit else {}),
             "parameters": facts.parameters,
+            # A change of the mixture's weights from a sample on gives another order, up to which both are the same.
+            "order": facts.order,
         }
         return first | (self.existing or {}) | newest
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raygen.data.images.files import Labelled, Pixels, read_images
-from raygen.data.order import Order
+from raygen.data.order import Indices, Order
 from raygen.data.progress import Notice, Progress
 from raygen.data.protocol import Samples
 from raygen.data.remarks import Remarks, printable
@@ -125,6 +125,10 @@ class ImageData:
             chosen = slice(start, start + size)
             labels = self._validation_labels[chosen] if self.domain.classes else None
             yield self._batch(self._validation[chosen], labels)
+
+    def order(self, positions: range) -> Indices:
+        """Which samples of the training split stand at these positions, by number: (positions,)."""
+        return self._order.indices(positions)
 
     def close(self) -> None:
         """Does nothing: all is in memory."""

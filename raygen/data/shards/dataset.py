@@ -149,12 +149,13 @@ class PreparedData:
         fingerprint: Of the index.
     """
 
-    def __init__(self, job: ResolvedJob, base: Path) -> None:
+    def __init__(self, job: ResolvedJob, base: Path, index: Index | None = None) -> None:
         """Reads the index, and of the data nothing yet.
 
         Args:
             job: A job that has a preparation.
             base: Folder that its relative uri starts from.
+            index: Of a data set whose index is not written yet. Default: it is read.
 
         Raises:
             DataError: there is no complete data set, or one of other contents.
@@ -164,7 +165,7 @@ class PreparedData:
             raise ValueError("the job has no preparation")
         self._job = job
         self._store = ShardStore(open_place(preparation.uri, base), ShardCache(cache_folder()))
-        self._index = self._store.index()
+        self._index = self._store.index() if index is None else index
         if self._index.words != digest_of(words_on_data(job)):
             raise DataError(
                 "the data was prepared in another way than this job asks for",
@@ -207,6 +208,23 @@ class PreparedData:
         """Which samples stand at these positions, as numbers of the training split's samples: (positions,)."""
         return self._stream.order(positions)
 
+    def shards(self) -> Sequence[Shard]:
+        """All shards, those of the training split first."""
+        return [*(shard for part in self._index.train for shard in part.shards), *self._index.validation]
+
+    def check(self, shard: Shard) -> None:
+        """Reads a shard from its place, and checks all of it against the index.
+
+        Raises:
+            DataError: it is missing or was changed, or its place cannot be reached.
+        """
+        self._store.check(shard)
+
+    @property
+    def uri(self) -> str:
+        """Where the data set is."""
+        return self._store.uri
+
     def close(self) -> None:
         """Ends the threads that read ahead."""
         self._stream.close()
@@ -220,11 +238,10 @@ class PreparedData:
             own = seed if mixture is None else int(words(1, seed, COMPONENT, number)[0])
             streams.append(Stream(self._shards(component.shards, own, train=True), own, per_window))
             if not streams[-1].samples:
+                part = "the training split"
                 raise DataError(
-                    f"source {number + 1} of the training split"
-                    if mixture is not None
-                    else "the training split"
-                    f" has fewer than {2 * self.units_per_sample} {self.unit}, too few for one sample",
+                    (f"source {number + 1} of {part}" if mixture is not None else part)
+                    + f" has fewer than {2 * self.units_per_sample} {self.unit}, too few for one sample",
                     where=self._store.uri,
                     remedy="Prepare more data, or lower contextLength.",
                 )

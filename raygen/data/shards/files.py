@@ -89,6 +89,23 @@ def unpacked(shard: Shard, content: bytes, where: str, columns: Sequence[str]) -
         return opened.read(columns=present, use_threads=False)
 
 
+def check(shard: Shard, content: bytes, where: str) -> None:
+    """Checks a shard's file and the values in it against the index.
+
+    The index names the file's bytes, and its fingerprint covers the values: an index that was altered with the file is found out by them.
+
+    Raises:
+        DataError: the file is not the one that was indexed.
+    """
+    table = unpacked(shard, content, where, (TOKENS, IMAGE, LABEL, KEY))
+    if len(table) != shard.rows or _digest(table) != shard.content:
+        raise DataError(
+            "the shard holds other values than its index says",
+            where=where,
+            remedy="Restore it, or prepare the data again with `raygen prepare` under another uri.",
+        )
+
+
 def column_values(column: pa.ChunkedArray) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
     """The values of a column, one after the other, and for values of different lengths where each begins.
 

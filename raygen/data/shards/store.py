@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from raygen.data.shards.cache import ShardCache
-from raygen.data.shards.files import unpacked
+from raygen.data.shards.files import check, unpacked
 from raygen.data.shards.index import Index, Shard, read_index
 from raygen.data.sources.files import local_path
 from raygen.errors import DataError, OutputError
@@ -68,6 +68,14 @@ class ShardStore:
                 # It may be this machine's copy that is damaged.
                 self._cache.drop(shard)
         return unpacked(shard, self._fetch(shard), self._name(shard), columns)
+
+    def check(self, shard: Shard) -> None:
+        """Reads a shard from its place, and not from the cache, and checks all of it against the index.
+
+        Raises:
+            DataError: it is missing or was changed, or its place cannot be reached.
+        """
+        check(shard, self._fetch(shard), self._name(shard))
 
     def file(self, name: str) -> bytes:
         """A file that runs keep, such as the tokenizer."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from raygen.data.memory import check_memory
-from raygen.data.order import Order
+from raygen.data.order import Indices, Order
 from raygen.data.progress import Notice, Progress
 from raygen.data.protocol import Samples
 from raygen.data.remarks import Remarks
@@ -129,6 +129,10 @@ class TextData:
             yield Samples(
                 {"inputs": inputs[start : start + size], "targets": chosen, "bytes": lengths.sum(axis=1)}
             )
+
+    def order(self, positions: range) -> Indices:
+        """Which samples of the training split stand at these positions, by number: (positions,)."""
+        return self._order.indices(positions)
 
     def close(self) -> None:
         """Does nothing: all is in memory."""

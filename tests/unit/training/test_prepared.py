@@ -88,7 +88,9 @@ def test_a_source_that_disappears_ends_the_run_with_a_checkpoint(base: Path) -> 
 
     endless = document(
         training__globalBatchSize=512,
-        training__duration={"steps": 4000}, checkpoint__everySteps=1000, evaluation__everySteps=None
+        training__duration={"steps": 4000},
+        checkpoint__everySteps=1000,
+        evaluation__everySteps=None,
     )
     with pytest.raises(DataError, match="in the index, and not there"):
         train(base, endless, observer=Removes())
