@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from raygen.data.shards.images import encoded
-from raygen.data.shards.lengths import count_lengths
+from raygen.data.text.lengths import count_lengths
 from raygen.data.text.tokenizers import Tokenizer
 from raygen.errors import DataError
 from raygen.preparation.card.statistics import Counting

@@ -22,7 +22,7 @@ from raygen.data.images.pixels import DOMAIN_FILE, ImageShape, class_names
 from raygen.data.progress import Notice, Progress
 from raygen.data.remarks import Remark, Remarks, merged
 from raygen.data.shards.index import INDEX_FILE, Component, Index, Shard, read_index
-from raygen.data.shards.lengths import added
+from raygen.data.text.lengths import added
 from raygen.data.text.tokenizers import Tokenizer, train_tokenizer
 from raygen.data.text.windows import TOKENIZER_FILE
 from raygen.errors import DataError
@@ -153,12 +153,6 @@ class _Pipeline:
         self._context.place.write(INDEX_FILE, index.to_json())
         self._context.place.delete_prefix(f"{WORK}/")
         return index
-
-    def _counts(self, cleaned: list[dict[str, Any]], encoded: list[dict[str, Any]]) -> dict[str, Any]:
-        counts: dict[str, Any] = {"records": sum(report["records"] for report in cleaned)}
-        if self._spec.kind == "text":
-            counts["lengths"] = added(report["lengths"] for report in encoded)
-        return counts
 
     def _stage(
         self, task: Callable[..., dict[str, Any]], items: Sequence[Any], doing: str

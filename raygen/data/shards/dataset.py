@@ -15,13 +15,13 @@ from raygen.data.remarks import Remark
 from raygen.data.shards.cache import ShardCache, cache_folder
 from raygen.data.shards.images import ImageShards
 from raygen.data.shards.index import Index, Shard
-from raygen.data.shards.lengths import cut_off
 from raygen.data.shards.mixture import Mixture, Phase, tempered
 from raygen.data.shards.order import COMPONENT, Numbers, Window, WindowOrder, words
 from raygen.data.shards.recipe import digest_of, words_on_data
 from raygen.data.shards.store import ShardStore, open_place
 from raygen.data.shards.text import Cut, TextShards
 from raygen.data.shards.windows import Windows
+from raygen.data.text.lengths import cut_off
 from raygen.data.text.tokenizers import Tokenizer
 from raygen.data.text.windows import context_length
 from raygen.data.text.windows import open_domain as open_tokenizer

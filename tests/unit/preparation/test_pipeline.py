@@ -42,7 +42,7 @@ def test_every_document_is_in_one_split_once(base: Path) -> None:
 
     def texts(samples: Any) -> list[str]:
         rows = zip(samples.arrays["inputs"], samples.weights, strict=True)
-        return [tokenizer.decode(row[: int(weight)]) for row, weight in rows]
+        return [tokenizer.decode(row[1 : int(weight)]) for row, weight in rows]
 
     train = texts(data.train_batch(range(data.samples_per_epoch)))
     held = [text for samples in data.validation_batches(16) for text in texts(samples)]

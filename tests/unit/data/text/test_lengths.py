@@ -5,7 +5,7 @@ from itertools import chain
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raygen.data.shards.lengths import added, count_lengths, cut_off
+from raygen.data.text.lengths import added, count_lengths, cut_off
 from tests.budget import examples
 
 LENGTHS = st.lists(st.integers(0, 5000), max_size=30)
