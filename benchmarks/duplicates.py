@@ -174,7 +174,9 @@ def judged(pairs: Sequence[Pair], threshold: float) -> dict[str, Any]:
     recall = {
         kind: round(
             float(
-                np.mean([one for pair, one in zip(pairs, said, strict=True) if pair.kind == kind and pair.copy])
+                np.mean(
+                    [one for pair, one in zip(pairs, said, strict=True) if pair.kind == kind and pair.copy]
+                )
             ),
             4,
         )
@@ -240,7 +242,9 @@ def speed(megabytes: int, python: str | None) -> dict[str, Any]:
             removed = set(range(len(texts))) - {int(one) for one in peer["kept"]}
             seconds = sum(peer["seconds"].values())
             result["datatrove"] = told(size, seconds, removed, copies) | {"seconds": peer["seconds"]}
-            result["ratio"] = round(result["raygen"]["mb_per_second"] / result["datatrove"]["mb_per_second"], 2)
+            result["ratio"] = round(
+                result["raygen"]["mb_per_second"] / result["datatrove"]["mb_per_second"], 2
+            )
     return result
 
 

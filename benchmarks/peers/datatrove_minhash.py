@@ -1,6 +1,6 @@
 """datatrove's MinHash deduplication of JSON lines in one folder: its four stages, two processes, as its example has them.
 
-    python datatrove_minhash.py LINES_FOLDER WORK_FOLDER THRESHOLD
+python datatrove_minhash.py LINES_FOLDER WORK_FOLDER THRESHOLD
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from raygen.data.cleaning import images, rules
+from raygen.data.cleaning.entities import entities
 from raygen.data.cleaning.languages import detector, share_of
 from raygen.data.cleaning.masking import excerpt, mask
 from raygen.data.cleaning.normalisation import changes
@@ -106,9 +107,11 @@ class Cleaner:
             self._report.of(name)
             yield _named(name, change)
         if spec.masking is not None:
-            for kind in spec.masking.patterns:
+            for kind in (*spec.masking.patterns, *spec.masking.entities):
                 self._report.of(f"masking.{kind}")
             yield _masking(spec.masking)
+            if spec.masking.entities:
+                yield _entities(spec.masking)
 
     def _text(self, record: Record, text: str) -> Record | Rejected:
         before = text
@@ -187,6 +190,16 @@ def _named(name: str, change: Callable[[str], str]) -> Change:
 def _masking(spec: Masking) -> Change:
     def masked(text: str) -> tuple[str, Sequence[str]]:
         after, counts = mask(text, spec.patterns)
+        return after, [f"masking.{kind}" for kind in counts]
+
+    return masked
+
+
+def _entities(spec: Masking) -> Change:
+    replace = entities(spec)
+
+    def masked(text: str) -> tuple[str, Sequence[str]]:
+        after, counts = replace(text)
         return after, [f"masking.{kind}" for kind in counts]
 
     return masked
