@@ -69,13 +69,7 @@ def _parts(text: str) -> Iterator[str]:
     start = 0
     while len(text) - start > _CHARACTERS:
         limit = start + _CHARACTERS
-        end = (
-            max(
-                text.rfind("\n", start, limit),
-                text.rfind(" ", start, limit) if "\n" not in text[start:limit] else -1,
-            )
-            + 1
-        )
+        end = (text.rfind("\n", start, limit) + 1) or (text.rfind(" ", start, limit) + 1)
         end = end if end > start else limit
         yield text[start:end]
         start = end
@@ -96,7 +90,7 @@ def _analyzer(model: str | None) -> Any:
             remedy=f"Install it with: python -m spacy download {re.sub(r'[^A-Za-z0-9_.-]', '', model)}",
         )
     # Loaded here: Presidio would download a model that is missing.
-    engine = SpacyNlpEngine(models=[{"lang_code": _LANGUAGE, "model_name": model or "blank"}])
+    engine: Any = SpacyNlpEngine(models=[{"lang_code": _LANGUAGE, "model_name": model or "blank"}])
     engine.nlp = {_LANGUAGE: spacy.blank(_LANGUAGE) if model is None else spacy.load(model)}
     registry = RecognizerRegistry(supported_languages=[_LANGUAGE])
     registry.load_predefined_recognizers(languages=[_LANGUAGE], nlp_engine=engine)
