@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # MinHashLSH with a threshold of 0.8 finds four in ten of the pairs whose similarity is 0.8.
 #
-# The documentation calls threshold "the Jaccard similarity threshold". It is where the sum of the areas of false positives and false
-# negatives is least, each by its weight, for similarities that are uniform from 0 to 1: with 128 permutations 9 bands of 13, of which a pair at 0.8 shares one
-# with the probability 1 - (1 - 0.8^13)^9 = 0.40. A deduplication that takes the word literally keeps most of the pairs at
-# its threshold, and a third at 0.85.
+# The documentation calls threshold "the Jaccard similarity threshold". Bands are chosen so that false positives and false
+# negatives weigh least together, over all similarities alike: with 128 permutations 9 bands of 13 values, of which a
+# pair at 0.8 shares one with the probability 1 - (1 - 0.8^13)^9 = 0.40. A deduplication that takes the word
+# literally keeps most pairs at its threshold, and a third of those at 0.85.
 # Versions: datasketch 2.0.0.
 # Source: datasketch.lsh._optimal_param.
-# raygen: chooses the most rows a band with which 99.9 % at the threshold become candidates, and decides about each by the whole signature
-# (raygen/data/cleaning/signatures.py).
+# raygen: chooses bands with which 99.9 % at the threshold become candidates, and decides about each by the whole
+# signature (raygen/data/cleaning/signatures.py).
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
