@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from raygen.data.cleaning import images, rules
+from raygen.data.cleaning.entities import entities
 from raygen.data.cleaning.languages import detector, share_of
 from raygen.data.cleaning.masking import excerpt, mask
 from raygen.data.cleaning.normalisation import changes
@@ -106,9 +107,11 @@ class Cleaner:
             self._report.of(name)
             yield _named(name, change)
         if spec.masking is not None:
-            for kind in spec.masking.patterns:
+            for kind in (*spec.masking.patterns, *spec.masking.entities):
                 self._report.of(f"masking.{kind}")
             yield _masking(spec.masking)
+            if spec.masking.entities:
+                yield _entities(spec.masking)
 
     def _text(self, record: Record, text: str) -> Record | Rejected:
         before = text
@@ -192,6 +195,16 @@ def _masking(spec: Masking) -> Change:
     return masked
 
 
+def _entities(spec: Masking) -> Change:
+    replace = entities(spec)
+
+    def masked(text: str) -> tuple[str, Sequence[str]]:
+        after, counts = replace(text)
+        return after, [f"masking.{kind}" for kind in counts]
+
+    return masked
+
+
 def _checks(spec: TextCleaning, base: Path) -> Iterator[tuple[str, Check]]:
     """The checks of a text in the order of the fields."""
     tables: dict[str, tuple[tuple[str, Check], ...]] = {
@@ -205,7 +218,7 @@ def _checks(spec: TextCleaning, base: Path) -> Iterator[tuple[str, Check]]:
     if spec.max_characters is not None:
         most = spec.max_characters
         yield "maxCharacters", lambda text: _too_many(len(text), most, "characters")
-    yield "minWords", lambda text: _too_few(_words(text, spec.min_words), spec.min_words, "words")
+    yield "minWords", _least_words(spec.min_words)
     if spec.max_words is not None:
         most_words = spec.max_words
         yield "maxWords", lambda text: _too_many(_words(text), most_words, "words")
@@ -225,12 +238,20 @@ def _too_many(count: int, most: int, unit: str) -> str | None:
     return f"it has {count:,} {unit}, and at most {most:,} are allowed" if count > most else None
 
 
-def _words(text: str, enough: int | None = None) -> int:
-    """The words of a text; of a long one that are asked for in small numbers, those of its beginning."""
-    if enough is not None and len(text) > 100 * enough + 1000:
-        found = len(words_of([text[: 100 * enough + 1000]]).hashes)
-        if found > enough:
-            return found
+def _least_words(least: int) -> Check:
+    def check(text: str) -> str | None:
+        # Long texts need not be counted to their end; most of those that need a single word begin with it.
+        if least == 1 and text[:1].isalpha():
+            return None
+        head = 20 * least + 100
+        if len(text) > head and _words(text[:head]) > least:
+            return None
+        return _too_few(_words(text), least, "words")
+
+    return check
+
+
+def _words(text: str) -> int:
     return len(words_of([text]).hashes)
 
 

@@ -16,7 +16,7 @@ from raygen.spec.data.cleaning import SCRIPTS, Script
 LEAST_LETTERS = 20
 """Of texts with fewer the language is not told: detectors guess."""
 UNKNOWN = "unknown"
-_LOOKED_AT = 4096
+_LOOKED_AT = 1024
 """Characters at the beginning that a language is told by."""
 
 Detect = Callable[[str], str]

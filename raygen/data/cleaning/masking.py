@@ -57,25 +57,25 @@ def _masked(text: str, kind: PersonalData) -> tuple[str, int]:
 
 
 _TOKENS = {
-    "AKIA": r"AKIA[A-Z0-9]{16}",
-    "ASIA": r"ASIA[A-Z0-9]{16}",
-    "AIza": r"AIza[\w-]{35}",
-    "gh": r"gh[oprsu]_[A-Za-z0-9]{36,255}",
-    "github_pat_": r"github_pat_\w{22,255}",
-    "glpat-": r"glpat-[\w-]{20,255}",
-    "xox": r"xox[abeoprs]-[A-Za-z0-9-]{10,255}",
-    "sk-": r"sk-[\w-]{20,255}",
-    "k_live_": r"[prs]k_live_[A-Za-z0-9]{16,255}",
-    "k_test_": r"[prs]k_test_[A-Za-z0-9]{16,255}",
-    "hf_": r"hf_[A-Za-z0-9]{30,255}",
-    "npm_": r"npm_[A-Za-z0-9]{36}",
-    "pypi-": r"pypi-[\w-]{50,1000}",
-    "eyJ": r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}",
+    "AKIA": r"[A-Z0-9]{16}",
+    "ASIA": r"[A-Z0-9]{16}",
+    "AIza": r"[\w-]{35}",
+    **dict.fromkeys(("gho_", "ghp_", "ghr_", "ghs_", "ghu_"), r"[A-Za-z0-9]{36,255}"),
+    "github_pat_": r"\w{22,255}",
+    "glpat-": r"[\w-]{20,255}",
+    "xox": r"[abeoprs]-[A-Za-z0-9-]{10,255}",
+    "sk-": r"[\w-]{20,255}",
+    **dict.fromkeys(("sk_live_", "sk_test_", "rk_live_", "rk_test_"), r"[A-Za-z0-9]{16,255}"),
+    "hf_": r"[A-Za-z0-9]{30,255}",
+    "npm_": r"[A-Za-z0-9]{36}",
+    "pypi-": r"[\w-]{50,1000}",
+    "eyJ": r"[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}",
 }
-"""Tokens of services, by a text that each has, which is looked for first since that is quick. In this order: AWS, Google, GitHub, GitLab, Slack,
-OpenAI and Anthropic, Stripe, Hugging Face, npm, PyPI, JSON Web Tokens."""
+"""Tokens of services: how each begins, which is looked for first since that is quick, and goes on. In this order: AWS, Google, GitHub, GitLab,
+Slack, OpenAI and Anthropic, Stripe, Hugging Face, npm, PyPI, JSON Web Tokens."""
+# What is not before a token stands behind its beginning, so that searches can go by the beginning.
 _TOKEN_PATTERNS = {
-    known: re.compile(rf"(?<![A-Za-z0-9]){pattern}", re.ASCII) for known, pattern in _TOKENS.items()
+    begin: re.compile(rf"{begin}(?<![A-Za-z0-9]{begin}){rest}", re.ASCII) for begin, rest in _TOKENS.items()
 }
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-----"
@@ -84,14 +84,28 @@ _PRIVATE_KEY = re.compile(
 )
 """Up to its end, or where that was cut off, the lines of base 64."""
 _IN_URL = re.compile(r"(?<=://)[^\s/@:\[\]]{0,128}:[^\s/@\[\]]{1,256}(?=@)")
-_NAMES = ("key", "token", "secret", "passw", "credential")
-_ASSIGNED = re.compile(
+_VALUE = re.compile(
+    r"[=:][=>]?[ \t]{0,8}[\"']?(?P<value>(?=[^\s\"'\[\]]{0,255}[0-9])[^\s\"'\[\],;]{8,256})"
+)
+_NAME = re.compile(
     r"(?:(?:api|access|secret|private|auth|account|encryption|session)[_ -]?(?:key|token)|secret|token|passw(?:or)?d"
-    r"|passwd|credentials?)[\"']?[ \t]{0,8}(?:=>|:=|=|:)[ \t]{0,8}[\"']?"
-    r"(?P<value>(?=[^\s\"'\[\]]{0,255}[0-9])[^\s\"'\[\],;]{8,256})",
+    r"|passwd|credentials?)[\"']?[ \t]{0,8}\Z",
     re.IGNORECASE,
 )
-"""A value of 8 characters or more with a digit among them, assigned to a name that says what it is."""
+_NAME_LENGTH = 40
+"""A value of 8 characters or more with a digit among them, assigned to a name that says what it is. Signs of assignment are rarer than
+letters, so they are looked for, and then the name before them."""
+
+
+def _assigned(text: str) -> Iterator[Span]:
+    found = _VALUE.search(text)
+    while found is not None:
+        start = found.start()
+        if _NAME.search(text[max(start - _NAME_LENGTH, 0) : start]):
+            yield found.span("value")
+            start = found.end() - 1
+        # What no name is before may hold another assignment.
+        found = _VALUE.search(text, start + 1)
 
 
 def _secrets(text: str) -> Iterator[Span]:
@@ -103,9 +117,7 @@ def _secrets(text: str) -> Iterator[Span]:
             spans += [found.span() for found in pattern.finditer(text)]
     if "://" in text and "@" in text:
         spans += [found.span() for found in _IN_URL.finditer(text)]
-    lower = text.lower()
-    if any(name in lower for name in _NAMES):
-        spans += [found.span("value") for found in _ASSIGNED.finditer(text)]
+    spans += _assigned(text)
     yield from sorted(spans, key=lambda span: (span[0], -span[1]))
 
 
@@ -126,14 +138,23 @@ def _emails(text: str) -> Iterator[Span]:
         at = text.find("@", at + 1)
 
 
-_RUN = re.compile(r"\d[\d .()+-]{5,}\d")
-"""What every number of cards, accounts and phones, and every IPv4 address has, and few texts have."""
+_RUN = re.compile(r"[0-9][0-9 .()+-]{5,}[0-9]")
+"""What every number of a card or phone, and every IPv4 address is but for a sign before it."""
+
+
+def _in_runs(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """What `pattern` finds in a whole text, if all but two signs before its matches is a run."""
+    for run in _RUN.finditer(text):
+        # One more at the end, for what must not follow.
+        yield from pattern.finditer(text, max(run.start() - 2, 0), run.end() + 1)
+
+
 _CARD = re.compile(r"(?<![A-Za-z0-9])(?:[0-9][ -]?){12,18}[0-9](?![A-Za-z0-9])")
 _CARD_ISSUERS = re.compile(r"4|5[1-5]|2[2-7]|3[47]|3[068]|6(?:011|4[4-9]|5|2)|35")
 
 
 def _cards(text: str) -> Iterator[Span]:
-    for found in _CARD.finditer(text) if _RUN.search(text) else ():
+    for found in _in_runs(_CARD, text):
         digits = re.sub("[ -]", "", found[0])
         if _CARD_ISSUERS.match(digits) and _luhn(digits):
             yield found.span()
@@ -145,7 +166,7 @@ def _luhn(digits: str) -> bool:
     return (sum(map(int, digits[-1::-2])) + sum(number // 10 + number % 10 for number in doubled)) % 10 == 0
 
 
-_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}[0-9]{2} ?(?=[A-Z0-9]{4})")
+_IBAN = re.compile(r"[A-Z]{2}[0-9]{2}(?<![A-Za-z0-9]....) ?(?=[A-Z0-9]{4})", re.DOTALL)
 _IBAN_LENGTHS = {
     15: "NO",
     16: "BE",
@@ -196,18 +217,18 @@ def _mod_97(iban: str) -> int:
 
 _IPV4 = re.compile(r"(?<![\w.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?!\w|\.[0-9])")
 _IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:])")
+_COLONS = re.compile(r":[0-9A-Fa-f]{0,4}:")
 _PUBLIC_IPV6 = IPv6Network("2000::/3")
 
 
 def _addresses(text: str) -> Iterator[Span]:
-    if _RUN.search(text):
-        for found in _IPV4.finditer(text):
-            try:
-                if IPv4Address(found[0]).is_global:
-                    yield found.span()
-            except AddressValueError:
-                continue
-    if ":" in text:
+    for found in _in_runs(_IPV4, text):
+        try:
+            if IPv4Address(found[0]).is_global:
+                yield found.span()
+        except AddressValueError:
+            continue
+    if _COLONS.search(text):
         for found in _IPV6.finditer(text):
             try:
                 if IPv6Address(found[0]) in _PUBLIC_IPV6:
@@ -228,8 +249,7 @@ _PHONES = (
 
 
 def _phones(text: str) -> Iterator[Span]:
-    if _RUN.search(text):
-        yield from sorted(found.span() for pattern in _PHONES for found in pattern.finditer(text))
+    yield from sorted(found.span() for pattern in _PHONES for found in _in_runs(pattern, text))
 
 
 _FINDERS: dict[PersonalData, Callable[[str], Iterator[Span]]] = {

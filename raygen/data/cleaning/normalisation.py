@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from functools import partial
+from typing import Literal
 
 from raygen.errors import MissingExtraError
 from raygen.spec.data.cleaning import TextCleaning
@@ -16,6 +17,7 @@ _NO_CHARACTERS = "\ufdd0-\ufdef\ufeff\ufffe\uffff\ud800-\udfff" + "".join(
 _CONTROL = re.compile(f"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f{_NO_CHARACTERS}]")
 """Those of C0 and C1 but tab and ends of lines; byte-order marks; what is no character."""
 _LINE_END = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
+_CONTROL_BYTES = bytes({*range(32), 127} - {9, 10})
 _ROUNDS = 8
 """After so many repairs a text is taken as it is."""
 
@@ -34,14 +36,22 @@ def changes(spec: TextCleaning) -> dict[str, Change]:
     if spec.control_characters == "Remove":
         found["controlCharacters"] = without_controls
     if spec.unicode != "Keep":
-        found["unicode"] = partial(unicodedata.normalize, spec.unicode)
+        found["unicode"] = partial(_normalised, spec.unicode)
     return found
+
+
+def _normalised(form: Literal["NFC", "NFKC"], text: str) -> str:
+    return text if text.isascii() else unicodedata.normalize(form, text)
 
 
 def without_controls(text: str) -> str:
     """The text without control characters but tab and line feed, and with line feeds for all ends of lines."""
-    # str.isprintable is much quicker than a search, and most lines are.
-    if text.replace("\n", "").isprintable():
+    # Nearly all texts have none, which is told sooner than by a search.
+    if text.isascii():
+        content = text.encode()
+        if len(content.translate(None, _CONTROL_BYTES)) == len(content):
+            return text
+    elif text.replace("\n", "").isprintable():
         return text
     return _LINE_END.sub("\n", _CONTROL.sub("", text))
 

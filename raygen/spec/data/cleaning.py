@@ -78,12 +78,12 @@ class Masking(Spec):
     a name such as api_key. Email: addresses. IBAN and CreditCard: numbers whose check digits are right. IPAddress: addresses of
     the public Internet. Phone: numbers with a country code, or as North America writes them."""
     entities: Annotated[tuple[_Entity, ...], Field(max_length=32)] = ()
-    """Kinds that Presidio finds by a model of the language, such as PERSON and LOCATION; needs the extra `presidio`, and the
-    model that `entityModel` names. Default: none."""
+    """Kinds that Presidio finds in English text, by its names: US_SSN, UK_NHS and others by their form, PERSON and LOCATION with
+    `entityModel`. Needs the extra `presidio`. Default: none."""
     entity_threshold: Share = 0.5
     """Least score of what Presidio finds, from 0 to 1. Below 0.4 it takes many harmless words for personal data."""
-    entity_model: Annotated[str, Field(min_length=1, max_length=100)] = "en_core_web_lg"
-    """Installed spaCy model that Presidio reads English text with."""
+    entity_model: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    """Installed spaCy model, such as en_core_web_lg, for kinds that have no form of their own. Default: none."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

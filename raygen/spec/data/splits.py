@@ -147,7 +147,7 @@ class Data(Spec):
     """Random changes to the samples of the training split. Default: none."""
 
     cleaning: Cleaning | None = None
-    """How records are cleaned before they become samples. Default: they are taken as they are."""
+    """How records are cleaned before they become samples; needs spec.preparation. Default: they are taken as they are."""
 
     @property
     def kind(self) -> Literal["images", "text"]:

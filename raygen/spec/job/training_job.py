@@ -169,6 +169,14 @@ class TrainingJobSpec(Spec):
             cel="!has(self.data.train.mixture) || has(self.preparation)",
         ),
         Rule(
+            fields=("data.cleaning", "preparation"),
+            at="data.cleaning",
+            holds=lambda self: self.data.cleaning is None or self.preparation is not None,
+            rule="needs spec.preparation",
+            remedy="Add spec.preparation, for example {uri: prepared/}, or remove cleaning.",
+            cel="!has(self.data.cleaning) || has(self.preparation)",
+        ),
+        Rule(
             fields=("data.packing", "preparation"),
             at="data.packing",
             holds=lambda self: self.data.packing == "Stream" or self.preparation is not None,

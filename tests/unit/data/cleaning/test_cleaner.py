@@ -34,7 +34,9 @@ EVERYTHING = {
 
 
 def cleaner(base: Path | None = None, **text: Any) -> Cleaner:
-    spec = resolve(parse(job_document(data__cleaning={"text": text}))).spec.data.cleaning
+    spec = resolve(
+        parse(job_document(data__cleaning={"text": text}, preparation={"uri": "prepared"}))
+    ).spec.data.cleaning
     assert spec is not None
     return Cleaner(spec, "text", base)
 

@@ -42,7 +42,9 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 
 def cleaned(content: bytes, **fields: Any) -> str:
     """ "kept", or the filter that left it out and why."""
-    spec = resolve(parse(image_job_document("VAE", data__cleaning={"images": fields}))).spec.data.cleaning
+    spec = resolve(
+        parse(image_job_document("VAE", data__cleaning={"images": fields}, preparation={"uri": "prepared"}))
+    ).spec.data.cleaning
     assert spec is not None
     made = Cleaner(spec, "images")
     record = Record("a.png", "b/a.png", content)

@@ -97,7 +97,7 @@ PIECES = st.one_of(
 )  # fmt: skip
 
 
-@examples(500)
+@examples(250)
 @given(st.lists(PIECES, max_size=8).map("".join))
 def test_masking_again_changes_nothing(text: str) -> None:
     masked, _ = mask(text)

@@ -25,7 +25,7 @@ def reports(draw: st.DrawFn) -> CleaningReport:
     return report
 
 
-@examples(100)
+@examples(50)
 @given(st.lists(reports(), min_size=2, max_size=5), st.randoms(use_true_random=False))
 def test_parts_add_up_to_the_same_in_any_order(parts: list[CleaningReport], chance: random.Random) -> None:
     whole = CleaningReport()

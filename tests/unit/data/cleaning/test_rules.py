@@ -62,7 +62,7 @@ def by_loop(text: str, size: int) -> float:
     return sum(len(parts[at]) for at in covered) / sum(map(len, parts))
 
 
-@examples(200)
+@examples(80)
 @given(st.lists(st.sampled_from(["aa", "b", "ccc", "dddd"]), min_size=25, max_size=60), st.integers(0, 40))
 def test_repeated_n_grams_are_counted_as_said(repeats: list[str], others: int) -> None:
     text = " ".join([*repeats, *(f"w{number}" for number in range(others))])
@@ -120,7 +120,7 @@ def test_page(text: str, reason: str) -> None:
     assert reason in (page(text) or "")
 
 
-@examples(300)
+@examples(150)
 @given(st.lists(st.sampled_from(["one two three four five.", "[1]", "[", "1]", "no end", "\n", "", '"', "..."]), max_size=10).map("\n".join))  # fmt: skip
 def test_taking_lines_out_again_changes_nothing(text: str) -> None:
     once = sentences_alone(text)

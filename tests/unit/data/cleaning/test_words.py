@@ -36,7 +36,7 @@ def plain_words(text: str) -> list[str]:
     return [*found, current] if current else found
 
 
-@examples(300)
+@examples(150)
 @given(TEXTS)
 def test_words_are_runs_of_letters_and_digits_in_lower_case(texts: list[str]) -> None:
     expected = [plain_words(text) for text in texts]
