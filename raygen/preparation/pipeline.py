@@ -26,6 +26,7 @@ from raygen.data.shards.lengths import added
 from raygen.data.text.tokenizers import Tokenizer, train_tokenizer
 from raygen.data.text.windows import TOKENIZER_FILE
 from raygen.errors import DataError
+from raygen.preparation.card.contents import CARD_HTML
 from raygen.preparation.card.writing import Found, relative, remarks_of, write_card
 from raygen.preparation.cleaning import BROKEN_SHARE, clean
 from raygen.preparation.context import WORK, Context
@@ -61,6 +62,11 @@ class Prepared:
     uri: str
     index: Index
     new: bool
+
+    @property
+    def card(self) -> str:
+        """Where the page of its data card is."""
+        return f"{self.uri}/{CARD_HTML}"
 
 
 def prepare(job: ResolvedJob, base: Path, executor: Executor, notice: Notice | None = None) -> Prepared:

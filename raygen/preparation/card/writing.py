@@ -95,7 +95,7 @@ def make_card(context: Context, index: Index, found: Found) -> Card:
 
 def relative(
     report: CleaningReport, remarks: Sequence[Remark], base: str
-) -> tuple[CleaningReport, list[Remark]]:
+) -> tuple[CleaningReport, tuple[Remark, ...]]:
     """The same, with places relative to the job file's folder, so that the card is the same wherever that is.
 
     Args:
@@ -117,7 +117,7 @@ def relative(
         )
         for name, found in report.filters.items()
     }
-    named = [replace(remark, examples=tuple(map(short, remark.examples))) for remark in remarks]
+    named = tuple(replace(remark, examples=tuple(map(short, remark.examples))) for remark in remarks)
     return replace(report, filters=filters), named
 
 
