@@ -26,7 +26,8 @@ from raygen.data.text.lengths import added
 from raygen.data.text.tokenizers import Tokenizer, train_tokenizer
 from raygen.data.text.windows import TOKENIZER_FILE
 from raygen.errors import DataError
-from raygen.preparation.card.writing import Found, remarks_of, write_card
+from raygen.preparation.card.contents import CARD_HTML
+from raygen.preparation.card.writing import Found, relative, remarks_of, write_card
 from raygen.preparation.cleaning import BROKEN_SHARE, clean
 from raygen.preparation.context import WORK, Context
 from raygen.preparation.duplicates import deduplicate, likeness_of
@@ -61,6 +62,11 @@ class Prepared:
     uri: str
     index: Index
     new: bool
+
+    @property
+    def card(self) -> str:
+        """Where the page of its data card is."""
+        return f"{self.uri}/{CARD_HTML}"
 
 
 def prepare(job: ResolvedJob, base: Path, executor: Executor, notice: Notice | None = None) -> Prepared:
@@ -117,6 +123,7 @@ class _Pipeline:
             report.dropped += twice["dropped"]
         certificate = twice["certificate"] if twice is not None else None
         remarks = merged([*self._remarks, *remarks_of(cleaned)])
+        report, remarks = relative(report, remarks, self._context.base)
         encoding, files, schema = self._encoding(cleaned)
         write_encoding(self._context, encoding)
         items = [(number, part.split, part.source) for number, part in parts]

@@ -46,6 +46,7 @@ def _document(prepared: Prepared) -> dict[str, object]:
     shards = [shard for component in index.train for shard in component.shards]
     return {
         "uri": prepared.uri,
+        "card": prepared.card,
         "fingerprint": index.fingerprint,
         "new": prepared.new,
         "kind": index.kind,
@@ -77,5 +78,6 @@ def _text(prepared: Prepared) -> str:
             "validation": split(index.validation),
             "fingerprint": index.fingerprint,
             "data": prepared.uri,
+            "card": prepared.card,
         }
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,34 @@ def make_card(context: Context, index: Index, found: Found) -> Card:
         recipe=words_on_data(job),
         made_with=index.made_with,
     )
+
+
+def relative(
+    report: CleaningReport, remarks: Sequence[Remark], base: str
+) -> tuple[CleaningReport, tuple[Remark, ...]]:
+    """The same, with places relative to the job file's folder, so that the card is the same wherever that is.
+
+    Args:
+        report: What cleaning did.
+        remarks: What was skipped or changed.
+        base: Folder that relative paths start from.
+    """
+    folder = f"{base.rstrip('/')}/"
+
+    def short(text: str) -> str:
+        return text.replace(folder, "") if base else text
+
+    filters = {
+        name: replace(
+            found,
+            examples=[
+                replace(each, where=short(each.where), reason=short(each.reason)) for each in found.examples
+            ],
+        )
+        for name, found in report.filters.items()
+    }
+    named = tuple(replace(remark, examples=tuple(map(short, remark.examples))) for remark in remarks)
+    return replace(report, filters=filters), named
 
 
 def _sources(context: Context, cleaned: Sequence[Mapping[str, Any]]) -> list[Source]:
