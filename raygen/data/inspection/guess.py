@@ -9,7 +9,9 @@ from typing import Literal
 from raygen.data.images.formats import HEAD_BYTES, SUFFIXES, is_image
 from raygen.data.inspection.schemas import Schema
 from raygen.data.remarks import Remarks
+from raygen.data.sources.compressed import unpacking
 from raygen.data.sources.files import AnyFile, find_files
+from raygen.errors import DamagedError
 from raygen.spec import Source
 from raygen.spec.data.sources import EITHER_FORMATS
 
@@ -71,7 +73,11 @@ def format_of(file: AnyFile) -> str:
         return _FORMATS[suffix]
     if ".mds." in name.name:
         return "Mds"
-    head = file.head(_HEAD)
+    try:
+        with file.open() as opened:
+            head = unpacking(opened, str(file), Remarks()).head(_HEAD)
+    except DamagedError:
+        return "Text"
     if head.startswith(b"PAR1"):
         return "Parquet"
     if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):

@@ -71,7 +71,7 @@ def _csv(file: PartFile, source: Source, base: Path) -> Schema:
     del source, base
     line = _first_line(file)
     found = [next(csv.reader([line], delimiter=delimiter), []) for delimiter in ",\t;|"]
-    return dict.fromkeys(max(found, key=lambda names: len(names)), "text")
+    return dict.fromkeys(max(found, key=lambda columns: len(columns)), "text")
 
 
 def _parquet(file: PartFile, source: Source, base: Path) -> Schema:

@@ -8,17 +8,14 @@ import io
 import lzma
 import zlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
 from raygen import machine
 from raygen.data.remarks import Remarks
+from raygen.data.sources.raw import Raw
 from raygen.errors import DamagedError
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
 
 PIECE = 1 << 24
 """Bytes that are unpacked at a time."""
@@ -83,7 +80,7 @@ def compression(content: bytes) -> str | None:
     return name if not start or name in ("zstd", "lz4") else None
 
 
-class Stream(io.RawIOBase):
+class Stream(Raw):
     """Bytes that are read once, from beginning to end, and whose beginning can be looked at before.
 
     Args:
@@ -94,19 +91,14 @@ class Stream(io.RawIOBase):
         self._source = source
         self._head = b""
 
-    def readable(self) -> bool:
-        """True: it reads."""
-        return True
-
     def head(self, count: int = HEAD_BYTES) -> bytes:
         """The next bytes, at most `count`; they are read again."""
         while len(self._head) < count and (piece := self._source.read(count - len(self._head))):
             self._head += piece
         return self._head[:count]
 
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
+    def fill(self, view: memoryview) -> int:
         """Reads what is there, at most as much as fits."""
-        view = memoryview(buffer).cast("B")
         if self._head:
             piece, self._head = self._head[: len(view)], self._head[len(view) :]
         else:
@@ -171,7 +163,7 @@ def unpacked(content: bytes, where: str, remarks: Remarks, limit: int | None = N
     return b"".join(pieces)
 
 
-class _Unpacked(io.RawIOBase):
+class _Unpacked(Raw):
     """What a compressed stream holds. What was unpacked before a fault is given before the fault is raised."""
 
     def __init__(self, packed: Stream, name: str, where: str, remarks: Remarks) -> None:
@@ -183,13 +175,8 @@ class _Unpacked(io.RawIOBase):
         self._step = opened.read if name in _STEPS else opened.read1
         self._most = _STEPS.get(name, PIECE)
 
-    def readable(self) -> bool:
-        """True: it reads."""
-        return True
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
+    def fill(self, view: memoryview) -> int:
         """Unpacks as much as fits."""
-        view = memoryview(buffer).cast("B")
         filled = 0
         while filled < len(view) and not self._ended:
             try:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import BinaryIO, cast
 
+from raygen.data.sources.raw import Raw
 from raygen.errors import DataError, InputError
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
-
-class Opened(io.RawIOBase):
+class Opened(Raw):
     """A file that is read, whose errors are those of the data.
 
     Args:
@@ -23,10 +21,6 @@ class Opened(io.RawIOBase):
     def __init__(self, source: BinaryIO | io.RawIOBase, explain: Callable[[Exception], DataError]) -> None:
         self._source = source
         self._explain = explain
-
-    def readable(self) -> bool:
-        """True: it reads."""
-        return True
 
     def seekable(self) -> bool:
         """True: a file and an object are."""
@@ -40,10 +34,10 @@ class Opened(io.RawIOBase):
         """Moves there."""
         return self._source.seek(offset, whence)
 
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
+    def fill(self, view: memoryview) -> int:
         """Reads what is there, at most as much as fits."""
         try:
-            return cast("io.RawIOBase", self._source).readinto(buffer) or 0
+            return cast("io.RawIOBase", self._source).readinto(view) or 0
         except (OSError, InputError) as error:
             raise self._explain(error) from error
 

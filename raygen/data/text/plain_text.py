@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import codecs
-import io
 import re
 import zlib
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from raygen.data.sources.compressed import Stream
+from raygen.data.sources.raw import Raw
 from raygen.errors import DamagedError
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
 
 _WIDE = {
     # The mark of 32 bits begins with that of 16.
@@ -134,7 +129,7 @@ def utf8_stream(stream: Stream, path: str) -> Stream:
     return stream
 
 
-class _Recoded(io.RawIOBase):
+class _Recoded(Raw):
     """A text in UTF-16 or UTF-32 as UTF-8."""
 
     def __init__(self, stream: Stream, encoding: str, path: str) -> None:
@@ -143,13 +138,8 @@ class _Recoded(io.RawIOBase):
         self._left = b""
         self._at = 0
 
-    def readable(self) -> bool:
-        """True: it reads."""
-        return True
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
+    def fill(self, view: memoryview) -> int:
         """Reads what is there, at most as much as fits."""
-        view = memoryview(buffer).cast("B")
         while not self._left:
             piece = self._stream.read(len(view))
             kept = len(self._decoder.getstate()[0])

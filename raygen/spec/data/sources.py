@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, ValidationError
 
+from raygen.errors import InputError
 from raygen.spec.schema.base import Tagged, Uri, given, plain_uri
 
 TEXT_FORMATS = ("Text", "JsonLines", "Csv")
@@ -165,6 +167,21 @@ ResolvedSource = (
 )
 ResolvedSources = tuple[Annotated[ResolvedSource, Field(discriminator="format")], ...]
 _RESOLVED: TypeAdapter[ResolvedSource] = TypeAdapter(Annotated[ResolvedSource, Field(discriminator="format")])
+
+
+def parse_source(fields: Mapping[str, str]) -> Source:
+    """A source by the Python names of its fields.
+
+    Raises:
+        InputError: It has faults; says the first.
+    """
+    try:
+        return Source.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise InputError(
+            first["msg"], where=fields.get("uri", ""), remedy="Correct it, or leave it out."
+        ) from error
 
 
 def resolved_source(source: Source) -> ResolvedSource:

@@ -8,13 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from raygen.cli.local.job_file import needs_training
 from raygen.cli.output import number, print_result, table
 from raygen.errors import InputError
 from raygen.report.wording import inert, size
 from raygen.spec import Source
+from raygen.spec.data.sources import parse_source
 
 if TYPE_CHECKING:
     from raygen.data.inspection.survey import Survey
@@ -50,15 +49,9 @@ def _source(args: argparse.Namespace, base: Path) -> Source:
 
     names = ("contents", "field", "label_field", "split", "subset")
     options = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    try:
-        # The URI is checked before anything is looked for there.
-        Source.model_validate({"uri": args.uri})
-        return Source.model_validate(
-            {"uri": args.uri, "format": args.format or guess_format(args.uri, base), **options}
-        )
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise InputError(first["msg"], where=args.uri, remedy="See raygen data inspect --help.") from error
+    # The URI is checked before anything is looked for there.
+    parse_source({"uri": args.uri})
+    return parse_source({"uri": args.uri, "format": args.format or guess_format(args.uri, base), **options})
 
 
 def _picture(found: Survey, to: str | None) -> str:

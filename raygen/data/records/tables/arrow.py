@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
@@ -24,12 +24,9 @@ from raygen.data.records.tables.rows import Columns, check_alike, columns_of, ex
 from raygen.data.remarks import Remarks
 from raygen.data.sources.files import READ_AHEAD, AnyFile, File
 from raygen.data.sources.opened import Opened
+from raygen.data.sources.raw import Raw
 from raygen.errors import DamagedError
 from raygen.spec.data.sources import ResolvedSource
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
 
 SUFFIXES = frozenset({".arrow", ".arrows", ".feather", ".ipc"})
 _FILE_MAGIC = b"ARROW1"
@@ -177,7 +174,7 @@ def _exactly(opened: Opened, at: int, count: int) -> bytes:
     return b"".join(pieces)
 
 
-class _Plain(io.RawIOBase):
+class _Plain(Raw):
     """A file whose schema says nothing of extension types, so that columns have the types in which they are stored.
 
     Args:
@@ -191,10 +188,6 @@ class _Plain(io.RawIOBase):
         self._at = at
         self._schema = schema.replace(_EXTENSION, _PLAIN)
 
-    def readable(self) -> bool:
-        """True: it reads."""
-        return True
-
     def seekable(self) -> bool:
         """True: files are."""
         return True
@@ -207,9 +200,8 @@ class _Plain(io.RawIOBase):
         """Moves there."""
         return self._opened.seek(offset, whence)
 
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
+    def fill(self, view: memoryview) -> int:
         """Reads what is there, at most as much as fits."""
-        view = memoryview(buffer).cast("B")
         position = self._opened.tell()
         count = self._opened.readinto(view)
         start, stop = max(position, self._at), min(position + count, self._at + len(self._schema))
