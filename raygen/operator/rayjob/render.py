@@ -176,6 +176,9 @@ def _cluster(
     workers = _trainers(job, runtime, labels) if prepares is None else _preparers(prepares, runtime, labels)
     for template in (head, workers["template"]):
         template["spec"] |= scheduling.pods(job.spec, runtime)
+        if prepares is not None:
+            # A kind of GPU that the runtime's nodes have is nothing that these pods need.
+            template["spec"].get("nodeSelector", {}).pop(runtime.gpus.label, None)
     return {
         "rayVersion": runtime.ray_version,
         "authOptions": {"mode": "token"},
@@ -245,14 +248,11 @@ def _trainers(job: TrainingJob, runtime: RaygenRuntimeSpec, labels: dict[str, st
 
 
 def _preparers(wanted: Preparation, runtime: RaygenRuntimeSpec, labels: dict[str, str]) -> Fields:
-    """The group of workers that prepare data: cores and memory alone, on any nodes that the runtime's pods may use."""
+    """The group of workers that prepare data: cores and memory alone."""
     memory = wanted.memory_per_worker or runtime.defaults.memory_per_worker
     start = {"resources": json.dumps(json.dumps({PREPARATION_RESOURCE: 1}))}
     amounts = (wanted.cpus_per_worker, memory, dict[str, str]())
-    group = _group(PREPARATION_GROUP, wanted.workers, runtime, labels, amounts, start)
-    # A kind of GPU that the runtime's nodes have is nothing that these pods need.
-    group["template"]["spec"].get("nodeSelector", {}).pop(runtime.gpus.label, None)
-    return group
+    return _group(PREPARATION_GROUP, wanted.workers, runtime, labels, amounts, start)
 
 
 def _group(
