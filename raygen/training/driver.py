@@ -23,7 +23,7 @@ from raygen.report.gather import write_report
 from raygen.run.directory import REPORT
 from raygen.run.record import RunRecord
 from raygen.spec import TrainingJob, parse
-from raygen.training.data_preparation import prepare_missing
+from raygen.training.data_preparation import PreparationStoppedError, prepare_missing
 from raygen.training.engine.control import Control
 from raygen.training.engine.guards import Guards
 from raygen.training.engine.rollback import roll_back
@@ -116,8 +116,11 @@ def train(
         for notice in plan.notices:
             observer.take(Notice(notice))
         if not dry_run:
-            with control.interrupt_at_once():
-                prepare_missing(plan.job, plan.base, cores, notices_of(observer))
+            try:
+                with control.interrupt_at_once():
+                    prepare_missing(plan.job, plan.base, cores, observer, control)
+            except PreparationStoppedError:
+                return _Attempt(plan, control, observer, startup, began).stopped_before()
         while True:
             attempt = _Attempt(plan, control, observer, startup, began)
             try:
@@ -156,6 +159,10 @@ class _Attempt:
         facts = self._known(look(self._plan, self._control, notices_of(self._observer)))
         self._plan.document(facts)
         return self._not_begun("DryRun", "Valid", self._steps(facts))
+
+    def stopped_before(self) -> Result:
+        """The result of a run that was asked to stop before its data was there."""
+        return self._not_begun("Stopped", self._control.reason or "", self._known_steps())
 
     def run(self) -> Result:
         """Trains; whatever happens once the attempt is claimed, its file says how it ended."""
@@ -211,7 +218,7 @@ class _Attempt:
             )
             if result is None:
                 if self._begun is None:
-                    return self._not_begun("Stopped", self._control.reason or "", self._known_steps())
+                    return self.stopped_before()
                 ending = Ending(self._control.reason or "", stopped=True)
                 return Trained(ending, self._left_behind(state), math.nan, self._guards.findings)
             self._guards.findings.extend(result.findings)
