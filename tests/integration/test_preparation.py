@@ -31,20 +31,24 @@ OURS = '--resources={"raygen_preparation": 1}'
 
 
 @contextmanager
-def node(environment: dict[str, str], *options: str) -> Iterator[psutil.Process]:
-    """A machine of Ray's; ends with all of its processes."""
+def node(environment: dict[str, str], *options: str) -> Iterator[subprocess.Popen[str]]:
+    """A machine of Ray's, which starts; ends with all of its processes."""
     shared = ["--block", "--disable-usage-stats", "--object-store-memory=100000000"]
     command = [RAY, "start", *options, *shared]
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
-        assert process.stdout is not None
-        assert any("--block" in line for line in process.stdout), "Ray did not start"
-        yield psutil.Process(process.pid)
+        yield process
     finally:
         process.terminate()
         process.communicate(timeout=60)
+
+
+def wait_for(process: subprocess.Popen[str]) -> None:
+    """Until a machine has joined."""
+    assert process.stdout is not None
+    assert any("--block" in line for line in process.stdout), "Ray did not start"
 
 
 @pytest.fixture
@@ -64,9 +68,13 @@ def cluster(tmp_path: Path) -> Iterator[tuple[dict[str, str], list[psutil.Proces
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ray-"))
         head = ["--head", f"--port={port}", f"--temp-dir={folder}", "--num-cpus=0"]
-        stack.enter_context(node(environment, *head, "--include-dashboard=false"))
-        stack.enter_context(node(elsewhere, address, "--num-cpus=4"))
-        ours = [stack.enter_context(node(environment, address, "--num-cpus=1", OURS)) for _ in range(2)]
+        wait_for(stack.enter_context(node(environment, *head, "--include-dashboard=false")))
+        others = [node(elsewhere, address, "--num-cpus=4")]
+        others += [node(environment, address, "--num-cpus=1", OURS) for _ in range(2)]
+        processes = [stack.enter_context(one) for one in others]
+        for process in processes:
+            wait_for(process)
+        ours = [psutil.Process(process.pid) for process in processes[1:]]
         yield {**os.environ, **secret, "RAY_ADDRESS": f"127.0.0.1:{port}"}, ours
 
 
