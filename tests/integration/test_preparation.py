@@ -31,29 +31,25 @@ OURS = '--resources={"raygen_preparation": 1}'
 
 
 @contextmanager
-def node(environment: dict[str, str], *options: str) -> Iterator[subprocess.Popen[str]]:
-    """A machine of Ray's, which starts; ends with all of its processes."""
+def node(environment: dict[str, str], *options: str) -> Iterator[psutil.Process]:
+    """A machine of Ray's; ends with all of its processes."""
     shared = ["--block", "--disable-usage-stats", "--object-store-memory=100000000"]
     command = [RAY, "start", *options, *shared]
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
-        yield process
+        assert process.stdout is not None
+        assert any("--block" in line for line in process.stdout), "Ray did not start"
+        yield psutil.Process(process.pid)
     finally:
         process.terminate()
         process.communicate(timeout=60)
 
 
-def wait_for(process: subprocess.Popen[str]) -> None:
-    """Until a machine has joined."""
-    assert process.stdout is not None
-    assert any("--block" in line for line in process.stdout), "Ray did not start"
-
-
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[tuple[dict[str, str], list[psutil.Process]]]:
-    """A Ray of a head without cores, a machine that trains, and two that prepare; and these two."""
+    """A Ray of a machine that is not to prepare anything and two that are; and these two."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -62,19 +58,14 @@ def cluster(tmp_path: Path) -> Iterator[tuple[dict[str, str], list[psutil.Proces
     # Any task that went there would fail.
     broken = tmp_path / "broken" / "raygen"
     broken.mkdir(parents=True)
-    (broken / "__init__.py").write_text("raise RuntimeError('data is prepared where training is')\n")
+    (broken / "__init__.py").write_text("raise RuntimeError('data is prepared elsewhere')\n")
     elsewhere = environment | {"PYTHONPATH": str(broken.parent)}
     address = f"--address=127.0.0.1:{port}"
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ray-"))
-        head = ["--head", f"--port={port}", f"--temp-dir={folder}", "--num-cpus=0"]
-        wait_for(stack.enter_context(node(environment, *head, "--include-dashboard=false")))
-        others = [node(elsewhere, address, "--num-cpus=4")]
-        others += [node(environment, address, "--num-cpus=1", OURS) for _ in range(2)]
-        processes = [stack.enter_context(one) for one in others]
-        for process in processes:
-            wait_for(process)
-        ours = [psutil.Process(process.pid) for process in processes[1:]]
+        head = ["--head", f"--port={port}", f"--temp-dir={folder}", "--num-cpus=4"]
+        stack.enter_context(node(elsewhere, *head, "--include-dashboard=false"))
+        ours = [stack.enter_context(node(environment, address, "--num-cpus=1", OURS)) for _ in range(2)]
         yield {**os.environ, **secret, "RAY_ADDRESS": f"127.0.0.1:{port}"}, ours
 
 
