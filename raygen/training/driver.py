@@ -115,12 +115,8 @@ def train(
             plan = ready()
         for notice in plan.notices:
             observer.take(Notice(notice))
-        if not dry_run:
-            try:
-                with control.interrupt_at_once():
-                    prepare_missing(plan.job, plan.base, cores, observer, control)
-            except PreparationStoppedError:
-                return _Attempt(plan, control, observer, startup, began).stopped_before()
+        if not dry_run and not _has_data(plan, observer, control):
+            return _Attempt(plan, control, observer, startup, began).stopped_before()
         while True:
             attempt = _Attempt(plan, control, observer, startup, began)
             try:
@@ -129,6 +125,16 @@ def train(
                 startup = Startup()
                 observer.take(Notice(f"{error.kind}: {error.what}; going back. {error.remedy}"))
                 plan = ready()
+
+
+def _has_data(plan: JobPlan, observer: EventSink, control: Control) -> bool:
+    """Prepares the data of a job that has a preparation and no data set yet; False if it was to stop meanwhile."""
+    try:
+        with control.interrupt_at_once():
+            prepare_missing(plan.job, plan.base, plan.cores, observer, control)
+    except PreparationStoppedError:
+        return False
+    return True
 
 
 class _Attempt:

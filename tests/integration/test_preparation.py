@@ -75,7 +75,7 @@ def job_file(folder: Path, **preparation: Any) -> Path:
         write_text(folder / f"{number}.txt", lines=8000 + number)
     document = job_document(
         data__train={"sources": [{"uri": f"{number}.txt"} for number in range(SOURCES)]},
-        data__tokenizer={"type": "BPE", "vocabularySize": 400},
+        data__tokenizer={"type": "Byte"},
         preparation={"uri": "prepared"} | preparation,
     )
     path = folder / "job.yaml"
