@@ -14,7 +14,7 @@ from rich.text import Text
 
 from raygen.cli.output import duration, number, printable
 from raygen.models.sample import Sample
-from raygen.training.observers.events import Observer, Progress, Started, WorkersLost
+from raygen.training.observers.events import Observer, Preparing, Progress, Started, WorkersLost
 
 SHOWN_CHARACTERS = 400
 SLOW_START_S = 3.0
@@ -52,6 +52,11 @@ class Display(Observer):
     def notice(self, message: str) -> None:
         """Prints a line that stays."""
         self._line(Text(message, style="yellow"))
+
+    def preparing(self, preparing: Preparing) -> None:
+        """Changes the live line."""
+        count = f": {number(preparing.done)} of {number(preparing.parts)}" if preparing.parts else ""
+        self._live.update(Text(f"preparing data, {preparing.doing}{count}", style="bold"))
 
     def started(self, start: Started) -> None:
         """Prints what is about to run."""

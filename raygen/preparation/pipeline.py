@@ -38,6 +38,8 @@ from raygen.preparation.plan import Plan, plan
 from raygen.preparation.tables import opened
 from raygen.spec import ResolvedJob
 
+PREPARING = "preparing data, "
+"""Before what is done, where that is told."""
 LEARN_FROM = 256 << 20
 """Characters that a vocabulary is learned from at most: the first documents of the training split in the order of the shuffle's
 parts; more change it little."""
@@ -69,7 +71,13 @@ class Prepared:
         return f"{self.uri}/{CARD_HTML}"
 
 
-def prepare(job: ResolvedJob, base: Path, executor: Executor, notice: Notice | None = None) -> Prepared:
+def prepare(
+    job: ResolvedJob,
+    base: Path,
+    executor: Executor,
+    notice: Notice | None = None,
+    progress: Progress | None = None,
+) -> Prepared:
     """Makes the data set of a job, or finds it whole.
 
     Args:
@@ -77,6 +85,7 @@ def prepare(job: ResolvedJob, base: Path, executor: Executor, notice: Notice | N
         base: Folder that relative paths start from.
         executor: Does the tasks.
         notice: Takes a sentence now and then.
+        progress: Takes how far it is, instead; what it raises ends the work between two parts.
 
     Raises:
         DataError: the data cannot be used, or the folder holds another data set.
@@ -93,7 +102,7 @@ def prepare(job: ResolvedJob, base: Path, executor: Executor, notice: Notice | N
                 remedy="Give spec.preparation.uri another folder, or delete this one if nobody needs it.",
             )
         return Prepared(context.place.uri, existing, new=False)
-    index = _Pipeline(context, planned, executor, Progress(notice), remarks.all()).run()
+    index = _Pipeline(context, planned, executor, progress or Progress(notice), remarks.all()).run()
     return Prepared(context.place.uri, index, new=True)
 
 
@@ -169,7 +178,7 @@ class _Pipeline:
             task,
             self._context,
             items,
-            lambda done: self._progress.at(f"preparing data, {doing}", done, total),
+            lambda done: self._progress.at(f"{PREPARING}{doing}", done, total),
         )
 
     def _cleaned(self, cleaned: list[dict[str, Any]]) -> CleaningReport:

@@ -17,6 +17,21 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class Preparing:
+    """Data is prepared before training.
+
+    Attributes:
+        doing: What is done at present.
+        done: Parts of it that are done.
+        parts: All of its parts; 0 if that is not known yet.
+    """
+
+    doing: str
+    done: int
+    parts: int
+
+
+@dataclass(frozen=True)
 class Started:
     """What is about to run.
 
@@ -123,6 +138,7 @@ class GuardTriggered:
 
 Event = (
     Notice
+    | Preparing
     | Started
     | Ready
     | Progress
@@ -151,6 +167,9 @@ class Observer:
 
     def notice(self, message: str) -> None:
         """Something that a person should know."""
+
+    def preparing(self, preparing: Preparing) -> None:
+        """A part of the data is prepared."""
 
     def started(self, start: Started) -> None:
         """Training is about to begin."""
@@ -182,6 +201,8 @@ def deliver(event: Event, observer: Observer) -> None:
     match event:
         case Notice(message):
             observer.notice(message)
+        case Preparing():
+            observer.preparing(event)
         case Started():
             observer.started(event)
         case Ready(seconds):

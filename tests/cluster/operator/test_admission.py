@@ -300,7 +300,7 @@ def test_a_runner_writes_its_own_two_fields_and_only_from_its_head_pod(
     ):
         error = write(head, progress=progress, **status)
         assert error is not None, status
-        assert "a runner may write progress and outcome" in error.what
+        assert "a runner may write preparation, progress and outcome" in error.what
     for path, verb in ((TRAINING_JOBS.path(team, "tiny"), "PATCH"), (PODS.path(team), "GET")):
         with pytest.raises(ApiError) as caught:
             head.request(
@@ -356,7 +356,7 @@ def test_a_runner_that_may_edit_its_namespace_is_a_runner_all_the_same(
     assert written(head, team, DRIVER_MANAGER, progress=progress) is None
     error = written(head, team, DRIVER_MANAGER, progress=progress, attemptCount=2)
     assert error is not None
-    assert "a runner may write progress and outcome" in error.what
+    assert "a runner may write preparation, progress and outcome" in error.what
     for one in free:
         error = written(one, team, DRIVER_MANAGER, progress=progress | {"step": 6})
         assert error is not None

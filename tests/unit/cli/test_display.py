@@ -7,7 +7,7 @@ from rich.console import Console
 
 from raygen.cli.display import Display
 from raygen.models.protocol import Sample
-from raygen.training.observers.events import Progress, Started, WorkersLost
+from raygen.training.observers.events import Preparing, Progress, Started, WorkersLost
 
 PLAN = Started(run="runs/a", attempt=1, parameters=1234, device="cpu", first_step=1, steps=1000)
 PROGRESS = Progress(
@@ -30,6 +30,14 @@ def test_a_terminal_has_a_live_line_with_everything() -> None:
     text = shown(terminal=True)
     for part in ("step 250/1,000", "loss 1.5000", "20,000 tokens/s", "ETA 1:15", "checkpoint step 200"):
         assert part in text
+
+
+def test_a_terminal_shows_how_far_data_is_prepared() -> None:
+    stream = io.StringIO()
+    with Display(Console(file=stream, force_terminal=True, width=80, highlight=False)) as display:
+        display.preparing(Preparing("listing sources", 0, 0))
+        display.preparing(Preparing("cleaning", 1200, 4000))
+    assert "preparing data, cleaning: 1,200 of 4,000" in stream.getvalue()
 
 
 def test_elsewhere_only_lines_that_stay_are_printed() -> None:
