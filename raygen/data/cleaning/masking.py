@@ -84,9 +84,7 @@ _PRIVATE_KEY = re.compile(
 )
 """Up to its end, or where that was cut off, the lines of base 64."""
 _IN_URL = re.compile(r"(?<=://)[^\s/@:\[\]]{0,128}:[^\s/@\[\]]{1,256}(?=@)")
-_VALUE = re.compile(
-    r"[=:][=>]?[ \t]{0,8}[\"']?(?P<value>(?=[^\s\"'\[\]]{0,255}[0-9])[^\s\"'\[\],;]{8,256})"
-)
+_VALUE = re.compile(r"[=:][=>]?[ \t]{0,8}[\"']?(?P<value>(?=[^\s\"'\[\]]{0,255}[0-9])[^\s\"'\[\],;]{8,256})")
 _NAME = re.compile(
     r"(?:(?:api|access|secret|private|auth|account|encryption|session)[_ -]?(?:key|token)|secret|token|passw(?:or)?d"
     r"|passwd|credentials?)[\"']?[ \t]{0,8}\Z",
