@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import cast
 
 
 class Raw(io.RawIOBase):
@@ -13,9 +13,9 @@ class Raw(io.RawIOBase):
         """True: it reads."""
         return True
 
-    def readinto(self, buffer: Any, /) -> int:
+    def readinto(self, buffer: object, /) -> int:
         """Reads what is there, at most as much as fits."""
-        return self.fill(memoryview(buffer).cast("B"))
+        return self.fill(memoryview(cast("bytearray", buffer)).cast("B"))
 
     def fill(self, view: memoryview) -> int:
         """Puts the next bytes into `view`, whose items are bytes.
