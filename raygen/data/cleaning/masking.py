@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, IPv6Network
 
 from raygen.spec.data.cleaning import PERSONAL_DATA, PersonalData
@@ -84,7 +85,9 @@ _PRIVATE_KEY = re.compile(
 )
 """Up to its end, or where that was cut off, the lines of base 64."""
 _IN_URL = re.compile(r"(?<=://)[^\s/@:\[\]]{0,128}:[^\s/@\[\]]{1,256}(?=@)")
-_VALUE = re.compile(r"[=:][=>]?[ \t]{0,8}[\"']?(?P<value>(?=[^\s\"'\[\]]{0,255}[0-9])[^\s\"'\[\],;]{8,256})")
+_VALUE = re.compile(
+    r"[=:][=>]?[ \t]{0,8}[\"']?(?![\s\"'\[\],;:=])(?P<value>(?=[^\s\"'\[\]]{0,255}[0-9])[^\s\"'\[\],;]{8,256})"
+)
 _NAME = re.compile(
     r"(?:(?:api|access|secret|private|auth|account|encryption|session)[_ -]?(?:key|token)|secret|token|passw(?:or)?d"
     r"|passwd|credentials?)[\"']?[ \t]{0,8}\Z",
@@ -142,9 +145,15 @@ _RUN = re.compile(r"[0-9][0-9 .()+-]{5,}[0-9]")
 
 def _in_runs(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
     """What `pattern` finds in a whole text, if all but two signs before its matches is a run."""
-    for run in _RUN.finditer(text):
+    for start, stop in _runs(text):
         # One more at the end, for what must not follow.
-        yield from pattern.finditer(text, max(run.start() - 2, 0), run.end() + 1)
+        yield from pattern.finditer(text, max(start - 2, 0), stop + 1)
+
+
+@lru_cache(maxsize=1)
+def _runs(text: str) -> tuple[Span, ...]:
+    """Kept, since three kinds look at the same text one after the other."""
+    return tuple(found.span() for found in _RUN.finditer(text))
 
 
 _CARD = re.compile(r"(?<![A-Za-z0-9])(?:[0-9][ -]?){12,18}[0-9](?![A-Za-z0-9])")
