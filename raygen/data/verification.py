@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from raygen.data.order import Order
 from raygen.data.order_hash import Numbers, Ordered, OrderRecord, record_order
@@ -28,8 +27,8 @@ class Difference:
     """
 
     what: str
-    recorded: Any
-    found: Any
+    recorded: object
+    found: object
 
 
 @dataclass(frozen=True)
