@@ -23,7 +23,7 @@ from raygen.spec import parse
 from raygen.training.ray.cluster import SETTINGS
 from tests.jobs import job_document, write_text
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 SOURCES = 24
 RAY = str(Path(sys.executable).with_name("ray"))
@@ -106,7 +106,7 @@ def test_a_lost_machine_changes_nothing_of_the_data(
             time.sleep(0.02)
         for one in [*lost.children(recursive=True), lost]:
             one.kill()
-        done, said = process.communicate(timeout=180)
+        done, said = process.communicate(timeout=300)
     finally:
         process.kill()
     assert process.returncode == 0, said
