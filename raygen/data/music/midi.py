@@ -13,11 +13,14 @@ from dataclasses import dataclass
 
 from raygen.errors import DamagedError, DataError
 
+MOST_BYTES = 16 << 20
+"""The largest file; the fullest pieces that people exchange have a tenth of it."""
 MOST_BEATS = 50_000
 """The longest piece, in beats: seven hours at 120 beats a minute."""
 _REMEDY = "Export the piece again, or leave the file out."
 _OPERANDS = {0x80: 2, 0x90: 2, 0xA0: 2, 0xB0: 2, 0xC0: 1, 0xD0: 1, 0xE0: 2}
 _META, _SYSTEM = 0xFF, (0xF0, 0xF7)
+_END_OF_TRACK, _TIME_SIGNATURE = 0x2F, 0x58
 
 
 @dataclass(frozen=True)
@@ -85,9 +88,13 @@ class _Track:
             first = self._byte()
             if first == _META or first in _SYSTEM:
                 kind = self._byte() if first == _META else 0
-                self._skip(self._number())
-                if first == _META and kind == 0x2F:
+                size = self._number()
+                self._skip(size)
+                if kind == _END_OF_TRACK:
                     break
+                if kind == _TIME_SIGNATURE and size and not self._content[self._place - size]:
+                    # Of such bars there would be no end.
+                    raise _damaged("a time signature has bars without beats", self._place)
                 continue
             if first >= 0x80:
                 status, first = first, self._byte()

@@ -12,6 +12,7 @@ from raygen.data.images.formats import (
     SUFFIXES,
     is_image,
 )
+from raygen.data.music.midi import MOST_BYTES
 from raygen.data.music.remi import text_of_midi
 from raygen.data.records.listing import Records, chosen_files, part_files, too_long
 from raygen.data.records.part import Part, Piece
@@ -46,6 +47,8 @@ def pieces(source: ResolvedSource, base: Path, remarks: Remarks, size: int) -> S
 def read(part: Part, source: ResolvedSource, base: Path, remarks: Remarks, limit: int) -> Records:
     """The records; see `raygen.data.records.parts`."""
     del base
+    if source.format == MUSIC_FORMAT:
+        limit = min(limit, MOST_BYTES)
     content = contents([file.file for file in part.files if file.size <= limit])
     for file in part.files:
         if file.size > limit:

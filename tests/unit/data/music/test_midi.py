@@ -44,6 +44,7 @@ def test_running_status_sysex_and_meta_events_are_passed_over() -> None:
         (piece(0)[:14], "no tracks"),
         (piece(0)[:-9], "cut off"),
         (midi([(0, b"\x90\x3c\x90")]), "value is above 127"),
+        (midi([(0, b"\xff\x58\x04\x00\x02\x18\x08")]), "bars without beats"),
         (midi([(0, b"\xf4\x01")]), "no event 0xf4"),
         (midi([(0, b"\xff\x01\x7fab")]), "behind the end of its track"),
     ],

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from symusic import Score
 
+from raygen.data.music import remi
 from raygen.data.music.remi import midi_of_text, text_of_midi, words
 from raygen.data.remarks import Remarks
-from raygen.errors import DataError
+from raygen.errors import DataError, MissingExtraError
 from tests.budget import examples
 from tests.music import BEAT, midi, note, piece
 
@@ -108,6 +111,14 @@ def test_a_damaged_file_is_read_or_refused(seed: int, place: int, byte: int) -> 
 @given(named=st.lists(st.sampled_from(words()), max_size=60))
 def test_any_words_are_played(named: list[str]) -> None:
     assert midi_of_text(" ".join(named))[:4] == b"MThd"
+
+
+def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "miditok", None)
+    remi._library.cache_clear()
+
+    with pytest.raises(MissingExtraError, match=r"raygen\[music\]"):
+        text(piece(0))
 
 
 def test_other_words_are_refused() -> None:
