@@ -13,6 +13,7 @@ from raygen.data.sources.files import find_files
 from raygen.errors import MissingExtraError
 from raygen.spec import Data, ResolvedJob
 from raygen.spec.contents import Domain
+from raygen.spec.data.sources import MUSIC_FORMAT
 
 
 def _text() -> Reader:
@@ -66,7 +67,8 @@ def find_sources(job: ResolvedJob, base: Path) -> None:
 
     Raises:
         DataError: a source is missing or empty.
-        MissingExtraError: a source is on the hub of Hugging Face, and the library that reads it is not installed.
+        MissingExtraError: a source is on the hub of Hugging Face or holds music, and the library that reads it is not
+            installed.
     """
     data = job.spec.data
     if job.spec.preparation is not None:
@@ -77,6 +79,8 @@ def find_sources(job: ResolvedJob, base: Path) -> None:
             return
     held = (data.validation.sources or ()) if data.validation is not None else ()
     for source in (*data.train.sources, *held):
+        if source.format == MUSIC_FORMAT and find_spec("miditok") is None:
+            raise MissingExtraError("miditok", "music")
         if not source.is_on_hub:
             find_files(source, base, Remarks())
         elif find_spec("datasets") is None:

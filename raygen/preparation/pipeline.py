@@ -254,7 +254,7 @@ class _Pipeline:
             several = sum(report["records"] for report in cleaned) > 1
             documents = [characters, ""] if several else [characters]
         else:
-            documents = [] if spec.type == "Byte" else self._documents(cleaned)
+            documents = [] if spec.type in ("Byte", "REMI") else self._documents(cleaned)
         tokenizer = train_tokenizer(spec, documents, self._progress)
         self._context.finish("tokenizer", {"tokenizer": tokenizer.to_json()})
         return tokenizer

@@ -172,6 +172,9 @@ def _samples(directory: RunDirectory) -> list[SampleSet]:
     texts: dict[int, list[tuple[str, str]]] = {}
     images: dict[int, list[bytes]] = {}
     for file in directory.samples():
+        if file.name.endswith(".mid"):
+            # Its words are among the texts.
+            continue
         data = directory.storage.read(file.key)
         if file.name.endswith(".png"):
             images.setdefault(file.step, []).append(data)

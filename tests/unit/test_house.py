@@ -53,7 +53,7 @@ THIRD_PARTY = {
     "jobfile": {"yaml"},
     "storage": {"boto3", "botocore", "urllib3"},
     "checkpoint": {"numpy", "torch"},
-    "data": {"PIL", "datasets", "numpy", "pyarrow", "tokenizers"},
+    "data": {"PIL", "datasets", "miditok", "symusic", "numpy", "pyarrow", "tokenizers"},
     "models": {"PIL", "numpy", "torch"},
     "augmentation": {"torch"},
     "compute": {"torch"},

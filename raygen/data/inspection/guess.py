@@ -24,6 +24,8 @@ _FORMATS = {
     ".ipc": "Arrow",
     ".jsonl": "JsonLines",
     ".mds": "Mds",
+    ".mid": "Midi",
+    ".midi": "Midi",
     ".ndjson": "JsonLines",
     ".parq": "Parquet",
     ".parquet": "Parquet",

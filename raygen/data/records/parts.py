@@ -99,6 +99,7 @@ FORMATS: dict[str, Callable[[], Format]] = {
     "Tar": _tar,
     "Mds": _mds,
     "HuggingFace": _hugging_face,
+    "Midi": _whole_files,
 }
 """Format -> its reader, imported when it is needed."""
 

@@ -20,7 +20,7 @@ class Record:
             the file, such as `a/b.jsonl#17` (of lines, members of a tar and samples of MDS the offset in bytes, unpacked; of
             tables the row); of a file that is one record its path.
         where: URI of the file and the place in it, for messages: `s3://bucket/a/b.jsonl:18`.
-        content: Text, or the content of an image file or MIDI file.
+        content: Text, of music the names of its tokens; or the content of an image file.
         label: Class, as the source has it; None where there is none. A table may hold values of other types than those
             named, which are for the user of the label to refuse.
     """

@@ -10,7 +10,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 from raygen.errors import InputError
 from raygen.spec.schema.base import Tagged, Uri, given, plain_uri
 
-TEXT_FORMATS = ("Text", "JsonLines", "Csv")
+MUSIC_FORMAT = "Midi"
+"""The format that holds music, which is read as a text of the names of its tokens."""
+TEXT_FORMATS = ("Text", "JsonLines", "Csv", MUSIC_FORMAT)
 """Formats that hold text and nothing else."""
 EITHER_FORMATS = ("Parquet", "Arrow", "Tar", "Mds", "HuggingFace")
 """Formats that hold text or images, as `contents` says."""
@@ -27,7 +29,17 @@ class Source(Tagged):
     the extra `s3`; endpoint, region and credentials come from AWS's own variables and files. HuggingFace: a folder that
     `save_to_disk` wrote; or hf://owner/name on the hub, or a copy of it, for which the extra `huggingface` is needed."""
     format: Literal[
-        "Text", "JsonLines", "Csv", "ImageFolder", "Idx", "Parquet", "Arrow", "Tar", "Mds", "HuggingFace"
+        "Text",
+        "JsonLines",
+        "Csv",
+        "ImageFolder",
+        "Idx",
+        "Parquet",
+        "Arrow",
+        "Tar",
+        "Mds",
+        "HuggingFace",
+        "Midi",
     ] = "Text"
     """Text: every file is one document, UTF-8, or UTF-16 or UTF-32 with a byte-order mark. JsonLines: every line is
     an object that holds one; null, missing and empty texts are skipped. Csv: comma-separated values, or separated by tab,
@@ -38,7 +50,8 @@ class Source(Tagged):
     bytes) or a text, and with a label where there are classes; rows without an image are skipped. Arrow: the same in Arrow's
     own files (Feather) and streams. Tar: the layout of WebDataset, where files of one name up to the first dot are a
     sample (0001.jpg, 0001.cls, 0001.json), plain or compressed; nothing is unpacked to disk. Mds: shards of MosaicML
-    Streaming. HuggingFace: a data set of the library `datasets`, without code of its own."""
+    Streaming. HuggingFace: a data set of the library `datasets`, without code of its own. Midi: every .mid or .midi
+    file is a piece of music, for which the extra `music` is needed."""
     contents: Literal["Text", "Images"] | None = None
     """What the rows or samples hold, in formats that may hold either. Default: Images."""
     field: _FieldName | None = None
@@ -89,10 +102,15 @@ def holds_text(source: str) -> str:
     )
 
 
+def holds_music(source: str) -> str:
+    """CEL: the source of this name holds music."""
+    return f"(has({source}.format) && {source}.format == '{MUSIC_FORMAT}')"
+
+
 class PlainSource(Source):
     """Resolved: files that have no fields."""
 
-    format: Literal["Text", "ImageFolder", "Idx"] = "Text"
+    format: Literal["Text", "ImageFolder", "Idx", "Midi"] = "Text"
 
 
 class LineSource(Source):

@@ -9,7 +9,7 @@ from pydantic import Field
 from raygen.spec.data.augmentation import Augmentation, ResolvedAugmentation, augmentation_rules
 from raygen.spec.data.cleaning import Cleaning, ResolvedCleaning
 from raygen.spec.data.images import Images
-from raygen.spec.data.sources import ResolvedSources, Source, Sources, holds_text
+from raygen.spec.data.sources import MUSIC_FORMAT, ResolvedSources, Source, Sources, holds_music, holds_text
 from raygen.spec.data.tokenizers import ResolvedTokenizer, Tokenizer
 from raygen.spec.schema.base import MAX_INT, Fraction, Rule, Spec, exactly_one
 
@@ -119,6 +119,8 @@ def _all(condition: str) -> str:
 
 _ALL_TEXT = _all(holds_text("s"))
 _ALL_IMAGES = _all("!" + holds_text("s"))
+_ALL_MUSIC = _all(holds_music("s"))
+_NO_MUSIC = _all("!" + holds_music("s"))
 _FIRST_IS_TEXT = holds_text("self.train.sources[0]")
 
 
@@ -170,6 +172,20 @@ class Data(Spec):
             rule="must be given exactly when the sources hold text",
             remedy="Give data.tokenizer for text, for example {type: BPE}; remove it for images.",
             cel=f"{_FIRST_IS_TEXT} == has(self.tokenizer)",
+        ),
+        Rule(
+            fields=("train.sources", "validation.sources", "tokenizer.type"),
+            at="tokenizer.type",
+            holds=lambda self: (
+                self.tokenizer is None
+                or {s.format == MUSIC_FORMAT for s in _all_sources(self)} == {self.tokenizer.type == "REMI"}
+            ),
+            rule="must be REMI exactly when the sources are all of the format Midi",
+            remedy="Give tokenizer {type: REMI} and sources of the format Midi, or neither.",
+            cel=(
+                f"!has(self.tokenizer) || (self.tokenizer.type == 'REMI' && {_ALL_MUSIC})"
+                f" || (self.tokenizer.type != 'REMI' && {_NO_MUSIC})"
+            ),
         ),
         Rule(
             fields=("train.sources", "packing"),
