@@ -101,7 +101,9 @@ def test_a_range_says_at_which_byte_a_broken_line_is(tmp_path: Path) -> None:
     assert (fault.key, fault.where) == ("x.jsonl#70", f"{tmp_path}/x.jsonl, byte 70")
 
 
-@pytest.mark.parametrize("pack", [lambda content: content, gzip.compress, PACKERS["zst"]], ids=str)
+@pytest.mark.parametrize(
+    "pack", [lambda content: content, gzip.compress, PACKERS["zst"]], ids=["plain", "gz", "zst"]
+)
 def test_a_line_of_any_length_needs_bounded_memory(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     huge = b'{"text": "' + b"x" * (32 << 20) + b'"}\n'
     write(tmp_path, {"x.jsonl": pack(b'{"text": "a"}\n' + huge + b'{"text": "z"}\n')})
