@@ -32,6 +32,6 @@ def words_on_data(job: ResolvedJob) -> dict[str, Any]:
     return {"data": data, "preparation": {name: spec["preparation"][name] for name in shape}}
 
 
-def digest_of(document: Any) -> str:
+def digest_of(document: object) -> str:
     """SHA-256 of a JSON document, in hexadecimal."""
     return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
