@@ -70,8 +70,8 @@ def _json_lines(file: PartFile, source: Source, base: Path) -> Schema:
 def _csv(file: PartFile, source: Source, base: Path) -> Schema:
     del source, base
     line = _first_line(file)
-    found = [next(csv.reader([line], delimiter=delimiter), []) for delimiter in ",\t;|"]
-    return dict.fromkeys(max(found, key=lambda columns: len(columns)), "text")
+    found: list[list[str]] = [next(csv.reader([line], delimiter=delimiter), []) for delimiter in ",\t;|"]
+    return dict.fromkeys(max(found, key=len), "text")
 
 
 def _parquet(file: PartFile, source: Source, base: Path) -> Schema:

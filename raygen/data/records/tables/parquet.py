@@ -148,12 +148,10 @@ def metadata_of(file: PartFile) -> pq.FileMetaData:
     """
     with file.file.open() as opened:
         size = opened.seek(0, 2)
-        opened.seek(max(size - _TAIL_BYTES, 0))
-        tail = _all(opened)
+        tail = _tail(opened, size, _TAIL_BYTES)
         length = _END_BYTES + (struct.unpack("<I", tail[-8:-4])[0] if tail.endswith(_MAGIC) else size)
         if len(tail) < length <= size - len(_MAGIC):
-            opened.seek(size - length)
-            tail = _all(opened)
+            tail = _tail(opened, size, length)
     with explained(file.uri, "Parquet"):
         if not length <= size - len(_MAGIC):
             # In pyarrow's own words.
@@ -162,10 +160,14 @@ def metadata_of(file: PartFile) -> pq.FileMetaData:
         return pq.read_metadata(pa.BufferReader(_MAGIC + footer))
 
 
-def _all(opened: Opened) -> bytes:
+def _tail(opened: Opened, size: int, count: int) -> bytes:
+    """The last bytes of a file, or all that it has."""
+    left = min(count, size)
+    opened.seek(size - left)
     pieces = []
-    while piece := opened.read(_BUFFER):
+    while left and (piece := opened.read(left)):
         pieces.append(piece)
+        left -= len(piece)
     return b"".join(pieces)
 
 
