@@ -135,6 +135,11 @@ def drawn(draw: random.Random, team: str, name: str) -> tuple[Object, Object]:
         grants["nodeSelector"] = draw.choice([{"nvidia.com/gpu.product": "H100"}, {"pool": "gpu"}])
     if draw.random() < 0.3:
         changes["data__validation"] = {"sources": [{"uri": draw.choice(["s3://datasets/v", "s3://v"])}]}
+    if draw.random() < 0.3:
+        places = [f"s3://runs/{team}/p", f"s3://runs/{team}/p", "s3://elsewhere/p"]
+        changes["preparation"] = {"uri": draw.choice(places)} | draw.choice(
+            [{}, {"workers": 2}, {"workers": 3}]
+        )
     grants |= draw.choice([{}, {}, {"sharedCluster": "shared"}])
     return grants, of_team(team, name, **changes, **draw.choice([{}, {"scheduling": {"queueName": "q"}}]))
 
@@ -246,7 +251,7 @@ def bound_token(admin: Connection, team: str, pod: str) -> tuple[str, str]:
     return admin.request("POST", path, body=asked)["status"]["token"], made["metadata"]["uid"]
 
 
-def test_a_runner_writes_its_own_two_fields_and_only_from_its_head_pod(
+def test_a_runner_writes_its_own_fields_and_only_from_its_head_pod(
     api: ApiServer, admin: Connection, team: str
 ) -> None:
     install_runner(admin, team)
@@ -288,6 +293,9 @@ def test_a_runner_writes_its_own_two_fields_and_only_from_its_head_pod(
     assert write(head, progress=progress) is None
     outcome = {"time": "2026-01-31T12:00:00Z", "rayJob": "tiny-r1", "state": "Succeeded"}
     outcome |= {"reason": "Completed", "message": "done", "exitCode": 0}
+    preparation = {"time": progress["time"], "rayJob": progress["rayJob"], "doing": "cleaning"}
+    preparation |= {"done": 1, "parts": 2, "said": "cleaning, 1 of 2"}
+    assert write(head, preparation=preparation) is None
     assert write(head, progress=progress, outcome=outcome) is None
     refused = write(worker, progress=progress)
     assert refused is not None
@@ -297,6 +305,7 @@ def test_a_runner_writes_its_own_two_fields_and_only_from_its_head_pod(
         {"attemptCount": 2},
         {"driver": driver | {"podUid": "x"}},
         {"completionTime": "2026-01-31T12:00:00Z"},
+        {"prepared": {"uri": "s3://runs/x"}},
     ):
         error = write(head, progress=progress, **status)
         assert error is not None, status
