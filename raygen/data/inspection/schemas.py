@@ -71,7 +71,8 @@ def _csv(file: PartFile, source: Source, base: Path) -> Schema:
     del source, base
     line = _first_line(file)
     found: list[list[str]] = [next(csv.reader([line], delimiter=delimiter), []) for delimiter in ",\t;|"]
-    return dict.fromkeys(max(found, key=len), "text")
+    columns = max(found, key=len)
+    return dict.fromkeys(columns, "text")
 
 
 def _parquet(file: PartFile, source: Source, base: Path) -> Schema:
