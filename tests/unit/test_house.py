@@ -65,7 +65,7 @@ THIRD_PARTY = {
     "run": set(),
     "inference": {"safetensors", "torch"},
     "report": {"jinja2", "markupsafe"},
-    "preparation": {"numpy", "pyarrow", "ray"},
+    "preparation": {"PIL", "numpy", "pyarrow", "ray"},
     "training": {"PIL", "mlflow", "numpy", "psutil", "ray", "tensorboardX", "torch", "wandb"},
     "kube": {"kubernetes", "urllib3"},
     "controller": set(),
@@ -312,7 +312,7 @@ def test_constraints_are_names_and_exact_versions_only() -> None:
 def test_tracked_files_name_no_machine_and_no_registry() -> None:
     named = []
     for path in tracked():
-        if path.suffix in (".parquet", ".png", ".safetensors"):
+        if path.suffix in (".gz", ".parquet", ".png", ".safetensors"):
             continue
         for number, line in enumerate(path.read_text().splitlines(), 1):
             if match := FORBIDDEN.search(line):
