@@ -195,6 +195,10 @@ FINAL: dict[str, Meaning] = {
         "Data is missing, empty, unreadable, or does not fit the model.",
         "Fix what the message names.",
     ),
+    "DamagedError": Meaning(
+        "A file of the data is cut off, damaged, or not what its format says.",
+        "Repair or remove the file that the message names; prepared data sets broken records aside.",
+    ),
     "OutputError": Meaning(
         "The output cannot be written, is full, or belongs to another job.",
         "Check the storage and its Secret, or give another `output.run`.",
