@@ -12,7 +12,7 @@ from harness import ROOT
 from torch import Tensor
 
 from raygen.data.images.files import read_images
-from raygen.spec.job.data import ParquetSource
+from raygen.spec.data.sources import ParquetSource
 
 MNIST = ROOT / "examples" / "data" / "mnist"
 

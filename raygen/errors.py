@@ -5,6 +5,7 @@ RaygenError                 what, where, and what to do about it
 │   ├── JobFileError        a job file cannot be read as YAML or JSON
 │   ├── ValidationError     a job has faults; holds all of them
 │   ├── DataError           data is missing, empty, unreadable, or does not fit the model
+│   │   └── DamagedError    content is cut off, damaged or of another kind; what was read before stands
 │   ├── OutputError         the output cannot be written, is full, or belongs to another job
 │   ├── ExportError         a model has no counterpart in the format asked for
 │   └── MissingExtraError   an optional dependency is not installed
@@ -80,6 +81,10 @@ class ValidationError(InputError):
 
 class DataError(InputError):
     """Data is missing, empty, unreadable, or does not fit the model."""
+
+
+class DamagedError(DataError):
+    """Content is cut off, damaged or of another kind than it should be; what was read before it stands."""
 
 
 class OutputError(InputError):

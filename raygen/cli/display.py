@@ -14,12 +14,14 @@ from rich.text import Text
 
 from raygen.cli.output import duration, number, printable
 from raygen.models.sample import Sample
-from raygen.training.observers.events import Observer, Progress, Started, WorkersLost
+from raygen.training.observers.events import Observer, Preparing, Progress, Started, WorkersLost
 
 SHOWN_CHARACTERS = 400
 SLOW_START_S = 3.0
 SILENT_S = 60.0
 """Where there is no live line, progress is printed after this long without any other line."""
+SHOWN_WAIT = 0.01
+"""Share of the time that training waits for data, above which it is shown."""
 
 
 class Display(Observer):
@@ -51,6 +53,11 @@ class Display(Observer):
         """Prints a line that stays."""
         self._line(Text(message, style="yellow"))
 
+    def preparing(self, preparing: Preparing) -> None:
+        """Changes the live line."""
+        count = f": {number(preparing.done)} of {number(preparing.parts)}" if preparing.parts else ""
+        self._live.update(Text(f"preparing data, {preparing.doing}{count}", style="bold"))
+
     def started(self, start: Started) -> None:
         """Prints what is about to run."""
         self._steps = start.steps
@@ -73,9 +80,10 @@ class Display(Observer):
         """Changes the live line."""
         saved = "none yet" if progress.checkpoint is None else f"step {number(progress.checkpoint)}"
         self._loss = f"train {progress.loss:.4f}  {number(round(progress.throughput))} {progress.unit}/s"
+        waits = f"  waits for data {progress.data_wait:.0%}" if progress.data_wait > SHOWN_WAIT else ""
         line = Text(
             f"step {number(progress.step)}/{number(progress.steps)}  loss {progress.loss:.4f}"
-            f"  {number(round(progress.throughput))} {progress.unit}/s"
+            f"  {number(round(progress.throughput))} {progress.unit}/s{waits}"
             f"  ETA {duration(progress.seconds_left)}  checkpoint {saved}",
             style="bold",
         )

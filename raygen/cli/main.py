@@ -14,20 +14,33 @@ from contextlib import suppress
 from importlib import import_module
 
 from raygen import __version__
+from raygen.cli.data_actions import add_data_actions
 from raygen.cli.interrupts import end_at_once, exit_code
-from raygen.cli.output import json_line
+from raygen.cli.output import EXIT_CODES, json_line
 from raygen.cli.streams import Streams, lasting_streams
 from raygen.errors import RaygenError, ValidationError
 
 LOCAL = frozenset(
-    {"completion", "export", "leave", "plan", "probe", "report", "sample", "train", "validate", "version"}
+    {
+        *(
+            "completion",
+            "data",
+            "export",
+            "leave",
+            "plan",
+            "prepare",
+            "probe",
+            "report",
+            "sample",
+            "train",
+            "validate",
+        ),
+        "version",
+    }
 )
 """Verbs that work on this machine; all others talk to a cluster."""
 SHOWING = frozenset({"completion", "get", "list", "logs", "plan", "sample", "top", "version"})
 """Verbs that have nothing left to do when nobody reads what they print."""
-EXIT_CODES = (
-    "exit codes: 0 done, 1 the run failed, 2 the input is wrong, 3 stopped and resumable, 130 interrupted"
-)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -62,11 +75,25 @@ def build_parser() -> argparse.ArgumentParser:
     def device_options(added: argparse.ArgumentParser) -> None:
         added.add_argument("--device", default="auto", help="cuda, mps or cpu (default: the first there is)")
 
+    def cores_option(added: argparse.ArgumentParser) -> None:
+        added.add_argument(
+            "--cores",
+            type=int,
+            metavar="N",
+            help="cores of this machine to use (default: all, within a container's CPU limit)",
+        )
+
     job_options(verb("validate", "check a job file and print every fault"))
 
     plan = verb("plan", "what a job will cost: parameters, memory, steps, time")
     job_options(plan)
     device_options(plan)
+
+    prepare = verb("prepare", "prepare a job's data: clean, tokenize or resize, shuffle, write as shards")
+    job_options(prepare)
+    cores_option(prepare)
+
+    add_data_actions(verb("data", "look at the data of a job or a run"), job_options, device_options)
 
     train = verb("train", "train here; a run that exists goes on from its newest checkpoint")
     job_options(train)
@@ -75,12 +102,7 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--run", metavar="NAME", help="the run's name; the same name continues the run")
     train.add_argument("--from", dest="parent", metavar="RUN", help="start from the weights of another run")
     train.add_argument("--strict", action="store_true", help="refuse to fit the job's scale to this machine")
-    train.add_argument(
-        "--cores",
-        type=int,
-        metavar="N",
-        help="cores of this machine to use (default: all, within a container's CPU limit)",
-    )
+    cores_option(train)
     train.add_argument(
         "--distributed", action="store_true", help="train on Ray's workers even if it is only one"
     )

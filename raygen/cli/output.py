@@ -10,6 +10,11 @@ from typing import Any
 
 from raygen.run.measurements import finite
 
+EXIT_CODES = (
+    "exit codes: 0 done, 1 the run failed, 2 the input is wrong, 3 stopped and resumable, 130 interrupted"
+)
+"""What the help of each command ends with."""
+
 
 def print_result(args: argparse.Namespace, document: Mapping[str, Any], text: str) -> None:
     """Prints `document` as one line of JSON under --json, else `text`."""

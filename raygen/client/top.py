@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from raygen.client.jobs import current
+from raygen.spec.status import PREPARATION
 
 Object = dict[str, Any]
 
@@ -57,10 +58,15 @@ def _usage(job: Object, now: datetime) -> Usage:
     scale, progress = job["spec"].get("scale") or {}, status.get("progress") or {}
     attempts = status.get("attempts") or ()
     workers = int(scale.get("workers") or 1)
-    gpus = workers * int(scale.get("gpusPerWorker") or 0)
+    gpus = all_gpus = workers * int(scale.get("gpusPerWorker") or 0)
     since = status.get("startTime")
     until = _moment(status["completionTime"]) if "completionTime" in status else now
     seconds = status.get("activeSeconds", 0) + ((until - _moment(since)).total_seconds() if since else 0.0)
+    # Attempts that prepare data have no GPUs. That some of their time may have been spent in a queue is not known here.
+    preparing = [one for one in attempts if one.get("stage") == PREPARATION]
+    seconds -= sum(_seconds(one, until) for one in preparing)
+    if any("ended" not in one for one in preparing):
+        workers, gpus = int((job["spec"].get("preparation") or {}).get("workers") or 1), 0
     return Usage(
         namespace=metadata["namespace"],
         name=metadata["name"],
@@ -73,7 +79,7 @@ def _usage(job: Object, now: datetime) -> Usage:
         throughput=float(progress.get("throughput") or 0.0),
         goodput=progress.get("goodput"),
         eta=str(progress.get("eta", "")),
-        gpu_hours=gpus * max(seconds, 0.0) / 3600,
+        gpu_hours=all_gpus * max(seconds, 0.0) / 3600,
     )
 
 
@@ -84,6 +90,11 @@ def goodput(found: Iterable[Usage]) -> float | None:
     weighed = [(one.gpus if with_gpus else one.workers, share) for one, share in told]
     total = sum(weight for weight, _ in weighed)
     return sum(weight * share for weight, share in weighed) / total if total else None
+
+
+def _seconds(attempt: Object, until: datetime) -> float:
+    ended = _moment(attempt["ended"]) if "ended" in attempt else until
+    return (ended - _moment(attempt["started"])).total_seconds()
 
 
 def _moment(text: str) -> datetime:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from raygen import machine
-from raygen.data.sources.files import AnyFile
 from raygen.errors import DataError
 
 _MORE = "use a machine or container with more memory."
@@ -32,7 +32,15 @@ def check_memory(what: str, needed: float, where: str, remedy: str) -> None:
         )
 
 
-def check_files(files: Sequence[AnyFile], copies: int, where: str) -> None:
+class Sized(Protocol):
+    """What has a size, as files do."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+
+def check_files(files: Sequence[Sized], copies: int, where: str) -> None:
     """Compares what files need with what this process can still have.
 
     Args:

@@ -81,6 +81,9 @@ class Dataset(Protocol):
     def validation_batches(self, size: int) -> Iterator[Samples]:
         """The whole validation split in order, `size` samples at a time; all batches have weights, or none has."""
 
+    def order(self, positions: range) -> NDArray[np.int64]:
+        """Which samples of the training split stand at these positions, by number: (positions,)."""
+
     def close(self) -> None:
         """Lets go of what the data set holds: files, connections, threads. It is not used afterwards."""
 

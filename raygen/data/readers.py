@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from raygen.data.progress import Notice
 from raygen.data.protocol import Dataset, Reader
 from raygen.data.remarks import Remarks
 from raygen.data.sources.files import find_files
+from raygen.errors import MissingExtraError
 from raygen.spec import Data, ResolvedJob
 from raygen.spec.contents import Domain
+from raygen.spec.data.sources import MUSIC_FORMAT
 
 
 def _text() -> Reader:
@@ -43,6 +46,10 @@ def open_data(
     Raises:
         DataError: the data cannot be used; says where and why.
     """
+    if job.spec.preparation is not None:
+        from raygen.data.shards.dataset import PreparedData
+
+        return PreparedData(job, base)
     return READERS[job.spec.data.kind]().open_data(job, base, files, notice)
 
 
@@ -56,15 +63,28 @@ def units_per_sample(job: ResolvedJob) -> int:
 
 
 def find_sources(job: ResolvedJob, base: Path) -> None:
-    """Looks whether every source has files, and reads none of them.
+    """Looks whether every source has files, or the data is prepared, and reads none of them.
 
     Raises:
         DataError: a source is missing or empty.
+        MissingExtraError: a source is on the hub of Hugging Face or holds music, and the library that reads it is not
+            installed.
     """
     data = job.spec.data
+    if job.spec.preparation is not None:
+        from raygen.data.shards.index import read_index
+        from raygen.data.shards.store import open_place
+
+        if read_index(open_place(job.spec.preparation.uri, base)) is not None:
+            return
     held = (data.validation.sources or ()) if data.validation is not None else ()
     for source in (*data.train.sources, *held):
-        find_files(source, base, Remarks())
+        if source.format == MUSIC_FORMAT and find_spec("miditok") is None:
+            raise MissingExtraError("miditok", "music")
+        if not source.is_on_hub:
+            find_files(source, base, Remarks())
+        elif find_spec("datasets") is None:
+            raise MissingExtraError("datasets", "huggingface")
 
 
 def open_domain(data: Data, files: Mapping[str, bytes]) -> Domain:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 EXAMPLES = 5
@@ -36,6 +37,8 @@ class Remark:
 
 def printable(name: str) -> str:
     """A name with escapes for what no terminal and no JSON takes, as a file's name may hold."""
+    if name.isascii() and name.isprintable():
+        return name
     plain = name.encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in plain)
 
@@ -67,3 +70,18 @@ class Remarks:
         examples = self._examples.setdefault(key, [])
         if example and len(examples) < EXAMPLES:
             examples.append(printable(example))
+
+
+def merged(remarks: Iterable[Remark]) -> tuple[Remark, ...]:
+    """Remarks of several parts as those of the whole: counts of one reason added up, and the first examples."""
+    whole: dict[tuple[str, str, str], Remark] = {}
+    for remark in remarks:
+        key = (remark.action, remark.unit, remark.reason)
+        known = whole.get(key)
+        whole[key] = remark if known is None else _together(known, remark)
+    return tuple(whole.values())
+
+
+def _together(first: Remark, second: Remark) -> Remark:
+    examples = (*first.examples, *second.examples)[:EXAMPLES]
+    return replace(first, count=first.count + second.count, examples=examples)

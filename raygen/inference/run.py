@@ -19,6 +19,7 @@ from raygen.models.registry import build_family
 from raygen.parallel.lanes import validation_batches
 from raygen.parallel.whole import SingleWorker
 from raygen.run.record import RunRecord
+from raygen.run.samples import played
 from raygen.storage import open_storage
 
 
@@ -58,7 +59,7 @@ class Run(RunRecord):
         if self.job.spec.model.family.shows_validation:
             self._show_validation(family, device)
         with limited_threads(available_cores()):
-            samples = family.sample(request)
+            samples = played(family.sample(request), self.domain())
         if not samples:
             raise InputError(
                 "this model shows reconstructions alone, and there are no validation images to reconstruct",

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Sample:
-    """One generated thing: a text, or an image as PNG (which may be a grid of many).
+    """One generated thing: a text, which may be music in words, or an image as PNG (which may be a grid of many).
 
     Attributes:
         prompt: What was given; of an image, what it shows.
         text: What was generated after it, where it is text.
         png: What was generated, where it is an image.
+        midi: Prompt and text as a MIDI file, where they are the words of music.
         finished: Why a text ends where it does: `EndOfText`, the model wrote its end; `MaxTokens`, it was cut off.
             None for images, and where a model does not say.
     """
@@ -20,6 +21,7 @@ class Sample:
     prompt: str = ""
     text: str | None = None
     png: bytes | None = None
+    midi: bytes | None = None
     finished: str | None = None
 
 

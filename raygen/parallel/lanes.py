@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from raygen.augmentation.policy import augmented
 from raygen.data.order import lanes_of
 from raygen.data.protocol import Arrays, Dataset, Samples
 from raygen.errors import DataError
@@ -18,8 +19,7 @@ from raygen.models.protocol import Batch, MicroBatch, Workers
 from raygen.parallel.strategy import Strategy
 from raygen.spec import TrainingJob
 
-TRAINING = 0
-VALIDATION = 1
+TRAINING, VALIDATION, AUGMENTATION, PARTNERS = range(4)
 """What draws are for; a part of their key."""
 
 
@@ -45,7 +45,7 @@ class Part:
 def parts_of(
     job: TrainingJob, data: Dataset, device: torch.device, step: int, rank: int, workers: int
 ) -> list[Part]:
-    """A worker's samples of a step, from 1, in parts of at most `microBatchSize`, on the device.
+    """A worker's samples of a step, from 1, in parts of at most `microBatchSize`, on the device, augmented as the job says.
 
     `rank` and `workers` are those of its strategy's data.
 
@@ -68,8 +68,26 @@ def parts_of(
         if given is not None:
             weights = to_device({"weights": given}, device)["weights"]
             weight = float(given.sum(dtype=np.float64))
-        parts.append(Part(to_device(samples.arrays, device), draws, weights, weight, step))
+        batch = _changed(job, data, to_device(samples.arrays, device), step, slots)
+        parts.append(Part(batch, draws, weights, weight, step))
     return parts
+
+
+def _changed(job: TrainingJob, data: Dataset, batch: Batch, step: int, slots: range) -> Batch:
+    """A training batch as the job's augmentation makes it."""
+    spec, training = job.spec.data.augmentation, job.spec.training
+    if spec is None:
+        return batch
+    device = next(iter(batch.values())).device
+    draws = Draws((training.seed, AUGMENTATION, step), slots, device)
+
+    def partners() -> tuple[Batch, Draws]:
+        # What the same lanes have in the next step: each worker reads it anyway, and no two workers have to agree.
+        first = step * training.global_batch_size
+        samples = data.train_batch(range(first + slots.start, first + slots.stop))
+        return to_device(samples.arrays, device), Draws((training.seed, PARTNERS, step), slots, device)
+
+    return augmented(spec, data.domain, batch, draws, partners)
 
 
 def micro_batches(

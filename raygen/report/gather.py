@@ -12,8 +12,11 @@ from raygen.report.chart import Chart, Curve, draw, smooth
 from raygen.report.page import Cell, Figure, ReportData, SampleSet, render
 from raygen.report.wording import size
 from raygen.run.directory import REPORT, RunDirectory
-from raygen.run.measurements import EVALUATION, PER_SECOND, TRAIN, Line
+from raygen.run.measurements import DATA_WAIT, EVALUATION, PER_SECOND, TRAIN, Line
 from raygen.run.record import RunRecord
+
+SHOWN_WAIT = 1.0
+"""Percent of a step's time in waiting for data, above which there is a chart of it."""
 
 
 def write_report(run: RunRecord) -> str:
@@ -121,6 +124,12 @@ def _figures(run: RunRecord, train: Sequence[Line], evaluated: Sequence[Line]) -
             rate, name = sorted(rates)[len(rates) // 2]
             unit = name.removesuffix(PER_SECOND) + "/s"
             figures.append(Figure("throughput", rate, unit, f"median of the last {len(rates)} steps"))
+        waits = [line.values[DATA_WAIT] for line in train[-100:] if DATA_WAIT in line.values]
+        if waits:
+            mean = round(100 * sum(waits) / len(waits), 1)
+            figures.append(
+                Figure("waiting for data", mean, "%", f"of the time of the last {len(waits)} steps")
+            )
     return figures
 
 
@@ -142,7 +151,11 @@ def _charts(
         if metric.name not in shown:
             curve = Curve(metric.name, course(evaluated, metric.name), "dots")
             charts.append(draw(metric.name, FORMULAS[metric.type].unit, [curve], resumed))
-    others = sorted({name for line in train for name in line.values} - {"loss"})
+    others = sorted({name for line in train for name in line.values} - {"loss", DATA_WAIT})
+    waits = [(step, 100 * value) for step, value in course(train, DATA_WAIT)]
+    if any(percent > SHOWN_WAIT for _, percent in waits):
+        both = [Curve("each step", waits, "thin"), Curve("running mean", smooth(waits))]
+        charts.append(draw("Waiting for data", "%", both, resumed))
     for name in others:
         points = course(train, name)
         pretty = name.replace("_", " ").replace(" per second", "/s")
@@ -159,6 +172,9 @@ def _samples(directory: RunDirectory) -> list[SampleSet]:
     texts: dict[int, list[tuple[str, str]]] = {}
     images: dict[int, list[bytes]] = {}
     for file in directory.samples():
+        if file.name.endswith(".mid"):
+            # Its words are among the texts.
+            continue
         data = directory.storage.read(file.key)
         if file.name.endswith(".png"):
             images.setdefault(file.step, []).append(data)

@@ -126,7 +126,7 @@ class Picture:
 
 def render(data: ReportData) -> str:
     """The report as HTML; its characters can all be written as UTF-8."""
-    style, style_hash, template = _page()
+    style, style_hash, template = page_template("page.html.jinja")
     sets = [data.samples[i] for i in reversed(spread(len(data.samples), MAX_SETS))]
     return template.render(
         data=data,
@@ -176,10 +176,11 @@ def picture(png: bytes) -> Picture:
 
 
 @cache
-def _page() -> tuple[Markup, str, jinja2.Template]:
+def page_template(template: str) -> tuple[Markup, str, jinja2.Template]:
+    """The style sheet, its SHA-256 in Base64, and a template of this package, which escapes whatever it is given."""
     folder = files("raygen.report")
     style = folder.joinpath("page.css").read_text(encoding="utf-8")
-    environment = jinja2.Environment(
+    jinja = jinja2.Environment(
         loader=jinja2.PackageLoader("raygen.report", ""),
         autoescape=True,
         finalize=_shown,
@@ -188,12 +189,12 @@ def _page() -> tuple[Markup, str, jinja2.Template]:
         undefined=jinja2.StrictUndefined,
     )
     # Paths are digits that `draw` wrote, and longer than any text may be.
-    environment.filters |= {"label": label, "cell": _cell, "preview": _preview, "geometry": Markup}
+    jinja.filters |= {"label": label, "cell": _cell, "preview": _preview, "geometry": Markup}
     # The style sheet is ours and holds no end tag; it must arrive unchanged for its hash to hold.
     return (
         Markup(style),  # noqa: S704
         _base64(hashlib.sha256(style.encode()).digest()),
-        environment.get_template("page.html.jinja"),
+        jinja.get_template(template),
     )
 
 

@@ -17,6 +17,8 @@ EVALUATION = "evaluation"
 """Kinds of measurements."""
 PER_SECOND = "_per_second"
 """Ends the name of the throughput, tokens_per_second for text."""
+DATA_WAIT = "data_wait_ratio"
+"""Name of the share of the time in steps in which training waited for data."""
 
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 

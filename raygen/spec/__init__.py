@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from raygen.spec.data.images import Images
+from raygen.spec.data.sources import Source
+from raygen.spec.data.splits import Data
+from raygen.spec.data.tokenizers import Tokenizer
 from raygen.spec.families.custom import Custom
 from raygen.spec.families.gan import GAN, Augmentation
 from raygen.spec.families.transformer import Transformer
 from raygen.spec.families.vae import VAE, Codebook
 from raygen.spec.job.changes import Change, diff, may_change
-from raygen.spec.job.data import Data, Images, Source, Tokenizer
 from raygen.spec.job.evaluation import Evaluation, Metric, Samples
 from raygen.spec.job.guards import Guard, RollBack
 from raygen.spec.job.model import Model

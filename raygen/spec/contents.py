@@ -16,7 +16,9 @@ class Vocabulary(Protocol):
     """Text to tokens and back.
 
     A batch has `inputs` and `targets` (samples, context), int64, the targets being the inputs' next tokens or IGNORED;
-    one of the validation split has `bytes` (samples,) too: the bytes of text that its targets stand for.
+    one of the validation split has `bytes` (samples,) too: the bytes of text that its targets stand for. Where
+    `data.packing` is Documents it has `documents` (samples, context), int64: the number within its sample, from 0 on and
+    ascending, of the document that each input is of. A prediction is to use inputs of its own document alone.
 
     Attributes:
         size: Number of tokens.
@@ -38,7 +40,8 @@ class ImageDomain(Protocol):
     """Images of one size.
 
     A batch has `images` (samples, channels, height, width), uint8, and where there are classes `labels`
-    (samples,), int64.
+    (samples,), int64. Where images are mixed in training (`data.augmentation.mixing`) it has with classes also `mixed_labels`
+    (samples,), those of the second image of each, and `label_shares` (samples,), Float32, the first one's share.
     """
 
     @property

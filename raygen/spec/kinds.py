@@ -55,6 +55,7 @@ _JOB_COLUMNS = (
     Column("Goodput", "number", ".status.progress.goodput", priority=1),
     Column("Checkpoint", "integer", ".status.progress.checkpoint", priority=1),
     Column("Reported", "date", ".status.progress.time", priority=1),
+    Column("Preparation", "string", ".status.preparation.said", priority=1),
     Column("Workers", "integer", ".spec.scale.workers", priority=1),
     Column("Queue", "string", ".spec.scheduling.queueName", priority=1),
     Column("Runtime", "string", ".spec.runtimeRef.name", priority=1),

@@ -44,8 +44,8 @@ DISRUPTED: dict[str, Meaning] = {
 
 OUT_OF_MEMORY = Meaning(
     "A pod was killed at its memory limit, which the message names.",
-    "Raise `scale.memoryPerWorker`, or lower `training.microBatchSize`; for a head pod have `head.memory` of the runtime"
-    " raised.",
+    "Raise `scale.memoryPerWorker`, or lower `training.microBatchSize`; for a pod that prepares data, raise"
+    " `preparation.memoryPerWorker`; for a head pod have `head.memory` of the runtime raised.",
 )
 
 REFUSED: dict[str, Meaning] = {
@@ -69,6 +69,10 @@ REFUSED: dict[str, Meaning] = {
 WAITING: dict[str, Meaning] = {
     "Starting": Meaning(
         "The attempt's pods start, and then its driver, which reads the data and compiles the model."
+    ),
+    "PreparingData": Meaning(
+        "The data is cleaned, tokenized or resized, and written to `preparation.uri`; `status.preparation` says how far. Pods of"
+        " their own do it, which are gone before those that train are there."
     ),
     "Training": Meaning(
         "Steps are done; `progress` says how far. The message says so where the driver has told nothing for five minutes."
@@ -191,6 +195,10 @@ FINAL: dict[str, Meaning] = {
         "Data is missing, empty, unreadable, or does not fit the model.",
         "Fix what the message names.",
     ),
+    "DamagedError": Meaning(
+        "A file of the data is cut off, damaged, or not what its format says.",
+        "Repair or remove the file that the message names; prepared data sets broken records aside.",
+    ),
     "OutputError": Meaning(
         "The output cannot be written, is full, or belongs to another job.",
         "Check the storage and its Secret, or give another `output.run`.",
@@ -258,6 +266,7 @@ COUNTED: dict[str, Meaning] = {
 """Causes of attempts that count against `attempts.limit`; the last one is the reason of the job's failure."""
 
 UNCOUNTED: dict[str, Meaning] = {
+    "Prepared": Meaning("The data is prepared; the next attempt trains from it."),
     "Suspended": Meaning("`suspend` became true."),
     "SpecChanged": Meaning("The job was changed, and goes on with the change."),
     "RayJobDeleted": Meaning("Somebody deleted the RayJob; the next attempt goes on."),

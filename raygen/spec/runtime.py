@@ -95,7 +95,7 @@ class Ceilings(Spec):
     """The most that one job may take."""
 
     workers: Annotated[int, Field(ge=1, le=4096)] = 64
-    """Number of workers."""
+    """Number of workers, of those that train and of those that prepare data."""
     gpus: Annotated[int, Field(ge=0, le=262_144)] = 64
     """Number of GPUs of all workers together."""
     hours: Annotated[int, Field(ge=1, le=100_000)] = 720

@@ -16,6 +16,8 @@ Number = float
 
 MAX_ATTEMPTS = 20
 """Attempts that the status shows: the newest."""
+PREPARATION = "Preparation"
+"""The stage of an attempt that prepares data and does not train."""
 
 
 class Condition(Spec):
@@ -63,6 +65,8 @@ class Attempt(Spec):
     """Since when its RayJob has been gone while its pods still end."""
     ended: Time | None = None
     """When it had ended. Default: it has not."""
+    stage: Literal["Preparation"] | None = None
+    """Preparation: it prepared data, in pods of its own, and did not train. Default: it trained."""
     cause: Reason | None = None
     """Why it ended."""
     message: Annotated[str, Field(max_length=1024)] | None = None
@@ -84,7 +88,7 @@ class Attempt(Spec):
 
 
 class Driver(Spec):
-    """The head pod, in which the driver runs; it alone may write `progress` and `outcome`."""
+    """The head pod, in which the driver runs; it alone may write `preparation`, `progress` and `outcome`."""
 
     pod_name: ObjectName
     """Its name."""
@@ -144,6 +148,32 @@ class Progress(Spec):
     """Why its workers are being started again: WorkersLost or PodLeaving. Default: they are not."""
 
 
+class PreparationProgress(Spec):
+    """How far the data is prepared; written by the driver, at most every ten seconds."""
+
+    time: Time
+    """When this was written."""
+    ray_job: ObjectName
+    """The RayJob that the driver belongs to."""
+    doing: Annotated[str, Field(max_length=64)]
+    """What is done at present: cleaning, encoding, or writing shards, in this order."""
+    done: Index
+    """Parts of it that are done, those of earlier attempts included."""
+    parts: Index
+    """All of its parts."""
+    said: Annotated[str, Field(max_length=128)]
+    """The same for people: cleaning, 12 of 40."""
+
+
+class PreparedData(Spec):
+    """A data set that is whole."""
+
+    uri: Uri
+    """Its folder, as the job has it."""
+    fingerprint: Annotated[str, Field(max_length=128)] | None = None
+    """SHA-256 that names what is in it, as the driver told it."""
+
+
 class Outcome(Spec):
     """How the driver ended; written by the driver before it exits."""
 
@@ -165,11 +195,13 @@ class Outcome(Spec):
     """Steps done."""
     run: Place | None = None
     """The run directory."""
+    prepared: PreparedData | None = None
+    """The data set, of a driver that prepared it or found it whole."""
 
 
 class TrainingJobStatus(Spec):
-    """What the cluster knows of a job. The operator writes all of it but `progress` and `outcome`, which the driver
-    writes. What is not known, or does not apply, is left out.
+    """What the cluster knows of a job. The operator writes all of it but `preparation`, `progress` and `outcome`, which the
+    driver writes. What is not known, or does not apply, is left out.
     """
 
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16)] = ()
@@ -194,6 +226,10 @@ class TrainingJobStatus(Spec):
     """The run directory."""
     dashboard_url: Uri | None = None
     """Address of Ray's dashboard inside the cluster."""
+    prepared: PreparedData | None = None
+    """The data set that an attempt of this job has prepared, or found whole."""
+    preparation: PreparationProgress | None = None
+    """How far the data is prepared."""
     progress: Progress | None = None
     """How far the driver is."""
     outcome: Outcome | None = None

@@ -82,9 +82,9 @@ def _waiting(folder: Path) -> list[int]:
 
 
 def _trains(command: list[str]) -> bool:
-    """Whether a command line is a worker's of Ray Train, or a driver's."""
+    """Whether a command line is a worker's of Ray Train, or a driver's. Ray Data's workers have nothing to leave."""
     return _drives(command) or any(word.startswith("ray::RayTrainWorker") for word in command)
 
 
 def _drives(command: list[str]) -> bool:
-    return "train" in command and any(Path(word).name == "raygen" for word in command)
+    return bool({"train", "prepare"} & set(command)) and any(Path(word).name == "raygen" for word in command)

@@ -23,6 +23,7 @@ from raygen.report.gather import write_report
 from raygen.run.directory import REPORT
 from raygen.run.record import RunRecord
 from raygen.spec import TrainingJob, parse
+from raygen.training.data_preparation import PreparationStoppedError, prepare_missing
 from raygen.training.engine.control import Control
 from raygen.training.engine.guards import Guards
 from raygen.training.engine.rollback import roll_back
@@ -114,6 +115,8 @@ def train(
             plan = ready()
         for notice in plan.notices:
             observer.take(Notice(notice))
+        if not dry_run and not _has_data(plan, observer, control):
+            return _Attempt(plan, control, observer, startup, began).stopped_before()
         while True:
             attempt = _Attempt(plan, control, observer, startup, began)
             try:
@@ -122,6 +125,16 @@ def train(
                 startup = Startup()
                 observer.take(Notice(f"{error.kind}: {error.what}; going back. {error.remedy}"))
                 plan = ready()
+
+
+def _has_data(plan: JobPlan, observer: EventSink, control: Control) -> bool:
+    """Prepares the data of a job that has a preparation and no data set yet; False if it was to stop meanwhile."""
+    try:
+        with control.interrupt_at_once():
+            prepare_missing(plan.job, plan.base, plan.cores, observer, control)
+    except PreparationStoppedError:
+        return False
+    return True
 
 
 class _Attempt:
@@ -152,6 +165,10 @@ class _Attempt:
         facts = self._known(look(self._plan, self._control, notices_of(self._observer)))
         self._plan.document(facts)
         return self._not_begun("DryRun", "Valid", self._steps(facts))
+
+    def stopped_before(self) -> Result:
+        """The result of a run that was asked to stop before its data was there."""
+        return self._not_begun("Stopped", self._control.reason or "", self._known_steps())
 
     def run(self) -> Result:
         """Trains; whatever happens once the attempt is claimed, its file says how it ended."""
@@ -207,7 +224,7 @@ class _Attempt:
             )
             if result is None:
                 if self._begun is None:
-                    return self._not_begun("Stopped", self._control.reason or "", self._known_steps())
+                    return self.stopped_before()
                 ending = Ending(self._control.reason or "", stopped=True)
                 return Trained(ending, self._left_behind(state), math.nan, self._guards.findings)
             self._guards.findings.extend(result.findings)

@@ -15,6 +15,7 @@ class Facts:
     Attributes:
         fingerprint: Of the data.
         samples_per_epoch: Samples in one pass over the training split.
+        order: The hash of the order of samples (`raygen.data.order_hash.OrderRecord`).
         units_per_sample: Units of throughput in a sample.
         remarks: What was skipped or converted while reading, one object each.
         notices: The same as sentences.
@@ -25,6 +26,7 @@ class Facts:
 
     fingerprint: str
     samples_per_epoch: int
+    order: dict[str, Any]
     units_per_sample: int
     remarks: list[dict[str, Any]]
     notices: list[str]

@@ -32,7 +32,7 @@ def look(plan: JobPlan, control: Control, notice: Callable[[str], None]) -> Fact
     """
     with limited_threads(plan.cores), closing(_data(plan, control, notice)) as data:
         device = _device(plan)
-        return facts_of(data, _model(plan, control, data, device), device)
+        return facts_of(plan.job, data, _model(plan, control, data, device), device)
 
 
 def train_here(
@@ -61,7 +61,7 @@ def train_here(
     with limited_threads(plan.cores), closing(_data(plan, control, notices_of(observer))) as data:
         device = _device(plan)
         family = _model(plan, control, data, device)
-        begun = begin(facts_of(data, family, device))
+        begun = begin(facts_of(plan.job, data, family, device))
         if isinstance(begun, Result):
             return begun
         startup.done(JOB_AND_DATA)

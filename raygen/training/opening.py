@@ -11,6 +11,7 @@ import torch
 from raygen.checkpoint import Loaded
 from raygen.compute.arithmetic import memory_explained
 from raygen.compute.device import device_name
+from raygen.data.order_hash import RUN_POSITIONS, record_order
 from raygen.data.protocol import Dataset
 from raygen.data.readers import open_data
 from raygen.errors import CheckpointError, InputError
@@ -23,10 +24,11 @@ from raygen.training.environment import describe_environment
 from raygen.training.facts import Facts, encoded
 
 
-def facts_of(data: Dataset, family: Family, device: torch.device) -> Facts:
+def facts_of(job: ResolvedJob, data: Dataset, family: Family, device: torch.device) -> Facts:
     """Those of an open run.
 
     Args:
+        job: Its job.
         data: Its data.
         family: Its model.
         device: Where the model is.
@@ -34,6 +36,7 @@ def facts_of(data: Dataset, family: Family, device: torch.device) -> Facts:
     return Facts(
         data.fingerprint,
         data.samples_per_epoch,
+        asdict(record_order(job, data, RUN_POSITIONS)),
         data.units_per_sample,
         [asdict(remark) for remark in data.remarks],
         [str(remark) for remark in data.remarks],

@@ -87,6 +87,13 @@ class JobPlan:
                 where=self.directory.uri,
                 remedy="Restore the data, or choose another --run.",
             )
+        before = (self.existing or {}).get("order")
+        if before is not None and before["of"] == facts.order["of"] and before != facts.order:
+            raise OutputError(
+                "the samples of this run come in another order than when it began, from the same data and seed",
+                where=self.directory.uri,
+                remedy="Go on with the versions of raygen and NumPy that it began with, or choose another --run.",
+            )
         kin = self.parent.identity(self.start) if self.parent is not None and self.start is not None else None
         first = {
             "data": {
@@ -105,6 +112,8 @@ class JobPlan:
             "uri": self.directory.uri,
             "environment": facts.environment | ({"commit": commit} if commit else {}),
             "parameters": facts.parameters,
+            # A change of the mixture's weights from a sample on gives another order, up to which both are the same.
+            "order": facts.order,
         }
         return first | (self.existing or {}) | newest
 
@@ -193,6 +202,8 @@ def prepare(
     # Workers read and verify their own; a driver's look at what a manifest promises takes no download.
     wanted: dict[str, Slices] | None = {} if distributed else None
     found = latest(directory.checkpoints, tensors=wanted) if existing is not None else None
+    if existing is not None:
+        _refuse_other_past(existing, resolved, found.step if found is not None else 0)
     ancestor = _ancestor(existing, parent, resolved, directory.uri, has_checkpoint=found is not None)
     start = None
     if ancestor is not None and found is None:
@@ -218,6 +229,21 @@ def prepare(
         distributed=distributed,
         cores=cores,
     )
+
+
+def _refuse_other_past(existing: Mapping[str, Any], job: ResolvedJob, step: int) -> None:
+    """Weights of a mixture may change from where the run is on, and not before."""
+    trained = step * job.spec.training.global_batch_size
+    before = parse(existing["job"]).spec.data.train.weight_changes
+    old = {change.from_sample: change.weights for change in before}
+    new = {change.from_sample: change.weights for change in job.spec.data.train.weight_changes}
+    past = [start for start in sorted({*old, *new}) if start < trained and old.get(start) != new.get(start)]
+    if past:
+        raise InputError(
+            f"the weights from sample {past[0]:,} on are not those of the run, which has trained {trained:,} samples",
+            where="spec.data.train.weightChanges",
+            remedy="Keep the changes before that as they were, and add others after it, or choose another --run.",
+        )
 
 
 def _device(name: str, *, elsewhere: bool) -> tuple[str, int]:

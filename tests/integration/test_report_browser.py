@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from raygen.report.bars import Counts, draw_histogram
+from raygen.report.card import CardPage, render_card
 from raygen.report.page import render
-from tests.unit.evaluation.reports import hostile_report, report
+from tests.unit.evaluation.reports import HOSTILE, hostile_report, report
+from tests.unit.report.test_card import card
 
 WIDTH, HEIGHT = 1000, 800
 BLUE, ORANGE, WHITE = (0x25, 0x63, 0xEB), (0xC2, 0x41, 0x0C), (255, 255, 255)
@@ -153,6 +156,28 @@ def test_a_hostile_report_runs_nothing(browser: str, tmp_path: Path) -> None:
     assert not [name for _, attributes in elements for name in attributes if name.startswith("on")]
     assert "<title>PWNED" not in opened.document
     assert [a["src"][:22] for tag, a in elements if tag == "img"] == ["data:image/png;base64,"]
+
+
+def test_a_data_card_is_styled_and_painted(browser: str, tmp_path: Path) -> None:
+    counts = [Counts("train", [1, 5, 9, 6, 2]), Counts("validation", [2, 4, 8, 7, 1])]
+    drawn = draw_histogram("Lengths of documents", "tokens", [1, 2, 3, 4, 5], 6, counts)
+    assert drawn is not None
+    opened = open_page(browser, render_card(CardPage("digits", "some", histograms=[drawn])), tmp_path)
+    assert opened.console == []
+    picture = list(pixels(opened.picture))
+    # Bars are a little transparent.
+    columns, rows = extent(picture, (0x4C, 0x7F, 0xEF))
+    assert columns > 0.6 * WIDTH
+    assert rows > 150
+    assert extent(picture, ORANGE)[0] > 0.6 * WIDTH
+
+
+def test_a_hostile_data_card_runs_nothing(browser: str, tmp_path: Path) -> None:
+    opened = open_page(browser, render_card(card(HOSTILE)), tmp_path)
+    assert opened.console == []
+    elements = Elements(opened.document).found
+    assert not {"script", "iframe", "object", "embed", "form", "base"} & {tag for tag, _ in elements}
+    assert "<title>PWNED" not in opened.document
 
 
 def test_the_policy_stops_what_escaping_would_miss(browser: str, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from raygen.scratch import users
 from raygen.spec import parse
-from raygen.training.ray.launch import SETTINGS
+from raygen.training.ray.cluster import SETTINGS
 from tests.figures import OF_GPUS, OF_RAY, OF_RUNS
 from tests.integration.commands import (
     causes,

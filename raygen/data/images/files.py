@@ -1,8 +1,7 @@
-"""Reads images and their labels from folders, idx files and Parquet files."""
+"""Reads images and their labels into memory, whatever their format."""
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,29 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from raygen.data.images.decoding import (
-    HEAD_BYTES,
-    OTHER_SUFFIXES,
-    PILLOW,
-    READ_ERRORS,
-    READABLE,
-    SUFFIXES,
-    decode,
-    is_image,
-)
+from raygen.data.images.decoding import PILLOW, decode
 from raygen.data.memory import check_files, check_memory
 from raygen.data.progress import Progress
+from raygen.data.records.idx import IMAGES, array_of, check_count, labels_of
+from raygen.data.records.parts import WHOLE, Part, parts_of, read_part
+from raygen.data.records.record import BrokenRecord, Record
+from raygen.data.records.whole_files import no_images
 from raygen.data.remarks import Remarks
-from raygen.data.sources.compressed import unpacked
-from raygen.data.sources.files import AnyFile, File, contents, find_files
-from raygen.data.sources.parquet import ParquetImages
+from raygen.data.sources.files import find_files
 from raygen.errors import DataError
 from raygen.spec import Images, Source
-from raygen.spec.job.data import ResolvedSource
+from raygen.spec.data.sources import ResolvedSource
 
 Pixels = NDArray[np.uint8]
 
-_IDX_IMAGES, _IDX_LABELS = 0x803, 0x801
 _BLOCK = 64
 """Images that memory is taken for at a time, where there are more than were expected."""
 
@@ -50,13 +41,6 @@ class Labelled:
 
     pixels: Pixels
     labels: Sequence[Any] | None
-
-
-@dataclass(frozen=True)
-class _Item:
-    name: str
-    encoded: bytes
-    label: Any
 
 
 def read_images(
@@ -109,31 +93,43 @@ def _shape(shape: tuple[int, ...]) -> str:
 def _decoded(
     source: ResolvedSource, base: Path, spec: Images, remarks: Remarks, progress: Progress
 ) -> Labelled:
-    if source.format == "Parquet":
-        table = ParquetImages(source, base, remarks)
-        count = table.images
-        items: Iterator[_Item] = (_Item(row.name, row.encoded, row.label) for row in table.rows())
-    else:
-        files = _folder_items(source, base, remarks)
-        count, items = len(files), _read(files)
-    images, labels, first = _Stack(count), list[Any](), ""
-    for number, item in enumerate(items):
-        progress.at("decoding images", number, count)
-        image = _fitted(decode(item.encoded, item.name, spec, remarks), spec)
+    parts = parts_of([source], base, remarks, WHOLE)
+    count = sum(part.records or 0 for part in parts)
+    images, labels, first, checked = _Stack(count), list[Any](), "", 0
+    for number, record in enumerate(_records(parts, source, base, remarks)):
+        progress.at("decoding images", number, max(count, number))
+        image = fitted(decode(_encoded(record), record.where, spec, remarks), spec)
         if not images.count:
-            first = item.name
-            _check_memory(count, image.nbytes, source.uri)
+            first = record.where
         elif image.shape != images.shape:
             raise DataError(
                 f"the image is {_shape(image.shape)}, and {first} is {_shape(images.shape)}",
-                where=item.name,
+                where=record.where,
                 remedy="Give spec.data.images.size and mode, so that all become the same.",
             )
+        if images.count >= checked:
+            # Tars do not say how many they hold.
+            checked = max(count, 2 * images.count, 1)
+            _check_memory(max(count, images.count + 1), image.nbytes, source.uri)
         images.add(image)
-        labels.append(item.label)
+        labels.append(record.label)
     if not images.count:
-        raise _no_images(source, remarks)
+        raise no_images(source, remarks)
     return Labelled(images.pixels(), None if all(label is None for label in labels) else labels)
+
+
+def _records(parts: Sequence[Part], source: ResolvedSource, base: Path, remarks: Remarks) -> Iterator[Record]:
+    for part in parts:
+        for record in read_part(part, source, base, remarks, WHOLE):
+            if isinstance(record, BrokenRecord):
+                raise record.error()
+            yield record
+
+
+def _encoded(record: Record) -> bytes:
+    if isinstance(record.content, str):
+        raise TypeError("a record of images holds text")
+    return record.content
 
 
 class _Stack:
@@ -167,23 +163,12 @@ class _Stack:
         return whole[: self.count]
 
 
-def _no_images(source: Source, remarks: Remarks) -> DataError:
-    skipped = "".join(f"; {remark}" for remark in remarks.all())
-    return DataError(f"there are no images{skipped}", where=source.uri, remedy=f"Give {READABLE} images.")
-
-
 def _check_memory(count: int, size: int, where: str) -> None:
     remedy = "Lower spec.data.images.size, give fewer files"
     check_memory(f"{count:,} images need", 2 * count * size, where, remedy)
 
 
-def _read(items: Sequence[tuple[AnyFile, Any]]) -> Iterator[_Item]:
-    """The encoded images of files, read in passing."""
-    encoded = contents([file for file, _ in items])
-    return (_Item(str(file), content, label) for (file, label), content in zip(items, encoded, strict=True))
-
-
-def _fitted(image: Image.Image, spec: Images) -> Pixels:
+def fitted(image: Image.Image, spec: Images) -> Pixels:
     """The image in the size that is asked for, as (channels, height, width)."""
     size = spec.size
     if size is not None and image.size != (size, size):
@@ -200,32 +185,10 @@ def _fitted(image: Image.Image, spec: Images) -> Pixels:
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def _folder_items(source: Source, base: Path, remarks: Remarks) -> list[tuple[AnyFile, str | None]]:
-    """The images of a folder with their labels."""
-    files = [file for file in find_files(source, base, remarks) if _is_chosen(file, remarks)]
-    if not files:
-        raise _no_images(source, remarks)
-    classes = all(len(file.inner) > 1 for file in files)
-    return [(file, file.inner[0] if classes else None) for file in files]
-
-
-def _is_chosen(file: AnyFile, remarks: Remarks) -> bool:
-    """Whether a file is an image by its name, or on this machine by its content."""
-    if file.suffix in SUFFIXES:
-        return True
-    if file.suffix in OTHER_SUFFIXES:
-        remarks.skipped("file", f"its format is not read; {READABLE} is", str(file))
-        return False
-    if isinstance(file, File) and is_image(file.head(HEAD_BYTES)):
-        return True
-    remarks.skipped("file", "it is not an image", str(file))
-    return False
-
-
 def _idx(source: Source, base: Path, spec: Images, remarks: Remarks) -> Labelled:
     paths = find_files(source, base, remarks)
     check_files(paths, 2, source.uri)
-    raw = [_idx_array(path, _IDX_IMAGES, 3, remarks) for path in paths]
+    raw = [array_of(path, IMAGES, 3, remarks) for path in paths]
     shapes = {array.shape[1:] for array in raw}
     if len(shapes) > 1:
         raise DataError(
@@ -234,16 +197,9 @@ def _idx(source: Source, base: Path, spec: Images, remarks: Remarks) -> Labelled
             remedy="Give each size as a source of its own, and spec.data.images.size.",
         )
     pixels = np.concatenate(raw)[:, None]
-    labels = None
-    if source.labels is not None:
-        (path,) = find_files(Source(uri=source.labels), base, remarks)[:1]
-        labels = _idx_array(path, _IDX_LABELS, 1, remarks).tolist()
-        if len(labels) != len(pixels):
-            raise DataError(
-                f"there are {len(labels):,} labels for {len(pixels):,} images",
-                where=str(path),
-                remedy="Give the labels that belong to the images.",
-            )
+    labels = labels_of(source, base, remarks)
+    if labels is not None:
+        check_count(len(labels), len(pixels), source)
     return Labelled(_converted(pixels, spec), labels)
 
 
@@ -252,28 +208,4 @@ def _converted(pixels: Pixels, spec: Images) -> Pixels:
     if (spec.size is None or (height, width) == (spec.size, spec.size)) and spec.mode != "RGB":
         return pixels
     mode = PILLOW[spec.mode or "Grey"]
-    return np.stack([_fitted(Image.fromarray(image[0]).convert(mode), spec) for image in pixels])
-
-
-def _idx_array(path: AnyFile, magic: int, dimensions: int, remarks: Remarks) -> Pixels:
-    """An array of unsigned bytes: magic number, sizes as big-endian 32-bit numbers, then the values."""
-    try:
-        content = path.read()
-        data = unpacked(content, str(path), remarks)
-        found, *shape = struct.unpack(f">{1 + dimensions}I", data[: 4 * (1 + dimensions)])
-    except READ_ERRORS as error:
-        raise _damaged_idx(path, str(error) or type(error).__name__) from error
-    size = int(np.prod(shape, dtype=object))
-    if found != magic:
-        raise _damaged_idx(path, f"it begins with {found:#x} instead of {magic:#x}")
-    if len(data) != 4 * (1 + dimensions) + size or size == 0:
-        raise _damaged_idx(path, f"it has {len(data):,} bytes for {'x'.join(map(str, shape))} values")
-    return np.frombuffer(data, dtype=np.uint8, offset=4 * (1 + dimensions)).reshape(shape)
-
-
-def _damaged_idx(path: AnyFile, why: str) -> DataError:
-    return DataError(
-        f"is not an idx file: {why}",
-        where=str(path),
-        remedy="Give a file in the format of MNIST; images in `uri`, labels in `labels`.",
-    )
+    return np.stack([fitted(Image.fromarray(image[0]).convert(mode), spec) for image in pixels])

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raygen.data.images.files import Labelled, Pixels, read_images
-from raygen.data.order import Order
+from raygen.data.order import Indices, Order
 from raygen.data.progress import Notice, Progress
 from raygen.data.protocol import Samples
 from raygen.data.remarks import Remarks, printable
@@ -126,6 +126,10 @@ class ImageData:
             labels = self._validation_labels[chosen] if self.domain.classes else None
             yield self._batch(self._validation[chosen], labels)
 
+    def order(self, positions: range) -> Indices:
+        """Which samples of the training split stand at these positions, by number: (positions,)."""
+        return self._order.indices(positions)
+
     def close(self) -> None:
         """Does nothing: all is in memory."""
 
@@ -199,7 +203,7 @@ def _labels(
     """
     where = ", ".join(source.uri for source in job.spec.data.train.sources)
     try:
-        classes = _classes(train.labels, where)
+        classes = class_names(train.labels, where)
         labels = _numbered(train.labels, classes, where)
         if held is not None:
             _check_both_have_labels(train, held)
@@ -220,7 +224,7 @@ def _uses_labels(job: ResolvedJob) -> bool:
     return job.spec.model.block.takes_classes
 
 
-def _classes(labels: Sequence[Any] | None, where: str) -> tuple[str, ...]:
+def class_names(labels: Sequence[Any] | None, where: str) -> tuple[str, ...]:
     """Names of the classes in the order of their numbers: texts sorted, or numbers from 0 without a gap."""
     if labels is None:
         return ()

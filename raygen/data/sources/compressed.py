@@ -8,13 +8,14 @@ import io
 import lzma
 import zlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
 from raygen import machine
 from raygen.data.remarks import Remarks
-from raygen.errors import DataError
+from raygen.data.sources.raw import Raw
+from raygen.errors import DamagedError
 
 PIECE = 1 << 24
 """Bytes that are unpacked at a time."""
@@ -22,11 +23,22 @@ MAX_DEPTH = 4
 """How often a file may have been compressed: one that unpacks to itself would never end."""
 
 
-def _arrow(codec: str) -> Callable[[io.BytesIO], Any]:
+HEAD_BYTES = 1 << 16
+"""Bytes at the beginning by which it is known how a file was compressed."""
+
+
+class Readable(Protocol):
+    """What bytes can be read from."""
+
+    def read(self, count: int, /) -> bytes | None:
+        """The next bytes, at most `count`; none at the end."""
+
+
+def _arrow(codec: str) -> Callable[[io.RawIOBase], Any]:
     return lambda content: pa.CompressedInputStream(content, codec)
 
 
-_OPENERS: dict[str, Callable[[io.BytesIO], Any]] = {
+_OPENERS: dict[str, Callable[[Any], Any]] = {
     "gzip": lambda content: gzip.GzipFile(fileobj=content),
     "bzip2": bz2.BZ2File,
     "xz": lzma.LZMAFile,
@@ -35,6 +47,8 @@ _OPENERS: dict[str, Callable[[io.BytesIO], Any]] = {
     "lz4": _arrow("lz4"),
 }
 """Reader of each way of compressing."""
+_STEPS = {"zstd": 1 << 12, "lz4": 1 << 12}
+"""Bytes that Arrow is asked for at a time: of a call that fails, what it has unpacked is lost."""
 _MAGICS = {
     b"\x1f\x8b": "gzip",
     b"BZh": "bzip2",
@@ -66,53 +80,128 @@ def compression(content: bytes) -> str | None:
     return name if not start or name in ("zstd", "lz4") else None
 
 
-def unpacked(content: bytes, where: str, remarks: Remarks) -> bytes:
+class Stream(Raw):
+    """Bytes that are read once, from beginning to end, and whose beginning can be looked at before.
+
+    Args:
+        source: Where they come from.
+    """
+
+    def __init__(self, source: Readable) -> None:
+        self._source = source
+        self._head = b""
+
+    def head(self, count: int = HEAD_BYTES) -> bytes:
+        """The next bytes, at most `count`; they are read again."""
+        while len(self._head) < count and (piece := self._source.read(count - len(self._head))):
+            self._head += piece
+        return self._head[:count]
+
+    def fill(self, view: memoryview) -> int:
+        """Reads what is there, at most as much as fits."""
+        if self._head:
+            piece, self._head = self._head[: len(view)], self._head[len(view) :]
+        else:
+            piece = self._source.read(len(view)) or b""
+        view[: len(piece)] = piece
+        return len(piece)
+
+
+def unpacking(source: Readable, where: str, remarks: Remarks) -> Stream:
+    """What was compressed, once or several times, as it is read; what was not, as it is.
+
+    Args:
+        source: The file's content.
+        where: What to call it.
+        remarks: Takes what is left out.
+
+    Returns:
+        A stream that raises DamagedError at the place from which on nothing can be unpacked.
+
+    Raises:
+        DamagedError: It was compressed too often.
+    """
+    stream = Stream(source)
+    for _ in range(MAX_DEPTH):
+        name = compression(stream.head())
+        if name is None:
+            return stream
+        stream = Stream(_Unpacked(stream, name, where, remarks))
+    if compression(stream.head()) is not None:
+        raise DamagedError(
+            f"is compressed more than {MAX_DEPTH} times", where=where, remedy="Unpack it, or leave it out."
+        )
+    return stream
+
+
+def unpacked(content: bytes, where: str, remarks: Remarks, limit: int | None = None) -> bytes:
     """The content as it was before it was compressed, if it was, once or several times.
 
     Args:
         content: Of a whole file.
         where: What to call it.
         remarks: Takes what is left out.
+        limit: The most that it may be unpacked to, in bytes, if that much fits into memory.
 
     Raises:
-        DataError: It is damaged or cut off, or does not fit into memory.
+        DamagedError: It is damaged or cut off, or larger than the limit.
     """
-    for _ in range(MAX_DEPTH):
-        name = compression(content)
-        if name is None:
-            return content
-        content = _unpacked(content, name, where, remarks)
-    if compression(content) is not None:
-        raise DataError(
-            f"is compressed more than {MAX_DEPTH} times", where=where, remedy="Unpack it, or leave it out."
-        )
-    return content
-
-
-def _unpacked(content: bytes, name: str, where: str, remarks: Remarks) -> bytes:
-    limit = machine.memory().free // 2
+    if compression(content) is None:
+        return content
+    stream = unpacking(io.BytesIO(content), where, remarks)
+    left = memory = machine.memory().free // 2
+    if limit is not None:
+        left = min(memory, limit)
+    fits = left < memory
     pieces: list[bytes] = []
-    try:
-        with _OPENERS[name](io.BytesIO(content)) as opened:
-            # Of gzip what a call has unpacked must not be lost to what follows the end.
-            read = opened.read1 if name == "gzip" else opened.read
-            while piece := read(PIECE):
-                pieces.append(piece)
-                limit -= len(piece)
-                if limit < 0:
-                    raise DataError(
-                        "unpacked it does not fit into memory", where=where, remedy="Give a smaller file."
-                    )
-    except _ERRORS as error:
-        if _is_trailing(error):
-            remarks.converted("file", "what follows the end of its gzip data is left out", where)
-        else:
-            raise DataError(
-                f"is compressed by {name}, and damaged or cut off: {error}",
-                where=where,
-                remedy="Restore the file, or leave it out.",
-            ) from error
+    while piece := stream.read(PIECE):
+        pieces.append(piece)
+        left -= len(piece)
+        if left < 0:
+            what = f"is larger than {limit:,} bytes" if fits else "does not fit into memory"
+            raise DamagedError(f"unpacked it {what}", where=where, remedy="Give a smaller file.")
     return b"".join(pieces)
+
+
+class _Unpacked(Raw):
+    """What a compressed stream holds. What was unpacked before a fault is given before the fault is raised."""
+
+    def __init__(self, packed: Stream, name: str, where: str, remarks: Remarks) -> None:
+        self._name, self._where, self._remarks = name, where, remarks
+        self._fault: DamagedError | None = None
+        self._ended = False
+        opened = _OPENERS[name](packed)
+        # Each of these gives what one step has unpacked, so that it is not lost to what follows.
+        self._step = opened.read if name in _STEPS else opened.read1
+        self._most = _STEPS.get(name, PIECE)
+
+    def fill(self, view: memoryview) -> int:
+        """Unpacks as much as fits."""
+        filled = 0
+        while filled < len(view) and not self._ended:
+            try:
+                piece = self._step(min(self._most, len(view) - filled))
+            except _ERRORS as error:
+                self._end(error)
+                break
+            self._ended = not piece
+            view[filled : filled + len(piece)] = piece
+            filled += len(piece)
+        if not filled and self._fault is not None:
+            raise self._fault
+        return filled
+
+    def _end(self, error: Exception) -> None:
+        self._ended = True
+        if _is_trailing(error):
+            self._remarks.converted("file", "what follows the end of its gzip data is left out", self._where)
+            return
+        self._fault = DamagedError(
+            f"is compressed by {self._name}, and damaged or cut off: {error}",
+            where=self._where,
+            remedy="Restore the file, or leave it out.",
+        )
+        self._fault.__cause__ = error
 
 
 def _is_trailing(error: Exception) -> bool:

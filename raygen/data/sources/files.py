@@ -6,15 +6,15 @@ import glob
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, cast
 
 from raygen.data.remarks import Remarks
 from raygen.data.sources.folders import SYSTEM_NAMES, is_system, tell_system, tell_unread, walk
+from raygen.data.sources.opened import Opened
 from raygen.errors import DataError, InputError, OutputError
 from raygen.spec import Source
 from raygen.storage import Entry, NotFoundError, open_storage
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 GLOB_CHARACTERS = frozenset("*[")
 READ_AHEAD = 16
 """Small files of an object store that are fetched at a time."""
+_BUFFER_BYTES = 1 << 17
+"""Bytes of a file on this machine that are read at a time at least."""
+READ_AHEAD_BYTES = 64 << 20
+"""The most that they have together, unless one of them alone has more."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +74,16 @@ class File:
         except OSError as error:
             raise self._unreadable(error) from error
 
-    def _unreadable(self, error: OSError) -> DataError:
+    def open(self) -> Opened:
+        """The content from the beginning, seekable; DataError if it cannot be read, now or later."""
+        try:
+            return Opened(self.path.open("rb", buffering=_BUFFER_BYTES), self._unreadable)
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> DataError:
         return DataError(
-            f"cannot be read: {error.strerror}",
+            f"cannot be read: {getattr(error, 'strerror', None) or error}",
             where=str(self.path),
             remedy="Check that the file exists and is readable.",
         )
@@ -102,8 +113,34 @@ class StoredFile:
         except (NotFoundError, OutputError) as error:
             raise _as_data(error) from error
 
+    def head(self, count: int) -> bytes:
+        """The first bytes, at most `count`; DataError if they cannot be read."""
+        with self.open() as opened:
+            return opened.read(count)
+
+    def open(self) -> Opened:
+        """The content from the beginning, seekable; DataError if it cannot be read, now or later."""
+        try:
+            return Opened(self.storage.open(self.key), _as_data)
+        except (NotFoundError, OutputError) as error:
+            raise _as_data(error) from error
+
 
 AnyFile = File | StoredFile
+
+
+def file_at(uri: str, inner: tuple[str, ...], size: int) -> AnyFile:
+    """The file that a listing found, by its URI.
+
+    Args:
+        uri: As `str` of the file gave it.
+        inner: Its path below the source.
+        size: Bytes, as listed.
+    """
+    if uri.startswith("s3://"):
+        bucket, _, key = uri[len("s3://") :].partition("/")
+        return StoredFile(cast("S3Storage", open_storage(f"s3://{bucket}")), key, inner, size)
+    return File(Path(uri), inner)
 
 
 def find_files(source: Source, base: Path, remarks: Remarks) -> Sequence[AnyFile]:
@@ -140,12 +177,17 @@ def contents(files: Sequence[AnyFile]) -> Iterator[bytes]:
         return
     threads = ThreadPoolExecutor(READ_AHEAD, thread_name_prefix="data")
     try:
-        left = iter(files)
-        waiting = deque(threads.submit(file.read) for file in islice(left, READ_AHEAD))
-        while waiting:
-            content = waiting.popleft().result()
-            waiting.extend(threads.submit(file.read) for file in islice(left, 1))
-            yield content
+        waiting: deque[tuple[int, Future[bytes]]] = deque()
+        ahead = 0
+        for file in files:
+            while waiting and (len(waiting) >= READ_AHEAD or ahead + file.size > READ_AHEAD_BYTES):
+                size, fetched = waiting.popleft()
+                ahead -= size
+                yield fetched.result()
+            waiting.append((file.size, threads.submit(file.read)))
+            ahead += file.size
+        for _, fetched in waiting:
+            yield fetched.result()
     finally:
         threads.shutdown(cancel_futures=True)
 
@@ -302,7 +344,9 @@ def _missing(where: str) -> DataError:
     )
 
 
-def _as_data(error: InputError) -> DataError:
+def _as_data(error: Exception) -> DataError:
     """What a storage says, as a fault of the data."""
+    if not isinstance(error, InputError):
+        return DataError(f"cannot be read: {error}", remedy="Run the same again.")
     remedy = error.remedy.replace("choose another output", "correct the uri")
     return DataError(error.what, where=error.where, remedy=remedy or "Correct the uri.")

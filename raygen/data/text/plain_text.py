@@ -7,7 +7,9 @@ import re
 import zlib
 from collections import Counter
 
-from raygen.errors import DataError
+from raygen.data.sources.compressed import Stream
+from raygen.data.sources.raw import Raw
+from raygen.errors import DamagedError
 
 _WIDE = {
     # The mark of 32 bits begins with that of 16.
@@ -76,19 +78,95 @@ def text_of(content: bytes, path: str) -> str:
         path: What to call it.
 
     Raises:
-        DataError: It is not text; says what it is, where that can be known.
+        DamagedError: It is not text; says what it is, where that can be known.
     """
     if content[_TAR_AT : _TAR_AT + 6] in _TAR_MAGICS:
-        raise DataError(
+        raise DamagedError(
             "is a tar archive, and not text", where=path, remedy="Unpack it with tar -xf, and leave it out."
         )
     _check_kind(content, _BINARY, path)
-    encoding = next((name for mark, name in _WIDE.items() if content.startswith(mark)), "utf-8-sig")
+    encoding = _encoding(content)
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         _check_kind(content, _PERHAPS, path)
         raise _not_text(content, path, error) from error
+    _check_characters(text, content, encoding, path)
+    return text
+
+
+def utf8_stream(stream: Stream, path: str) -> Stream:
+    """The text of a stream in UTF-8, without a byte-order mark, whatever that says; what is read as UTF-8 is not checked.
+
+    Args:
+        stream: Content of a whole file, unpacked.
+        path: What to call it.
+
+    Raises:
+        DamagedError: It does not begin as text; says what it is, where that can be known.
+    """
+    head = stream.head()
+    if head[_TAR_AT : _TAR_AT + 6] in _TAR_MAGICS:
+        raise DamagedError(
+            "is a tar archive, and not text", where=path, remedy="Unpack it with tar -xf, and leave it out."
+        )
+    _check_kind(head, _BINARY, path)
+    encoding = _encoding(head)
+    try:
+        # The head may end within a character.
+        text = codecs.getincrementaldecoder(encoding)().decode(head)
+    except UnicodeDecodeError as error:
+        _check_kind(head, _PERHAPS, path)
+        if encoding != "utf-8-sig" or _controls(head[:_HEAD]):
+            raise _not_text(head, path, error) from error
+        # Lines in another encoding are told one by one.
+        text = ""
+    _check_characters(text, head, encoding, path)
+    if encoding != "utf-8-sig":
+        return Stream(_Recoded(stream, encoding, path))
+    if head.startswith(codecs.BOM_UTF8):
+        stream.read(len(codecs.BOM_UTF8))
+    return stream
+
+
+class _Recoded(Raw):
+    """A text in UTF-16 or UTF-32 as UTF-8."""
+
+    def __init__(self, stream: Stream, encoding: str, path: str) -> None:
+        self._stream, self._path = stream, path
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+        self._left = b""
+        self._at = 0
+
+    def fill(self, view: memoryview) -> int:
+        """Reads what is there, at most as much as fits."""
+        while not self._left:
+            piece = self._stream.read(len(view))
+            kept = len(self._decoder.getstate()[0])
+            try:
+                self._left = self._decoder.decode(piece, final=not piece).encode("utf-8", "surrogatepass")
+            except UnicodeDecodeError as error:
+                error.start += self._at - kept
+                raise _not_text(b"", self._path, error) from error
+            self._at += len(piece)
+            if not piece:
+                break
+        piece, self._left = self._left[: len(view)], self._left[len(view) :]
+        view[: len(piece)] = piece
+        return len(piece)
+
+
+def is_wide(head: bytes) -> bool:
+    """Whether a text that begins so says that it is UTF-16 or UTF-32."""
+    return _encoding(head) != "utf-8-sig"
+
+
+def _encoding(content: bytes) -> str:
+    return next((name for mark, name in _WIDE.items() if content.startswith(mark)), "utf-8-sig")
+
+
+def _check_characters(text: str, content: bytes, encoding: str, path: str) -> None:
+    """Refuses what decodes, and has control characters as no text has."""
     found = _controls(text[:_HEAD].encode("utf-8", "replace"))
     binary = found >= _CONTROL_SHARE * len(text[:_HEAD]) or (
         encoding == "utf-8-sig" and _wide(content[:_HEAD])
@@ -96,13 +174,12 @@ def text_of(content: bytes, path: str) -> str:
     if found >= _CONTROL_LEAST and binary:
         _check_kind(content, _PERHAPS, path)
         raise _binary(content, path)
-    return text
 
 
 def _check_kind(content: bytes, kinds: dict[bytes, tuple[str, str]], path: str) -> None:
     for magic, (kind, remedy) in kinds.items():
         if content.startswith(magic) and (magic not in _ZLIB or _inflates(content)):
-            raise DataError(f"is {kind}, and not text", where=path, remedy=remedy)
+            raise DamagedError(f"is {kind}, and not text", where=path, remedy=remedy)
 
 
 def _inflates(content: bytes) -> bool:
@@ -113,9 +190,9 @@ def _inflates(content: bytes) -> bool:
     return True
 
 
-def _not_text(content: bytes, path: str, error: UnicodeDecodeError) -> DataError:
+def _not_text(content: bytes, path: str, error: UnicodeDecodeError) -> DamagedError:
     if error.encoding.startswith(("utf-16", "utf-32")):
-        return DataError(
+        return DamagedError(
             f"begins as {error.encoding[:6].upper()}, and is damaged or cut off at offset {error.start}",
             where=path,
             remedy="Restore the file, or leave it out.",
@@ -123,22 +200,22 @@ def _not_text(content: bytes, path: str, error: UnicodeDecodeError) -> DataError
     # No encoding of one or several bytes has these, so that another one is no remedy.
     if _controls(content[:_HEAD]):
         return _binary(content, path)
-    return DataError(
+    return DamagedError(
         f"is not UTF-8 (byte {content[error.start]:#04x} at offset {error.start})",
         where=path,
         remedy="Convert the file to UTF-8, for example with iconv -f LATIN1 -t UTF-8, or leave it out.",
     )
 
 
-def _binary(content: bytes, path: str) -> DataError:
+def _binary(content: bytes, path: str) -> DamagedError:
     wide = _wide(content[:_HEAD])
     if wide is not None:
-        return DataError(
+        return DamagedError(
             "seems to be UTF-16 without a byte-order mark",
             where=path,
             remedy=f"Convert it, for example with iconv -f {wide} -t UTF-8, or leave it out.",
         )
-    return DataError(
+    return DamagedError(
         "holds control characters, as compressed and other binary files do, and is not text",
         where=path,
         remedy="Unpack or export it as text in UTF-8 with the program that wrote it, or leave it out.",

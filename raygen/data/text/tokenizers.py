@@ -1,6 +1,6 @@
-"""Text to tokens and back: characters, bytes, byte-pair encoding.
+"""Text to tokens and back: characters, bytes, byte-pair encoding, words of music.
 
-All three are saved in the file format of the `tokenizers` library, so that an exported model brings its
+All are saved in the file format of the `tokenizers` library, so that an exported model brings its
 tokenizer along. Characters and bytes are encoded by table look-up here, which gives the same tokens faster.
 """
 
@@ -16,10 +16,11 @@ import tokenizers
 from numpy.typing import NDArray
 from tokenizers import Regex, decoders, models, pre_tokenizers
 
+from raygen.data.music.remi import separated, words
 from raygen.data.progress import Progress
 from raygen.data.text.learning import END_OF_TEXT, byte_level, learn
 from raygen.errors import DataError
-from raygen.spec.job.data import ResolvedTokenizer
+from raygen.spec.data.tokenizers import ResolvedTokenizer
 
 Tokens = NDArray[np.int32]
 
@@ -83,6 +84,9 @@ class Tokenizer:
         if self._kind == "Character":
             self._pieces = [text.encode() for text in texts]
             self._table = _character_table(texts)
+        elif self._kind == "REMI":
+            self._pieces = [separated(text).encode() if text else b"" for text in texts]
+            self._words = {text: token for token, text in enumerate(texts) if text}
         else:
             self._pieces = [b"".join(BYTE_OF[character] for character in text) for text in texts]
             self._table = np.asarray([inner.token_to_id(c) for c in BYTE_ALPHABET], dtype=np.int32)
@@ -96,6 +100,8 @@ class Tokenizer:
         """
         if self._kind == "Character":
             return self._encode_characters(text)
+        if self._kind == "REMI":
+            return self._encode_words(text)
         content = to_utf8(text)
         if self._kind == "Byte":
             return self._table[np.frombuffer(content, dtype=np.uint8)]
@@ -122,6 +128,20 @@ class Tokenizer:
                 f"the saved tokenizer cannot be read: {error}",
                 where="tokenizer.json",
                 remedy="Restore tokenizer.json, or start a new run.",
+            ) from error
+
+    @property
+    def is_of_music(self) -> bool:
+        """Whether its text is the words of music."""
+        return self._kind == "REMI"
+
+    def _encode_words(self, text: str) -> Tokens:
+        try:
+            return np.asarray([self._words[word] for word in text.split()], dtype=np.int32)
+        except KeyError as error:
+            raise DataError(
+                f"{error.args[0]!r} is no word of music",
+                remedy="Give words such as Bar_None, Position_0 and Pitch_60, as in the run's samples.",
             ) from error
 
     def _encode_characters(self, text: str) -> Tokens:
@@ -172,9 +192,10 @@ def _character_table(texts: Sequence[str]) -> Tokens:
 
 
 def _kind(inner: tokenizers.Tokenizer) -> str:
-    model: dict[str, Any] = json.loads(inner.to_str())["model"]
+    document = json.loads(inner.to_str())
+    model: dict[str, Any] = document["model"]
     if model["type"] == "WordLevel":
-        return "Character"
+        return "REMI" if document["pre_tokenizer"]["type"] == "WhitespaceSplit" else "Character"
     return "BPE" if model["merges"] else "Byte"
 
 
@@ -188,10 +209,19 @@ def train_tokenizer(
     """
     if spec.type == "Character":
         return Tokenizer(_character(documents))
+    if spec.type == "REMI":
+        return Tokenizer(_of_music())
     if spec.type == "Byte":
         vocabulary = {c: i for i, c in enumerate(BYTE_ALPHABET)} | {END_OF_TEXT: 256}
         return Tokenizer(byte_level(models.BPE(vocab=vocabulary, merges=[]), use_regex=False))
     return Tokenizer(learn(documents, spec.vocabulary_size, progress or Progress()))
+
+
+def _of_music() -> tokenizers.Tokenizer:
+    inner = tokenizers.Tokenizer(models.WordLevel(vocab={word: i for i, word in enumerate(words())}))
+    inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    inner.add_special_tokens([END_OF_TEXT])
+    return inner
 
 
 def _character(documents: Sequence[str]) -> tokenizers.Tokenizer:

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from raygen.data.memory import check_memory
-from raygen.data.order import Order
+from raygen.data.order import Indices, Order
 from raygen.data.progress import Notice, Progress
 from raygen.data.protocol import Samples
 from raygen.data.remarks import Remarks
-from raygen.data.sources.documents import read_documents
+from raygen.data.text.documents import read_documents
 from raygen.data.text.tokenizers import Tokenizer, Tokens, train_tokenizer
 from raygen.errors import DataError
 from raygen.spec import ResolvedJob
@@ -130,6 +130,10 @@ class TextData:
                 {"inputs": inputs[start : start + size], "targets": chosen, "bytes": lengths.sum(axis=1)}
             )
 
+    def order(self, positions: range) -> Indices:
+        """Which samples of the training split stand at these positions, by number: (positions,)."""
+        return self._order.indices(positions)
+
     def close(self) -> None:
         """Does nothing: all is in memory."""
 
@@ -191,15 +195,18 @@ def _split(job: ResolvedJob, base: Path, remarks: Remarks) -> tuple[list[str], l
         return train, []
     if validation.sources is not None:
         return train, read_documents(validation.sources, base, remarks)
-    return split_at(train, 1 - (validation.fraction or 0.0))
+    tokenizer = job.spec.data.tokenizer
+    behind = "\n" if tokenizer is not None and tokenizer.type == "REMI" else ""
+    return split_at(train, 1 - (validation.fraction or 0.0), behind)
 
 
-def split_at(documents: Sequence[str], share: float) -> tuple[list[str], list[str]]:
-    """Cuts documents in two after this share of their characters, inside a document if need be."""
+def split_at(documents: Sequence[str], share: float, behind: str = "") -> tuple[list[str], list[str]]:
+    """Cuts documents in two after this share of their characters, inside a document if need be, and there behind this text."""
     left = int(sum(map(len, documents)) * share)
     first: list[str] = []
     for number, document in enumerate(documents):
         if len(document) > left:
+            left = document.rfind(behind, 0, left) + len(behind) if behind else left
             head, tail = document[:left], document[left:]
             return [*first, *([head] if head else [])], [tail, *documents[number + 1 :]]
         first.append(document)
@@ -212,7 +219,7 @@ def _check_memory(kind: str, documents: Sequence[str], where: str) -> None:
 
     The longest document is in memory a second time while it is encoded: as code points of four bytes, or in UTF-8.
     """
-    if kind == "BPE":
+    if kind in ("BPE", "REMI"):
         return
     characters, longest = sum(map(len, documents)), max(map(len, documents), default=0)
     needed = 4 * characters + (4 * longest if kind == "Character" else longest)

@@ -46,11 +46,11 @@ class TransformerFamily:
         self.vocabulary = vocabulary
         self.label_smoothing = label_smoothing
         self._mean_loss: Callable[..., Tensor] = mean_loss
+        self._sample_losses: Callable[..., Tensor] = sample_losses
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean cross-entropy of the targets, in nats per token, computed in Float32."""
-        embedded_BTD = self.decoder.embedding(batch["inputs"])
-        return self._mean_loss(self.decoder, embedded_BTD, batch["targets"], self.label_smoothing)
+        return self._mean_loss(*self._learned(batch), self.label_smoothing, *_documents(batch))
 
     def weighted_loss(self, micro: MicroBatch) -> Tensor:
         """The mean of the samples' losses by their weights.
@@ -59,10 +59,13 @@ class TransformerFamily:
         """
         if micro.weights is None:
             return self.loss(micro.batch)
-        embedded_BTD = self.decoder.embedding(micro.batch["inputs"])
+        batch = micro.batch
         return micro.mean(
-            sample_losses(self.decoder, embedded_BTD, micro.batch["targets"], self.label_smoothing)
+            self._sample_losses(*self._learned(batch), self.label_smoothing, *_documents(batch))
         )
+
+    def _learned(self, batch: Batch) -> tuple[Decoder, Tensor, Tensor]:
+        return self.decoder, self.decoder.embedding(batch["inputs"]), batch["targets"]
 
     def compile(self, options: Mapping[str, Any]) -> None:
         """Compiles the loss together with the decoder, which saves writing and reading the logits in Float32. The
@@ -70,6 +73,7 @@ class TransformerFamily:
         can do only one of the two.
         """
         self._mean_loss = torch.compile(mean_loss, **options)
+        self._sample_losses = torch.compile(sample_losses, **options)
 
     def step(
         self, micro_batches: Sequence[MicroBatch], updates: Mapping[str, Update], workers: Workers
@@ -96,7 +100,8 @@ class TransformerFamily:
         """
         if weights is not None:
             return self._weighted_sums(batch, weights)
-        logits_BTV: Tensor = self.networks["model"](batch["inputs"])
+        embedded_BTD = self.decoder.embedding(batch["inputs"])
+        logits_BTV = self.decoder.logits(embedded_BTD, None, *_documents(batch))
         targets = batch["targets"].flatten()
         loss = F.cross_entropy(
             logits_BTV.float().flatten(0, 1), targets, ignore_index=IGNORED, reduction="sum"
@@ -108,8 +113,7 @@ class TransformerFamily:
         }
 
     def _weighted_sums(self, batch: Batch, weights: Tensor) -> dict[str, Tensor]:
-        embedded_BTD = self.decoder.embedding(batch["inputs"])
-        losses = sample_losses(self.decoder, embedded_BTD, batch["targets"], 0.0)
+        losses = sample_losses(*self._learned(batch), 0.0, *_documents(batch))
         learned = (batch["targets"] != IGNORED).sum(dim=1)
         # Samples without targets have no loss that could count.
         counted = weights * (learned > 0)
@@ -163,10 +167,21 @@ class TransformerFamily:
         return to_huggingface(self.decoder, self.vocabulary.end_of_text)
 
 
-def mean_loss(decoder: Decoder, embedded_BTD: Tensor, targets_BT: Tensor, label_smoothing: float) -> Tensor:
+def _documents(batch: Batch) -> tuple[Tensor] | tuple[()]:
+    """Numbers of the documents, where they are packed."""
+    return (batch["documents"],) if "documents" in batch else ()
+
+
+def mean_loss(
+    decoder: Decoder,
+    embedded_BTD: Tensor,
+    targets_BT: Tensor,
+    label_smoothing: float,
+    documents_BT: Tensor | None = None,
+) -> Tensor:
     """Mean cross-entropy of the targets, in nats per token, computed in Float32."""
     return F.cross_entropy(
-        decoder.logits(embedded_BTD).float().flatten(0, 1),
+        decoder.logits(embedded_BTD, None, documents_BT).float().flatten(0, 1),
         targets_BT.flatten(),
         ignore_index=IGNORED,
         label_smoothing=label_smoothing,
@@ -174,11 +189,15 @@ def mean_loss(decoder: Decoder, embedded_BTD: Tensor, targets_BT: Tensor, label_
 
 
 def sample_losses(
-    decoder: Decoder, embedded_BTD: Tensor, targets_BT: Tensor, label_smoothing: float
+    decoder: Decoder,
+    embedded_BTD: Tensor,
+    targets_BT: Tensor,
+    label_smoothing: float,
+    documents_BT: Tensor | None = None,
 ) -> Tensor:
     """The mean cross-entropy of each sample's targets, (B,), in nats per token; 0 for one without targets."""
     losses_BT = F.cross_entropy(
-        decoder.logits(embedded_BTD).float().flatten(0, 1),
+        decoder.logits(embedded_BTD, None, documents_BT).float().flatten(0, 1),
         targets_BT.flatten(),
         ignore_index=IGNORED,
         label_smoothing=label_smoothing,

@@ -100,6 +100,14 @@ def _ceilings(job: TrainingJob, runtime: RaygenRuntime) -> Iterator[Fault]:
             f"must be at most {ceilings.workers}, the ceiling of the runtime {name}",
             "Lower scale.workers, or name another runtime.",
         )
+    preparation = job.spec.preparation
+    if preparation is not None and preparation.workers > ceilings.workers:
+        yield fault(
+            ("spec", "preparation", "workers"),
+            preparation.workers,
+            f"must be at most {ceilings.workers}, the ceiling of the runtime {name}",
+            "Lower preparation.workers, or name another runtime.",
+        )
     if scale.workers * scale.gpus_per_worker > ceilings.gpus:
         yield fault(
             ("spec", "scale", "gpusPerWorker"),
@@ -141,4 +149,6 @@ def uris(job: TrainingJob) -> Iterator[tuple[tuple[str | int, ...], str]]:
                 yield (*place, "labels"), source.labels
     if spec.model.custom is not None and spec.model.custom.package is not None:
         yield ("spec", "model", "custom", "package", "uri"), spec.model.custom.package.uri
+    if spec.preparation is not None:
+        yield ("spec", "preparation", "uri"), spec.preparation.uri
     yield ("spec", "output", "uri"), spec.output.uri

@@ -10,7 +10,7 @@ from raygen.kube.bodies import Body, Fields
 from raygen.operator.rayjob import refusals
 from raygen.operator.rayjob.trouble import Trouble, sentence
 from raygen.operator.stored import shared_cluster
-from raygen.spec.names import JOB_LABEL, RAY_NODE_TYPE
+from raygen.spec.names import JOB_LABEL, PREPARATION_GROUP, RAY_GROUP_LABEL, RAY_NODE_TYPE
 
 LONG_SECONDS = 20
 """After which a pod that has not started is asked about."""
@@ -36,7 +36,10 @@ _OWN = {
 """What to do about pods of a job's own."""
 AUTOSCALER = "autoscaler"
 """Name of the container that KubeRay adds to the heads of clusters that grow (pod.go)."""
+TRAINING_MEMORY = "Raise scale.memoryPerWorker, or lower training.microBatchSize."
+PREPARATION_MEMORY = "Raise preparation.memoryPerWorker."
 _LESS = " Lower scale.workers, gpusPerWorker, cpusPerWorker or memoryPerWorker"
+_LESS_TO_PREPARE = " Lower preparation.workers, cpusPerWorker or memoryPerWorker"
 _IMAGE_REASONS = {
     "ErrImageNeverPull",
     "ErrImagePull",
@@ -184,11 +187,10 @@ def _out_of_memory(pod: Body, who: str, container: Fields, remedies: Mapping[str
     if name == AUTOSCALER:
         who = f"Ray's autoscaler in {who}"
         return f"{who} was killed for memory at its limit of {limit}. {remedies['autoscaler']}"
-    remedy = (
-        remedies["head memory"]
-        if who.startswith("head")
-        else "Raise scale.memoryPerWorker, or lower training.microBatchSize."
-    )
+    if _is_head(pod):
+        remedy = remedies["head memory"]
+    else:
+        remedy = PREPARATION_MEMORY if _prepares(pod) else TRAINING_MEMORY
     return f"{who} was killed for memory at its limit of {limit}. {remedy}"
 
 
@@ -202,10 +204,11 @@ def _unscheduled(who: str, pod: Body, now: datetime, remedies: Mapping[str, str]
         since = condition.get("lastTransitionTime") or pod["metadata"]["creationTimestamp"]
         if (now - moment(since)).total_seconds() < PATIENCE_SECONDS:
             continue
+        less = _LESS_TO_PREPARE if _prepares(pod) else _LESS
         yield Trouble(
             "Unschedulable",
             sentence(f"no node has room for {who}: {condition.get('message', '')}")
-            + (remedies["head room"] if _is_head(pod) else _LESS)
+            + (remedies["head room"] if _is_head(pod) else less)
             + ", or add nodes; it waits meanwhile.",
         )
 
@@ -259,6 +262,11 @@ def _has_head(pods: Sequence[Body], now: datetime) -> bool:
         if one["type"] == "Ready" and one["status"] == "True" and one.get("lastTransitionTime")
     ]
     return any((now - since).total_seconds() > INITIAL_SECONDS for since in ready)
+
+
+def _prepares(pod: Body) -> bool:
+    """Whether a pod prepares data."""
+    return bool(pod["metadata"].get("labels", {}).get(RAY_GROUP_LABEL) == PREPARATION_GROUP)
 
 
 def _is_head(pod: Body) -> bool:

@@ -8,6 +8,7 @@ import json
 from raygen.kube.bodies import Body, Fields
 from raygen.operator.rayjob import scheduling
 from raygen.spec import TrainingJob
+from raygen.spec.data.preparation import Preparation
 from raygen.spec.names import (
     ATTEMPT_LABEL,
     DRIVER_RESOURCE,
@@ -15,12 +16,17 @@ from raygen.spec.names import (
     JOB_LABEL,
     JOB_VARIABLE,
     JOIN_VARIABLE,
+    PREPARATION_GROUP,
+    PREPARATION_RESOURCE,
     RAY_CLUSTER_LABEL,
+    RAY_GROUP_LABEL,
     RAY_JOB_LABEL,
+    STAGE_LABEL,
     STATUS_VARIABLE,
     TOKEN_FOLDER,
 )
 from raygen.spec.runtime import RaygenRuntime, RaygenRuntimeSpec
+from raygen.spec.status import PREPARATION
 
 MAX_JOB_BYTES = 64 * 1024
 """Largest job file that travels in an environment variable."""
@@ -91,7 +97,9 @@ def travelling(document: Body, cpus: int | None = None) -> str:
     return json.dumps(job, separators=(",", ":"), sort_keys=True)
 
 
-def render(document: Body, job: TrainingJob, runtime: RaygenRuntime, attempt: int) -> Fields:
+def render(
+    document: Body, job: TrainingJob, runtime: RaygenRuntime, attempt: int, *, stage: str = ""
+) -> Fields:
     """The RayJob of an attempt.
 
     Args:
@@ -99,21 +107,23 @@ def render(document: Body, job: TrainingJob, runtime: RaygenRuntime, attempt: in
         job: The same, read.
         runtime: What it runs with.
         attempt: From 1.
+        stage: Preparation, if it only prepares the job's data, in pods for that.
     """
     metadata = document["metadata"]
     name = ray_job_name(metadata["name"], attempt)
     labels = {JOB_LABEL: metadata["name"], ATTEMPT_LABEL: str(attempt)}
+    labels |= {STAGE_LABEL: stage} if stage else {}
     told = scheduling.labels(job.spec, runtime.spec, name, metadata["uid"])
     spec = {
         "submissionMode": "HTTPMode",
         # Ray runs it in a shell, so nothing of the job is in it.
-        "entrypoint": f"raygen train env:{JOB_VARIABLE}",
+        "entrypoint": f"raygen {'prepare' if stage == PREPARATION else 'train'} env:{JOB_VARIABLE}",
         "backoffLimit": 0,
     }
     if runtime.spec.shared_cluster is not None:
         spec |= _sent(document, runtime.spec, runtime.spec.shared_cluster, name)
     else:
-        own = _cluster(document, job, runtime.spec, labels | {RAY_JOB_LABEL: name})
+        own = _cluster(document, job, runtime.spec, labels | {RAY_JOB_LABEL: name}, stage)
         spec |= {"shutdownAfterJobFinishes": True, "ttlSecondsAfterFinished": 0, "rayClusterSpec": own}
     return {
         "apiVersion": "ray.io/v1",
@@ -158,15 +168,17 @@ def _sent(document: Body, runtime: RaygenRuntimeSpec, cluster: str, name: str) -
     }
 
 
-def _cluster(document: Body, job: TrainingJob, runtime: RaygenRuntimeSpec, labels: dict[str, str]) -> Fields:
-    scale = job.spec.scale
-    cpus = scale.cpus_per_worker or runtime.defaults.cpus_per_worker
-    start = {"num-cpus": str(cpus), "object-store-memory": str(OBJECT_STORE_BYTES)}
-    if scale.gpus_per_worker:
-        start["num-gpus"] = str(scale.gpus_per_worker)
-    head, worker = _head(document, runtime, labels), _worker(job, runtime, cpus, labels)
-    for template in (head, worker):
+def _cluster(
+    document: Body, job: TrainingJob, runtime: RaygenRuntimeSpec, labels: dict[str, str], stage: str
+) -> Fields:
+    head = _head(document, runtime, labels)
+    prepares = job.spec.preparation if stage == PREPARATION else None
+    workers = _trainers(job, runtime, labels) if prepares is None else _preparers(prepares, runtime, labels)
+    for template in (head, workers["template"]):
         template["spec"] |= scheduling.pods(job.spec, runtime)
+        if prepares is not None:
+            # A kind of GPU that the runtime's nodes have is nothing that these pods need.
+            template["spec"].get("nodeSelector", {}).pop(runtime.gpus.label, None)
     return {
         "rayVersion": runtime.ray_version,
         "authOptions": {"mode": "token"},
@@ -179,16 +191,7 @@ def _cluster(document: Body, job: TrainingJob, runtime: RaygenRuntimeSpec, label
             },
             "template": head,
         },
-        "workerGroupSpecs": [
-            {
-                "groupName": GROUP_NAME,
-                "replicas": scale.workers,
-                "minReplicas": scale.workers,
-                "maxReplicas": scale.workers,
-                "rayStartParams": start,
-                "template": worker,
-            }
-        ],
+        "workerGroupSpecs": [workers],
     }
 
 
@@ -228,32 +231,71 @@ def _head(document: Body, runtime: RaygenRuntimeSpec, labels: dict[str, str]) ->
     return template
 
 
-def _worker(job: TrainingJob, runtime: RaygenRuntimeSpec, cpus: int, labels: dict[str, str]) -> Fields:
+def _trainers(job: TrainingJob, runtime: RaygenRuntimeSpec, labels: dict[str, str]) -> Fields:
+    """The group of workers that train."""
     scale = job.spec.scale
+    cpus = scale.cpus_per_worker or runtime.defaults.cpus_per_worker
     memory = scale.memory_per_worker or runtime.defaults.memory_per_worker
     counted = dict(runtime.extended_resources)
+    start = {}
     if scale.gpus_per_worker:
-        counted[runtime.gpus.resource] = str(scale.gpus_per_worker)
+        start["num-gpus"] = counted[runtime.gpus.resource] = str(scale.gpus_per_worker)
+    group = _group(GROUP_NAME, scale.workers, runtime, labels, (cpus, memory, counted), start)
+    if scale.accelerator_type is not None:
+        spec = group["template"]["spec"]
+        spec["nodeSelector"] = spec.get("nodeSelector", {}) | {runtime.gpus.label: scale.accelerator_type}
+    return group
+
+
+def _preparers(wanted: Preparation, runtime: RaygenRuntimeSpec, labels: dict[str, str]) -> Fields:
+    """The group of workers that prepare data: cores and memory alone."""
+    memory = wanted.memory_per_worker or runtime.defaults.memory_per_worker
+    start = {"resources": json.dumps(json.dumps({PREPARATION_RESOURCE: 1}))}
+    amounts = (wanted.cpus_per_worker, memory, dict[str, str]())
+    return _group(PREPARATION_GROUP, wanted.workers, runtime, labels, amounts, start)
+
+
+def _group(
+    name: str,
+    replicas: int,
+    runtime: RaygenRuntimeSpec,
+    labels: dict[str, str],
+    amounts: tuple[int, str, dict[str, str]],
+    start: dict[str, str],
+) -> Fields:
+    """A group of workers of a RayCluster.
+
+    Args:
+        name: The group's.
+        replicas: Number of pods; a scheduler may start no fewer.
+        runtime: What the pods are made of.
+        labels: Of the pods.
+        amounts: Cores, memory, and further resources by their names, of each pod.
+        start: What Ray is told besides.
+    """
+    cpus, memory, counted = amounts
     resources = {
         "requests": {"cpu": str(cpus), "memory": memory, **counted},
         "limits": {"memory": memory, **runtime.cpu_limit(str(cpus)), **counted},
     }
     template = _pod(runtime, [], resources, labels)
-    spec = template["spec"]
-    if scale.accelerator_type is not None:
-        spec["nodeSelector"] = spec.get("nodeSelector", {}) | {runtime.gpus.label: scale.accelerator_type}
     # Workers on different nodes where there are several.
-    spec["topologySpreadConstraints"] = [
+    template["spec"]["topologySpreadConstraints"] = [
         {
             "maxSkew": 1,
             "topologyKey": "kubernetes.io/hostname",
             "whenUnsatisfiable": "ScheduleAnyway",
-            "labelSelector": {
-                "matchLabels": {RAY_JOB_LABEL: labels[RAY_JOB_LABEL], "ray.io/group": GROUP_NAME}
-            },
+            "labelSelector": {"matchLabels": {RAY_JOB_LABEL: labels[RAY_JOB_LABEL], RAY_GROUP_LABEL: name}},
         }
     ]
-    return template
+    return {
+        "groupName": name,
+        "replicas": replicas,
+        "minReplicas": replicas,
+        "maxReplicas": replicas,
+        "rayStartParams": {"num-cpus": str(cpus), "object-store-memory": str(OBJECT_STORE_BYTES), **start},
+        "template": template,
+    }
 
 
 def _where_to_tell(document: Body, ray_job: str) -> str:

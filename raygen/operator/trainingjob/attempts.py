@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from raygen.kube.bodies import Body, Fields
-from raygen.operator.rayjob.explain import DISRUPTIONS
+from raygen.operator.rayjob.explain import DISRUPTIONS, PREPARATION_MEMORY, TRAINING_MEMORY
 from raygen.operator.rayjob.trouble import Trouble
 from raygen.spec.job.guards import GUARDS
 from raygen.spec.names import DRIVER_RESOURCE, LOW_MEMORY
@@ -16,7 +16,7 @@ FINISHED = {"Complete", "Failed"}
 """Values of a RayJob's jobDeploymentStatus from which nothing follows (ray.io/v1)."""
 REFUSED = "ValidationFailed"
 """The value for a RayJob that KubeRay does not take."""
-FREE = DISRUPTIONS | {"Suspended", "SpecChanged", "RayJobDeleted", "Stopped"}
+FREE = DISRUPTIONS | {"Suspended", "SpecChanged", "RayJobDeleted", "Stopped", "Prepared"}
 """Causes that do not count against `attempts.limit`."""
 FINAL = {"Completed", "EarlyStopped", "AlreadyComplete", "DeadlineExceeded", "InputWrong", "RayJobRefused"}
 FIRST_PAUSE, LONGEST_PAUSE = 10, 300
@@ -58,6 +58,28 @@ class Ending:
         return not self.succeeded and self.cause not in FREE
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where an attempt ran, and what for.
+
+    Attributes:
+        memory: What a worker may use.
+        shared: The RayCluster that it shared with other jobs; "" if it had its own.
+        prepares: Whether it prepared data, and did not train.
+    """
+
+    memory: str = ""
+    shared: str = ""
+    prepares: bool = False
+
+    @property
+    def goes_on(self) -> str:
+        """What follows for an attempt that was stopped, as a sentence."""
+        if self.prepares:
+            return "What it has prepared stays, and the next attempt goes on."
+        return "It left a checkpoint and goes on."
+
+
 def is_over(ray_job: Body) -> bool:
     """Whether nothing follows from this RayJob any more."""
     state = ray_job.get("status", {}).get("jobDeploymentStatus", "")
@@ -70,7 +92,7 @@ def without_gain(ended: Sequence[Fields]) -> int:
     for place in range(len(ended) - 1, -1, -1):
         before = max((one.get("lastStep", 0) for one in ended[:place]), default=0)
         one = ended[place]
-        if one["cause"] in ("Suspended", "SpecChanged") or one.get("lastStep", 0) > before:
+        if one["cause"] in ("Suspended", "SpecChanged", "Prepared") or one.get("lastStep", 0) > before:
             break
         count += 1
     return count
@@ -80,8 +102,7 @@ def conclude(
     ray_job: Body | None,
     outcome: Fields | None,
     seen: Sequence[Trouble],
-    memory: str = "",
-    shared: str = "",
+    place: Place = Place(),
 ) -> Ending:
     """How an attempt ended whose RayJob is over.
 
@@ -89,8 +110,7 @@ def conclude(
         ray_job: The RayJob; None if it is gone.
         outcome: The driver's last words, if they are this RayJob's.
         seen: What was wrong with its pods.
-        memory: What a worker may use.
-        shared: The RayCluster that it shared with other jobs; "" if it had its own.
+        place: Where it ran.
     """
     status = ray_job.get("status", {}) if ray_job is not None else {}
     if status.get("jobDeploymentStatus") == REFUSED:
@@ -102,30 +122,32 @@ def conclude(
         return Ending(reason, message, succeeded=True, final=True)
     said = outcome["message"] if outcome is not None else status.get("message", "")
     if _LOW_MEMORY.search(said) and not any(one.reason == "OutOfMemory" for one in seen):
-        seen = [Trouble("OutOfMemory", _low_memory(memory, shared)), *seen]
-    return _told(outcome, seen) if outcome is not None else _untold(status, seen)
+        seen = [Trouble("OutOfMemory", _low_memory(place)), *seen]
+    return _told(outcome, seen, place.goes_on) if outcome is not None else _untold(status, seen)
 
 
-def _low_memory(memory: str, shared: str) -> str:
-    if shared:
+def _low_memory(place: Place) -> str:
+    if place.shared:
         return (
-            f"Ray ended processes of this job where memory ran low in the RayCluster {shared}: in its head, where the drivers"
+            f"Ray ended processes of this job where memory ran low in the RayCluster {place.shared}: in its head, where the drivers"
             " of all its jobs are, or in a worker. Have the head or the workers given more memory, or send fewer jobs there"
             " at once."
         )
-    remedy = "Raise scale.memoryPerWorker, or lower training.microBatchSize."
-    return f"Ray or the kernel ended a worker that came near its limit of {memory or 'memory'}. {remedy}"
+    remedy = PREPARATION_MEMORY if place.prepares else TRAINING_MEMORY
+    return (
+        f"Ray or the kernel ended a worker that came near its limit of {place.memory or 'memory'}. {remedy}"
+    )
 
 
-def _told(outcome: Fields, seen: Sequence[Trouble]) -> Ending:
+def _told(outcome: Fields, seen: Sequence[Trouble], goes_on: str) -> Ending:
     reason, message = outcome["reason"], _short(outcome["message"])
     if outcome.get("remedy"):
         message += f" {_short(outcome['remedy'])}"
     if outcome["state"] == "Stopped":
         disruption = next((one for one in seen if one.reason in DISRUPTIONS), None)
         if disruption is not None:
-            return Ending(disruption.reason, f"{disruption.message} It left a checkpoint and goes on.")
-        return Ending("Stopped", f"{message} It left a checkpoint and goes on.")
+            return Ending(disruption.reason, f"{disruption.message} {goes_on}")
+        return Ending("Stopped", f"{message} {goes_on}")
     if outcome["exitCode"] == 2:
         return Ending(reason, message, final=True)
     if reason in GUARDS or reason == "ModelError":

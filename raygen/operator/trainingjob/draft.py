@@ -16,7 +16,7 @@ from raygen.operator.trainingjob.attempts import Ending
 from raygen.operator.trainingjob.model import Deletion, Observed, Plan
 from raygen.spec.job.cluster import Attempts
 from raygen.spec.names import RAY_JOB_LABEL
-from raygen.spec.status import MAX_ATTEMPTS
+from raygen.spec.status import MAX_ATTEMPTS, PREPARATION
 
 OWN = (
     "conditions",
@@ -30,6 +30,7 @@ OWN = (
     "driver",
     "run",
     "dashboardUrl",
+    "prepared",
 )
 """The part of the status that the operator applies."""
 
@@ -57,6 +58,7 @@ class Draft:
         told = observed.job.get("status") or {}
         self.status = copy.deepcopy(own_part(told))
         self.progress, self.outcome = told.get("progress") or {}, told.get("outcome")
+        self.preparation: Fields = told.get("preparation") or {}
         self.conditions: list[Condition] = self.status.setdefault("conditions", [])
         self.attempts: list[Fields] = self.status.setdefault("attempts", [])
         self.result = Plan()
@@ -91,18 +93,18 @@ class Draft:
         if self.shared_cluster:
             where = f"the RayCluster {self.shared_cluster}{again}, and starts once that has room for its driver and workers"
             return f"Attempt {number} was handed to {where}."
-        return f"Attempt {number} starts its pods and its driver{again}."
+        purpose = ", to prepare the data" if self.attempts[-1].get("stage") == PREPARATION else ""
+        return f"Attempt {number} starts its pods and its driver{again}{purpose}."
 
     @property
     def shared_cluster(self) -> str:
         """The RayCluster that the runtime sends jobs to; "" if each gets its own."""
         return str(self.grants.get("sharedCluster") or "")
 
-    def add_attempt(self, number: int, started: str) -> None:
-        """Takes note of an attempt that has begun."""
-        self.attempts.append(
-            {"number": number, "rayJob": ray_job_name(self.metadata["name"], number), "started": started}
-        )
+    def add_attempt(self, number: int, started: str, stage: str) -> None:
+        """Takes note of an attempt that has begun; `stage` is "" if it trains."""
+        made = {"number": number, "rayJob": ray_job_name(self.metadata["name"], number), "started": started}
+        self.attempts.append(made | ({"stage": stage} if stage else {}))
         del self.attempts[:-MAX_ATTEMPTS]
         self.status["attemptCount"] = max(number, self.status.get("attemptCount", 0))
         self.status.setdefault("startTime", started)
@@ -134,7 +136,7 @@ class Draft:
             self.finish(True, ending.cause, ending.message)
             return
         said = f"Attempt {number} ended: {ending.message}"
-        is_asked_for = ending.cause in ("Suspended", "SpecChanged")
+        is_asked_for = ending.cause in ("Suspended", "SpecChanged", "Prepared")
         self.result.notes.append(Note(ending.cause, said, warning=not is_asked_for))
         failures = self.status.get("failedAttempts", 0) + ending.counts
         self.status["failedAttempts"] = failures

@@ -12,10 +12,10 @@ from raygen.operator.rayjob.render import JOIN_SECONDS, job_hash
 from raygen.operator.rayjob.trouble import Trouble
 from raygen.operator.stored import shared_cluster
 from raygen.operator.trainingjob import attempts
-from raygen.operator.trainingjob.attempts import Ending
+from raygen.operator.trainingjob.attempts import Ending, Place
 from raygen.operator.trainingjob.check import Refusal, examine, refuse
 from raygen.operator.trainingjob.draft import Draft
-from raygen.operator.trainingjob.policies import deadline, gang, recovery, suspend
+from raygen.operator.trainingjob.policies import deadline, gang, preparation, recovery, suspend
 from raygen.spec.names import HASH_ANNOTATION
 from raygen.spec.runtime import DEFAULT_HEAD_LOST_SECONDS, DEFAULT_STOP_SECONDS
 
@@ -118,16 +118,19 @@ def _conclude(draft: Draft, attempt: Fields, ray_job: Body | None, found: list[T
     remembered = [Trouble(known["reason"], known["message"])] if known else []
     _note_progress(draft, attempt)
     shared = attempt.get("rayCluster", "") if draft.shared_heads(attempt["rayJob"]) else ""
-    ending = _ending(attempt, ray_job, outcome, [*found, *remembered], (_memory(draft), shared))
+    place = Place(_memory(draft, attempt), shared, preparation.prepares(attempt))
+    ending = _ending(attempt, ray_job, outcome, [*found, *remembered], place)
+    ending = preparation.concluded(draft, attempt, ending, outcome)
     told_all = outcome is not None and bool(shared)
     if ray_job is not None or told_all or not _pods_end(draft, attempt, ending):
         draft.end(attempt, ending)
 
 
-def _memory(draft: Draft) -> str:
+def _memory(draft: Draft, attempt: Fields) -> str:
     """The limit of a worker."""
     defaults = draft.grants.get("defaults") or {}
-    return (draft.spec.get("scale") or {}).get("memoryPerWorker") or defaults.get("memoryPerWorker") or ""
+    asked = draft.spec.get("preparation" if preparation.prepares(attempt) else "scale") or {}
+    return asked.get("memoryPerWorker") or defaults.get("memoryPerWorker") or ""
 
 
 def _ending(
@@ -135,12 +138,12 @@ def _ending(
     ray_job: Body | None,
     outcome: Fields | None,
     seen: list[Trouble],
-    place: tuple[str, str],
+    place: Place,
 ) -> Ending:
-    """How an attempt ended; `place`: the limit of a worker's memory, and the cluster if it shared one."""
+    """How an attempt ended."""
     decided = _decided(attempt)
     if ray_job is not None or outcome is not None:
-        told = attempts.conclude(ray_job, outcome, seen, *place)
+        told = attempts.conclude(ray_job, outcome, seen, place)
         # A driver that was asked to stop may have been done by then.
         if told.succeeded or (decided is None and ray_job is not None):
             return told
@@ -328,6 +331,9 @@ def _tell_stage(draft: Draft, attempt: Fields, ray_job: Body, found: list[Troubl
         beside = f" {found[0].message}" if found else ""
         draft.tell(None, "Training", f"Attempt {number} trains, from step {since}{again}{silence}.{beside}")
         draft.result.look_again(wait)
+    elif preparation.is_under_way(draft, attempt):
+        draft.tell(None, "PreparingData", preparation.message(attempt))
+        draft.result.look_again(WAITING_SECONDS)
     else:
         again = " again, after its head pod was lost" if "lostHeads" in attempt else ""
         draft.tell(None, "Starting", draft.starting(number, again))

@@ -17,7 +17,7 @@ from raygen.operator.trainingjob.follow import follow
 from raygen.operator.trainingjob.model import Observed, Plan
 from raygen.operator.trainingjob.policies import ttl
 from raygen.operator.trainingjob.start import begin
-from raygen.spec.names import ATTEMPT_LABEL
+from raygen.spec.names import ATTEMPT_LABEL, STAGE_LABEL
 
 KEPT_RAY_JOBS = 3
 """Of a job: the newest."""
@@ -86,5 +86,6 @@ def _take_note(draft: Draft) -> Fields | None:
     number = min((number for number in there if number > known), default=None)
     if number is None:
         return None
-    draft.add_attempt(number, there[number]["metadata"]["creationTimestamp"])
+    found = there[number]["metadata"]
+    draft.add_attempt(number, found["creationTimestamp"], found["labels"].get(STAGE_LABEL, ""))
     return draft.current()

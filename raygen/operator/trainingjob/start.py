@@ -9,7 +9,7 @@ from raygen.operator.trainingjob import attempts
 from raygen.operator.trainingjob.attempts import Ending
 from raygen.operator.trainingjob.check import Refusal, examine, refuse
 from raygen.operator.trainingjob.draft import Draft
-from raygen.operator.trainingjob.policies import suspend
+from raygen.operator.trainingjob.policies import preparation, suspend
 
 OBSTACLE_SECONDS, WAITING_SECONDS = 15.0, 15.0
 
@@ -42,8 +42,9 @@ def begin(draft: Draft) -> None:
         )
         draft.result.look_again(wait)
         return
-    draft.result.create = render(draft.seen.job, *read, number)
-    draft.add_attempt(number, stamp(draft.seen.now))
+    stage = preparation.next_stage(draft)
+    draft.result.create = render(draft.seen.job, *read, number, stage=stage)
+    draft.add_attempt(number, stamp(draft.seen.now), stage)
     draft.tell(None, "Starting", draft.starting(number))
     draft.put(RUNNING, False, "NotTraining", "")
 
@@ -59,6 +60,10 @@ def _pause(draft: Draft) -> float:
         failures += 1
     wait = float(attempts.pause(max(failures, attempts.without_gain(draft.attempts))))
     life = (moment(last["ended"]) - moment(last["started"])).total_seconds()
-    if failures == 0 and last["cause"] != "Suspended" and life < attempts.FIRST_PAUSE:
+    if (
+        failures == 0
+        and last["cause"] not in ("Suspended", preparation.PREPARED)
+        and life < attempts.FIRST_PAUSE
+    ):
         wait = max(wait, float(attempts.FIRST_PAUSE))
     return wait - (draft.seen.now - moment(last["ended"])).total_seconds()

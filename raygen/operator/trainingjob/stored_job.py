@@ -94,6 +94,7 @@ def _of_others(item: Body) -> Fields:
 def _essence(item: Body) -> Fields:
     metadata, status = item["metadata"], dict(item["status"])
     progress = status.pop("progress", None) or {}
+    preparation = status.pop("preparation", None) or {}
     begun = progress.get("step", 0) >= progress.get("firstStep", 1)
     return {
         "metadata": [metadata.get(key) for key in ("uid", "generation", "deletionTimestamp")],
@@ -105,4 +106,5 @@ def _essence(item: Body) -> Fields:
             begun,
             progress.get("recovery"),
         ],
+        "preparation": preparation.get("rayJob"),
     }

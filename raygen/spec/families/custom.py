@@ -47,6 +47,8 @@ class Custom(Block):
             "PosteriorCollapse",
             "DiscriminatorOverpowering",
         ),
+        # Its batches say with what each image was mixed; what becomes of that is its own affair.
+        learns_mixtures=True,
         # What a model of the user's own is made of may have no repeatable kernel.
         is_repeatable=False,
     )

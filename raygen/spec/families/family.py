@@ -29,6 +29,8 @@ class Family:
         loss_unit: Unit of its loss; empty where it has none.
         compiles: Whether `compile: Auto` compiles it on a CUDA device.
         is_repeatable: Whether all of its kernels give the same bits each time.
+        learns_mixtures: Whether images may be mixed in training (`data.augmentation.mixing`): a model of images that draws them
+            from noise would learn to draw mixtures.
         shows_validation: Whether samples show images of the validation split that `evaluate` has seen.
     """
 
@@ -44,6 +46,7 @@ class Family:
     loss_unit: str = ""
     compiles: bool = True
     is_repeatable: bool = True
+    learns_mixtures: bool = False
     shows_validation: bool = False
 
 

@@ -79,6 +79,8 @@ class VAE(Block, Tagged):
         usual_guards=("NonFiniteLoss", "LossSpike", "PosteriorCollapse"),
         loss_unit="nats",
         compiles=False,
+        # Its targets are its own inputs.
+        learns_mixtures=True,
         shows_validation=True,
     )
 

@@ -6,7 +6,7 @@ one that follows from other fields is made by `resolve`, or by the block of the 
 
 from __future__ import annotations
 
-from raygen.spec.job.data import ResolvedData
+from raygen.spec.data.splits import ResolvedData
 from raygen.spec.job.evaluation import ResolvedEvaluation
 from raygen.spec.job.output import ResolvedOutput
 from raygen.spec.job.training import ResolvedTraining
@@ -39,10 +39,19 @@ def resolve(job: TrainingJob) -> ResolvedJob:
     document = given(job)
     document["spec"] |= {
         "model": spec.model.resolved(),
+        "data": _data(spec),
         "training": _training(spec),
         "output": {"run": job.metadata.name} | given(spec.output),
     }
     return ResolvedJob.model_validate(document)
+
+
+def _data(spec: TrainingJobSpec) -> dict[str, object]:
+    """What the data says, with the block of cleaning that its contents ask for."""
+    document = given(spec.data)
+    if spec.data.cleaning is not None:
+        document["cleaning"] = {spec.data.kind: {}} | document["cleaning"]
+    return document
 
 
 def _training(spec: TrainingJobSpec) -> dict[str, object]:

@@ -7,10 +7,12 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from raygen.spec.data.preparation import Preparation
+from raygen.spec.data.sources import holds_text
+from raygen.spec.data.splits import Data
 from raygen.spec.families.networks import NETWORKS_REMEDY, leading_optimizer, network_rules
 from raygen.spec.families.table import FAMILIES, cel_is, listed
 from raygen.spec.job.cluster import Attempts, RuntimeRef, Scheduling, Seconds
-from raygen.spec.job.data import Data
 from raygen.spec.job.evaluation import METRICS, Evaluation
 from raygen.spec.job.guards import GUARDS
 from raygen.spec.job.model import Model
@@ -52,9 +54,7 @@ class Scale(Spec):
     """Kind of GPU, as the nodes of a cluster are labelled (`NVIDIA-H100-80GB-HBM3`). Default: any."""
 
 
-_IS_TEXT = (
-    "(!has(self.data.train.sources[0].format) || self.data.train.sources[0].format in ['Text', 'JsonLines'])"
-)
+_IS_TEXT = holds_text("self.data.train.sources[0]")
 
 
 def _suits(table: Mapping[str, Sequence[str]]) -> str:
@@ -72,6 +72,7 @@ _METRIC_SUITS = _suits(
 )
 _ANY_CONTENT = [family.name for family in _ALL if len(family.contents) > 1]
 _TEXT = [family.name for family in _ALL if family.contents == ("text",)]
+_MIXED = [family.name for family in _ALL if family.learns_mixtures]
 _OWN_OPTIMIZERS = [family.name for family in _ALL if family.networks]
 _SMOOTHED = [family.name for family in _ALL if family.smooths_labels]
 _NO_METRICS = (
@@ -94,6 +95,8 @@ class TrainingJobSpec(Spec):
     """What is trained."""
     data: Data
     """What is learned from."""
+    preparation: Preparation | None = None
+    """Prepare the data before training, and stream it. Default: it is read whole, into memory."""
     training: Training
     """How the model is trained."""
     evaluation: Evaluation = Evaluation()
@@ -157,6 +160,30 @@ class TrainingJobSpec(Spec):
             remedy=NETWORKS_REMEDY,
             cel=f"({cel_is(_OWN_OPTIMIZERS)}) == has(self.training.optimizers)",
         ),
+        Rule(
+            fields=("data.train.mixture", "preparation"),
+            at="data.train.mixture",
+            holds=lambda self: self.data.train.mixture is None or self.preparation is not None,
+            rule="needs spec.preparation",
+            remedy="Add spec.preparation, for example {uri: prepared/}, or remove mixture.",
+            cel="!has(self.data.train.mixture) || has(self.preparation)",
+        ),
+        Rule(
+            fields=("data.cleaning", "preparation"),
+            at="data.cleaning",
+            holds=lambda self: self.data.cleaning is None or self.preparation is not None,
+            rule="needs spec.preparation",
+            remedy="Add spec.preparation, for example {uri: prepared/}, or remove cleaning.",
+            cel="!has(self.data.cleaning) || has(self.preparation)",
+        ),
+        Rule(
+            fields=("data.packing", "preparation"),
+            at="data.packing",
+            holds=lambda self: self.data.packing == "Stream" or self.preparation is not None,
+            rule="needs spec.preparation",
+            remedy="Add spec.preparation, for example {uri: prepared/}, or remove packing.",
+            cel="!has(self.data.packing) || self.data.packing == 'Stream' || has(self.preparation)",
+        ),
         *network_rules(),
         Rule(
             fields=("data.train.sources", "training.duration.tokens"),
@@ -184,6 +211,18 @@ class TrainingJobSpec(Spec):
                 f"{cel_is(_SMOOTHED)} || !has(self.training.labelSmoothing)"
                 " || self.training.labelSmoothing == 0.0"
             ),
+        ),
+        Rule(
+            fields=("model.type", "data.augmentation.mixing"),
+            at="data.augmentation.mixing",
+            holds=lambda self: (
+                self.model.family.learns_mixtures
+                or self.data.augmentation is None
+                or self.data.augmentation.mixing is None
+            ),
+            rule=f"belongs to model.type {listed(_MIXED)}; others would learn to make mixtures",
+            remedy="Remove mixing.",
+            cel=(f"{cel_is(_MIXED)} || !has(self.data.augmentation) || !has(self.data.augmentation.mixing)"),
         ),
         Rule(
             fields=("model.type", "training.guards"),

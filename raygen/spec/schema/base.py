@@ -207,6 +207,7 @@ _QUEUE = (
     r"^([*]|([A-Za-z0-9]|[{]namespace[}])(([-_.A-Za-z0-9]|[{]namespace[}])*([A-Za-z0-9]|[{]namespace[}]))?)$"
 )
 _REASON = r"^[A-Za-z][A-Za-z0-9]*$"
+_LANGUAGE = r"^([a-z]{2,3}|unknown)$"
 _TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?Z$"
 
 PATTERNS: dict[str, str] = {
@@ -229,6 +230,7 @@ PATTERNS: dict[str, str] = {
     _ANY_OR_NAME: "'*', or a name of lower-case letters, digits and '-'",
     _QUEUE: "'*', or letters, digits, '-', '_', '.' and {namespace}, with no '-', '_' and '.' first and last",
     _REASON: "letters and digits, with a letter first",
+    _LANGUAGE: "a language code of two or three lower-case letters, or unknown",
     _TIME: "a time in UTC such as 2026-01-31T12:00:00Z",
 }
 """Every pattern of the job file in words."""
@@ -274,4 +276,6 @@ PriorityClassName = Annotated[str, Field(min_length=1, max_length=63, pattern=_S
 UriPrefix = Annotated[str, Field(min_length=1, max_length=1024, pattern=_PREFIX)]
 Reason = Annotated[str, Field(min_length=1, max_length=64, pattern=_REASON)]
 """One CamelCase word that says why."""
+Language = Annotated[str, Field(min_length=2, max_length=7, pattern=_LANGUAGE)]
+"""An ISO 639 code, or that it is not known."""
 Time = Annotated[str, Field(min_length=20, max_length=30, pattern=_TIME)]

@@ -13,6 +13,7 @@ import torch
 from raygen.checkpoint import Loaded, Writer
 from raygen.compute.arithmetic import COMPILE_OPTIONS, memory_explained, repeatable, should_compile
 from raygen.compute.device import device_name
+from raygen.compute.idle import IdleTime
 from raygen.data.protocol import Dataset
 from raygen.evaluation.formulas import metric_direction
 from raygen.models.protocol import Family, Workers, count_parameters
@@ -20,8 +21,9 @@ from raygen.models.sample import Sample
 from raygen.parallel.strategy import Strategy
 from raygen.run.directory import Attempt, RunDirectory
 from raygen.run.measurements import NoMeasurements
-from raygen.run.samples import write_samples
+from raygen.run.samples import played, write_samples
 from raygen.spec import ResolvedJob, TrainingJob
+from raygen.spec.contents import Domain
 from raygen.training.engine.agreement import Agreement
 from raygen.training.engine.control import Control
 from raygen.training.engine.guards import Guards
@@ -119,6 +121,7 @@ def _opened(c: AttemptContext, stack: ExitStack) -> Session:
         steps=c.steps,
         units_per_step=training.global_batch_size * c.data.units_per_sample,
         unit=c.data.unit,
+        idle=IdleTime(c.device),
     )
     return Session(
         job=c.job,
@@ -137,7 +140,7 @@ def _opened(c: AttemptContext, stack: ExitStack) -> Session:
         observer=c.observer,
         trackers=trackers,
         repeatable=partial(repeatable, c.device, strict=c.job.spec.model.family.is_repeatable),
-        keep_samples=partial(_keep_samples, c.directory, trackers),
+        keep_samples=partial(_keep_samples, c.directory, c.data.domain, trackers),
         ready=c.startup.ready,
     )
 
@@ -153,8 +156,10 @@ def _writer(job: TrainingJob, directory: RunDirectory, attempt: Attempt) -> Writ
     )
 
 
-def _keep_samples(directory: RunDirectory, trackers: list[Tracker], step: int, samples: list[Sample]) -> None:
-    write_samples(directory, step, samples)
+def _keep_samples(
+    directory: RunDirectory, domain: Domain, trackers: list[Tracker], step: int, samples: list[Sample]
+) -> None:
+    write_samples(directory, step, played(samples, domain))
     for number, sample in enumerate(samples):
         for tracker in trackers:
             if sample.text is not None:

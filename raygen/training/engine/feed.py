@@ -19,6 +19,8 @@ from raygen.training.engine.control import POLL_S
 
 AHEAD_BYTES, MOST_AHEAD, LEAST_AHEAD = 64 << 20, 16, 2
 """Samples that wait: as many steps as fit into so much memory, within these bounds."""
+CORES_PER_READER = 4
+"""One thread of so many of PyTorch's computes what is read; the others would take cores from the step."""
 LEAVE_S = 2.0
 """How long a thread that reads has to end."""
 
@@ -52,10 +54,15 @@ class Feed:
         self._room = LEAST_AHEAD
         self._filling = True
         self._closed = False
+        self._began = threading.Event()
         self._thread = threading.Thread(target=self._read, args=(steps,), name="raygen-feed", daemon=True)
 
     def __enter__(self) -> Self:
+        threads = torch.get_num_threads()
         self._thread.start()
+        # A thread sets its own number, and that of threads to come, which is given back here.
+        self._began.wait()
+        torch.set_num_threads(threads)
         return self
 
     def __exit__(
@@ -100,6 +107,8 @@ class Feed:
         return parts
 
     def _read(self, steps: range) -> None:
+        torch.set_num_threads(max(torch.get_num_threads() // CORES_PER_READER, 1))
+        self._began.set()
         try:
             for step in steps:
                 if not self._has_room():

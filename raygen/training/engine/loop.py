@@ -15,6 +15,7 @@ import torch
 from raygen.checkpoint import Writer
 from raygen.compute.arithmetic import seed_draws
 from raygen.data.protocol import Dataset
+from raygen.errors import DataError
 from raygen.evaluation.formulas import FORMULAS
 from raygen.evaluation.metrics import evaluate
 from raygen.models.protocol import Family, Workers
@@ -72,13 +73,20 @@ def run_loop(s: Session, state: State) -> Ending:
     """Trains from `state.step` + 1 to `s.steps`, and leaves a checkpoint of the last step that it did.
 
     Raises:
+        DataError: samples cannot be read any more.
         GuardError: a guard stops the run, or sends it back (RollBackError).
         FencedError: a newer attempt has taken over.
         OutputError: the output cannot be written.
     """
     s.recorder.begin(state.step)
     with Feed(s.job, s.data, s.device, s.strategy, range(state.step + 1, s.steps + 1)) as feed:
-        ending = _train(s, state, feed)
+        try:
+            ending = _train(s, state, feed)
+        except DataError:
+            # Its source has gone or is damaged: what was trained before that is kept, so that nothing is lost once it is back.
+            if s.recorder.saved != state.step and state.step and s.workers.count == 1:
+                save(s, state)
+            raise
     if s.recorder.saved != state.step and state.step:
         save(s, state)
     return ending

@@ -10,20 +10,27 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from torch import Tensor
 
+from raygen.compute.idle import IdleTime
 from raygen.errors import GuardError
-from raygen.run.measurements import EVALUATION, PER_SECOND, TRAIN, MetricsWriter, NoMeasurements
+from raygen.run.measurements import DATA_WAIT, EVALUATION, PER_SECOND, TRAIN, MetricsWriter, NoMeasurements
 from raygen.training.engine.guards import Guards
-from raygen.training.observers.events import EventSink, Progress
+from raygen.training.observers.events import EventSink, Notice, Progress
 from raygen.training.observers.trackers import Tracker
 
 READ_EVERY = 10
 WINDOW_STEPS = 100
 SEGMENT_SECONDS = 10.0
+ADVISED_SHARE, ADVISED_SECONDS = 0.1, 10.0
+"""Waiting for data that a notice is given of: so much of the time in steps, over as long at least."""
+ADVICE = (
+    "Prepare the data beforehand (raygen prepare), keep it on a nearer or faster disk, give each worker more cores"
+    " (scale.cpusPerWorker), or change samples by less (data.augmentation)"
+)
 
 
 class Recorder:
@@ -33,7 +40,7 @@ class Recorder:
         saved: Step of the newest checkpoint, or None; kept by the loop.
         loss: Newest training loss that was read, NaN before.
         seconds: Time in training steps, without evaluation, samples and checkpoints.
-        waited: Of that the time that the host waited for data, in seconds.
+        waited: Of that the time that this worker waited for data, in seconds; on CUDA that its device stood still for it.
         saving: Time that training stood still for checkpoints, in seconds.
     """
 
@@ -48,6 +55,7 @@ class Recorder:
         units_per_step: int,
         unit: str,
         clock: Callable[[], float] = time.perf_counter,
+        idle: IdleTime | None = None,
     ) -> None:
         self.saved: int | None = None
         self.loss = math.nan
@@ -60,8 +68,11 @@ class Recorder:
         self._units = units_per_step
         self._unit = unit
         self._clock = clock
+        self._idle = idle or IdleTime(torch.device("cpu"), clock)
         self._pending: list[tuple[int, dict[str, Tensor], dict[str, float]]] = []
-        self._window: deque[float] = deque(maxlen=WINDOW_STEPS)
+        self._window: deque[tuple[float, float]] = deque(maxlen=WINDOW_STEPS)
+        self._advised_from: tuple[float, float] | None = None
+        self._has_advised = False
         self._newest: dict[str, float] = {}
         self._last = 0.0
         self._segment = 0.0
@@ -79,12 +90,9 @@ class Recorder:
         if len(self._pending) >= READ_EVERY:
             self._read()
 
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
+    def waiting(self) -> AbstractContextManager[None]:
         """Inside, the loop waits for data."""
-        began = self._clock()
-        yield
-        self.waited += self._clock() - began
+        return self._idle.waiting()
 
     @contextmanager
     def saves(self) -> Iterator[None]:
@@ -129,13 +137,17 @@ class Recorder:
         table = torch.stack([torch.stack([scalars[n].float() for n in names]) for _, scalars, _ in pending])
         rows: list[list[float]] = table.tolist()
         now = self._clock()
-        per_step = (now - self._last) / len(pending)
-        self.seconds += now - self._last
+        took, waited = now - self._last, self._idle.take()
+        self.seconds += took
+        self.waited += waited
         self._last = now
-        self._window.extend([per_step] * len(pending))
-        throughput = self._units * len(self._window) / sum(self._window)
+        per_step = took / len(pending)
+        self._window.extend([(per_step, waited / len(pending))] * len(pending))
+        window, window_waited = map(sum, zip(*self._window, strict=True))
+        throughput = self._units * len(self._window) / window
+        speed = {self._unit + PER_SECOND: self._units / per_step, DATA_WAIT: _ratio(waited, took)}
         for (step, _, rates), row in zip(pending, rows, strict=True):
-            self._keep(step, dict(zip(names, row, strict=True)) | rates, self._units / per_step)
+            self._keep(step, dict(zip(names, row, strict=True)) | rates, speed)
         for tracker in self._trackers:
             tracker.log(pending[-1][0], {f"train/{name}": value for name, value in self._newest.items()})
         self._observer.take(
@@ -150,16 +162,30 @@ class Recorder:
                 trained=self.seconds,
                 waited=self.waited,
                 saving=self.saving,
+                data_wait=_ratio(window_waited, window),
             )
         )
+        self._advise()
         if now - self._segment >= SEGMENT_SECONDS:
             self._writer.flush()
             self._segment = now
 
-    def _keep(self, step: int, values: dict[str, float], throughput: float) -> None:
+    def _advise(self) -> None:
+        """Says once what to do, if training waits for data for long."""
+        # From the second interval on: the first samples are waited for in any case.
+        first = self._advised_from or (self.seconds, self.waited)
+        took, waited = self.seconds - first[0], self.waited - first[1]
+        if self._advised_from is None or took >= ADVISED_SECONDS:
+            self._advised_from = (self.seconds, self.waited)
+        if took >= ADVISED_SECONDS and waited > ADVISED_SHARE * took and not self._has_advised:
+            self._has_advised = True
+            message = f"training waited for data in {waited / took:.0%} of the last {took:.0f} s. {ADVICE}"
+            self._observer.take(Notice(message))
+
+    def _keep(self, step: int, values: dict[str, float], speed: Mapping[str, float]) -> None:
         self.loss = values["loss"]
         finite = {name: value for name, value in values.items() if math.isfinite(value)}
-        finite[self._unit + PER_SECOND] = throughput
+        finite |= speed
         self._writer.append(TRAIN, step, finite)
         self._newest = finite
         try:
@@ -168,3 +194,8 @@ class Recorder:
             # The steps that led to the trouble are the ones to look at.
             self._writer.flush()
             raise
+
+
+def _ratio(waited: float, took: float) -> float:
+    """Two clocks may differ by a little."""
+    return min(waited / took, 1.0) if took > 0 else 0.0

@@ -17,6 +17,21 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class Preparing:
+    """Data is prepared before training.
+
+    Attributes:
+        doing: What is done at present.
+        done: Parts of it that are done.
+        parts: All of its parts; 0 if that is not known yet.
+    """
+
+    doing: str
+    done: int
+    parts: int
+
+
+@dataclass(frozen=True)
 class Started:
     """What is about to run.
 
@@ -50,8 +65,9 @@ class Progress:
         seconds_left: Estimated time to the last step.
         checkpoint: Step of the newest checkpoint, or None.
         trained: Time in training steps so far, in seconds.
-        waited: Of that the time that the host waited for data, in seconds.
+        waited: Of that the time that the first worker waited for data, in seconds; on CUDA that its device stood still for it.
         saving: Time so far that training stood still for checkpoints, in seconds; most of their writing goes on beside it.
+        data_wait: Share of the time of the newest steps in which the first worker waited for data.
         goodput: Share of the attempt's time that was spent in training steps (`observers.goodput`); None in a worker, which
             does not know when the attempt began.
     """
@@ -66,6 +82,7 @@ class Progress:
     trained: float = 0.0
     waited: float = 0.0
     saving: float = 0.0
+    data_wait: float = 0.0
     goodput: float | None = None
 
 
@@ -121,6 +138,7 @@ class GuardTriggered:
 
 Event = (
     Notice
+    | Preparing
     | Started
     | Ready
     | Progress
@@ -149,6 +167,9 @@ class Observer:
 
     def notice(self, message: str) -> None:
         """Something that a person should know."""
+
+    def preparing(self, preparing: Preparing) -> None:
+        """A part of the data is prepared."""
 
     def started(self, start: Started) -> None:
         """Training is about to begin."""
@@ -180,6 +201,8 @@ def deliver(event: Event, observer: Observer) -> None:
     match event:
         case Notice(message):
             observer.notice(message)
+        case Preparing():
+            observer.preparing(event)
         case Started():
             observer.started(event)
         case Ready(seconds):

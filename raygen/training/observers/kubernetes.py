@@ -1,6 +1,6 @@
-"""Tells the cluster how far the driver is and how it ended: the fields `progress` and `outcome` of its job's status.
+"""Tells the cluster how far the driver is and how it ended: `preparation`, `progress` and `outcome` of its job's status.
 
-Plain HTTPS with a token that is in the head pod alone, as server-side apply of these two fields. A thread does it, so
+Plain HTTPS with a token that is in the head pod alone, as server-side apply of these fields. A thread does it, so
 training never waits; where it cannot be done training goes on, and a line says so once.
 """
 
@@ -25,7 +25,7 @@ from raygen.spec.job.training_job import KIND
 from raygen.spec.names import API_VERSION, DRIVER_MANAGER, STATUS_VARIABLE, TOKEN_FOLDER
 from raygen.storage import step_folder
 from raygen.training.drain import REASON as POD_LEAVING
-from raygen.training.observers.events import Observer, Progress, Started, WorkersLost
+from raygen.training.observers.events import Observer, Preparing, Progress, Started, WorkersLost
 from raygen.training.result import Result
 
 Object = dict[str, Any]
@@ -65,6 +65,7 @@ class StatusReporter(Observer):
 
     def __init__(self, ray_job: str, send: Send, tell: Callable[[str], None]) -> None:
         self._ray_job, self._send, self._tell = ray_job, send, tell
+        self._preparation: Object = {}
         self._progress: Object = {}
         self._outcome: Object | None = None
         self._metrics: dict[str, Object] = {}
@@ -76,6 +77,14 @@ class StatusReporter(Observer):
         self._pause = EVERY_SECONDS
         self._thread = threading.Thread(target=self._write_on, name="status", daemon=True)
         self._thread.start()
+
+    def preparing(self, preparing: Preparing) -> None:
+        """Takes how far the data is prepared."""
+        doing, done, parts = preparing.doing[:64], preparing.done, preparing.parts
+        said = f"{doing}, {done} of {parts}" if parts else doing
+        with self._lock:
+            self._preparation = {"doing": doing, "done": done, "parts": parts, "said": said}
+        self._changed.set()
 
     def started(self, start: Started) -> None:
         """Takes the attempt and its steps."""
@@ -140,6 +149,23 @@ class StatusReporter(Observer):
             }
         )
 
+    def prepared(self, uri: str, fingerprint: str, message: str) -> None:
+        """Writes the last words of a driver that had only data to prepare; blocks as `ended` does.
+
+        Args:
+            uri: The data set's folder, as the job has it.
+            fingerprint: Of what is in it.
+            message: What there is, as a sentence.
+        """
+        found = {"uri": uri, "fingerprint": fingerprint}
+        words = {"state": "Succeeded", "reason": "Prepared", "message": message, "exitCode": 0}
+        self._last({**words, "prepared": found})
+
+    def stopped(self, reason: str) -> None:
+        """Writes the last words of such a driver that was asked to stop; blocks as `ended` does."""
+        message = "It was asked to stop while it prepared data."
+        self._last({"state": "Stopped", "reason": reason, "message": message, "exitCode": 3})
+
     def failed(self, error: BaseException) -> None:
         """Writes the last words of a driver that failed; blocks as `ended` does."""
         known = error if isinstance(error, RaygenError) else RunError(str(error))
@@ -192,6 +218,9 @@ class StatusReporter(Observer):
     def _write(self) -> bool:
         with self._lock:
             status: Object = {}
+            # Of data that is there nobody needs to know how far it is.
+            if self._preparation and "step" not in self._progress:
+                status["preparation"] = {"time": _now(), "rayJob": self._ray_job, **self._preparation}
             if "step" in self._progress:
                 status["progress"] = {"time": _now(), "rayJob": self._ray_job, **self._progress}
             if self._outcome is not None:

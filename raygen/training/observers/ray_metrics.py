@@ -24,7 +24,7 @@ GAUGES = {
 }
 COUNTERS = {
     "raygen_train_step_seconds": "Time in training steps.",
-    "raygen_train_data_wait_seconds": "Of that the time that the host waited for data.",
+    "raygen_train_data_wait_seconds": "Of that the time that the first worker waited for data.",
     "raygen_train_checkpoint_seconds": "Time that training stood still for checkpoints.",
     "raygen_train_checkpoints": "Checkpoints that were begun.",
     "raygen_train_guard_events": "Findings of guards.",

@@ -1,4 +1,4 @@
-"""Whether Ray's machines have room for a run's workers."""
+"""Whether Ray's machines have room for a run's workers, or for those that prepare its data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from raygen.errors import InputError
 from raygen.spec import Scale
-from raygen.spec.names import JOIN_VARIABLE
+from raygen.spec.names import JOIN_VARIABLE, PREPARATION_RESOURCE
 from raygen.training import drain
 from raygen.training.engine.control import Control
 from raygen.training.ray.cluster import on_cluster
@@ -68,22 +68,79 @@ def find_room(
     Raises:
         InputError: There is no room by then.
     """
+    remedy = "Lower scale.workers or what each worker gets, or add machines."
+
+    def lack() -> InputError | None:
+        found = _lack(nodes(), scale, cpus)
+        return InputError(found, where="spec.scale", remedy=remedy) if found is not None else None
+
+    return _wait(lack, control, notice, seconds, ask)
+
+
+def find_preparation_room(
+    nodes: Callable[[], Sequence[Mapping[str, Any]]],
+    cpus: int,
+    control: Control,
+    notice: Callable[[str], None],
+    *,
+    seconds: float,
+) -> dict[str, Any] | None:
+    """Waits until a machine has room for a task that prepares data; before that Ray Data would wait without end.
+
+    Where machines have Ray's resource for it (`PREPARATION_RESOURCE`), tasks go to these and to no others. More of them may join
+    later: tasks do not need each other.
+
+    Args:
+        nodes: Gives Ray's machines (`ray.nodes`).
+        cpus: Cores that a task books.
+        control: Ends the waiting, if it asks to stop.
+        notice: Takes what is waited for.
+        seconds: Longest wait.
+
+    Returns:
+        What each task books, as Ray's options of a task; None if it was to stop first.
+
+    Raises:
+        InputError: There is no room by then.
+    """
+    found: list[dict[str, Any]] = []
+
+    def lack() -> InputError | None:
+        there = [node["Resources"] for node in nodes() if node["Alive"]]
+        chosen = [one for one in there if one.get(PREPARATION_RESOURCE, 0) >= 1]
+        if any(one.get("CPU", 0) >= cpus for one in chosen or there):
+            found.append({"num_cpus": cpus} | ({"resources": {PREPARATION_RESOURCE: 1}} if chosen else {}))
+            return None
+        cores = ", ".join(f"{one.get('CPU', 0):g}" for one in chosen or there)
+        return InputError(
+            f"preparing data needs a machine with {cpus} CPUs, and Ray's {len(chosen or there)} machines have {cores}",
+            where="spec.preparation",
+            remedy="Lower preparation.cpusPerWorker, or add machines.",
+        )
+
+    return found[-1] if _wait(lack, control, notice, seconds, lambda: lambda: None) else None
+
+
+def _wait(
+    lack: Callable[[], InputError | None],
+    control: Control,
+    notice: Callable[[str], None],
+    seconds: float,
+    ask: Callable[[], Callable[[], None]],
+) -> bool:
+    """Waits until nothing lacks; False if it was to stop first."""
     deadline = time.monotonic() + seconds
     told = False
     with ExitStack() as asked:
-        while (lack := _lack(nodes(), scale, cpus)) is not None:
+        while (error := lack()) is not None:
             if time.monotonic() >= deadline:
-                raise InputError(
-                    lack,
-                    where="spec.scale",
-                    remedy="Lower scale.workers or what each worker gets, or add machines.",
-                )
+                raise error
             if drain.asked():
                 control.stop(drain.REASON)
             if control.requested:
                 return False
             if not told:
-                notice(f"{lack}; waiting up to {seconds:.0f} s for more to join")
+                notice(f"{error.what}; waiting up to {seconds:.0f} s for more to join")
                 asked.callback(ask())
                 told = True
             time.sleep(POLL_S)

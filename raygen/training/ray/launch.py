@@ -6,25 +6,16 @@ Everything that Ray leaves behind lies in one temporary folder, which is deleted
 from __future__ import annotations
 
 import json
-import logging
-import os
-import secrets
 import signal
-import sys
-import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache, partial
-from importlib import import_module
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from raygen.compute.scale import cores_in_words
-from raygen.errors import InputError, MissingExtraError, RunError
-from raygen.scratch import scratch, variable
+from raygen.errors import MissingExtraError, RunError
 from raygen.spec import Scale
 from raygen.threads import waiting
 from raygen.training import drain
@@ -35,10 +26,9 @@ from raygen.training.facts import Facts
 from raygen.training.observers.events import EventSink, notices_of
 from raygen.training.observers.goodput import Goodput, Measured
 from raygen.training.observers.ray_metrics import RayFigures
-from raygen.training.observers.startup import IMPORT_RAY, START_RAY, START_WORKERS, Startup
+from raygen.training.observers.startup import START_WORKERS, Startup
 from raygen.training.ray.capacity import find_room, joining_seconds, resources
-from raygen.training.ray.cluster import SETTINGS as JOINING
-from raygen.training.ray.cluster import on_cluster, refusal
+from raygen.training.ray.cluster import started_ray
 from raygen.training.ray.losses import LostWorkersReader, RestartLimit, cause_of, last_line, someone_trains
 from raygen.training.ray.mailbox import RESULT, STARTS, ClaimedAttempt, Inbox, Reply, Task, reply_of
 from raygen.training.ray.steering import Steering
@@ -56,28 +46,6 @@ LEAVE_S = 10.0
 """How long Ray has to end after the result is known."""
 GIVE_UP_S = 1.0
 """The same after an error."""
-
-SOCKETS = "/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
-"""The longest path that Ray binds a socket to, in its folder (`--temp-dir`)."""
-LONGEST_FOLDER = (103 if sys.platform == "darwin" else 107) - len(SOCKETS)
-"""Bytes of a folder's path that leave room for them: unix(7) allows 108 bytes with the end, macOS 104."""
-
-SETTINGS = {
-    "RAY_TRAIN_V2_ENABLED": "1",
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
-    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
-    "RAY_TRAIN_METRICS_ENABLED": "0",
-    # The controller is in the driver, whose logs are raygen's own.
-    "RAY_TRAIN_ENABLE_CONTROLLER_STRUCTURED_LOGGING": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    # Workers are processes of niceness 15 by default, and starve beside anything else that computes.
-    "RAY_worker_niceness": "0",
-    # Workers started ahead have no runtime environment, and Ray Train always gives one: nobody would take them.
-    "RAY_enable_worker_prestart": "0",
-    "RAY_prestart_worker_first_driver": "0",
-}
-"""Ray's environment; what the user has set stays."""
 
 
 def cores_of(scale: Scale, cores: int) -> int:
@@ -123,7 +91,7 @@ def launch(
     try:
         # Ray takes SIGTERM for itself when it starts, so ours is set once more.
         with (
-            _ray(scale.workers * cpus, cores, startup, notices_of(observer)) as (ray, folder, host),
+            started_ray(scale.workers * cpus, cores, startup, notices_of(observer)) as (ray, folder, host),
             control.on_signals(),
         ):
             seconds, ask = joining_seconds(), partial(_ask, scale, cpus)
@@ -247,72 +215,3 @@ def reason_of(failures: Sequence[BaseException]) -> str:
     """What Ray Train's errors say of the workers, in one sentence."""
     workers = {rank: error for one in failures for rank, error in getattr(one, "worker_failures", {}).items()}
     return cause_of(workers) if workers else last_line(failures)
-
-
-@contextmanager
-def _ray(
-    wanted: int, cores: int, startup: Startup, notice: Callable[[str], None]
-) -> Iterator[tuple[Any, Path, str]]:
-    """A Ray of our own, or the cluster that RAY_ADDRESS names; gives Ray, a folder for its files, and our address."""
-    cluster = on_cluster()
-    if not cluster and wanted > cores:
-        raise InputError(
-            f"the workers need {wanted} cores, and this machine has {cores_in_words(cores)}",
-            where="spec.scale",
-            remedy="Lower scale.workers or scale.cpusPerWorker.",
-        )
-    with ExitStack() as stack:
-        stack.callback(_restore, dict(os.environ))
-        for name, value in (SETTINGS | (JOINING if cluster else {})).items():
-            os.environ.setdefault(name, value)
-        folder = stack.enter_context(scratch(None if cluster else LONGEST_FOLDER))
-        if not folder.is_relative_to(tempfile.gettempdir()):
-            notice(f"the path in {variable()} is too long for Ray's sockets; Ray's files are in {folder}")
-        options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-        if not cluster:
-            # Said outright: by default Ray writes a token into the home directory, or fails where it cannot.
-            os.environ.setdefault("RAY_AUTH_MODE", "token")
-            os.environ.setdefault("RAY_AUTH_TOKEN", _token())
-            options |= {
-                "address": "local",
-                "num_cpus": wanted,
-                "include_dashboard": False,
-                "_temp_dir": str(folder / "ray"),
-            }
-        import ray  # after its environment, which it reads while it is imported
-
-        startup.done(IMPORT_RAY)
-        # While Ray's processes start.
-        threading.Thread(
-            target=import_module, args=("ray.train.v2.api.data_parallel_trainer",), daemon=True
-        ).start()
-        for name in ("ray", "ray.data"):
-            logging.getLogger(name).setLevel(logging.ERROR)
-        # Its controller logs every failure of workers with its trace; `reason_of` says it in words.
-        logging.getLogger("ray.train").setLevel(logging.CRITICAL)
-        stack.callback(ray.shutdown)
-        try:
-            ray.init(**options)
-        except Exception as error:
-            if cluster:
-                raise refusal(error) from error
-            raise RunError(
-                f"Ray does not start: {error}",
-                where="Ray",
-                remedy="The machine may be too busy, or short of memory or disk; the same command tries again.",
-            ) from error
-        startup.done(START_RAY)
-        # Ray's threads print what they hear to stdout, which is for the result alone.
-        stack.enter_context(redirect_stdout(sys.stderr))
-        yield ray, folder, ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
-
-
-@cache
-def _token() -> str:
-    """One for all clusters of this process, since Ray reads it once."""
-    return secrets.token_hex(32)
-
-
-def _restore(environment: dict[str, str]) -> None:
-    os.environ.clear()
-    os.environ.update(environment)

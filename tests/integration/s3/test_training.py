@@ -170,7 +170,7 @@ def test_images_are_read_from_s3_in_each_format(server: Server, aws: dict[str, s
 
     from raygen.data.images.files import read_images
     from raygen.spec import Source
-    from raygen.spec.job.data import ParquetSource
+    from raygen.spec.data.sources import ParquetSource
 
     table = write_images(tmp_path / "images.parquet", count=30)
     folder = fresh().removeprefix(f"s3://{BUCKET}/")
@@ -295,7 +295,7 @@ def test_a_storage_that_fails_while_training_fails_the_run_with_the_reason(
 
 
 def test_globs_match_as_they_do_on_this_machine(server: Server, aws: dict[str, str], tmp_path: Path) -> None:
-    from raygen.data.sources.documents import read_documents
+    from raygen.data.text.documents import read_documents
     from raygen.spec import Source
 
     names = [

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
 from raygen.cli.display import Display
 from raygen.models.protocol import Sample
-from raygen.training.observers.events import Progress, Started, WorkersLost
+from raygen.training.observers.events import Preparing, Progress, Started, WorkersLost
 
 PLAN = Started(run="runs/a", attempt=1, parameters=1234, device="cpu", first_step=1, steps=1000)
 PROGRESS = Progress(
@@ -31,11 +32,29 @@ def test_a_terminal_has_a_live_line_with_everything() -> None:
         assert part in text
 
 
+def test_a_terminal_shows_how_far_data_is_prepared() -> None:
+    stream = io.StringIO()
+    with Display(Console(file=stream, force_terminal=True, width=80, highlight=False)) as display:
+        display.preparing(Preparing("listing sources", 0, 0))
+        display.preparing(Preparing("cleaning", 1200, 4000))
+    assert "preparing data, cleaning: 1,200 of 4,000" in stream.getvalue()
+
+
 def test_elsewhere_only_lines_that_stay_are_printed() -> None:
     text = shown(terminal=False)
     assert "ETA" not in text
     assert "\x1b" not in text
     assert "step 250/1,000  loss 1.6000" in text
+
+
+def test_waiting_for_data_is_shown_where_it_matters() -> None:
+    for share, shown_as in ((0.01, None), (0.234, "waits for data 23%")):
+        stream = io.StringIO()
+        console = Console(file=stream, force_terminal=True, width=120, highlight=False, soft_wrap=True)
+        with Display(console) as display:
+            display.progressed(replace(PROGRESS, data_wait=share))
+        assert ("waits for data" in stream.getvalue()) == (shown_as is not None)
+        assert shown_as is None or shown_as in stream.getvalue()
 
 
 def test_why_training_stands_still_is_printed() -> None:

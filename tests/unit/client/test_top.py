@@ -59,6 +59,17 @@ def test_what_waits_in_a_queue_uses_nothing() -> None:
     assert (one.active, one.gpu_hours) == (False, 32.0), "but for what it used before"
 
 
+def test_pods_that_prepare_data_use_no_gpus() -> None:
+    done, going = job("done", workers=2, gpus=8), job("going", workers=2, gpus=8)
+    for one in (done, going):
+        one["spec"]["preparation"] = {"uri": "s3://runs/team/data", "workers": 5}
+        one["status"]["attempts"][0]["stage"] = "Preparation"
+    done["status"]["attempts"][0]["ended"] = "2026-01-31T12:30:00Z"
+    done["status"]["attempts"].append({"number": 2, "rayJob": "done-r2", "started": "2026-01-31T12:30:00Z"})
+    found = [(one.name, one.workers, one.gpus, one.gpu_hours) for one in usage([done, going], NOW)]
+    assert found == [("done", 2, 16, 24.0), ("going", 5, 0, 0.0)]
+
+
 def test_goodput_is_weighted_by_what_it_costs() -> None:
     assert goodput(
         usage([job("a", gpus=1, goodput=0.5), job("b", gpus=3, goodput=0.9)], NOW)

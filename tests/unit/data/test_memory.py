@@ -13,16 +13,16 @@ from PIL import Image
 
 from raygen.data.images.files import read_images
 from raygen.data.remarks import Remarks
-from raygen.data.sources.documents import read_documents
+from raygen.data.text.documents import read_documents
 from raygen.data.text.windows import TextData
 from raygen.errors import DataError
 from raygen.machine import Memory
 from raygen.spec import Images, Source, parse, resolve
-from raygen.spec.job.data import JsonLinesSource, ParquetSource, PlainSource
+from raygen.spec.data.sources import JsonLinesSource, ParquetSource, PlainSource
 from raygen.storage import LocalStorage
 from tests.jobs import job_document
 from tests.unit.data.images.test_pixels import png, table, write_idx
-from tests.unit.data.sources.test_documents import refused, write
+from tests.unit.data.text.test_documents import refused, write
 
 MIB = 1 << 20
 

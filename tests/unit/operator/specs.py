@@ -60,6 +60,8 @@ def _job(draw: random.Random, seed: int) -> Object:
             for number in range(500 if draw.random() < 0.03 else draw.choice([1, 2]))
         ]
     }
+    if draw.random() < 0.3:
+        changes["preparation"] = preparation_of(draw)
     if draw.random() < 0.5:
         changes["scheduling"] = scheduling_of(draw)
     for key, choices in {
@@ -102,6 +104,15 @@ def _runtime(draw: random.Random) -> Object:
     _maybe(draw, changes, "cpuLimitRatio", [1, 1.5, 4])
     _maybe(draw, changes, "runAs", [{}, {"user": 1000}, {"user": 7, "volumeGroup": 0}])
     return runtime(**changes, storage=storage)
+
+
+def preparation_of(draw: random.Random) -> Object:
+    """How a job has its data prepared."""
+    wanted: Object = {"uri": draw.choice([*["s3://runs/team/p/"] * 8, "s3://runs/other/p"])}
+    _maybe(draw, wanted, "workers", [1, 2, 3, 4, 8, 65])
+    _maybe(draw, wanted, "cpusPerWorker", [1, 64])
+    _maybe(draw, wanted, "memoryPerWorker", ["4Gi", "0.5G"])
+    return wanted
 
 
 def scheduling_of(draw: random.Random) -> Object:

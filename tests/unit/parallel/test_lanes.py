@@ -61,6 +61,9 @@ class Answers:
     def validation_batches(self, size: int) -> Iterator[Samples]:
         return self._inner.validation_batches(size)
 
+    def order(self, positions: range) -> NDArray[np.int64]:
+        return self._inner.order(positions)
+
     def close(self) -> None:
         self._inner.close()
 

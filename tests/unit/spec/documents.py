@@ -87,6 +87,7 @@ def _scalars(shape: Shape, key: str) -> list[Any]:
             "memoryPerWorker": ["16Gi", "0.5G"],
             "entrypoint": ["a:B", "a.b:C"],
             "sha256": ["0" * 64],
+            "languages": ["en", "unknown"],
         }
         return known.get(key, ["loss", "b"])
     low = shape.bounds.get("ge", 1)

@@ -15,8 +15,8 @@ CHANGES = (
         "matrix_learning_rate: LearningRate = 0.5",
     ),
     ("job/guards.py", "threshold: NonNegative = 0.8", "threshold: NonNegative = 0.3"),
-    ("job/data.py", "= 4096", "= 300"),
-    ("job/data.py", 'field: _FieldName = "text"', 'field: _FieldName = "body"'),
+    ("data/tokenizers.py", "= 4096", "= 300"),
+    ("data/sources.py", 'field: _FieldName = "text"', 'field: _FieldName = "body"'),
     ("job/evaluation.py", "le=5000)] = 100", "le=5000)] = 7"),
     ("families/gan.py", "target: Fraction = 0.6", "target: Fraction = 0.1"),
     ("families/vae.py", "= (400,)", "= (3,)"),
@@ -32,7 +32,7 @@ from pathlib import Path
 
 import torch
 
-from raygen.data.sources.documents import read_documents
+from raygen.data.text.documents import read_documents
 from raygen.data.text.tokenizers import train_tokenizer
 from raygen.models.protocol import sort_parameters
 from raygen.models.registry import build_family

@@ -90,7 +90,7 @@ class Workers:
         job = resolve(parse(task.job))
         data = open_dataset(job, Path(task.base), {}, None)
         cpu = torch.device("cpu")
-        self.answers.append(answer(facts_of(data, open_model(job, data, cpu), cpu)))
+        self.answers.append(answer(facts_of(job, data, open_model(job, data, cpu), cpu)))
         control.stop("SIGTERM")
 
 

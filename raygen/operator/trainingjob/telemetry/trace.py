@@ -87,6 +87,7 @@ def _spans(item: Body, status: Fields, known: Mapping[int, Mapping[str, datetime
 
 _FACTS = {
     "rayJob": "raygen.ray_job",
+    "stage": "raygen.stage",
     "cause": "raygen.cause",
     "firstStep": "raygen.first_step",
     "lastStep": "raygen.last_step",

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from raygen.data.images.decoding import BACKGROUND, decode, is_image
+from raygen.data.images.decoding import BACKGROUND, decode
 from raygen.data.images.files import read_images
+from raygen.data.images.formats import is_image
 from raygen.data.remarks import Remarks
 from raygen.errors import DataError
 from raygen.spec import Images, Source

@@ -21,7 +21,7 @@ from raygen.data.order import Order
 from raygen.errors import DataError
 from raygen.machine import Memory
 from raygen.spec import Images, Source, parse, resolve
-from raygen.spec.job.data import ParquetSource
+from raygen.spec.data.sources import ParquetSource
 from tests.budget import examples
 from tests.jobs import image_job_document
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from raygen.spec import Source
-from tests.unit.data.sources.test_documents import PACKERS, read, refused, remarks_of, write
+from tests.unit.data.text.test_documents import PACKERS, read, refused, remarks_of, write
 
 TEXT = "Größe\n" * 50
 NOTES = struct.pack("<II", 0x184D2A53, 5) + b"hello"

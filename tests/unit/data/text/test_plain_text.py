@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.data.sources.test_documents import read, refused, write
+from tests.unit.data.text.test_documents import read, refused, write
 
 ENGLISH = "It is the east, and Juliet is the sun.\n" * 40
 CHINESE = "天地玄黄,宇宙洪荒。日月盈昃,辰宿列张。\n寒来暑往,秋收冬藏。\n" * 20

@@ -62,12 +62,13 @@ def check(document: dict[str, Any], grants: dict[str, Any], made: dict[str, Any]
         0,
         True,
     )
-    assert spec["entrypoint"] == "raygen train env:RAYGEN_JOB"
+    prepares = "preparation" in document["spec"]
+    assert spec["entrypoint"] == f"raygen {'prepare' if prepares else 'train'} env:RAYGEN_JOB"
     assert "suspend" not in spec
     cluster = spec["rayClusterSpec"]
     assert cluster["authOptions"] == {"mode": "token"}
     (group,) = cluster["workerGroupSpecs"]
-    scale = document["spec"].get("scale", {})
+    scale = document["spec"].get("preparation" if prepares else "scale", {})
     assert group["replicas"] == group["minReplicas"] == group["maxReplicas"] == scale.get("workers", 1)
     head, worker = cluster["headGroupSpec"]["template"]["spec"], group["template"]["spec"]
     for pod in (head, worker):
@@ -88,9 +89,25 @@ def check(document: dict[str, Any], grants: dict[str, Any], made: dict[str, Any]
     assert [one for one in worker["volumes"] if "projected" in one] == []
     assert "serviceAccountName" not in worker
     assert len([one for one in head["volumes"] if "projected" in one]) == 1
+    if prepares:
+        plain(group, worker, grants["spec"])
     consistent(group, worker, scale, grants["spec"])
     same_job(document, grants, head)
     whole(document, grants, made)
+
+
+def plain(group: dict[str, Any], worker: dict[str, Any], grants: dict[str, Any]) -> None:
+    """A pod that prepares data takes a task of Ray's, cores and memory, and needs no node with a certain GPU."""
+    assert json.loads(json.loads(group["rayStartParams"]["resources"])) == {"raygen_preparation": 1}
+    (container,) = worker["containers"]
+    assert set(container["resources"]["requests"]) == {"cpu", "memory"}
+    assert set(container["resources"]["limits"]) <= {"cpu", "memory"}
+    label = grants.get("gpus", {}).get("label", "nvidia.com/gpu.product")
+    assert worker.get("nodeSelector", {}) == {
+        k: v for k, v in grants.get("nodeSelector", {}).items() if k != label
+    }
+    secrets = [{"secretRef": {"name": name}} for name in grants.get("environmentSecrets", ())]
+    assert container.get("envFrom", []) == secrets
 
 
 def check_sent(document: dict[str, Any], grants: dict[str, Any], made: dict[str, Any]) -> None:
@@ -229,7 +246,7 @@ SCHEDULERS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", ["small", "large", "shared", *SCHEDULERS])
+@pytest.mark.parametrize("name", ["small", "large", "shared", "preparation", *SCHEDULERS])
 def test_rendered_to_the_letter(name: str) -> None:
     changes: dict[str, Any] = {}
     grants = runtime()
@@ -240,6 +257,20 @@ def test_rendered_to_the_letter(name: str) -> None:
         grants = runtime(scheduler=SCHEDULERS[name] | {"priorityClassNames": ["high"]})
     if name == "shared":
         grants = runtime(sharedCluster="shared", environment={"NCCL_DEBUG": "INFO"})
+    if name == "preparation":
+        changes["preparation"] = {
+            "uri": "s3://runs/team/prepared/",
+            "workers": 4,
+            "cpusPerWorker": 2,
+            "memoryPerWorker": "6Gi",
+        }
+        changes["scale"] = {"workers": 2, "gpusPerWorker": 8, "acceleratorType": "NVIDIA-H100-80GB-HBM3"}
+        changes["scheduling"] = {"queueName": "research"}
+        grants = runtime(
+            environmentSecrets=["storage"],
+            extendedResources={"rdma/ib": "8"},
+            nodeSelector={"pool": "any", "nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"},
+        )
     if name == "large":
         changes["scale"] = {
             "workers": 2,
@@ -264,7 +295,8 @@ def test_rendered_to_the_letter(name: str) -> None:
         )
     document = job(**changes)
     typed = parse({**document, "metadata": {"name": "tiny"}})
-    made = render(document, typed, RaygenRuntime.model_validate_json(json.dumps(grants)), 3)
+    stage = "Preparation" if name == "preparation" else ""
+    made = render(document, typed, RaygenRuntime.model_validate_json(json.dumps(grants)), 3, stage=stage)
     # What is the same object twice would be an alias.
     text = yaml.safe_dump(json.loads(json.dumps(made)), sort_keys=False, width=1000)
     path = GOLDEN / f"{name}.yaml"

@@ -107,9 +107,12 @@ def look(world: World, crash: int) -> None:
 @given(
     st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(0, 3)), max_size=25),
     st.fixed_dictionaries({"limit": st.integers(1, 3)}),
+    st.sampled_from([None, {"uri": "s3://runs/team/prepared/"}]),
 )
-def test_any_life_keeps_its_promises(events: list[tuple[str, int]], attempts: dict[str, Any]) -> None:
-    world = World(job(attempts=attempts), runtime(headLostSeconds=100))
+def test_any_life_keeps_its_promises(
+    events: list[tuple[str, int]], attempts: dict[str, Any], preparation: dict[str, Any] | None
+) -> None:
+    world = World(job(attempts=attempts, preparation=preparation), runtime(headLostSeconds=100))
     look(world, 0)
     ended: dict[str, Any] | None = None
     count = 0

@@ -131,3 +131,33 @@ def test_large_samples_wait_in_small_numbers(
             data.wait_for(step)
             feed.next()
             assert data.read <= step + LEAST_AHEAD + 1
+
+
+@pytest.mark.usefixtures("feeds")
+def test_the_thread_that_reads_computes_with_few_threads_and_others_with_theirs(
+    base: Path, job: TrainingJob
+) -> None:
+    inner = open_data(job, base, {})
+    seen: list[int] = []
+
+    class Counting:
+        weighted = False
+
+        def train_batch(self, positions: range) -> Samples:
+            seen.append(torch.get_num_threads())
+            return inner.train_batch(positions)
+
+    data: Any = Counting()
+    before = torch.get_num_threads()
+    torch.set_num_threads(8)
+    try:
+        with Feed(job, data, CPU, SingleWorker(), range(1, 3)) as feed:
+            feed.next()
+            later = threading.Thread(target=lambda: seen.append(-torch.get_num_threads()))
+            later.start()
+            later.join()
+            assert torch.get_num_threads() == 8
+    finally:
+        torch.set_num_threads(before)
+    assert {count for count in seen if count > 0} == {2}
+    assert -8 in seen

@@ -24,6 +24,7 @@ from raygen.training.observers.events import (
     Evaluated,
     Notice,
     Observer,
+    Preparing,
     Progress,
     Ready,
     Sampled,
@@ -96,6 +97,47 @@ def test_progress_and_outcome_fit_the_definition_and_each_other(sink: Sink) -> N
     assert (outcome["state"], outcome["reason"], outcome["exitCode"]) == ("Succeeded", "Completed", 0)
     assert outcome["message"] == "Succeeded at step 100 of 100: loss 1.5000."
     assert said == []
+
+
+def test_how_far_data_is_prepared_and_what_it_came_to(sink: Sink) -> None:
+    one = StatusReporter("tiny-r1", sink, lambda line: None)
+    one.preparing(Preparing("listing sources", 0, 0))
+    one.preparing(Preparing("cleaning", 12, 40))
+    one.prepared("s3://runs/team/prepared/", "f" * 64, "Prepared: 12 documents.")
+    last = sink.taken[-1]
+    TrainingJobStatus.model_validate_json(json.dumps(last))
+    assert (
+        last["preparation"].items()
+        >= {
+            "rayJob": "tiny-r1",
+            "doing": "cleaning",
+            "done": 12,
+            "parts": 40,
+            "said": "cleaning, 12 of 40",
+        }.items()
+    )
+    assert "progress" not in last
+    outcome = last["outcome"]
+    assert (outcome["state"], outcome["reason"], outcome["exitCode"]) == ("Succeeded", "Prepared", 0)
+    assert outcome["prepared"] == {"uri": "s3://runs/team/prepared/", "fingerprint": "f" * 64}
+
+
+def test_preparation_that_is_stopped_can_go_on(sink: Sink) -> None:
+    one = StatusReporter("tiny-r1", sink, lambda line: None)
+    one.preparing(Preparing("listing sources", 0, 0))
+    one.stopped("PodLeaving")
+    last = sink.taken[-1]
+    TrainingJobStatus.model_validate_json(json.dumps(last))
+    assert last["preparation"]["said"] == "listing sources"
+    assert (last["outcome"]["state"], last["outcome"]["exitCode"]) == ("Stopped", 3)
+
+
+def test_once_it_trains_nobody_asks_how_data_was_prepared(sink: Sink) -> None:
+    one = StatusReporter("tiny-r1", sink, lambda line: None)
+    one.preparing(Preparing("cleaning", 1, 2))
+    one.started(PLAN)
+    one.ended(RESULT)
+    assert "preparation" not in sink.taken[-1]
 
 
 def test_while_workers_are_replaced_it_says_why_and_not_how_fast_they_were(sink: Sink) -> None:

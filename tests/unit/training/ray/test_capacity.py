@@ -109,6 +109,49 @@ def test_a_pod_that_goes_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> No
     assert control.reason == "PodLeaving"
 
 
+PREPARES = {"Alive": True, "Resources": {"CPU": 2.0, "raygen_preparation": 1.0}}
+
+
+def finds(
+    monkeypatch: pytest.MonkeyPatch, time: Time, cpus: int, control: Control | None = None
+) -> tuple[dict[str, Any] | None, list[str]]:
+    monkeypatch.setattr(capacity, "time", time)
+    notices: list[str] = []
+    found = capacity.find_preparation_room(time.nodes, cpus, control or Control(), notices.append, seconds=60)
+    return found, notices
+
+
+def test_data_is_prepared_on_machines_that_are_for_it_and_else_on_any(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert finds(monkeypatch, Time(joining={0.0: WORKER}), 2) == ({"num_cpus": 2}, [])
+    time = Time(joining={0.0: WORKER, 0.1: PREPARES})
+    time.now = 1.0
+    assert finds(monkeypatch, time, 2) == ({"num_cpus": 2, "resources": {"raygen_preparation": 1}}, [])
+
+
+def test_a_cluster_in_which_it_could_never_start_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    # That of the first one is for training alone, however many cores it has.
+    time = Time(joining={0.0: PREPARES, 5.0: {"Alive": True, "Resources": {"CPU": 64.0}}})
+    with pytest.raises(
+        InputError, match="needs a machine with 4 CPUs, and Ray's 1 machines have 2"
+    ) as caught:
+        finds(monkeypatch, time, 4)
+    assert 60 <= time.now < 61
+    assert caught.value.where == "spec.preparation"
+
+
+def test_a_machine_that_prepares_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, notices = finds(monkeypatch, Time(joining={20.0: PREPARES}), 1)
+    assert found is not None
+    assert notices == [
+        "preparing data needs a machine with 1 CPUs, and Ray's 1 machines have 0; waiting up to 60 s for more to join"
+    ]
+    control = Control()
+    control.stop("SIGTERM")
+    assert finds(monkeypatch, Time(joining={}), 1, control)[0] is None
+
+
 @pytest.mark.parametrize(("text", "seconds"), [(None, 120.0), ("0", 0.0), ("600.5", 600.5)])
 def test_how_long_to_wait(monkeypatch: pytest.MonkeyPatch, text: str | None, seconds: float) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)

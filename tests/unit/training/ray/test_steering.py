@@ -15,7 +15,7 @@ from raygen.training.ray.mailbox import BEGUN, FACTS, RESULT, ClaimedAttempt, In
 from raygen.training.ray.steering import Steering
 from tests.unit.training.runs import Watcher
 
-OPENED = Facts("f", 10, 1, [], [], 5, {}, {})
+OPENED = Facts("f", 10, {}, 1, [], [], 5, {}, {})
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Random changes to training samples, in batches on their device, each drawn for its sample alone."""

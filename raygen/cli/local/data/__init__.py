@@ -1,0 +1,1 @@
+"""`raygen data`: a module for each of its actions."""

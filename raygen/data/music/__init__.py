@@ -1,0 +1,1 @@
+"""Music as notes: MIDI files, and their tokens by name."""

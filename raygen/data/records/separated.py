@@ -1,0 +1,168 @@
+"""Comma-separated values and their kind: the first line names the columns, and one of them holds a text in each row."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from raygen.data.records.listing import Records, each_file, part_files, too_long
+from raygen.data.records.part import Part, PartFile, Piece
+from raygen.data.records.record import BrokenRecord, Record
+from raygen.data.remarks import Remarks
+from raygen.data.sources.compressed import unpacking
+from raygen.data.sources.files import find_files
+from raygen.data.sources.lines import lines
+from raygen.data.text.plain_text import utf8_stream
+from raygen.errors import DataError
+from raygen.spec.data.sources import ResolvedSource
+from raygen.spec.schema.messages import nearest
+
+_DELIMITERS = ",\t;|"
+_LONGEST_FIELD = (1 << 31) - 1
+"""What a field may have in Python's reader on every machine, in characters."""
+_LISTED = 8
+"""Columns that an error names."""
+_REMEDY = "Quote texts with line breaks, quotes or delimiters, as RFC 4180 says, or leave the row out."
+
+
+def pieces(source: ResolvedSource, base: Path, remarks: Remarks, size: int) -> Sequence[Piece]:
+    """The files, whole, since a line break may be inside of a text; see `raygen.data.records.parts`."""
+    del size
+    return [Piece(file) for file in part_files(find_files(source, base, remarks), source, base)]
+
+
+def read(part: Part, source: ResolvedSource, base: Path, remarks: Remarks, limit: int) -> Records:
+    """The records; see `raygen.data.records.parts`."""
+    del base
+    # Of all readers of this process, but it is only ever raised; `_Feed` holds to a lower limit.
+    csv.field_size_limit(max(csv.field_size_limit(), min(limit, _LONGEST_FIELD)))
+    return each_file(part, lambda file: _records(file, source.field or "", remarks, limit))
+
+
+class _Feed:
+    """Lines for Python's reader, which asks for as many as a row has.
+
+    Attributes:
+        at: Offset of the line that comes next.
+        number: Number of it, from 1.
+    """
+
+    def __init__(self, found: Iterator[tuple[int, bytes | None]], limit: int) -> None:
+        self.at, self.number = 0, 1
+        self._found, self._limit = found, limit
+        self._held = self._quotes = 0
+
+    def begin_row(self) -> tuple[int, int]:
+        """Offset and number of the line that the next row begins with."""
+        self._held = self._quotes = 0
+        return self.at, self.number
+
+    def __iter__(self) -> _Feed:
+        return self
+
+    def __next__(self) -> str:
+        line = self._line()
+        if line is None or self._held > self._limit:
+            # The row ends where its quotes do.
+            with suppress(StopIteration):
+                while self._quotes % 2:
+                    self._line()
+            raise _TooLongError
+        # What is no UTF-8 spoils its row alone.
+        return line.decode("utf-8", "surrogateescape") + "\n"
+
+    def _line(self) -> bytes | None:
+        at, line = next(self._found)
+        self.number += 1
+        self.at = at + len(line or b"") + 1
+        self._held += len(line) + 1 if line is not None else 0
+        self._quotes += line.count(b'"') if line is not None else 0
+        return line
+
+
+class _TooLongError(Exception):
+    """A row is longer than the limit."""
+
+
+def _records(file: PartFile, field: str, remarks: Remarks, limit: int) -> Records:
+    with file.file.open() as opened:
+        feed = _Feed(lines(utf8_stream(unpacking(opened, file.uri, remarks), file.uri), limit), limit)
+        try:
+            first = next(feed)
+        except StopIteration:
+            remarks.skipped("file", "it is empty", file.uri)
+            return
+        except _TooLongError:
+            yield too_long(f"{file.key}#0", f"{file.uri}:1", limit)
+            return
+        delimiter, columns = _header(first, field)
+        if field not in columns:
+            raise _without(field, columns, file.uri)
+        rows = csv.reader(feed, delimiter=delimiter, strict=True)
+        while True:
+            at, number = feed.begin_row()
+            key, where = f"{file.key}#{at}", f"{file.uri}:{number}"
+            try:
+                row = next(rows)
+            except StopIteration:
+                return
+            except _TooLongError:
+                yield too_long(key, where, limit)
+                continue
+            except csv.Error as error:
+                yield BrokenRecord(key, where, f"is no row of separated values: {error}", remedy=_REMEDY)
+                continue
+            found = _record(row, columns, field, key, where, remarks)
+            if found is not None:
+                yield found
+
+
+def _record(
+    row: list[str], columns: list[str], field: str, key: str, where: str, remarks: Remarks
+) -> Record | BrokenRecord | None:
+    if not row:
+        return None
+    if len(row) != len(columns):
+        reason = f"has {len(row)} fields, and the first line names {len(columns)} columns"
+        return BrokenRecord(key, where, reason, _bytes(row), _REMEDY)
+    text = row[columns.index(field)]
+    if not text:
+        remarks.skipped("line", "its text is empty", where)
+        return None
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        byte = ord(text[error.start]) & 0xFF
+        reason = f"is not UTF-8 (byte {byte:#04x} in the column {field!r})"
+        remedy = "Convert the file to UTF-8, for example with iconv -f LATIN1 -t UTF-8, or leave it out."
+        return BrokenRecord(key, where, reason, _bytes(row), remedy)
+    return Record(key, where, text)
+
+
+def _bytes(row: list[str]) -> bytes:
+    return "\t".join(row).encode("utf-8", "surrogateescape")
+
+
+def _header(line: str, field: str) -> tuple[str, list[str]]:
+    """The delimiter of a file and its columns: the one with which there is the column that is looked for, else with most."""
+    found = []
+    for delimiter in _DELIMITERS:
+        try:
+            found.append((delimiter, next(csv.reader([line], delimiter=delimiter), [])))
+        except csv.Error:
+            continue
+    named = [one for one in found if field in one[1]]
+    return (named or sorted(found, key=lambda one: -len(one[1])) or [(",", [])])[0]
+
+
+def _without(field: str, columns: list[str], uri: str) -> DataError:
+    close = nearest(field, columns)
+    meant = f"Did you mean {close!r}? " if close is not None else ""
+    shown = ", ".join(column.strip()[:40] for column in columns[:_LISTED])
+    return DataError(
+        f"there is no column {field!r} in the first line; there are {shown}",
+        where=uri,
+        remedy=f"{meant}Name the column of the text in the source's field; the first line has the names of all columns.",
+    )

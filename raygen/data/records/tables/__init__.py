@@ -1,0 +1,1 @@
+"""Tables: Parquet, Arrow, and what the library `datasets` keeps in them."""

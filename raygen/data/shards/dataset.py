@@ -1,0 +1,273 @@
+"""A prepared data set as training takes it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from raygen.data.images.pixels import open_domain as open_shape
+from raygen.data.protocol import Samples
+from raygen.data.remarks import Remark
+from raygen.data.shards.cache import ShardCache, cache_folder
+from raygen.data.shards.images import ImageShards
+from raygen.data.shards.index import Index, Shard
+from raygen.data.shards.mixture import Mixture, Phase, tempered
+from raygen.data.shards.order import COMPONENT, Numbers, Window, WindowOrder, words
+from raygen.data.shards.recipe import digest_of, words_on_data
+from raygen.data.shards.store import ShardStore, open_place
+from raygen.data.shards.text import Cut, TextShards
+from raygen.data.shards.windows import Windows
+from raygen.data.text.lengths import cut_off
+from raygen.data.text.tokenizers import Tokenizer
+from raygen.data.text.windows import context_length
+from raygen.data.text.windows import open_domain as open_tokenizer
+from raygen.errors import DataError
+from raygen.spec import ResolvedJob
+from raygen.spec.contents import Domain
+
+
+class LoadedWindow(Protocol):
+    """The samples of a window, in memory."""
+
+    def take(self, chosen: Numbers) -> Samples:
+        """Some of them, by number."""
+
+
+class Shards(Protocol):
+    """The shards of one split, or of one part of it."""
+
+    @property
+    def counts(self) -> list[int]:
+        """Samples of each shard."""
+
+    def load(self, window: Window) -> LoadedWindow:
+        """Brings a window's shards into memory."""
+
+    def in_order(self, size: int) -> Iterator[Samples]:
+        """All of it as the index lists it, `size` samples at a time, the last ones fewer."""
+
+    def close(self) -> None:
+        """Ends its threads."""
+
+
+class Stream:
+    """The shards of one component, in an order that the seed decides."""
+
+    def __init__(self, shards: Shards, seed: int, shards_per_window: int) -> None:
+        self._shards = shards
+        self._order = WindowOrder(seed, shards.counts, shards_per_window)
+        self._windows: Windows[LoadedWindow] = Windows(self._order, shards.load)
+        self.samples = self._order.samples
+
+    def batch(self, positions: range) -> Samples:
+        """The samples at consecutive positions."""
+        pieces = self._order.pieces(positions)
+        return joined([self._windows.get(window).take(chosen) for window, chosen in pieces])
+
+    def order(self, positions: range) -> Numbers:
+        """Which samples stand at consecutive positions, counted as the index lists them."""
+        return self._order.samples_at(positions)
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._windows.close()
+        self._shards.close()
+
+
+class MixedStreams:
+    """The streams of several components, mixed by weight."""
+
+    def __init__(self, streams: Sequence[Stream], mixture: Mixture) -> None:
+        self._streams = streams
+        self._mixture = mixture
+        self.samples = sum(stream.samples for stream in streams)
+        self._firsts = np.cumsum([0, *(stream.samples for stream in streams)])
+
+    def batch(self, positions: range) -> Samples:
+        """The samples at consecutive positions."""
+        components, ranks = self._mixture.components(positions)
+        taken = [
+            self._streams[component].batch(_span(ranks[components == component]))
+            for component in np.unique(components)
+        ]
+        # They stand by component, and go to where the mixture has them.
+        places = np.argsort(np.argsort(components, kind="stable"), kind="stable")
+        whole = joined(taken)
+        weights = whole.weights[places] if whole.weights is not None else None
+        return Samples({name: array[places] for name, array in whole.arrays.items()}, weights)
+
+    def order(self, positions: range) -> Numbers:
+        """Which samples stand at consecutive positions, counted over all components."""
+        components, ranks = self._mixture.components(positions)
+        numbers = np.empty(len(positions), dtype=np.int64)
+        for component in np.unique(components):
+            chosen = components == component
+            numbers[chosen] = self._firsts[component] + self._streams[component].order(_span(ranks[chosen]))
+        return numbers
+
+    def close(self) -> None:
+        """Ends the threads."""
+        for stream in self._streams:
+            stream.close()
+
+
+def _span(ranks: Numbers) -> range:
+    """Consecutive ranks as a range."""
+    return range(int(ranks[0]), int(ranks[-1]) + 1)
+
+
+def joined(samples: Sequence[Samples]) -> Samples:
+    """Samples one after the other."""
+    if len(samples) == 1:
+        return samples[0]
+    arrays = {name: np.concatenate([one.arrays[name] for one in samples]) for name in samples[0].arrays}
+    weights = [one.weights for one in samples if one.weights is not None]
+    return Samples(arrays, np.concatenate(weights) if weights else None)
+
+
+def remarks_on(index: Index, job: ResolvedJob) -> Sequence[Remark]:
+    """What the samples of a job leave out of a data set."""
+    if index.kind != "text" or job.spec.data.packing != "Single":
+        return ()
+    return cut_off(index.counts.get("lengths", {}), context_length(job))
+
+
+class PreparedData:
+    """The prepared data of a job, streamed.
+
+    Attributes:
+        unit: What throughput counts: tokens or images.
+        units_per_sample: Tokens in a sample; 1 for images.
+        samples_per_epoch: Samples in one pass over the training split.
+        domain: What a model must know of the data.
+        weighted: Whether samples have weights.
+        remarks: What samples leave out; what was left out while preparing is in the data card.
+        fingerprint: Of the index.
+    """
+
+    def __init__(self, job: ResolvedJob, base: Path, index: Index | None = None) -> None:
+        """Reads the index, and of the data nothing yet.
+
+        Args:
+            job: A job that has a preparation.
+            base: Folder that its relative uri starts from.
+            index: Of a data set whose index is not written yet. Default: it is read.
+
+        Raises:
+            DataError: there is no complete data set, or one of other contents.
+        """
+        preparation = job.spec.preparation
+        if preparation is None:
+            raise ValueError("the job has no preparation")
+        self._job = job
+        self._store = ShardStore(open_place(preparation.uri, base), ShardCache(cache_folder()))
+        self._index = self._store.index() if index is None else index
+        if self._index.words != digest_of(words_on_data(job)):
+            raise DataError(
+                "the data was prepared in another way than this job asks for",
+                where=self._store.uri,
+                remedy="Give spec.preparation.uri another folder, or the data, cleaning, tokenizer and images of that job.",
+            )
+        self._files = {name: self._kept(name, digest) for name, digest in self._index.files.items()}
+        self.fingerprint = self._index.fingerprint
+        self._cut = Cut(0, "Stream")
+        if self._index.kind == "text":
+            self.unit, self.units_per_sample = "tokens", context_length(job)
+            tokenizer = open_tokenizer(self._files)
+            self.domain: Domain = tokenizer
+            self._cut = Cut(self.units_per_sample, job.spec.data.packing, tokenizer.end_of_text)
+        else:
+            self.unit, self.units_per_sample = "images", 1
+            self.domain = open_shape(self._files)
+        self.weighted = self._cut.weighted
+        self.remarks = remarks_on(self._index, job)
+        self._stream = self._open_stream()
+        self.samples_per_epoch = self._stream.samples
+
+    def files(self) -> Mapping[str, bytes]:
+        """What a run must keep to use its model later, by file name."""
+        return self._files
+
+    def train_batch(self, positions: range) -> Samples:
+        """The samples at these positions."""
+        return self._stream.batch(positions)
+
+    def validation_batches(self, size: int) -> Iterator[Samples]:
+        """The whole validation split in order, `size` samples at a time."""
+        shards = self._shards(self._index.validation, 0, train=False)
+        try:
+            yield from shards.in_order(size)
+        finally:
+            shards.close()
+
+    def order(self, positions: range) -> Numbers:
+        """Which samples stand at these positions, as numbers of the training split's samples: (positions,)."""
+        return self._stream.order(positions)
+
+    def shards(self) -> Sequence[Shard]:
+        """All shards, those of the training split first."""
+        return [*(shard for part in self._index.train for shard in part.shards), *self._index.validation]
+
+    def check(self, shard: Shard) -> None:
+        """Reads a shard from its place, and checks all of it against the index.
+
+        Raises:
+            DataError: it is missing or was changed, or its place cannot be reached.
+        """
+        self._store.check(shard)
+
+    @property
+    def uri(self) -> str:
+        """Where the data set is."""
+        return self._store.uri
+
+    def close(self) -> None:
+        """Ends the threads that read ahead."""
+        self._stream.close()
+
+    def _open_stream(self) -> Stream | MixedStreams:
+        spec, per_window = self._job.spec, self._index.shards_per_window
+        seed, mixture = spec.training.seed, spec.data.train.mixture
+        streams = []
+        for number, component in enumerate(self._index.train):
+            # Components of a mixture have orders of their own.
+            own = seed if mixture is None else int(words(1, seed, COMPONENT, number)[0])
+            streams.append(Stream(self._shards(component.shards, own, train=True), own, per_window))
+            if not streams[-1].samples:
+                part = "the training split"
+                raise DataError(
+                    (f"source {number + 1} of {part}" if mixture is not None else part)
+                    + f" has fewer than {2 * self.units_per_sample} {self.unit}, too few for one sample",
+                    where=self._store.uri,
+                    remedy="Prepare more data, or lower contextLength.",
+                )
+        if mixture is None:
+            return streams[0]
+        given = mixture.weights or [None] * len(streams)
+        sizes = [stream.samples for stream in streams]
+        changes = sorted(spec.data.train.weight_changes, key=lambda change: change.from_sample)
+        weights = [(0, given), *((change.from_sample, change.weights) for change in changes)]
+        phases = [Phase(start, tuple(tempered(sizes, each, mixture.temperature))) for start, each in weights]
+        return MixedStreams(streams, Mixture(seed, phases))
+
+    def _shards(self, shards: Sequence[Shard], seed: int, *, train: bool) -> ImageShards | TextShards:
+        schema = self._index.schema
+        if isinstance(self.domain, Tokenizer):
+            return TextShards(self._store, shards, self._cut, self.domain, str(schema["dtype"]), seed)
+        images = self._job.spec.data.images
+        flip = seed if train and images is not None and images.horizontal_flip else None
+        return ImageShards(self._store, shards, open_shape(self._files), str(schema["encoding"]), flip)
+
+    def _kept(self, name: str, digest: str) -> bytes:
+        content = self._store.file(f"files/{name}")
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise DataError(
+                "the file was changed since it was indexed",
+                where=f"{self._store.uri}/files/{name}",
+                remedy="Restore it, or prepare the data again with `raygen prepare`.",
+            )
+        return content

@@ -1,0 +1,100 @@
+"""Brings shards to this process: from a folder or an object store, through the cache, checked against the index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from raygen.data.shards.cache import ShardCache
+from raygen.data.shards.files import check, unpacked
+from raygen.data.shards.index import Index, Shard, read_index
+from raygen.data.sources.files import local_path
+from raygen.errors import DataError, OutputError
+from raygen.storage import LocalStorage, NotFoundError, Storage, open_storage
+
+
+def open_place(uri: str, base: Path) -> Storage:
+    """The storage at a job's uri; a path is relative to `base`."""
+    if uri.lower().startswith("s3://"):
+        return open_storage(uri)
+    return LocalStorage(local_path(uri, base))
+
+
+class ShardStore:
+    """The shards of one data set.
+
+    Args:
+        storage: Its folder.
+        cache: Of this machine, for object stores; None reads each time from there.
+    """
+
+    def __init__(self, storage: Storage, cache: ShardCache | None = None) -> None:
+        self._storage = storage
+        self._cache = cache if not isinstance(storage, LocalStorage) else None
+
+    @property
+    def uri(self) -> str:
+        """Where the data set is."""
+        return self._storage.uri
+
+    def index(self) -> Index:
+        """What there is.
+
+        Raises:
+            DataError: there is no complete data set, or its index is damaged.
+        """
+        index = read_index(self._storage)
+        if index is None:
+            raise DataError(
+                "there is no prepared data, or preparing it has not ended",
+                where=self.uri,
+                remedy="Run `raygen prepare` with this job file; it goes on where it was stopped.",
+            )
+        return index
+
+    def table(self, shard: Shard, columns: Sequence[str]) -> pa.Table:
+        """The rows of a shard.
+
+        Raises:
+            DataError: it is missing or was changed, or its place cannot be reached.
+        """
+        if self._cache is not None:
+            content = self._cache.get(shard, lambda: self._fetch(shard))
+            try:
+                return unpacked(shard, content, self._name(shard), columns)
+            except DataError:
+                # It may be this machine's copy that is damaged.
+                self._cache.drop(shard)
+        return unpacked(shard, self._fetch(shard), self._name(shard), columns)
+
+    def check(self, shard: Shard) -> None:
+        """Reads a shard from its place, and not from the cache, and checks all of it against the index.
+
+        Raises:
+            DataError: it is missing or was changed, or its place cannot be reached.
+        """
+        check(shard, self._fetch(shard), self._name(shard))
+
+    def file(self, name: str) -> bytes:
+        """A file that runs keep, such as the tokenizer."""
+        return self._read(name)
+
+    def _name(self, shard: Shard) -> str:
+        return f"{self.uri}/{shard.name}"
+
+    def _fetch(self, shard: Shard) -> bytes:
+        return self._read(shard.name)
+
+    def _read(self, key: str) -> bytes:
+        try:
+            return self._storage.read(key)
+        except NotFoundError as error:
+            raise DataError(
+                "is in the index, and not there",
+                where=f"{self.uri}/{key}",
+                remedy="Restore it, or prepare the data again with `raygen prepare`.",
+            ) from error
+        except OutputError as error:
+            raise DataError(error.what, where=error.where or self.uri, remedy=error.remedy) from error

@@ -1,0 +1,199 @@
+"""First stage: reads a part of the sources, cleans its records, and notes what the next stages have to know of each."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from raygen.data.cleaning.cleaner import Cleaner
+from raygen.data.cleaning.report import BROKEN, CleaningReport, Example
+from raygen.data.cleaning.signatures import Signatures
+from raygen.data.images.decoding import decode
+from raygen.data.images.files import fitted
+from raygen.data.records.parts import read_part
+from raygen.data.records.record import KEPT_BYTES, BrokenRecord, Record
+from raygen.data.remarks import Remarks
+from raygen.errors import DataError
+from raygen.preparation.context import Context
+from raygen.preparation.duplicates import likeness_of
+from raygen.preparation.plan import PlannedPart, sources_of
+from raygen.preparation.tables import write_groups
+from raygen.spec import Images
+
+CLEAN = pa.schema(
+    [
+        ("key", pa.large_string()),
+        ("where", pa.large_string()),
+        ("order", pa.uint64()),
+        ("held", pa.uint64()),
+        ("label", pa.large_string()),
+        ("content", pa.large_binary()),
+    ]
+)
+"""Of each record: what it is known by, where it is, its place in the shuffle, the number that decides whether it is kept for
+validation, its label as JSON, and UTF-8 text or pixels. Where duplicates are looked for, its signatures follow."""
+BROKEN_SHARE = 0.01
+"""Share of records that may be broken, where the job says nothing of cleaning."""
+_GROUP = 32 << 20
+"""Bytes of a group of rows, so that the next stage need not have all of a part in memory."""
+
+
+def order_of(key: str) -> int:
+    """The place of a record in the shuffle: 64 bits of BLAKE2b of its key."""
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "little")
+
+
+def clean(context: Context, item: tuple[int, PlannedPart]) -> dict[str, Any]:
+    """Cleans one part, by its number.
+
+    Returns:
+        records that are kept, their size in bytes, the characters and labels that occur, the size of images, what was skipped, and
+        what was cleaned.
+    """
+    number, planned = item
+    name = f"clean/{number:06d}"
+    done = context.done(name)
+    if done is not None:
+        return done
+    stage = _Stage(context, number, planned)
+    write_groups(context.work, f"{name}.parquet", stage.groups())
+    stage.set_aside()
+    return context.finish(name, stage.report())
+
+
+@dataclass
+class _Rows:
+    """Records that wait to be written."""
+
+    rows: list[tuple[str, str, int, int, str, bytes]] = field(default_factory=list)
+    signatures: list[Signatures] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    size: int = 0
+
+
+class _Stage:
+    def __init__(self, context: Context, number: int, planned: PlannedPart) -> None:
+        data = context.job.spec.data
+        self._context = context
+        self._number = number
+        self._planned = planned
+        self._remarks = Remarks()
+        self._images = data.images or Images()
+        cleaning = data.cleaning
+        self._cleaner = Cleaner(cleaning, data.kind, Path(context.base)) if cleaning is not None else None
+        self._report = self._cleaner.report if self._cleaner is not None else CleaningReport()
+        self._duplicates = likeness_of(context.job)
+        self._aside: list[bytes] = []
+        self._size = 0
+        self._characters: set[str] = set()
+        self._labels: set[str] = set()
+        self._shape: list[int] | None = None
+
+    def report(self) -> dict[str, Any]:
+        """What the stage found, once all groups have been taken."""
+        return {
+            "split": self._planned.split,
+            "source": self._planned.source,
+            "records": self._report.kept,
+            "size": self._size,
+            "characters": "".join(sorted(self._characters)),
+            "labels": sorted(self._labels),
+            "shape": self._shape,
+            "remarks": [asdict(remark) for remark in self._remarks.all()],
+            "cleaning": self._report.to_json(),
+        }
+
+    def groups(self) -> Iterator[pa.Table]:
+        """The records that are kept, some at a time."""
+        waiting = _Rows()
+        for record in self._kept():
+            self._add(record, waiting)
+            if waiting.size >= _GROUP:
+                yield self._table(waiting)
+                waiting = _Rows()
+        yield self._table(waiting)
+
+    def set_aside(self) -> None:
+        """Writes the broken records of the part, if there are some, one JSON object a line."""
+        if self._aside:
+            self._context.place.write(f"quarantine/{self._number:06d}.jsonl", b"".join(self._aside))
+
+    def _kept(self) -> Iterator[Record]:
+        planned, job = self._planned, self._context.job
+        (source,) = (
+            source
+            for split, number, source in sources_of(job)
+            if (split, number) == (planned.split, planned.source)
+        )
+        for record in read_part(planned.part, source, Path(self._context.base), self._remarks):
+            if self._cleaner is not None:
+                answer = self._cleaner.clean(record)
+                if isinstance(answer, Record):
+                    yield answer
+                elif answer.broken:
+                    self._put_aside(record, answer.reason)
+                continue
+            self._report.records += 1
+            if isinstance(record, Record):
+                yield record
+            else:
+                self._broken(record, record.reason)
+
+    def _add(self, record: Record, waiting: _Rows) -> None:
+        if isinstance(record.content, str):
+            self._characters.update(record.content)
+            content = record.content.encode("utf-8", "surrogatepass")
+            if self._duplicates is not None:
+                waiting.texts.append(record.content)
+        else:
+            try:
+                picture = decode(record.content, record.where, self._images, self._remarks)
+            except DataError as error:
+                self._broken(record, error.what)
+                return
+            if self._duplicates is not None:
+                waiting.signatures.append(self._duplicates.of_image(picture))
+            pixels = fitted(picture, self._images)
+            self._shape = self._shape or list(pixels.shape)
+            content = np.ascontiguousarray(pixels).tobytes()
+        label = json.dumps(record.label)
+        key = f"{self._planned.split}/{self._planned.source}/{record.key}"
+        waiting.rows.append((key, record.where, order_of(key), order_of(f"validation:{key}"), label, content))
+        waiting.size += len(content)
+        self._labels.add(label)
+        self._size += len(content)
+
+    def _broken(self, record: Record | BrokenRecord, reason: str) -> None:
+        self._report.broken += 1
+        found = self._report.of(BROKEN)
+        found.dropped += 1
+        if found.wants(record.key):
+            found.show([Example(record.key, record.where, reason)])
+        self._put_aside(record, reason)
+
+    def _put_aside(self, record: Record | BrokenRecord, reason: str) -> None:
+        content = (
+            record.content if isinstance(record.content, bytes) else record.content.encode("utf-8", "replace")
+        )
+        kept = {
+            "key": record.key,
+            "where": record.where,
+            "reason": reason,
+            "content": base64.b64encode(content[:KEPT_BYTES]).decode(),
+        }
+        self._aside.append(json.dumps(kept).encode() + b"\n")
+
+    def _table(self, waiting: _Rows) -> pa.Table:
+        columns = list(zip(*waiting.rows, strict=True)) or [()] * len(CLEAN)
+        arrays = {kind.name: pa.array(column, kind.type) for column, kind in zip(columns, CLEAN, strict=True)}
+        if self._duplicates is not None:
+            arrays |= self._duplicates.columns(waiting.texts, waiting.signatures)
+        return pa.table(arrays)

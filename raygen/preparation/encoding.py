@@ -1,0 +1,233 @@
+"""Second stage: turns a part's records into samples' contents (tokens, or pixels), and deals them into the ranges of the shuffle."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from raygen.data.shards.images import encoded
+from raygen.data.text.lengths import count_lengths
+from raygen.data.text.tokenizers import Tokenizer
+from raygen.errors import DataError
+from raygen.preparation.card.statistics import Counting
+from raygen.preparation.cleaning import order_of
+from raygen.preparation.context import Context
+from raygen.preparation.duplicates import dropped_rows
+from raygen.preparation.tables import opened, write_groups
+
+ENCODED = pa.schema(
+    [
+        ("order", pa.uint64()),
+        ("component", pa.int32()),
+        ("units", pa.int64()),
+        ("label", pa.int64()),
+        ("content", pa.large_binary()),
+    ]
+)
+"""Of each piece: its place in the shuffle, the component it belongs to, tokens or images in it, the number of its class, and its
+content."""
+VALIDATION = -1
+"""The component of what is of the validation split; those of the training split count from 0."""
+
+
+_ENCODING = "encoding"
+_COLUMNS = ["key", "where", "order", "held", "label", "content"]
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What the stages before have found out, and this one needs.
+
+    Attributes:
+        tokenizer: tokenizer.json of text; empty for images.
+        dtype: Type of a token, such as `<u2`; empty for images.
+        classes: Label as JSON -> number of its class; empty without classes.
+        shape: Channels, height and width of images.
+        held_out: Share of the training sources' records that is kept for validation.
+        piece: Characters from which on a document is cut into pieces.
+        split_pieces: Whether pieces, and not whole documents, are kept for validation.
+        ranges: Into how many ranges the samples are dealt.
+        mixed: Whether each source is a component of its own.
+    """
+
+    tokenizer: str
+    dtype: str
+    classes: dict[str, int]
+    shape: tuple[int, ...]
+    held_out: float
+    piece: int
+    split_pieces: bool
+    ranges: int
+    mixed: bool
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A document or a part of it, or an image.
+
+    Attributes:
+        order: Its place in the shuffle.
+        component: Which it belongs to; VALIDATION for the validation split.
+        units: Tokens, or 1 image.
+        label: Number of its class, 0 where there are none.
+        content: As it will be in the shard.
+    """
+
+    order: int
+    component: int
+    units: int
+    label: int
+    content: bytes
+
+
+def write_encoding(context: Context, encoding: Encoding) -> None:
+    """Leaves what this stage needs for its tasks."""
+    context.finish(_ENCODING, asdict(encoding))
+
+
+def read_encoding(context: Context) -> Encoding:
+    """What `write_encoding` left."""
+    found = context.done(_ENCODING)
+    if found is None:
+        raise ValueError("the stage before has not ended")
+    return Encoding(**found | {"shape": tuple(found["shape"])})
+
+
+def encode(context: Context, item: tuple[int, str, int]) -> dict[str, Any]:
+    """Encodes one part, by its number, split and source.
+
+    Raises:
+        DataError: a text has a character that the tokenizer does not know, or an image another size.
+    """
+    number, split, source = item
+    name = f"encoded/{number:06d}"
+    done = context.done(name)
+    if done is not None:
+        return done
+    encoding = read_encoding(context)
+    component = VALIDATION if split == "validation" else source if encoding.mixed else 0
+    encoder = _Encoder(context, encoding, component)
+    pieces = [piece for row in _rows(context, number) for piece in encoder.pieces(row)]
+    pieces.sort(key=lambda piece: piece.order)
+    orders = np.array([piece.order for piece in pieces], dtype=np.uint64)
+    groups = (_table([pieces[place] for place in places]) for places in dealt(orders, encoding.ranges))
+    write_groups(context.work, f"{name}.parquet", groups)
+    report: dict[str, Any] = {
+        "pieces": len(pieces),
+        "units": sum(piece.units for piece in pieces),
+        "statistics": encoder.counting.to_json(),
+    }
+    if encoder.is_text:
+        report |= {"lengths": count_lengths(piece.units for piece in pieces if piece.component != VALIDATION)}
+    return context.finish(name, report)
+
+
+def _rows(context: Context, number: int) -> Iterator[dict[str, Any]]:
+    """The records of a part that are kept."""
+    dropped = dropped_rows(context, number)
+    first = 0
+    with opened(context.work, f"clean/{number:06d}.parquet") as table:
+        for group in range(table.num_row_groups):
+            for row, values in enumerate(
+                table.read_row_group(group, columns=_COLUMNS).to_pylist(), start=first
+            ):
+                if row not in dropped:
+                    yield values
+            first += table.metadata.row_group(group).num_rows
+
+
+def dealt(orders: NDArray[np.uint64], ranges: int) -> Iterator[range]:
+    """The places of each range, of orders that ascend."""
+    borders = [(number << 64) // ranges for number in range(1, ranges)]
+    places = [0, *np.searchsorted(orders, np.array(borders, dtype=np.uint64)).tolist(), len(orders)]
+    for first, end in pairwise(places):
+        yield range(first, end)
+
+
+class _Encoder:
+    """Turns the records of a part into pieces, and counts them."""
+
+    def __init__(self, context: Context, encoding: Encoding, component: int) -> None:
+        preparation = context.job.spec.preparation
+        self._encoding = encoding
+        self._component = component
+        self._tokenizer = Tokenizer.from_json(encoding.tokenizer) if encoding.tokenizer else None
+        self._limit = int(encoding.held_out * 2**64)
+        self.is_text = self._tokenizer is not None
+        self.counting = Counting(encoding.shape)
+        self._png = preparation is not None and preparation.encoding == "PNG"
+
+    def pieces(self, row: Mapping[str, Any]) -> Iterator[Piece]:
+        """The pieces of one record."""
+        key, order, where = row["key"], row["order"], row["where"]
+        label = self._encoding.classes.get(row["label"], 0)
+        if self._tokenizer is None:
+            component = self._component_of(row["held"])
+            content = self._picture(row["content"], where)
+            self.counting.image(component, label, row["content"])
+            yield Piece(order, component, 1, label, content)
+            return
+        texts = cut(row["content"].decode("utf-8", "surrogatepass"), self._encoding.piece)
+        for place, text in enumerate(texts):
+            tokens = self._tokens(self._tokenizer, text, where)
+            if place == len(texts) - 1 and self._tokenizer.end_of_text is not None:
+                tokens = np.append(tokens, self._tokenizer.end_of_text)
+            own = f"{key}/{place}"
+            component = self._component_of(
+                order_of(f"validation:{own}") if self._encoding.split_pieces else row["held"]
+            )
+            order = row["order"] if place == 0 else order_of(own)
+            self.counting.text(component, len(tokens), len(text.encode("utf-8", "surrogatepass")))
+            yield Piece(order, component, len(tokens), label, tokens.astype(self._encoding.dtype).tobytes())
+
+    def _component_of(self, held: int) -> int:
+        return VALIDATION if held < self._limit else self._component
+
+    def _tokens(self, tokenizer: Tokenizer, text: str, where: str) -> NDArray[np.int32]:
+        try:
+            return tokenizer.encode(text)
+        except DataError as error:
+            raise DataError(error.what, where=where, remedy=error.remedy) from error
+
+    def _picture(self, pixels: bytes, where: str) -> bytes:
+        shape = self._encoding.shape
+        if len(pixels) != math.prod(shape):
+            raise DataError(
+                f"the image has another size or mode than others: {len(pixels):,} bytes instead of {math.prod(shape):,}",
+                where=where,
+                remedy="Give spec.data.images.size and mode, so that all become the same.",
+            )
+        return encoded(np.frombuffer(pixels, dtype=np.uint8).reshape(shape)) if self._png else pixels
+
+
+def cut(text: str, length: int) -> list[str]:
+    """A text in pieces of about `length` characters, cut behind the ends of lines where there are some."""
+    pieces = []
+    start = 0
+    while len(text) - start > length * 3 // 2:
+        end = start + length
+        line = text.rfind("\n", start + length // 2, end)
+        end = line + 1 if line >= 0 else end
+        pieces.append(text[start:end])
+        start = end
+    return [*pieces, text[start:]]
+
+
+def _table(pieces: list[Piece]) -> pa.Table:
+    columns = {
+        "order": [piece.order for piece in pieces],
+        "component": [piece.component for piece in pieces],
+        "units": [piece.units for piece in pieces],
+        "label": [piece.label for piece in pieces],
+        "content": [piece.content for piece in pieces],
+    }
+    return pa.table(
+        {name: pa.array(values, ENCODED.field(name).type) for name, values in columns.items()}, schema=ENCODED
+    )

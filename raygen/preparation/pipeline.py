@@ -1,0 +1,315 @@
+"""Prepares a job's data: cleans, encodes, shuffles, and writes shards and their index.
+
+The work is cut into tasks by the job and the listing of its sources alone, every task is a pure function of what it
+reads, and what one has written is not written again. So the data set is the same to the byte for any number of workers, however
+often it was stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from raygen import __version__
+from raygen.data.cleaning.report import CleaningReport, check_share
+from raygen.data.images.pixels import DOMAIN_FILE, ImageShape, class_names
+from raygen.data.progress import Notice, Progress
+from raygen.data.remarks import Remark, Remarks, merged
+from raygen.data.shards.index import INDEX_FILE, Component, Index, Shard, read_index
+from raygen.data.text.lengths import added
+from raygen.data.text.tokenizers import Tokenizer, train_tokenizer
+from raygen.data.text.windows import TOKENIZER_FILE
+from raygen.errors import DataError
+from raygen.preparation.card.contents import CARD_HTML
+from raygen.preparation.card.writing import Found, relative, remarks_of, write_card
+from raygen.preparation.cleaning import BROKEN_SHARE, clean
+from raygen.preparation.context import WORK, Context
+from raygen.preparation.duplicates import deduplicate, likeness_of
+from raygen.preparation.encoding import VALIDATION, Encoding, encode, write_encoding
+from raygen.preparation.executors import Executor
+from raygen.preparation.merging import merge
+from raygen.preparation.plan import Plan, plan
+from raygen.preparation.tables import opened
+from raygen.spec import ResolvedJob
+
+PREPARING = "preparing data, "
+"""Before what is done, where that is told."""
+LEARN_FROM = 256 << 20
+"""Characters that a vocabulary is learned from at most: the first documents of the training split in the order of the shuffle's
+parts; more change it little."""
+FEW_DOCUMENTS = 100
+"""Below this many documents, pieces of them are kept for validation: of one book, some pages."""
+LEAST_PIECE, MOST_PIECE = 1 << 14, 1 << 20
+"""Characters of a piece of a long document."""
+PIECES = 256
+"""How many pieces a text has at least, if they are not shorter than that."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A data set that is whole.
+
+    Attributes:
+        uri: Its folder.
+        index: What is in it.
+        new: Whether it was made now.
+    """
+
+    uri: str
+    index: Index
+    new: bool
+
+    @property
+    def card(self) -> str:
+        """Where the page of its data card is."""
+        return f"{self.uri}/{CARD_HTML}"
+
+
+def prepare(
+    job: ResolvedJob,
+    base: Path,
+    executor: Executor,
+    notice: Notice | None = None,
+    progress: Progress | None = None,
+) -> Prepared:
+    """Makes the data set of a job, or finds it whole.
+
+    Args:
+        job: A resolved job that has a preparation.
+        base: Folder that relative paths start from.
+        executor: Does the tasks.
+        notice: Takes a sentence now and then.
+        progress: Takes how far it is, instead; what it raises ends the work between two parts.
+
+    Raises:
+        DataError: the data cannot be used, or the folder holds another data set.
+    """
+    remarks = Remarks()
+    planned = plan(job, base, remarks)
+    context = Context(job.model_dump_json(exclude_none=True), str(base), planned.recipe)
+    existing = read_index(context.place)
+    if existing is not None:
+        if existing.recipe != planned.recipe:
+            raise DataError(
+                "the folder holds data that was prepared from other sources, or in another way",
+                where=context.place.uri,
+                remedy="Give spec.preparation.uri another folder, or delete this one if nobody needs it.",
+            )
+        return Prepared(context.place.uri, existing, new=False)
+    index = _Pipeline(context, planned, executor, progress or Progress(notice), remarks.all()).run()
+    return Prepared(context.place.uri, index, new=True)
+
+
+class _Pipeline:
+    def __init__(
+        self,
+        context: Context,
+        planned: Plan,
+        executor: Executor,
+        progress: Progress,
+        remarks: Sequence[Remark],
+    ) -> None:
+        self._context = context
+        self._plan = planned
+        self._executor = executor
+        self._progress = progress
+        self._remarks = remarks
+        self._spec = context.job.spec.data
+
+    def run(self) -> Index:
+        parts = list(enumerate(self._plan.parts))
+        cleaned = self._stage(clean, parts, "cleaning")
+        report = self._cleaned(cleaned)
+        twice = self._duplicates(cleaned)
+        if twice is not None:
+            report = report.merged(CleaningReport.from_json(twice["cleaning"]))
+            report.dropped += twice["dropped"]
+        certificate = twice["certificate"] if twice is not None else None
+        remarks = merged([*self._remarks, *remarks_of(cleaned)])
+        report, remarks = relative(report, remarks, self._context.base)
+        encoding, files, schema = self._encoding(cleaned)
+        write_encoding(self._context, encoding)
+        items = [(number, part.split, part.source) for number, part in parts]
+        encoded = self._stage(encode, items, "encoding")
+        width = self._width(encoding)
+        ranges = [(number, len(parts), width, bool(encoding.classes)) for number in range(self._plan.ranges)]
+        written = self._stage(merge, ranges, "writing shards")
+        for name, content in files.items():
+            self._context.place.write(f"files/{name}", content)
+        preparation = self._context.job.spec.preparation
+        index = Index(
+            kind=self._spec.kind,
+            schema=schema,
+            shards_per_window=preparation.shards_per_window if preparation is not None else 1,
+            train=tuple(
+                Component(str(number), _shards(written, number))
+                for number in range(len(self._spec.train.sources) if encoding.mixed else 1)
+            ),
+            validation=_shards(written, VALIDATION),
+            files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+            words=self._plan.words,
+            recipe=self._plan.recipe,
+            counts={
+                "cleaning": report.to_json(),
+                "certificate": certificate,
+                "lengths": added(one.get("lengths", {}) for one in encoded),
+                "remarks": [str(remark) for remark in remarks],
+            },
+            made_with={"raygen": __version__, "pyarrow": version("pyarrow")},
+        )
+        self._check(index)
+        # Before the index, after which nothing is done any more.
+        write_card(self._context, index, Found(cleaned, encoded, remarks, report, certificate))
+        self._context.place.write(INDEX_FILE, index.to_json())
+        self._context.place.delete_prefix(f"{WORK}/")
+        return index
+
+    def _stage(
+        self, task: Callable[..., dict[str, Any]], items: Sequence[Any], doing: str
+    ) -> list[dict[str, Any]]:
+        total = len(items)
+        return self._executor.run(
+            task,
+            self._context,
+            items,
+            lambda done: self._progress.at(f"{PREPARING}{doing}", done, total),
+        )
+
+    def _cleaned(self, cleaned: list[dict[str, Any]]) -> CleaningReport:
+        """What cleaning did in all parts.
+
+        Raises:
+            DataError: too many records are broken.
+        """
+        cleaning = self._spec.cleaning
+        report = CleaningReport()
+        for one in cleaned:
+            report = report.merged(CleaningReport.from_json(one["cleaning"]))
+        check_share(report, cleaning.max_broken_share if cleaning is not None else BROKEN_SHARE)
+        return report
+
+    def _duplicates(self, cleaned: list[dict[str, Any]]) -> dict[str, Any] | None:
+        if likeness_of(self._context.job) is None:
+            return None
+        splits = tuple(report["split"] for report in cleaned)
+        share = 0.0 if self._few(cleaned) else self._held_out
+        (answer,) = self._stage(deduplicate, [(splits, share)], "looking for duplicates")
+        return answer
+
+    @property
+    def _held_out(self) -> float:
+        """Share of the training sources' records that is kept for validation."""
+        validation = self._spec.validation
+        return (validation.fraction or 0.0) if validation is not None and validation.sources is None else 0.0
+
+    def _few(self, cleaned: list[dict[str, Any]]) -> bool:
+        """Whether there are so few documents that pieces of them are kept for validation."""
+        return self._spec.kind == "text" and sum(report["records"] for report in cleaned) < FEW_DOCUMENTS
+
+    def _encoding(self, cleaned: list[dict[str, Any]]) -> tuple[Encoding, dict[str, bytes], dict[str, Any]]:
+        """What the next stage needs, the files that runs keep, and what readers must know."""
+        if not any(report["records"] for report in cleaned):
+            raise DataError(
+                f"the data holds no {'text' if self._spec.kind == 'text' else 'image'}",
+                where=", ".join(source.uri for source in self._spec.train.sources),
+                remedy="Give other sources, or less strict filters.",
+            )
+        mixed = self._spec.train.mixture is not None
+        held_out = self._held_out
+        size = sum(report["size"] for report in cleaned)
+        piece = min(max(size // PIECES, LEAST_PIECE), MOST_PIECE)
+        if self._spec.kind == "text":
+            tokenizer = self._tokenizer(cleaned)
+            dtype = "<u2" if tokenizer.size <= 1 << 16 else "<u4"
+            text = tokenizer.to_json()
+            few = self._few(cleaned)
+            encoding = Encoding(text, dtype, {}, (), held_out, piece, few, self._plan.ranges, mixed)
+            return encoding, {TOKENIZER_FILE: text.encode()}, {"dtype": dtype, "vocabulary": tokenizer.size}
+        shape = _shape(cleaned)
+        names, numbers = self._classes(cleaned)
+        encoding = Encoding("", "", numbers, shape, held_out, piece, False, self._plan.ranges, mixed)
+        domain = ImageShape(shape[0], shape[1], shape[2], names)
+        preparation = self._context.job.spec.preparation
+        stored = preparation.encoding if preparation is not None else "Raw"
+        schema = {"encoding": stored, "channels": shape[0], "height": shape[1], "width": shape[2]}
+        return encoding, {DOMAIN_FILE: json.dumps(asdict(domain)).encode()}, schema
+
+    def _tokenizer(self, cleaned: list[dict[str, Any]]) -> Tokenizer:
+        """Learned once: it is kept beside the work, so that one that was stopped goes on with the same."""
+        kept = self._context.done("tokenizer")
+        if kept is not None:
+            return Tokenizer.from_json(kept["tokenizer"])
+        spec = self._spec.tokenizer
+        if spec is None:
+            raise ValueError("text needs a tokenizer")
+        if spec.type == "Character":
+            # Two documents, where there are several, since then there is a token between them.
+            characters = "".join(sorted(set().union(*(report["characters"] for report in cleaned))))
+            several = sum(report["records"] for report in cleaned) > 1
+            documents = [characters, ""] if several else [characters]
+        else:
+            documents = [] if spec.type in ("Byte", "REMI") else self._documents(cleaned)
+        tokenizer = train_tokenizer(spec, documents, self._progress)
+        self._context.finish("tokenizer", {"tokenizer": tokenizer.to_json()})
+        return tokenizer
+
+    def _documents(self, cleaned: list[dict[str, Any]]) -> list[str]:
+        """Text of the training split to learn a vocabulary from: of every part the same share."""
+        parts = [number for number, report in enumerate(cleaned) if report["split"] == "train"]
+        share = math.ceil(LEARN_FROM / max(len(parts), 1))
+        documents = []
+        for number in parts:
+            left = share
+            with opened(self._context.work, f"clean/{number:06d}.parquet") as table:
+                for group in range(table.num_row_groups):
+                    for value in table.read_row_group(group, columns=["content"]).column(0).to_pylist():
+                        if left > 0:
+                            documents.append(value.decode()[:left])
+                            left -= len(documents[-1])
+        return documents
+
+    def _classes(self, cleaned: list[dict[str, Any]]) -> tuple[tuple[str, ...], dict[str, int]]:
+        found = sorted(set().union(*(report["labels"] for report in cleaned)))
+        labels = [json.loads(label) for label in found]
+        if not labels or labels == [None]:
+            return (), {}
+        where = ", ".join(source.uri for source in self._spec.train.sources)
+        names = class_names(labels, where)
+        numbers = {name: number for number, name in enumerate(names)}
+        return names, {text: numbers[str(label)] for text, label in zip(found, labels, strict=True)}
+
+    def _width(self, encoding: Encoding) -> int:
+        """Bytes of a picture; 0 for text, -1 for pictures of different sizes in bytes."""
+        if self._spec.kind == "text":
+            return 0
+        preparation = self._context.job.spec.preparation
+        return math.prod(encoding.shape) if preparation is None or preparation.encoding == "Raw" else -1
+
+    def _check(self, index: Index) -> None:
+        if self._spec.validation is not None and not any(shard.units for shard in index.validation):
+            raise DataError(
+                "the validation split holds nothing",
+                where="spec.data.validation",
+                remedy="Give a larger fraction, or sources of its own.",
+            )
+
+
+def _shards(written: list[dict[str, Any]], component: int) -> tuple[Shard, ...]:
+    return tuple(Shard(**shard) for report in written for shard in report.get(str(component), ()))
+
+
+def _shape(cleaned: list[dict[str, Any]]) -> tuple[int, ...]:
+    shapes = {tuple(report["shape"]) for report in cleaned if report["shape"]}
+    if len(shapes) > 1:
+        raise DataError(
+            f"the images have different sizes or modes (channels, height, width): {sorted(shapes)}",
+            where="spec.data",
+            remedy="Give spec.data.images.size and mode, so that all become the same.",
+        )
+    return shapes.pop()

@@ -1,0 +1,1 @@
+"""What data a job learns from: where it is, how it is split, how text becomes tokens and files become images."""

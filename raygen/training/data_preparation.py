@@ -1,0 +1,123 @@
+"""Prepares a run's data, in this process or by workers of Ray Data."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from raygen.data.progress import Progress
+from raygen.data.shards.index import read_index
+from raygen.data.shards.store import open_place
+from raygen.errors import MissingExtraError
+from raygen.preparation.executors import Executor, InProcess
+from raygen.preparation.pipeline import PREPARING, Prepared, prepare
+from raygen.preparation.ray_data import RayData
+from raygen.spec import ResolvedJob
+from raygen.spec.data.preparation import Preparation
+from raygen.training import drain
+from raygen.training.engine.control import Control
+from raygen.training.observers.events import EventSink, Notice, Preparing, notices_of
+from raygen.training.observers.startup import Startup
+from raygen.training.ray.capacity import find_preparation_room, joining_seconds
+from raygen.training.ray.cluster import on_cluster, started_ray
+
+LISTING = "listing sources"
+
+
+class PreparationStoppedError(Exception):
+    """It was asked to stop: what is done stays, and the same command goes on."""
+
+
+def prepare_data(
+    job: ResolvedJob, base: Path, cores: int, observer: EventSink, control: Control | None = None
+) -> Prepared:
+    """Makes the data set of a job, or finds it whole.
+
+    Args:
+        job: A job that has a preparation.
+        base: Folder that relative paths start from.
+        cores: Of this machine to use, where there is no cluster (RAY_ADDRESS).
+        observer: Takes notices, and after each part how far it is.
+        control: Stops it between two parts.
+
+    Raises:
+        DataError: the data cannot be used, or the folder holds another data set.
+        InputError: no machine of the cluster has room for it.
+        MissingExtraError: there are to be several workers, and Ray is not installed.
+        PreparationStoppedError: it was asked to stop.
+    """
+    preparation, control = job.spec.preparation, control or Control()
+    if preparation is None:
+        raise ValueError("the job has no preparation")
+    progress = _Told(observer, control)
+    progress.at(f"{PREPARING}{LISTING}", 0, 0)
+
+    def work(executor: Executor) -> Prepared:
+        return prepare(job, base, executor, progress=progress)
+
+    if _exists(preparation, base):
+        # Nothing is left to be done but to see that it is this one.
+        return work(InProcess())
+    workers, cpus = _fitted(preparation, cores, observer)
+    if workers == 1 and not on_cluster():
+        return work(InProcess())
+    if find_spec("ray") is None:
+        raise MissingExtraError("ray", "ray")
+    notice = notices_of(observer)
+    with started_ray(workers * cpus, cores, Startup(), notice) as (ray, _, _):
+        books = find_preparation_room(ray.nodes, cpus, control, notice, seconds=joining_seconds())
+        if books is None:
+            raise PreparationStoppedError
+        return work(RayData(workers, books))
+
+
+def prepare_missing(
+    job: ResolvedJob, base: Path, cores: int, observer: EventSink, control: Control
+) -> Prepared | None:
+    """Prepares the data of a job that has a preparation and no data set yet.
+
+    Raises:
+        PreparationStoppedError: it was asked to stop.
+    """
+    preparation = job.spec.preparation
+    if preparation is None or _exists(preparation, base):
+        return None
+    observer.take(Notice(f"preparing data in {preparation.uri}"))
+    return prepare_data(job, base, cores, observer, control)
+
+
+def _exists(preparation: Preparation, base: Path) -> bool:
+    return read_index(open_place(preparation.uri, base)) is not None
+
+
+def _fitted(preparation: Preparation, cores: int, observer: EventSink) -> tuple[int, int]:
+    """Workers and the cores of each; on this machine no more than it has."""
+    workers, cpus = preparation.workers, preparation.cpus_per_worker
+    if on_cluster() or workers * cpus <= cores:
+        return workers, cpus
+    fitting = max(cores // cpus, 1)
+    if fitting < workers:
+        said = f"preparation.workers: {fitting} instead of {workers}, as this machine has {cores} cores"
+        observer.take(Notice(said))
+    return fitting, min(cpus, cores)
+
+
+class _Told(Progress):
+    """Tells an observer of each part, and stops between two of them."""
+
+    def __init__(self, observer: EventSink, control: Control) -> None:
+        super().__init__(notices_of(observer))
+        self._observer, self._control = observer, control
+
+    def at(self, doing: str, done: int, total: int) -> None:
+        """Says how far the work is.
+
+        Raises:
+            PreparationStoppedError: it was asked to stop.
+        """
+        self._observer.take(Preparing(doing.removeprefix(PREPARING), done, total))
+        super().at(doing, done, total)
+        if drain.asked():
+            self._control.stop(drain.REASON)
+        if self._control.requested:
+            raise PreparationStoppedError

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from raygen.data.inspection import survey as module
+from raygen.data.inspection.grid import CELL, grid
+from raygen.data.inspection.survey import survey
+from raygen.errors import DataError
+from raygen.spec import Source
+from tests.unit.data.records.reading import picture, write_tar
+from tests.unit.data.records.test_mds import images, index
+from tests.unit.data.text.test_documents import write
+
+ROWS = 2000
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    texts = ["x" * (1 + number % 9) for number in range(ROWS)]
+    pq.write_table(pa.table({"body": texts, "n": [1] * ROWS}), tmp_path / "a.parquet", row_group_size=50)
+    lines = [json.dumps({"body": text, "n": 1}) for text in texts]
+    write(tmp_path, {"a.jsonl": "\n".join([*lines, "{", '{"body": null}'])})
+    return tmp_path
+
+
+def test_small_data_is_counted(base: Path) -> None:
+    for uri, form in (("a.parquet", "Parquet"), ("a.jsonl", "JsonLines")):
+        found = survey(Source.model_validate({"uri": uri, "format": form}), base, 5)
+
+        assert (found.records, found.read, found.lengths) == (ROWS, ROWS, (1, 5, 9))
+        assert (len(found.samples), found.source.field, found.files) == (5, "body", 1)
+        assert list(found.columns) == ["body", "n"]
+        assert len({sample.key for sample in found.samples}) == 5
+        assert found.samples == survey(found.source, base, 5).samples, "the same again"
+    assert found.broken_count == 1
+    assert found.broken[0].where == f"{base}/a.jsonl:{ROWS + 1}"
+    assert [remark.reason for remark in found.remarks] == ["its text is null"]
+
+
+def test_of_large_data_some_parts_are_read(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SMALL_BYTES", 10)
+    monkeypatch.setattr(module, "_PART_BYTES", 1500)
+    counted = survey(Source(uri="a.parquet", format="Parquet"), base, 16)
+    uncounted = survey(Source(uri="a.jsonl", format="JsonLines"), base, 16)
+
+    assert (counted.records, uncounted.records) == (ROWS, None)
+    for found in (counted, uncounted):
+        assert 8 <= found.read <= 32
+        places = sorted(int(sample.key.partition("#")[2]) for sample in found.samples)
+        assert places[-1] > 10 * (places[1] - places[0] + 1), "from all over the data"
+    assert survey(Source(uri="a.jsonl", format="JsonLines"), base, 1, everything=True).records == ROWS
+
+
+def test_images_of_shards_have_classes(tmp_path: Path) -> None:
+    members = [
+        (f"{n}.{end}", c) for n in range(6) for end, c in (("png", picture(n)), ("cls", b"%d" % (n % 2)))
+    ]
+    write_tar(tmp_path / "a.tar", members)
+    write(
+        tmp_path,
+        {"mds/index.json": index(("0.mds", None, 3)), "mds/0.mds": images(0, 3), "pics/a/0.png": picture()},
+    )
+    tar = survey(Source(uri="a.tar", format="Tar"), tmp_path, 4)
+    mds = survey(Source(uri="mds", format="Mds"), tmp_path, 4)
+    folder = survey(Source(uri="pics", format="ImageFolder"), tmp_path, 4)
+
+    assert (tar.columns, tar.classes, tar.records) == (
+        {"png": "member", "cls": "member"},
+        [("0", 3), ("1", 3)],
+        6,
+    )
+    assert (mds.columns["image"], mds.classes, mds.records) == ("png", [("0", 1), ("1", 1), ("2", 1)], 3)
+    assert (folder.columns, folder.classes) == ({}, [("a", 1)])
+
+
+def test_the_first_file_that_looks_like_the_format_tells_the_columns(tmp_path: Path) -> None:
+    write(tmp_path, {"in/README.md": "notes", "in/a.jsonl": "", "in/b.jsonl": '{"text": "b"}'})
+
+    assert survey(Source(uri="in/*.jsonl", format="JsonLines"), tmp_path, 1).columns == {"text": "text"}
+
+
+def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file"):
+        survey(Source(uri="nowhere"), tmp_path, 1)
+
+
+def test_a_grid_shows_every_picture_and_crosses_out_what_is_none() -> None:
+    found = Image.open(
+        io.BytesIO(
+            grid([(picture(255), "cat"), (b"none", "a name that is far too long"), (picture(0, (4, 2)), "")])
+        )
+    )
+    pixels = np.asarray(found)
+
+    assert found.size == (2 * (CELL + 6) + 6, 2 * (CELL + 14 + 6) + 6)
+    assert pixels[6 + CELL // 2, 6 + CELL // 2].tolist() == [255, 255, 255]
+    assert pixels[6, CELL + 12].tolist() == [200, 40, 40]
+    third = pixels[CELL + 26 : 2 * CELL + 26, 6 : CELL + 6]
+    assert (third == 0).all(axis=2).sum() == CELL * CELL // 2
+    assert np.asarray(Image.open(io.BytesIO(grid([(picture(), "")])))).shape[0] == CELL + 12
