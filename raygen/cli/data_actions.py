@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from raygen.spec.data.sources import EITHER_FORMATS, TEXT_FORMATS
-
-FORMATS = (*TEXT_FORMATS, "ImageFolder", "Idx", *EITHER_FORMATS)
+FORMATS = (
+    *("Text", "JsonLines", "Csv", "Midi", "ImageFolder", "Idx", "Parquet", "Arrow", "Tar", "Mds"),
+    "HuggingFace",
+)
+"""Formats of sources, as the spec has them; here again, since help needs no pydantic."""
 
 
 def add_data_actions(
