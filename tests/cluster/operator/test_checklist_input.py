@@ -46,6 +46,12 @@ SHELL = (
     "\u2028a",
 )
 """What a shell, Kubernetes or a file format would take for more than text."""
+AUGMENTATION = {
+    "crop": {"type": "Padded", "border": "Edge"},
+    "rotate": {"degrees": 5, "border": "Edge"},
+    "affine": {"border": "Edge", "degrees": 5},
+    "mixing": {"type": "MixUp"},
+}
 SCHEDULER = {"type": "YuniKorn", "queueNames": ["*"], "priorityClassNames": ["high"]}
 """One that takes the jobs below."""
 
@@ -69,6 +75,26 @@ def bases() -> list[Object]:
         scheduling={"queueName": "q", "priorityClassName": "high"},
         runtimeRef={"name": "default"},
     )
+    cleaning = {
+        "controlCharacters": "Remove",
+        "unicode": "NFC",
+        "masking": {"patterns": ["Email"], "entities": ["PERSON"], "entityModel": "en_core_web_lg"},
+        "ruleSets": ["C4"],
+        "scripts": ["Latin"],
+        "languages": ["en"],
+        "blockList": {"words": ["x"]},
+        "duplicates": {"type": "Exact"},
+    }
+    preparation = {"uri": "s3://datasets/p", "memoryPerWorker": "4Gi", "encoding": "Raw"}
+    prepared = job_document(
+        data__train__sources=[{"uri": "s3://datasets/a", "format": "Parquet", "contents": "Text"}],
+        data__validation={"sources": [{"uri": "s3://datasets/b", "format": "Parquet", "contents": "Text"}]},
+        data__packing="Documents",
+        data__cleaning={"text": cleaning},
+        preparation=preparation,
+    )
+    listed = copy.deepcopy(prepared)
+    listed["spec"]["data"]["cleaning"]["text"]["blockList"] = {"uri": "s3://datasets/words"}
     text["metadata"] |= {"labels": {"a": "b"}, "annotations": {"a": "b"}}
     images = {"uri": "s3://datasets/i", "format": "Parquet", "field": "image", "labelField": "label"}
     digits = {"uri": "s3://datasets/i", "format": "Idx", "labels": "s3://datasets/l"}
@@ -78,7 +104,10 @@ def bases() -> list[Object]:
             "train": {"sources": [images]},
             "validation": {"sources": [images]},
             "images": {"fit": "Pad", "mode": "Grey"},
+            "cleaning": {"images": {"uniform": "Drop", "colours": "Any", "duplicates": {"type": "Pixels"}}},
+            "augmentation": AUGMENTATION,
         },
+        preparation=preparation,
         model__vae__activation="ReLU",
         model__vae__binarisation="Dynamic",
     )
@@ -94,12 +123,19 @@ def bases() -> list[Object]:
         "package": {"uri": "s3://datasets/m.whl", "sha256": "0" * 64},
         "parameters": {"a": 1},
     }
-    custom = image_job_document("Custom", model__custom=code, data__train__sources=[images])
-    for document in (vae, gan, custom):
+    folder = {"uri": "s3://datasets/h", "format": "HuggingFace", "split": "train", "subset": "a"}
+    custom = image_job_document(
+        "Custom",
+        model__custom=code,
+        data__train__sources=[folder],
+        data__validation={"sources": [folder]},
+    )
+    for document in (prepared, listed, vae, gan, custom):
         document["spec"]["output"] = {"uri": "s3://runs/team/"}
-    for document in (text, vae, gan, custom):
+    every = [text, prepared, listed, vae, gan, custom]
+    for document in every:
         parse(document)
-    return [text, vae, gan, custom]
+    return every
 
 
 def held(document: Object, kinds: tuple[str, ...]) -> Iterator[tuple[tuple[str | int, ...], Shape]]:
@@ -159,7 +195,7 @@ def literal(document: Object) -> tuple[Object, Any] | None:
     return made, read
 
 
-@pytest.mark.parametrize("number", range(4), ids=["text", "vae", "gan", "custom"])
+@pytest.mark.parametrize("number", range(6), ids=["text", "prepared", "listed", "vae", "gan", "custom"])
 def test_what_a_shell_would_run_is_refused_with_its_field_or_stays_text(number: int) -> None:
     document = bases()[number]
     counts = {"refused": 0, "literal": 0}
@@ -172,7 +208,8 @@ def test_what_a_shell_would_run_is_refused_with_its_field_or_stays_text(number: 
         rendered = literal(changed)
         assert rendered is not None, path
         ray_job, read = rendered
-        assert ray_job["spec"]["entrypoint"] == "raygen train env:RAYGEN_JOB"
+        verb = "prepare" if "preparation" in document["spec"] else "train"
+        assert ray_job["spec"]["entrypoint"] == f"raygen {verb} env:RAYGEN_JOB"
         # Beside the job file, which nothing expands, it is nowhere in the RayJob.
         if len(text) > 2:
             assert json.dumps(text)[1:-1] not in json.dumps(ray_job), (path, text)
@@ -231,7 +268,7 @@ def test_hostile_texts_reach_the_cluster_as_they_are(admin: Connection, team: st
 NUMBERS = (0, -1, 2**31, 2**53, 10**9, 10**30, float("nan"), float("inf"))
 
 
-@pytest.mark.parametrize("number", range(4), ids=["text", "vae", "gan", "custom"])
+@pytest.mark.parametrize("number", range(6), ids=["text", "prepared", "listed", "vae", "gan", "custom"])
 def test_a_number_out_of_range_is_refused_at_once_wherever_it_is(number: int) -> None:
     """In the time that any job takes: nothing counts up to it, and nothing as large is made."""
     document, tried = bases()[number], 0

@@ -49,9 +49,11 @@ def test_kuberay_tells_the_scheduler_what_the_job_says(kind: str) -> None:
     seen = placed(kind, [ray_job for _, ray_job in made])
     applications = set()
     for (spec, ray_job), told in zip(made, seen, strict=True):
-        asked, workers = spec.get("scheduling", {}), spec.get("scale", {}).get("workers", 1)
+        # The data of a job is prepared by an attempt of its own, before it trains.
+        name, block = ("preparation", "preparation") if "preparation" in spec else ("trainers", "scale")
+        asked, workers = spec.get("scheduling", {}), spec.get(block, {}).get("workers", 1)
         queue, priority = asked.get("queueName"), asked.get("priorityClassName", "")
-        assert set(told["pods"]) == {"headgroup", "trainers"}
+        assert set(told["pods"]) == {"headgroup", name}
         for group, pod in told["pods"].items():
             assert pod["schedulerName"] == KUBERAY_NAMES[kind]
             assert pod["priorityClassName"] == priority
@@ -66,11 +68,11 @@ def test_kuberay_tells_the_scheduler_what_the_job_says(kind: str) -> None:
                 applications.add(labels["applicationId"])
                 assert notes["yunikorn.apache.org/task-group-name"] == group
                 groups = {one["name"]: one for one in json.loads(notes["yunikorn.apache.org/task-groups"])}
-                assert {name: one["minMember"] for name, one in groups.items()} == {
+                assert {one["name"]: one["minMember"] for one in groups.values()} == {
                     "headgroup": 1,
-                    "trainers": workers,
+                    name: workers,
                 }
-                reserved(groups["trainers"]["minResource"], ray_job)
+                reserved(groups[name]["minResource"], ray_job)
         if kind == "Volcano":
             gang = told["podGroup"]
             assert gang["minMember"] == workers + 1
