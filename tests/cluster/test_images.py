@@ -45,8 +45,9 @@ def test_dependencies_are_layers_apart_and_the_operator_is_small(cluster: Cluste
     assert train[0] == operator[0]
     sizes = {name: [layer["size"] for layer in found] for name, found in layers.items()}
     print({name: [f"{size / MEGABYTE:.1f} MB" for size in found] for name, found in sizes.items()})
-    assert sizes[images.TRAIN][-1] < 5 * MEGABYTE
-    assert sizes[images.OPERATOR][-1] < 5 * MEGABYTE
+    # The code with its bytecode.
+    assert sizes[images.TRAIN][-1] < 8 * MEGABYTE
+    assert sizes[images.OPERATOR][-1] < 8 * MEGABYTE
     assert sum(sizes[images.OPERATOR][1:]) < 150 * MEGABYTE
 
 
