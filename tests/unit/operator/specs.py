@@ -108,8 +108,8 @@ def _runtime(draw: random.Random) -> Object:
 
 def preparation_of(draw: random.Random) -> Object:
     """How a job has its data prepared."""
-    wanted: Object = {"uri": draw.choice([*["s3://runs/team/p/"] * 8, "s3://runs/other/p"])}
-    _maybe(draw, wanted, "workers", [1, 2, 3, 4, 8, 65])
+    wanted: Object = {"uri": draw.choice([*["s3://runs/team/p/"] * 19, "s3://runs/other/p"])}
+    _maybe(draw, wanted, "workers", [*[1, 2, 3, 4, 8] * 4, 65])
     _maybe(draw, wanted, "cpusPerWorker", [1, 64])
     _maybe(draw, wanted, "memoryPerWorker", ["4Gi", "0.5G"])
     return wanted

@@ -50,7 +50,7 @@ def render_many(seeds: range, *, shared: bool = False) -> None:
         else:
             made += 1
             (check_sent if "sharedCluster" in grants["spec"] else check)(document, grants, plan.create)
-    assert min(made, refused) > len(seeds) / 6
+    assert min(made, refused) > len(seeds) / 5
 
 
 def check(document: dict[str, Any], grants: dict[str, Any], made: dict[str, Any]) -> None:
