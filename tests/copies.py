@@ -12,10 +12,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def copied(folder: Path) -> Path:
-    """Copies the package into a folder, and returns the copy."""
-    return Path(
-        shutil.copytree(ROOT / "raygen", folder / "raygen", ignore=shutil.ignore_patterns("__pycache__"))
-    )
+    """Copies the package into a folder with its bytecode, which is valid there too, and returns the copy."""
+    # Bytecode that is just being written, by other tests, has a number at its end.
+    return Path(shutil.copytree(ROOT / "raygen", folder / "raygen", ignore=shutil.ignore_patterns("*.pyc.*")))
 
 
 def replace(path: Path, old: str, new: str) -> None:
@@ -23,14 +22,15 @@ def replace(path: Path, old: str, new: str) -> None:
     text = path.read_text(encoding="utf-8")
     assert text.count(old) == 1, f"{path}: {old!r} is there {text.count(old)} times"
     path.write_text(text.replace(old, new), encoding="utf-8")
+    # Of the same second and size, the new text would pass for the one that the bytecode is of.
+    for compiled in path.parent.glob(f"__pycache__/{path.stem}.*.pyc"):
+        compiled.unlink()
 
 
 def run(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Runs Python with a copy of the package, and with the tests of this checkout; gives its output."""
-    environment = os.environ | {
-        "PYTHONPATH": f"{copy.parent}{os.pathsep}{ROOT}",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
+    environment = os.environ | {"PYTHONPATH": f"{copy.parent}{os.pathsep}{ROOT}"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=copy.parent,

@@ -61,7 +61,10 @@ def test_data_is_prepared_in_pods_for_that_and_one_of_them_is_killed(alone: Rayg
     told = set[str]()
 
     def begun() -> bool:
-        told.add(alone.summary()["reason"])
+        summary = alone.summary()
+        told.add(summary["reason"])
+        assert summary["status"] != "False", summary
+        assert index(alone) is None, "the data was prepared before anything could be done to it"
         return len([key for key in keys(alone) if "/clean/" in key and key.endswith(".json")]) >= 3
 
     until("some parts to be done", 240, begun)

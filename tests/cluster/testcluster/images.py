@@ -90,29 +90,26 @@ def ensure_project() -> None:
     stamp, key = STAMPS / "project", _project_key()
     if set(PROJECT) <= set(named()) and stamp.exists() and stamp.read_text() == key:
         return
-    if not run("buildah", "images", "--quiet", BASE, quiet=True).strip():
+    if not _run_apart("buildah", "images", "--quiet", BASE, quiet=True).strip():
         # Containers of a build that was killed.
-        run("buildah", "rm", "--all")
+        _run_apart("buildah", "rm", "--all")
         with step(f"build image {BASE}", "downloads Debian"), _scratch() as folder:
-            run(
-                # What it mounts ends with it, even if it is killed.
-                "unshare",
-                "--mount",
+            _run_apart(
                 "debootstrap",
                 "--variant=minbase",
                 "--include=python3,python3-venv,ca-certificates",
                 DEBIAN,
                 str(folder),
             )
-            container = run("buildah", "from", "scratch").strip()
-            run("buildah", "copy", "--quiet", container, str(folder), "/")
-            run("buildah", "commit", "--quiet", "--rm", container, BASE)
+            container = _run_apart("buildah", "from", "scratch").strip()
+            _run_apart("buildah", "copy", "--quiet", container, str(folder), "/")
+            _run_apart("buildah", "commit", "--quiet", "--rm", container, BASE)
     for name in PROJECT:
         target = name.rpartition("/")[2].partition(":")[0]
         prefix, _, tag = name.partition(f"{target}:")
         options = [f"--target={target}", f"--prefix={prefix}", f"--tag={tag}", f"--base={BASE}"]
         with step(f"build image {name}", "downloads its packages where the cache lacks them"):
-            run(sys.executable, str(CHECKOUT / "tools" / "images.py"), *options)
+            _run_apart(sys.executable, str(CHECKOUT / "tools" / "images.py"), *options)
         with step(f"publish {name}"):
             publish(name)
     stamp.parent.mkdir(parents=True, exist_ok=True)
@@ -145,7 +142,7 @@ def _project_key() -> str:
 def build(name: str, dockerfile: Path, context: Path, *options: str) -> None:
     """Builds an image with buildah and puts it into the layout."""
     arguments = ["--isolation=chroot", "--layers", f"--file={dockerfile}", f"--tag={name}", *options]
-    run("buildah", "build", *arguments, str(context))
+    _run_apart("buildah", "build", *arguments, str(context))
     publish(name)
 
 
@@ -154,13 +151,18 @@ def publish(name: str) -> None:
     LAYOUT.mkdir(parents=True, exist_ok=True)
     # Not compressed: 6 GB that stay on this machine; and so that layers which are there are known by their digests.
     options = ["--quiet", "--dest-oci-accept-uncompressed-layers"]
-    run("skopeo", "copy", *options, f"containers-storage:{name}", f"oci:{LAYOUT}:{name}")
+    _run_apart("skopeo", "copy", *options, f"containers-storage:{name}", f"oci:{LAYOUT}:{name}")
     # What was replaced: images of 6 GB each.
-    run("buildah", "rmi", "--prune", "--force")
+    _run_apart("buildah", "rmi", "--prune", "--force")
     wanted = {digest for entry in named().values() for digest in _blobs(entry["digest"])}
     for path in (LAYOUT / "blobs" / "sha256").iterdir():
         if f"sha256:{path.name}" not in wanted:
             path.unlink()
+
+
+def _run_apart(*command: str, quiet: bool = False) -> str:
+    """Runs a command whose mounts end with it, even if it is killed."""
+    return run("unshare", "--mount", *command, quiet=quiet)
 
 
 def named() -> dict[str, dict[str, Any]]:

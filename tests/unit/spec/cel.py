@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 _TOKEN = re.compile(r"\s*(\d+\.\d+|\d+|'(?:[^'\\]|\\.)*'|\|\||&&|==|!=|<=|>=|[A-Za-z_]\w*|.)")
@@ -22,12 +23,17 @@ Code = Callable[[Scope], Any]
 
 def evaluate(source: str, subject: dict[str, Any]) -> bool:
     """The value of an expression over `self`. A field that is not there is an error, as in Kubernetes."""
+    value = _parsed(source)({"self": subject})
+    assert isinstance(value, bool)
+    return value
+
+
+@cache
+def _parsed(source: str) -> Code:
     parser = _Parser([match[1] for match in _TOKEN.finditer(source)])
     code = parser.ternary()
     assert parser.peek() == "", f"not understood: {parser.rest()}"
-    value = code({"self": subject})
-    assert isinstance(value, bool)
-    return value
+    return code
 
 
 class _Parser:
