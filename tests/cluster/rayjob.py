@@ -24,15 +24,8 @@ SHORT = (
     "checkpoint.everySteps=40",
 )
 """What makes the example shorter."""
-LONG = 1000
-"""Steps of a run that is still training when a node was missed and its pods were replaced."""
-EXAMPLE = (
-    f"training.duration.steps={LONG}",
-    "training.schedule.type=Constant",
-    f"evaluation.everySteps={LONG}",
-    f"evaluation.samples.everySteps={LONG}",
-)
-"""What makes the example so long, and its losses those of a shorter one."""
+EXAMPLE = (*SHORT[:3], f"evaluation.samples.everySteps={STEPS}")
+"""What leaves it its samples."""
 
 
 class Job:
@@ -113,6 +106,6 @@ class Job:
             if line["kind"] == "train"
         ]
 
-    def trains(self) -> None:
-        """Waits for the second checkpoint."""
-        until("a checkpoint", 180, lambda: any("step-00000080/manifest" in key for key in self.objects()))
+    def trains(self, step: int = 80) -> None:
+        """Waits for a checkpoint: the second one."""
+        until("a checkpoint", 180, lambda: f"checkpoints/step-{step:08d}/manifest.json" in self.objects())

@@ -22,7 +22,7 @@ def test_what_is_installed_is_found_in_order(installed: Raygen) -> None:
 
 def test_a_job_trains_on_while_its_operator_is_killed_and_its_release_changes(alone: Raygen) -> None:
     """Upgraded to fewer rights, rolled back, removed and installed again: no attempt ends by it, and every step is done once."""
-    alone.apply(*SHORT, f"training.duration.steps={STEPS}", "output.run=upgraded")
+    alone.apply(*SHORT, f"training.duration.steps={STEPS}", "scale.workers=1", "output.run=upgraded")
     alone.reaches(20)
     pods = alone.cluster.get("pod", namespace=SYSTEM, selector="app.kubernetes.io/name=raygen-operator")
     assert len({pod["spec"]["nodeName"] for pod in pods}) == 2

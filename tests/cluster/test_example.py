@@ -12,7 +12,7 @@ from raygen.jobfile import load
 from raygen.run.directory import RunDirectory
 from raygen.storage import open_storage
 from tests.cluster.api import Cluster, pod, until
-from tests.cluster.rayjob import EXAMPLE, HEAD, LONG, MANIFESTS, NAMESPACE, ROOT, WORKERS, Job
+from tests.cluster.rayjob import EXAMPLE, HEAD, MANIFESTS, NAMESPACE, ROOT, STEPS, WORKERS, Job
 
 
 def test_it_trains_across_nodes_and_answers_nobody_without_the_token(cluster: Cluster, example: Job) -> None:
@@ -80,13 +80,13 @@ def assert_a_neighbour_learns_nothing(cluster: Cluster, head: str) -> None:
 @pytest.mark.usefixtures("calm")
 def test_it_ends_with_all_that_a_run_has(example: Job) -> None:
     outcome = example.outcome()
-    assert (outcome["state"], outcome["step"], outcome["attempt"]) == ("Succeeded", LONG, 1)
-    assert outcome["metrics"]["loss"] == pytest.approx(1.83, abs=0.02)
-    assert [step for step, _ in example.logged()] == list(range(1, LONG + 1))
+    assert (outcome["state"], outcome["step"], outcome["attempt"]) == ("Succeeded", STEPS, 1)
+    assert outcome["metrics"]["loss"] == pytest.approx(2.01, abs=0.02)
+    assert [step for step, _ in example.logged()] == list(range(1, STEPS + 1))
     keys = example.objects()
     assert "report.html" in keys
-    assert [key for key in keys if key.startswith(f"samples/step-{LONG:08}/")]
-    assert f"checkpoints/step-{LONG:08}/manifest.json" in keys
+    assert [key for key in keys if key.startswith(f"samples/step-{STEPS:08}/")]
+    assert f"checkpoints/step-{STEPS:08}/manifest.json" in keys
     assert set(json.loads(example.read("attempts/001.json"))["startup"]) >= {"start workers", "first step"}
 
 

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import json
 
+import psutil
 import pytest
 from testcluster import cluster as real
+from testcluster import machine
 from testcluster.network import NODES
 
 from tests.cluster.api import Cluster, until
-from tests.cluster.rayjob import HEAD, LONG, NAMESPACE, SHORT, STEPS, WORKERS, Job
+from tests.cluster.rayjob import HEAD, NAMESPACE, SHORT, STEPS, WORKERS, Job
 
 
-def assert_done(
-    job: Job, calm: dict[int, float], *, attempt: int, steps: int = STEPS, lost: bool = True
-) -> None:
+def assert_done(job: Job, calm: dict[int, float], *, attempt: int, lost: bool = True) -> None:
     """The run was finished by this attempt, has the losses of the calm one, and lost no step unless it may have."""
     outcome = job.outcome()
-    assert (outcome["state"], outcome["step"], outcome["attempt"]) == ("Succeeded", steps, attempt)
+    assert (outcome["state"], outcome["step"], outcome["attempt"]) == ("Succeeded", STEPS, attempt)
     logged = job.logged()
-    assert sorted(dict(logged)) == list(range(1, steps + 1))
+    assert sorted(dict(logged)) == list(range(1, STEPS + 1))
     # To the last bit, steps that were made again too.
     assert [(step, loss) for step, loss in logged if loss != calm[step]] == []
-    assert lost or len(logged) == steps
+    assert lost or len(logged) == STEPS
 
 
 @pytest.mark.parametrize("lost", [HEAD, WORKERS], ids=["head", "worker"])
@@ -82,10 +82,17 @@ def test_a_node_cut_off_writes_until_a_newer_attempt_claims_the_run(
     (lost,) = set(NODES) - {other}
     cluster.kubectl("cordon", other)
     try:
-        job.submit("cut-off", *SHORT, f"training.duration.steps={LONG}")
+        job.submit("cut-off", *SHORT)
         job.trains()
         # Its pods train on and reach storage; Kubernetes, KubeRay and the other node see nothing of them.
         real.cut_node(lost, storage=True)
+        job.trains(120)
+        # Then they hang, or the run would be finished before a newer attempt is there, and go on when nobody expects them to.
+        of_node = psutil.Process(machine.find(lost)).children(recursive=True)
+        hanging = [one for one in of_node if one.name().startswith("ray::RayTrain")]
+        assert len(hanging) == 2
+        for process in hanging:
+            process.suspend()
         cluster.kubectl("uncordon", other)
         cluster.kubectl("cordon", lost)
         pods = [pod["metadata"]["name"] for pod in job.pods("ray.io/cluster")]
@@ -95,6 +102,8 @@ def test_a_node_cut_off_writes_until_a_newer_attempt_claims_the_run(
         )
         until("the newer attempt's claim", 180, lambda: "attempts/002.json" in job.objects())
         until(f"{lost} to be missed", 60, lambda: lost not in real.ready_nodes())
+        for process in hanging:
+            process.resume()
         until("the older attempt to end", 90, lambda: json.loads(job.read("attempts/001.json"))["ended"])
         assert job.ends(420) == "Complete", json.dumps(job.status, indent=1)
         assert {pod["spec"]["nodeName"] for pod in job.pods("ray.io/cluster")} <= {other}
@@ -104,7 +113,7 @@ def test_a_node_cut_off_writes_until_a_newer_attempt_claims_the_run(
         real.wait_for_nodes()
     first = json.loads(job.read("attempts/001.json"))
     assert first["cause"].startswith("Fenced"), first
-    assert_done(job, calm, attempt=2, steps=LONG)
+    assert_done(job, calm, attempt=2)
 
 
 def test_a_deleted_job_leaves_a_checkpoint_and_says_that_it_was_stopped(

@@ -60,7 +60,7 @@ def test_a_job_from_apply_to_succeeded_and_its_operator_killed_on_the_way(
 
 
 def test_a_head_that_is_lost_and_an_api_server_that_starts_anew(alone: Raygen) -> None:
-    alone.apply(*SHORT, "output.run=lost")
+    alone.apply(*SHORT, "output.run=lost", "scale.workers=1")
     alone.reaches(60)
     for process in psutil.process_iter(["name", "cmdline"]):
         if process.info["name"] == "kube-apiserver" and str(real.STATE) in " ".join(process.info["cmdline"]):
@@ -90,7 +90,7 @@ def test_the_dashboard_is_reached_without_a_token_of_ones_own(alone: Raygen) -> 
     from raygen.client.dashboard import Forward
     from raygen.kube import TRAINING_JOBS, connect
 
-    alone.apply(*SHORT, "output.run=seen")
+    alone.apply(*SHORT, "output.run=seen", "scale.workers=1")
     alone.reaches(10)
     connection = connect(str(real.KUBECONFIG))
     forward = Forward(connection, connection.get(TRAINING_JOBS, NAMESPACE, "gpt-tiny"))
@@ -103,7 +103,7 @@ def test_the_dashboard_is_reached_without_a_token_of_ones_own(alone: Raygen) -> 
     # Suspended and resumed: no step is lost.
     alone.raygen("stop", "gpt-tiny", "-n", NAMESPACE)
     alone.raygen("wait", "gpt-tiny", "-n", NAMESPACE, "--timeout", "120", code=3)
-    alone.raygen("submit", str(alone.job_file(*SHORT, "output.run=seen")))
+    alone.raygen("submit", str(alone.job_file(*SHORT, "output.run=seen", "scale.workers=1")))
     end = alone.ends(300)
     assert (end["status"], end["reason"]) == ("True", "Completed"), end
     first, second = alone.job()["status"]["attempts"]

@@ -69,7 +69,7 @@ def test_a_quota_that_is_used_up_is_named(alone: Raygen) -> None:
     }
     alone.cluster.apply(quota)
     try:
-        alone.apply(*SHORT, "output.run=quota")
+        alone.apply(*SHORT, "output.run=quota", "scale.workers=1")
         says(alone, "gpt-tiny", "QuotaExceeded", "exceeded quota: small", "have the ResourceQuota raised")
     finally:
         alone.cluster.kubectl("--namespace", NAMESPACE, "delete", "resourcequota", "small")
@@ -99,7 +99,7 @@ WRONG = {"AWS_SECRET_ACCESS_KEY": "not-the-key"}
 def test_credentials_that_are_refused_are_named_without_the_secret(alone: Raygen) -> None:
     alone.cluster.apply(alone.cluster.storage_secret(NAMESPACE, **WRONG))
     try:
-        alone.apply(*SHORT, "output.run=refused")
+        alone.apply(*SHORT, "output.run=refused", "scale.workers=1")
         end = alone.ends(300)
     finally:
         alone.cluster.apply(alone.cluster.storage_secret(NAMESPACE))

@@ -58,7 +58,10 @@ def test_a_run_walks_each_arrow_of_the_page(tmp_path: Path) -> None:
         "--output",
         str(tmp_path),
     ]
-    program = [sys.executable, "-c", PROGRAM, *command, "--set", "training.duration.steps=2"]
+    # Each call is looked at, so as few as walk the way.
+    few = ("training.duration.steps=2", "evaluation.samples.maxTokens=2", "data.validation.fraction=0.01")
+    settings = [word for setting in few for word in ("--set", setting)]
+    program = [sys.executable, "-c", PROGRAM, *command, *settings]
     done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     walked = [tuple(arrow) for arrow in json.loads(done.stdout.splitlines()[-1])]
