@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-FEW = ("training.duration.steps=2", "evaluation.samples=null")
+FEW = ("training.duration.steps=2", "evaluation={}", "checkpoint.keepBest=null")
 
 
 def commands(path: Path, after: str) -> list[list[str]]:
