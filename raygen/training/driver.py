@@ -221,6 +221,7 @@ class _Attempt:
                 self._startup,
                 self._goodput,
                 self._answer,
+                plan.job.spec.data.reading,
             )
             if result is None:
                 if self._begun is None:
