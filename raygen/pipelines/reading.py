@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
@@ -30,6 +31,7 @@ SHARDS_AT_ONCE = 128
 ABOUT, ARRAY = "about", "array"
 """Columns of what a worker sends: the types and shapes of a shard's arrays, or an error, as JSON; and each array's bytes."""
 POLL_S = 0.1
+REST_S = 0.1
 LEAVE_S = 10.0
 """How long an execution has to end its tasks; it is left to itself after that."""
 
@@ -193,6 +195,7 @@ def _tables(workers: Workers, fetch: Fetch, shards: Sequence[Shard]) -> Generato
     options.resource_limits = ray.data.ExecutionResources.for_limits(
         object_store_memory=(workers.count + 1) * largest
     )
+    dataset.context.custom_execution_callback_classes = [_rests()]
     # Nothing is taken while a run is paused, evaluates, or trains long on a window: that is no fault.
     dataset.context.execution_no_progress_timeout_s = -1
     # Ray takes blocks for this large until it has seen some, and would read one at a time.
@@ -209,6 +212,22 @@ def _tables(workers: Workers, fetch: Fetch, shards: Sequence[Shard]) -> Generato
     for bundle in read.iter_internal_ref_bundles():
         for block in bundle.block_refs:
             yield ray.get(block)
+
+
+def _rests() -> type:
+    """A class of callbacks that let an execution wait while none of its tasks runs.
+
+    Ray's loop looks whether one may begin without a pause, and while all that may be read ahead has been read that would take a
+    core, and Python's lock, from training.
+    """
+    from ray.data._internal.execution.execution_callback import ExecutionCallback
+
+    class Rests(ExecutionCallback):
+        def on_execution_step(self, executor: Any) -> None:
+            if not any(operator.num_active_tasks() for operator in executor._topology):
+                time.sleep(REST_S)
+
+    return Rests
 
 
 class _Reads:
