@@ -1,7 +1,7 @@
 """Prepared data that workers of Ray Data fetch and decode ahead of its use, beside those that train.
 
-A pipeline is an execution of Ray Data over the shards of some hundred windows' order, one block for each shard. The next execution begins
-while the last window of the one before it is read, so that workers never wait between two.
+An execution of Ray Data has the shards of some windows in their order, a block for each shard. The next execution begins when
+the last window of the one before is asked for, so that workers do not wait between two.
 """
 
 from __future__ import annotations
@@ -94,13 +94,15 @@ class PipelinedPieces:
         for _ in window.shards:
             yield execution.next()
         if not execution.windows:
-            self._executions.popleft().close()
+            # Not waited for: the next one is at work.
+            self._executions.popleft().end()
         self._expected = self._order.after(*key)
 
     def close(self) -> None:
         """Ends the pipelines, and whoever waits for them."""
         self._closed = True
-        self._end()
+        for execution in self._end():
+            execution.join()
 
     def _begin(self) -> None:
         """Begins to read what no execution reads yet."""
@@ -113,11 +115,12 @@ class PipelinedPieces:
             windows += 1
         self._executions.append(_Execution(self._workers, self._fetch, shards, windows))
 
-    def _end(self) -> None:
+    def _end(self) -> list[_Execution]:
         ended = list(self._executions)
         self._executions.clear()
         for execution in ended:
-            execution.close()
+            execution.end()
+        return ended
 
 
 def pipelined(workers: Workers) -> OpenPieces:
@@ -158,9 +161,12 @@ class _Execution:
             return given
         raise _closed()
 
-    def close(self) -> None:
-        """Ends it, and what its workers do."""
+    def end(self) -> None:
+        """Has it end, with what its workers do, and whoever waits for it."""
         self._over.set()
+
+    def join(self) -> None:
+        """Waits until it has ended."""
         self._thread.join(LEAVE_S)
 
     def _run(self, workers: Workers, fetch: Fetch, shards: Sequence[Shard]) -> None:
