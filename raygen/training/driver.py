@@ -220,8 +220,8 @@ class _Attempt:
                 Broadcast(_Resumed(self), self._observer),
                 self._startup,
                 self._goodput,
-                self._answer,
                 plan.job.spec.data.reading,
+                self._answer,
             )
             if result is None:
                 if self._begun is None:

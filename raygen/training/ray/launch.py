@@ -63,8 +63,8 @@ def launch(
     observer: EventSink,
     startup: Startup,
     goodput: Goodput,
+    reading: Reading | None,
     answer: Callable[[Facts], ClaimedAttempt],
-    reading: Reading | None = None,
 ) -> Reply | None:
     """Trains on Ray; blocks until the run has ended.
 
@@ -76,9 +76,9 @@ def launch(
         observer: Takes rank 0's events.
         startup: Takes the time until the first step.
         goodput: The attempt's.
+        reading: How workers read prepared data; None: by themselves.
         answer: Begins the attempt, once workers have opened data and model; gives what they must know of it. What it
             raises ends the workers.
-        reading: How workers read prepared data. Default: by themselves.
 
     Returns:
         What the workers told: how the run ended, or the error that ended it. None if it
