@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from raygen import machine
+from raygen.errors import InputError
 from raygen.spec import TrainingJob
+from raygen.spec.data.reading import RayDataReading
 
 Job = TypeVar("Job", bound=TrainingJob)
 
@@ -70,6 +72,43 @@ def fit(job: Job, device: str, cores: int, gpus: int) -> tuple[Job, list[str]]:
         return job, []
     spec = job.spec.model_copy(update={"scale": scale.model_copy(update=changes)})
     return job.model_copy(update={"spec": spec}), notes
+
+
+def fit_reading(job: Job, cores: int) -> tuple[Job, list[str]]:
+    """Fits the processes that read data to what those that train leave of this machine.
+
+    Training holds its cores until it ends, so that of two that want the same one would wait for ever.
+
+    Args:
+        job: The job; its scale fits.
+        cores: That may be used.
+
+    Returns:
+        The job that runs here, and one sentence for every change.
+
+    Raises:
+        InputError: there is no room for one of them.
+    """
+    reading, scale = job.spec.data.reading, job.spec.scale
+    if not isinstance(reading, RayDataReading):
+        return job, []
+    training = scale.workers * (scale.cpus_per_worker or 1)
+    workers = min((cores - training) // reading.cpus_per_worker, reading.workers)
+    if workers < 1:
+        raise InputError(
+            f"a process that reads data needs {reading.cpus_per_worker} cores beside the {training} of those that train, and"
+            f" there are {cores_in_words(cores)}",
+            where="spec.data.reading",
+            remedy="Remove data.reading, which changes no sample, or lower scale.workers or scale.cpusPerWorker.",
+        )
+    if workers == reading.workers:
+        return job, []
+    data = job.spec.data.model_copy(update={"reading": reading.model_copy(update={"workers": workers})})
+    note = (
+        f"data.reading.workers: {reading.workers} -> {workers}; training takes {training} of {cores_in_words(cores)}"
+        " (samples do not depend on it)"
+    )
+    return job.model_copy(update={"spec": job.spec.model_copy(update={"data": data})}), [note]
 
 
 def available_cores() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from raygen.data.progress import Notice
 from raygen.data.protocol import Dataset, Reader
@@ -14,6 +15,9 @@ from raygen.errors import MissingExtraError
 from raygen.spec import Data, ResolvedJob
 from raygen.spec.contents import Domain
 from raygen.spec.data.sources import MUSIC_FORMAT
+
+if TYPE_CHECKING:
+    from raygen.data.shards.pieces import OpenPieces
 
 
 def _text() -> Reader:
@@ -33,7 +37,11 @@ READERS = {"text": _text, "images": _images}
 
 
 def open_data(
-    job: ResolvedJob, base: Path, files: Mapping[str, bytes], notice: Notice | None = None
+    job: ResolvedJob,
+    base: Path,
+    files: Mapping[str, bytes],
+    notice: Notice | None = None,
+    open_pieces: OpenPieces | None = None,
 ) -> Dataset:
     """The data set of a job.
 
@@ -42,14 +50,16 @@ def open_data(
         base: Folder that relative source paths start from.
         files: What the data set gave to keep when the run began; empty for a new run.
         notice: Takes a sentence now and then, where it takes long.
+        open_pieces: What reads data that is prepared. Default: threads of this process.
 
     Raises:
         DataError: the data cannot be used; says where and why.
     """
     if job.spec.preparation is not None:
         from raygen.data.shards.dataset import PreparedData
+        from raygen.data.shards.pieces import ThreadedPieces
 
-        return PreparedData(job, base)
+        return PreparedData(job, base, open_pieces=open_pieces or ThreadedPieces)
     return READERS[job.spec.data.kind]().open_data(job, base, files, notice)
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from raygen import errors
-from raygen.errors import RaygenError, RunError
+from raygen.errors import RaygenError
+from raygen.pipelines.execution import dataset_of, document_of, error_of, losses_explained
 from raygen.preparation.context import Context
 from raygen.preparation.executors import Task
+
+_REMEDY = "If it had too little memory, give preparation.memoryPerWorker; the same command goes on."
 
 
 class RayData:
@@ -33,31 +34,18 @@ class RayData:
         """What the task says of each item, in the order of the items."""
         import ray
 
-        # Its own words are of blocks and operators, and go to whoever reads the result.
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
-        settings = ray.data.DataContext.get_current()
-        settings.enable_progress_bars = False
-        settings.print_on_execution_start = False
         works = _Works(task, context, items)
-        numbers = ray.data.from_items(
-            [{"number": number} for number in range(len(items))], override_num_blocks=len(items)
-        )
+        numbers = dataset_of([{"number": number} for number in range(len(items))])
         answers = numbers.map(works, compute=ray.data.TaskPoolStrategy(self._workers), **self._resources)
         reports: dict[int, dict[str, Any]] = {}
-        try:
+        with losses_explained("prepares data", _REMEDY):
             for answer in answers.iter_rows():
                 reports[answer["number"]] = json.loads(answer["report"])
                 done(len(reports))
-        except ray.exceptions.RayError as error:
-            raise RunError(
-                f"a worker that prepares data was lost: {str(error).strip().splitlines()[-1]}",
-                where="Ray Data",
-                remedy="If it had too little memory, give preparation.memoryPerWorker; the same command goes on.",
-            ) from error
         ordered = [reports[number] for number in range(len(items))]
         for report in ordered:
             if "error" in report:
-                raise _error(report)
+                raise error_of(report)
         return ordered
 
 
@@ -74,17 +62,5 @@ class _Works:
         try:
             report = self._task(self._context, self._items[number])
         except RaygenError as error:
-            # A mistake in the data comes again: it is told, and not tried again.
-            report = {
-                "error": type(error).__name__,
-                "what": error.what,
-                "where": error.where,
-                "remedy": error.remedy,
-            }
+            report = document_of(error)
         return {"number": number, "report": json.dumps(report)}
-
-
-def _error(report: Mapping[str, Any]) -> RaygenError:
-    kind = getattr(errors, report["error"], RunError)
-    error: RaygenError = kind(report["what"], where=report["where"], remedy=report["remedy"])
-    return error

@@ -59,6 +59,8 @@ has memory for. An administrator gives the head some, the operator asks for it."
 PREPARATION_RESOURCE = "raygen_preparation"
 """On machines that prepare data: Ray's resource of which each task takes one, so that it goes there and nowhere else. The
 operator gives each pod of its group one, and an administrator may give some to machines of other clusters; the driver asks for it."""
+READING_RESOURCE = "raygen_reading"
+"""On machines that read prepared data ahead of training: the same. An administrator may give some to machines; the driver asks for it."""
 TOKEN_FOLDER = "/var/run/secrets/raygen"  # noqa: S105
 """In the head pod: token and ca.crt for the API server. The operator mounts it, the driver reads it."""
 

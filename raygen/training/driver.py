@@ -220,6 +220,7 @@ class _Attempt:
                 Broadcast(_Resumed(self), self._observer),
                 self._startup,
                 self._goodput,
+                plan.job.spec.data.reading,
                 self._answer,
             )
             if result is None:

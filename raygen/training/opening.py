@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -22,6 +23,9 @@ from raygen.models.registry import build_family
 from raygen.spec import ResolvedJob
 from raygen.training.environment import describe_environment
 from raygen.training.facts import Facts, encoded
+
+if TYPE_CHECKING:
+    from raygen.data.shards.pieces import OpenPieces
 
 
 def facts_of(job: ResolvedJob, data: Dataset, family: Family, device: torch.device) -> Facts:
@@ -52,6 +56,7 @@ def open_dataset(
     files: Mapping[str, bytes],
     notice: Callable[[str], None] | None,
     scratch: Path | None = None,
+    open_pieces: OpenPieces | None = None,
 ) -> Dataset:
     """The data of a job, after its own code, if it has any, can be imported.
 
@@ -61,12 +66,13 @@ def open_dataset(
         files: What the data set gave to keep when the run began; empty for a new run.
         notice: Takes a sentence now and then, where reading takes long.
         scratch: Folder for a copy of the code, which somebody else deletes. Default: one that goes with the process.
+        open_pieces: What reads data that is prepared. Default: threads of this process.
 
     Raises:
         InputError: data or code cannot be used; says where and why.
     """
     install_code(job, base, scratch)
-    return open_data(job, base, files, notice)
+    return open_data(job, base, files, notice, open_pieces)
 
 
 def open_model(job: ResolvedJob, data: Dataset, device: torch.device) -> Family:

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from raygen.checkpoint import Loaded, Slices, latest
-from raygen.compute.scale import fit, may_have_accelerator
+from raygen.compute.scale import fit, fit_reading, may_have_accelerator
 from raygen.data.readers import find_sources
 from raygen.errors import InputError, OutputError
 from raygen.inference.code import install_code
 from raygen.run.directory import Attempt, RunDirectory
 from raygen.run.record import RunRecord, run_directory
 from raygen.spec import ResolvedJob, TrainingJob, diff, may_change, notices, parse, resolve
+from raygen.spec.data.reading import RayDataReading
 from raygen.storage import open_storage
 from raygen.training.engine.rollback import discard
 from raygen.training.environment import slow_start, source_commit
@@ -182,7 +183,11 @@ def prepare(
         check_cluster()
     fitted, told = (resolved, []) if cluster else fit(resolved, device, cores, gpus)
     if distributed is None:
-        distributed = cluster or fitted.spec.scale.workers > 1
+        reads_by_ray = isinstance(fitted.spec.data.reading, RayDataReading)
+        distributed = cluster or fitted.spec.scale.workers > 1 or reads_by_ray
+    if distributed and not cluster:
+        fitted, more = fit_reading(fitted, cores)
+        told = [*told, *more]
     if strict and told:
         raise _unfitting(told)
     # Of the job as it was meant: another number of workers here changes these too.

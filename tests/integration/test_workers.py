@@ -318,6 +318,7 @@ def test_more_than_there_is_is_refused_within_seconds(tmp_path: Path) -> None:
             Observer(),
             Startup(),
             Goodput(),
+            None,
             lambda facts: ClaimedAttempt({}, 0, ""),
         )
     assert time.monotonic() - began < 5

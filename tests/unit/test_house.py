@@ -65,6 +65,7 @@ THIRD_PARTY = {
     "run": set(),
     "inference": {"safetensors", "torch"},
     "report": {"jinja2", "markupsafe"},
+    "pipelines": {"numpy", "pyarrow", "ray"},
     "preparation": {"PIL", "numpy", "pyarrow", "ray"},
     "training": {"PIL", "mlflow", "numpy", "psutil", "ray", "tensorboardX", "torch", "wandb"},
     "kube": {"kubernetes", "urllib3"},

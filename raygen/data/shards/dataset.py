@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from raygen.data.shards.images import ImageShards
 from raygen.data.shards.index import Index, Shard
 from raygen.data.shards.mixture import Mixture, Phase, tempered
 from raygen.data.shards.order import COMPONENT, Numbers, Window, WindowOrder, words
+from raygen.data.shards.pieces import LoadedWindow, OpenPieces, Shards, ThreadedPieces
 from raygen.data.shards.recipe import digest_of, words_on_data
 from raygen.data.shards.store import ShardStore, open_place
 from raygen.data.shards.text import Cut, TextShards
@@ -30,37 +30,16 @@ from raygen.spec import ResolvedJob
 from raygen.spec.contents import Domain
 
 
-class LoadedWindow(Protocol):
-    """The samples of a window, in memory."""
-
-    def take(self, chosen: Numbers) -> Samples:
-        """Some of them, by number."""
-
-
-class Shards(Protocol):
-    """The shards of one split, or of one part of it."""
-
-    @property
-    def counts(self) -> list[int]:
-        """Samples of each shard."""
-
-    def load(self, window: Window) -> LoadedWindow:
-        """Brings a window's shards into memory."""
-
-    def in_order(self, size: int) -> Iterator[Samples]:
-        """All of it as the index lists it, `size` samples at a time, the last ones fewer."""
-
-    def close(self) -> None:
-        """Ends its threads."""
-
-
 class Stream:
     """The shards of one component, in an order that the seed decides."""
 
-    def __init__(self, shards: Shards, seed: int, shards_per_window: int) -> None:
+    def __init__(
+        self, shards: Shards[LoadedWindow], seed: int, shards_per_window: int, open_pieces: OpenPieces
+    ) -> None:
         self._shards = shards
         self._order = WindowOrder(seed, shards.counts, shards_per_window)
-        self._windows: Windows[LoadedWindow] = Windows(self._order, shards.load)
+        self._pieces = open_pieces(self._order, shards.listed, shards.fetch)
+        self._windows: Windows[LoadedWindow] = Windows(self._order, self._load)
         self.samples = self._order.samples
 
     def batch(self, positions: range) -> Samples:
@@ -73,9 +52,13 @@ class Stream:
         return self._order.samples_at(positions)
 
     def close(self) -> None:
-        """Ends the threads."""
+        """Ends what reads ahead."""
+        # The thread that loads a window may wait for its pieces.
+        self._pieces.close()
         self._windows.close()
-        self._shards.close()
+
+    def _load(self, window: Window) -> LoadedWindow:
+        return self._shards.assembled(window, self._pieces.of(window))
 
 
 class MixedStreams:
@@ -110,7 +93,7 @@ class MixedStreams:
         return numbers
 
     def close(self) -> None:
-        """Ends the threads."""
+        """Ends what reads ahead."""
         for stream in self._streams:
             stream.close()
 
@@ -149,13 +132,20 @@ class PreparedData:
         fingerprint: Of the index.
     """
 
-    def __init__(self, job: ResolvedJob, base: Path, index: Index | None = None) -> None:
+    def __init__(
+        self,
+        job: ResolvedJob,
+        base: Path,
+        index: Index | None = None,
+        open_pieces: OpenPieces = ThreadedPieces,
+    ) -> None:
         """Reads the index, and of the data nothing yet.
 
         Args:
             job: A job that has a preparation.
             base: Folder that its relative uri starts from.
             index: Of a data set whose index is not written yet. Default: it is read.
+            open_pieces: What reads the training split. Default: threads of this process.
 
         Raises:
             DataError: there is no complete data set, or one of other contents.
@@ -185,7 +175,7 @@ class PreparedData:
             self.domain = open_shape(self._files)
         self.weighted = self._cut.weighted
         self.remarks = remarks_on(self._index, job)
-        self._stream = self._open_stream()
+        self._stream = self._open_stream(open_pieces)
         self.samples_per_epoch = self._stream.samples
 
     def files(self) -> Mapping[str, bytes]:
@@ -199,10 +189,7 @@ class PreparedData:
     def validation_batches(self, size: int) -> Iterator[Samples]:
         """The whole validation split in order, `size` samples at a time."""
         shards = self._shards(self._index.validation, 0, train=False)
-        try:
-            yield from shards.in_order(size)
-        finally:
-            shards.close()
+        yield from shards.in_order(size)
 
     def order(self, positions: range) -> Numbers:
         """Which samples stand at these positions, as numbers of the training split's samples: (positions,)."""
@@ -226,17 +213,18 @@ class PreparedData:
         return self._store.uri
 
     def close(self) -> None:
-        """Ends the threads that read ahead."""
+        """Ends what reads ahead."""
         self._stream.close()
 
-    def _open_stream(self) -> Stream | MixedStreams:
+    def _open_stream(self, open_pieces: OpenPieces) -> Stream | MixedStreams:
         spec, per_window = self._job.spec, self._index.shards_per_window
         seed, mixture = spec.training.seed, spec.data.train.mixture
         streams = []
         for number, component in enumerate(self._index.train):
             # Components of a mixture have orders of their own.
             own = seed if mixture is None else int(words(1, seed, COMPONENT, number)[0])
-            streams.append(Stream(self._shards(component.shards, own, train=True), own, per_window))
+            shards = self._shards(component.shards, own, train=True)
+            streams.append(Stream(shards, own, per_window, open_pieces))
             if not streams[-1].samples:
                 part = "the training split"
                 raise DataError(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,11 +18,10 @@ from raygen.data.protocol import Samples
 from raygen.data.shards.files import IMAGE, LABEL, column_values
 from raygen.data.shards.index import Shard
 from raygen.data.shards.order import FLIPS, Numbers, Window, words
+from raygen.data.shards.pieces import Fetch, Piece, Shards
 from raygen.data.shards.store import ShardStore
 
 Pixels = NDArray[np.uint8]
-FETCHED_AT_ONCE = 4
-"""Shards of a window that are fetched and unpacked at a time."""
 
 
 @dataclass(frozen=True)
@@ -50,90 +49,105 @@ class LoadedImages:
         return Samples(arrays)
 
 
-class ImageShards:
+@dataclass(frozen=True)
+class ImageDecoder:
+    """Makes arrays of a shard's rows: images (images, channels, height, width), and labels (images,), none without classes.
+
+    Attributes:
+        shape: Of the images.
+        encoding: How they are stored: Raw or PNG.
+    """
+
+    shape: ImageShape
+    encoding: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What it needs of a shard."""
+        return IMAGE, LABEL
+
+    def __call__(self, table: pa.Table) -> Piece:
+        """The arrays."""
+        shape = self.shape
+        labels = table.column(LABEL).to_numpy() if shape.classes else np.empty(0)
+        return self._images(table.column(IMAGE)), labels.astype(np.int64, copy=False)
+
+    def size(self, shard: Shard) -> int:
+        """How large they are, in bytes."""
+        return shard.rows * (math.prod(self._sides) + 8)
+
+    @property
+    def _sides(self) -> tuple[int, int, int]:
+        return self.shape.channels, self.shape.height, self.shape.width
+
+    def _images(self, column: pa.ChunkedArray) -> Pixels:
+        if self.encoding == "Raw":
+            return column_values(column)[0].reshape(-1, *self._sides)
+        images = np.empty((len(column), *self._sides), dtype=np.uint8)
+        for place, value in enumerate(column):
+            images[place] = decoded(value.as_py())
+        return images
+
+
+class ImageShards(Shards[LoadedImages]):
     """Shards of images of one size.
 
     Args:
         store: Where they are.
-        shards: Which.
+        listed: Which.
         shape: Of the images.
         encoding: How they are stored: Raw or PNG.
         flip: Seed that decides which images are mirrored in an epoch; None mirrors none.
     """
 
-    columns = (IMAGE, LABEL)
-
     def __init__(
         self,
         store: ShardStore,
-        shards: Sequence[Shard],
+        listed: Sequence[Shard],
         shape: ImageShape,
         encoding: str,
         flip: int | None = None,
     ) -> None:
-        self._store = store
-        self._shards = shards
+        super().__init__(listed, Fetch(store, ImageDecoder(shape, encoding)))
         self._shape = shape
-        self._encoding = encoding
         self._flip = flip
-        self._threads = ThreadPoolExecutor(FETCHED_AT_ONCE, thread_name_prefix="shard")
 
     @property
     def counts(self) -> list[int]:
         """Samples of each shard."""
-        return [shard.rows for shard in self._shards]
+        return [shard.rows for shard in self.listed]
 
-    def load(self, window: Window) -> LoadedImages:
+    def assembled(self, window: Window, pieces: Iterator[Piece]) -> LoadedImages:
         """The images of a window's shards."""
-        loaded = self._load(window.shards)
-        if self._flip is None:
-            return loaded
-        coins = words(len(loaded.images), self._flip, FLIPS, window.epoch, window.number)
-        return replace(loaded, mirrored=coins >> np.uint64(63) == 1)
-
-    def in_order(self, size: int) -> Iterator[Samples]:
-        """All images as the index lists them, `size` at a time, the last ones fewer."""
-        left = self._load(())
-        for number in range(len(self._shards)):
-            loaded = self._load((number,))
-            left = LoadedImages(
-                np.concatenate([left.images, loaded.images]), np.concatenate([left.labels, loaded.labels])
-            )
-            whole = len(left.images) - len(left.images) % size
-            for start in range(0, whole, size):
-                yield left.take(np.arange(start, start + size))
-            left = LoadedImages(left.images[whole:], left.labels[whole:])
-        if len(left.images):
-            yield left.take(np.arange(len(left.images)))
-
-    def close(self) -> None:
-        """Ends the threads."""
-        self._threads.shutdown(cancel_futures=True)
-
-    def _load(self, numbers: Sequence[int]) -> LoadedImages:
-        shape = self._shape
-        count = sum(self._shards[number].rows for number in numbers)
+        shape, count = self._shape, sum(window.counts)
         images = np.empty((count, shape.channels, shape.height, shape.width), dtype=np.uint8)
         labels = np.zeros(count if shape.classes else 0, dtype=np.int64)
         first = 0
-        tables = self._threads.map(
-            lambda number: self._store.table(self._shards[number], self.columns), numbers
-        )
-        for table in tables:
-            end = first + len(table)
-            self._fill(images[first:end], table)
-            if shape.classes:
-                labels[first:end] = table.column(LABEL).to_numpy()
+        for some, theirs in pieces:
+            end = first + len(some)
+            images[first:end] = some
+            labels[first : first + len(theirs)] = theirs
             first = end
-        return LoadedImages(images, labels)
+        if self._flip is None:
+            return LoadedImages(images, labels)
+        coins = words(count, self._flip, FLIPS, window.epoch, window.number)
+        return LoadedImages(images, labels, coins >> np.uint64(63) == 1)
 
-    def _fill(self, images: Pixels, table: pa.Table) -> None:
-        if self._encoding == "Raw":
-            values, _ = column_values(table.column(IMAGE))
-            images[...] = values.reshape(images.shape)
-        else:
-            for place, value in enumerate(table.column(IMAGE)):
-                images[place] = decoded(value.as_py())
+    def in_order(self, size: int) -> Iterator[Samples]:
+        """All images as the index lists them, `size` at a time, the last ones fewer."""
+        left: Piece | None = None
+        for shard in self.listed:
+            held = self.fetch(shard)
+            if left is not None:
+                held = tuple(map(np.concatenate, zip(left, held, strict=True)))
+            images, labels = held
+            whole = len(images) - len(images) % size
+            loaded = LoadedImages(images, labels)
+            for start in range(0, whole, size):
+                yield loaded.take(np.arange(start, start + size))
+            left = images[whole:], labels[whole:]
+        if left is not None and len(left[0]):
+            yield LoadedImages(*left).take(np.arange(len(left[0])))
 
 
 def encoded(pixels: Pixels) -> bytes:

@@ -103,11 +103,14 @@ class WindowOrder:
         """A window of an epoch."""
         return self._windows(epoch, number)
 
-    def after(self, window: Window) -> tuple[int, int]:
-        """Epoch and number of the next window."""
-        if window.number + 1 < self.windows_per_epoch:
-            return window.epoch, window.number + 1
-        return window.epoch + 1, 0
+    def shards(self, epoch: int, number: int) -> tuple[int, ...]:
+        """The shards of a window of an epoch, in the order in which they stand in it."""
+        first = number * self._per_window
+        return tuple(self._plan(epoch)[0][first : first + self._per_window].tolist())
+
+    def after(self, epoch: int, number: int) -> tuple[int, int]:
+        """Epoch and number of the window after one."""
+        return (epoch, number + 1) if number + 1 < self.windows_per_epoch else (epoch + 1, 0)
 
     def pieces(self, positions: range) -> Iterator[tuple[Window, Numbers]]:
         """Consecutive positions by window: the numbers of their samples in it."""
@@ -134,10 +137,10 @@ class WindowOrder:
         return shards, _edges(sizes)[:-1]
 
     def _dealt(self, epoch: int, number: int) -> Window:
-        shards = self._plan(epoch)[0][number * self._per_window : (number + 1) * self._per_window]
-        counts = self._counts[shards]
+        shards = self.shards(epoch, number)
+        counts = self._counts[list(shards)]
         order = shuffled(int(counts.sum()), self._seed, _SAMPLES, epoch, number)
-        return Window(epoch, number, tuple(shards.tolist()), tuple(counts.tolist()), order)
+        return Window(epoch, number, shards, tuple(counts.tolist()), order)
 
 
 def _edges(counts: Numbers) -> Numbers:

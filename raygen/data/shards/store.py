@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
 
-from raygen.data.shards.cache import ShardCache
+from raygen.data.shards.cache import ShardCache, cache_folder
 from raygen.data.shards.files import check, unpacked
 from raygen.data.shards.index import Index, Shard, read_index
 from raygen.data.sources.files import local_path
@@ -33,6 +34,10 @@ class ShardStore:
     def __init__(self, storage: Storage, cache: ShardCache | None = None) -> None:
         self._storage = storage
         self._cache = cache if not isinstance(storage, LocalStorage) else None
+
+    def __reduce__(self) -> tuple[Callable[[str, bool], ShardStore], tuple[str, bool]]:
+        # Connections stay where they are, and each machine has a cache of its own.
+        return _opened_elsewhere, (self.uri, self._cache is not None)
 
     @property
     def uri(self) -> str:
@@ -98,3 +103,9 @@ class ShardStore:
             ) from error
         except OutputError as error:
             raise DataError(error.what, where=error.where or self.uri, remedy=error.remedy) from error
+
+
+@lru_cache(maxsize=8)
+def _opened_elsewhere(uri: str, cached: bool) -> ShardStore:
+    """A store in another process, once for all shards that it reads: a connection takes a while."""
+    return ShardStore(open_storage(uri), ShardCache(cache_folder()) if cached else None)

@@ -10,24 +10,22 @@ each is predicted from its first token on, and no target is of another document 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from raygen.data.protocol import Samples
 from raygen.data.shards.files import TOKENS, Documents, documents_of
 from raygen.data.shards.index import Shard
 from raygen.data.shards.order import Numbers, Window, start_of
+from raygen.data.shards.pieces import Fetch, Piece, Shards
 from raygen.data.shards.store import ShardStore
 from raygen.data.text.tokenizers import Tokenizer
 from raygen.spec.contents import IGNORED
-
-FETCHED_AT_ONCE = 4
-"""Shards of a window that are fetched and unpacked at a time."""
 
 
 @dataclass(frozen=True)
@@ -133,12 +131,37 @@ class LoadedText:
         return self.cut.sampled(tokens, first)
 
 
-class TextShards:
+@dataclass(frozen=True)
+class TextDecoder:
+    """Makes arrays of a shard's rows: those of `Documents`.
+
+    Attributes:
+        dtype: Type of a token, such as `<u2`.
+    """
+
+    dtype: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What it needs of a shard."""
+        return (TOKENS,)
+
+    def __call__(self, table: pa.Table) -> Piece:
+        """The arrays."""
+        documents = documents_of(table, self.dtype)
+        return documents.tokens, documents.offsets
+
+    def size(self, shard: Shard) -> int:
+        """How large they are, in bytes."""
+        return shard.units * np.dtype(self.dtype).itemsize + (shard.rows + 1) * 8
+
+
+class TextShards(Shards[LoadedText]):
     """Shards of tokenized documents.
 
     Args:
         store: Where they are.
-        shards: Which.
+        listed: Which.
         cut: How samples are cut from them.
         tokenizer: What made the tokens.
         dtype: Type of a token, such as `<u2`.
@@ -148,30 +171,27 @@ class TextShards:
     def __init__(
         self,
         store: ShardStore,
-        shards: Sequence[Shard],
+        listed: Sequence[Shard],
         cut: Cut,
         tokenizer: Tokenizer,
         dtype: str,
         seed: int,
     ) -> None:
-        self._store = store
-        self._shards = shards
+        super().__init__(listed, Fetch(store, TextDecoder(dtype)))
         self._cut = cut
         self._tokenizer = tokenizer
-        self._dtype = dtype
         self._seed = seed
-        self._threads = ThreadPoolExecutor(FETCHED_AT_ONCE, thread_name_prefix="shard")
 
     @property
     def counts(self) -> list[int]:
         """Samples of each shard."""
-        return [self._cut.samples(shard) for shard in self._shards]
+        return [self._cut.samples(shard) for shard in self.listed]
 
-    def load(self, window: Window) -> LoadedText:
+    def assembled(self, window: Window, pieces: Iterator[Piece]) -> LoadedText:
         """The documents of a window's shards."""
         cut = self._cut
         starts = [start_of(self._seed, window.epoch, shard, cut.context) for shard in window.shards]
-        documents = list(self._threads.map(self._documents, window.shards))
+        documents = [Documents(*piece) for piece in pieces]
         firsts = list(map(cut.first_tokens, documents)) if cut.packing == "Documents" else None
         return LoadedText(window, documents, starts, cut, firsts)
 
@@ -189,18 +209,14 @@ class TextShards:
         if waiting is not None and len(waiting):
             yield self._measured(waiting)
 
-    def close(self) -> None:
-        """Ends the threads."""
-        self._threads.shutdown(cancel_futures=True)
-
     def _rows(self) -> Iterator[NDArray[np.int64]]:
         """Of each shard, and at the end, the samples that are whole: (samples, 1 or 2, context + 1), tokens and, where
         documents are packed, whether each is the first of one.
         """
         context = self._cut.context
         left = np.empty((1 + (self._cut.packing == "Documents"), 0), dtype=np.int64)
-        for number in range(len(self._shards)):
-            documents = self._documents(number)
+        for shard in self.listed:
+            documents = Documents(*self.fetch(shard))
             if self._cut.packing == "Single":
                 yield self._filled(documents)
                 continue
@@ -231,9 +247,6 @@ class TextShards:
         for row, (first, end) in enumerate(pairwise(documents.offsets)):
             self._cut.fill(rows[row, 0], documents.tokens[first:end])
         return rows
-
-    def _documents(self, number: int) -> Documents:
-        return documents_of(self._store.table(self._shards[number], (TOKENS,)), self._dtype)
 
     def _measured(self, rows: NDArray[np.int64]) -> Samples:
         samples = self._cut.sampled(rows[:, 0], rows[:, 1] > 0 if rows.shape[1] > 1 else None)

@@ -44,7 +44,7 @@ class Windows(Generic[Loaded]):
         else:
             loaded = self._thread.submit(self._loaded, key).result()
         self._current = key, loaded
-        after = self._order.after(window)
+        after = self._order.after(*key)
         self._ahead = after, self._thread.submit(self._loaded, after)
         return loaded
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from raygen.spec.data.augmentation import Augmentation, ResolvedAugmentation, augmentation_rules
 from raygen.spec.data.cleaning import Cleaning, ResolvedCleaning
 from raygen.spec.data.images import Images
+from raygen.spec.data.reading import Reading, ResolvedReading
 from raygen.spec.data.sources import MUSIC_FORMAT, ResolvedSources, Source, Sources, holds_music, holds_text
 from raygen.spec.data.tokenizers import ResolvedTokenizer, Tokenizer
 from raygen.spec.schema.base import MAX_INT, Fraction, Rule, Spec, exactly_one
@@ -150,6 +151,8 @@ class Data(Spec):
 
     cleaning: Cleaning | None = None
     """How records are cleaned before they become samples; needs spec.preparation. Default: they are taken as they are."""
+    reading: Reading | None = None
+    """How prepared data is read; needs spec.preparation. Default: in the processes that train."""
 
     @property
     def kind(self) -> Literal["images", "text"]:
@@ -243,3 +246,4 @@ class ResolvedData(Data):
     tokenizer: Annotated[ResolvedTokenizer, Field(discriminator="type")] | None = None
     cleaning: ResolvedCleaning | None = None
     augmentation: ResolvedAugmentation | None = None
+    reading: Annotated[ResolvedReading, Field(discriminator="type")] | None = None

@@ -15,6 +15,7 @@ CHANGEABLE = (
     "spec.activeDeadlineSeconds",
     "spec.attempts",
     "spec.checkpoint",
+    "spec.data.reading",
     "spec.data.train.weightChanges",
     "spec.data.train.sources",
     "spec.data.validation",

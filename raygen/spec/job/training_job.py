@@ -177,6 +177,14 @@ class TrainingJobSpec(Spec):
             cel="!has(self.data.cleaning) || has(self.preparation)",
         ),
         Rule(
+            fields=("data.reading", "preparation"),
+            at="data.reading",
+            holds=lambda self: self.data.reading is None or self.preparation is not None,
+            rule="needs spec.preparation",
+            remedy="Add spec.preparation, for example {uri: prepared/}, or remove reading.",
+            cel="!has(self.data.reading) || has(self.preparation)",
+        ),
+        Rule(
             fields=("data.packing", "preparation"),
             at="data.packing",
             holds=lambda self: self.data.packing == "Stream" or self.preparation is not None,

@@ -1,4 +1,4 @@
-"""Whether Ray's machines have room for a run's workers, or for those that prepare its data."""
+"""Whether Ray's machines have room for a run's workers, and for those that prepare or read its data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 
 from raygen.errors import InputError
 from raygen.spec import Scale
-from raygen.spec.names import JOIN_VARIABLE, PREPARATION_RESOURCE
+from raygen.spec.data.reading import RayDataReading
+from raygen.spec.names import JOIN_VARIABLE, PREPARATION_RESOURCE, READING_RESOURCE
 from raygen.training import drain
 from raygen.training.engine.control import Control
 from raygen.training.ray.cluster import on_cluster
@@ -121,6 +122,60 @@ def find_preparation_room(
     return found[-1] if _wait(lack, control, notice, seconds, lambda: lambda: None) else None
 
 
+def find_reading_room(
+    nodes: Callable[[], Sequence[Mapping[str, Any]]],
+    scale: Scale,
+    cpus: int,
+    reading: RayDataReading,
+    control: Control,
+    notice: Callable[[str], None],
+    *,
+    seconds: float,
+) -> dict[str, Any] | None:
+    """Waits until the machines have room for a task that reads data beside all workers, which hold what they book: they would
+    wait for data, and Ray Data for room, without end.
+
+    Where machines have Ray's resource for it (`READING_RESOURCE`), tasks go to these and to no others.
+
+    Args:
+        nodes: Gives Ray's machines (`ray.nodes`).
+        scale: The workers.
+        cpus: Cores that each worker books.
+        reading: What a task books.
+        control: Ends the waiting, if it asks to stop.
+        notice: Takes what is waited for.
+        seconds: Longest wait.
+
+    Returns:
+        What each task books, as Ray's options of a task; None if it was to stop first.
+
+    Raises:
+        InputError: There is no room by then.
+    """
+    found: list[dict[str, Any]] = []
+    each, wanted = resources(scale, cpus), reading.cpus_per_worker
+
+    def lack() -> InputError | None:
+        there = [node["Resources"] for node in nodes() if node["Alive"]]
+        own = [place for place, one in enumerate(there) if one.get(READING_RESOURCE, 0) >= 1]
+        for place in own or range(len(there)):
+            left = there[place].get("CPU", 0) - wanted
+            beside = [*there[:place], {**there[place], "CPU": left}, *there[place + 1 :]]
+            if left >= 0 and _room(beside, each) >= scale.workers:
+                found.append({"num_cpus": wanted} | ({"resources": {READING_RESOURCE: 1}} if own else {}))
+                return None
+        cores = ", ".join(f"{there[place].get('CPU', 0):g}" for place in own or range(len(there)))
+        whose = f"the {len(own)} machines with {READING_RESOURCE}" if own else f"Ray's {len(there)} machines"
+        return InputError(
+            f"reading data needs {wanted} CPUs of a machine beside {scale.workers} workers with {cpus} each, and {whose} have"
+            f" {cores}",
+            where="spec.data.reading",
+            remedy="Add machines, lower scale.workers or what each gets, or remove data.reading, which changes no sample.",
+        )
+
+    return found[-1] if _wait(lack, control, notice, seconds, lambda: lambda: None) else None
+
+
 def _wait(
     lack: Callable[[], InputError | None],
     control: Control,
@@ -152,10 +207,15 @@ def resources(scale: Scale, cpus: int) -> dict[str, int]:
     return {"CPU": cpus} | ({"GPU": scale.gpus_per_worker} if scale.gpus_per_worker else {})
 
 
+def _room(there: Sequence[Mapping[str, float]], each: Mapping[str, int]) -> int:
+    """How many that book `each` machines with these resources have room for."""
+    return sum(min(int(node.get(name, 0) // amount) for name, amount in each.items()) for node in there)
+
+
 def _lack(nodes: Sequence[Mapping[str, Any]], scale: Scale, cpus: int) -> str | None:
     each = resources(scale, cpus)
     there = [node["Resources"] for node in nodes if node["Alive"]]
-    room = sum(min(int(node.get(name, 0) // amount) for name, amount in each.items()) for node in there)
+    room = _room(there, each)
     if room >= scale.workers:
         return None
     wanted = " and ".join(f"{amount} {name}s" for name, amount in each.items())

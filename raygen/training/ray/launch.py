@@ -6,6 +6,7 @@ Everything that Ray leaves behind lies in one temporary folder, which is deleted
 from __future__ import annotations
 
 import json
+import math
 import signal
 import threading
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from raygen.errors import MissingExtraError, RunError
 from raygen.spec import Scale
+from raygen.spec.data.reading import RayDataReading, Reading
 from raygen.threads import waiting
 from raygen.training import drain
 from raygen.training.engine.control import Control
@@ -27,8 +29,8 @@ from raygen.training.observers.events import EventSink, notices_of
 from raygen.training.observers.goodput import Goodput, Measured
 from raygen.training.observers.ray_metrics import RayFigures
 from raygen.training.observers.startup import START_WORKERS, Startup
-from raygen.training.ray.capacity import find_room, joining_seconds, resources
-from raygen.training.ray.cluster import started_ray
+from raygen.training.ray.capacity import find_reading_room, find_room, joining_seconds, resources
+from raygen.training.ray.cluster import on_cluster, started_ray
 from raygen.training.ray.losses import LostWorkersReader, RestartLimit, cause_of, last_line, someone_trains
 from raygen.training.ray.mailbox import RESULT, STARTS, ClaimedAttempt, Inbox, Reply, Task, reply_of
 from raygen.training.ray.steering import Steering
@@ -61,6 +63,7 @@ def launch(
     observer: EventSink,
     startup: Startup,
     goodput: Goodput,
+    reading: Reading | None,
     answer: Callable[[Facts], ClaimedAttempt],
 ) -> Reply | None:
     """Trains on Ray; blocks until the run has ended.
@@ -73,6 +76,7 @@ def launch(
         observer: Takes rank 0's events.
         startup: Takes the time until the first step.
         goodput: The attempt's.
+        reading: How workers read prepared data; None: by themselves.
         answer: Begins the attempt, once workers have opened data and model; gives what they must know of it. What it
             raises ends the workers.
 
@@ -87,19 +91,29 @@ def launch(
     """
     if find_spec("ray") is None:
         raise MissingExtraError("ray", "ray")
-    cpus = cores_of(scale, cores)
+    reads = reading if isinstance(reading, RayDataReading) else None
+    reserved = reads.workers * reads.cpus_per_worker if reads is not None else 0
+    notice = notices_of(observer)
+    cpus = cores_of(scale, cores if on_cluster() else cores - reserved)
     try:
         # Ray takes SIGTERM for itself when it starts, so ours is set once more.
         with (
-            started_ray(scale.workers * cpus, cores, startup, notices_of(observer)) as (ray, folder, host),
+            started_ray(scale.workers * cpus + reserved, cores, startup, notice) as (ray, folder, host),
             control.on_signals(),
         ):
             seconds, ask = joining_seconds(), partial(_ask, scale, cpus)
-            if not find_room(ray.nodes, scale, cpus, control, notices_of(observer), seconds=seconds, ask=ask):
+            if not find_room(ray.nodes, scale, cpus, control, notice, seconds=seconds, ask=ask):
                 return None
-            store = Table()
             whole = replace(task, scratch=str(folder), threads=cpus)
-            figures = RayFigures(whole.job["metadata"]["name"], whole.run, notices_of(observer))
+            if reads is not None:
+                books = find_reading_room(ray.nodes, scale, cpus, reads, control, notice, seconds=seconds)
+                if books is None:
+                    return None
+                # Every worker reads the whole windows, through a pipeline of its own.
+                each = math.ceil(reads.workers / scale.workers)
+                whole = replace(whole, reading={"count": each, "books": books})
+            store = Table()
+            figures = RayFigures(whole.job["metadata"]["name"], whole.run, notice)
             limit = RestartLimit(WORKER_FAILURES, Measured(goodput, observer, figures))
             inbox = Inbox(store, limit, startup.worker_ready)
             losses = LostWorkersReader(store, limit.take)

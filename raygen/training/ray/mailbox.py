@@ -47,6 +47,8 @@ class Task:
         reports: Whether somebody hears of evaluations before training goes on.
         scratch: Folder on the driver's machine that is deleted after the run; `launch` says which.
         threads: Of PyTorch in each worker; likewise.
+        reading: Of each worker's pipeline that reads data the fields of `raygen.pipelines.reading.Workers`; likewise. None: it
+            reads by itself.
     """
 
     job: dict[str, Any]
@@ -59,6 +61,7 @@ class Task:
     reports: bool
     scratch: str = ""
     threads: int = 1
+    reading: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

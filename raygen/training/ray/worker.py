@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
@@ -54,6 +54,9 @@ from raygen.training.ray.mailbox import (
     trained_document,
 )
 from raygen.training.ray.wire import Address, Remote
+
+if TYPE_CHECKING:
+    from raygen.data.shards.pieces import OpenPieces
 
 
 def work(task: Task, driver: Address) -> None:
@@ -218,10 +221,18 @@ def _open_data(
     learns = not files and job.spec.data.tokenizer is not None
     if learns and group.rank > 0:
         files = decoded(json.loads(wait_for(store, FILES)))
-    data = open_dataset(job, Path(task.base), files, notice, scratch)
+    data = open_dataset(job, Path(task.base), files, notice, scratch, _open_pieces(task))
     if learns and group.rank == 0:
         store.set(FILES, json.dumps(encoded(data.files())))
     return data
+
+
+def _open_pieces(task: Task) -> OpenPieces | None:
+    if task.reading is None:
+        return None
+    from raygen.pipelines.reading import Workers, pipelined
+
+    return pipelined(Workers(**task.reading))
 
 
 def _begin(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from raygen.errors import InputError
 from raygen.spec import Scale
+from raygen.spec.data.reading import RayDataReading
 from raygen.spec.names import JOIN_VARIABLE
 from raygen.training.engine.control import Control
 from raygen.training.ray import capacity
@@ -169,3 +171,52 @@ def test_no_number_of_seconds(monkeypatch: pytest.MonkeyPatch, text: str) -> Non
     monkeypatch.setenv(JOIN_VARIABLE, text)
     with pytest.raises(InputError, match="not a number of seconds"):
         capacity.joining_seconds()
+
+
+def machine(cpus: float, **others: float) -> dict[str, Any]:
+    return {"Alive": True, "Resources": {"CPU": cpus} | others}
+
+
+READS = machine(2.0, raygen_reading=4.0)
+
+
+@pytest.mark.parametrize(
+    ("there", "workers", "cpus", "books"),
+    [
+        ([machine(6.0)], 2, 2, {"num_cpus": 2}),
+        ([machine(4.0, GPU=2.0), machine(2.0)], 2, 2, {"num_cpus": 2}),
+        ([machine(4.0), READS], 2, 2, {"num_cpus": 2, "resources": {"raygen_reading": 1}}),
+    ],
+)
+def test_data_is_read_on_machines_that_are_for_it_and_else_beside_training(
+    monkeypatch: pytest.MonkeyPatch, there: list[Any], workers: int, cpus: int, books: dict[str, Any]
+) -> None:
+    assert reads(monkeypatch, there, workers, cpus) == books
+
+
+@pytest.mark.parametrize(
+    ("there", "what"),
+    [
+        ([machine(4.0)], "reading data needs 2 CPUs of a machine beside 2 workers with 2 each, and Ray's 1 machines have 4"),
+        ([machine(5.0), machine(0.0)], "Ray's 2 machines have 5, 0"),
+        # Those of the first are for training alone, and the other one has no room beside it.
+        ([machine(2.0), READS], "the 1 machines with raygen_reading have 2"),
+    ],
+)  # fmt: skip
+def test_training_that_would_wait_for_data_for_ever_is_refused(
+    monkeypatch: pytest.MonkeyPatch, there: list[Any], what: str
+) -> None:
+    with pytest.raises(InputError, match=re.escape(what)) as caught:
+        reads(monkeypatch, there, 2, 2)
+    assert caught.value.where == "spec.data.reading"
+
+
+def reads(
+    monkeypatch: pytest.MonkeyPatch, there: list[Any], workers: int, cpus: int
+) -> dict[str, Any] | None:
+    monkeypatch.setattr(capacity, "time", Time(joining={}))
+    scale = Scale(workers=workers, cpus_per_worker=cpus)
+    reading = RayDataReading(type="RayData", workers=3, cpus_per_worker=2)
+    return capacity.find_reading_room(
+        lambda: there, scale, cpus, reading, Control(), lambda _: None, seconds=1
+    )
