@@ -6,7 +6,7 @@
 The server is versitygw over a folder of this machine. Each reader takes its turn in a process of its own, with nothing in a
 cache: raygen reads whole shards on its threads, checks their SHA-256, and gives batches of 64 samples of 256 tokens; boto3 reads the
 same objects in ranges, on as many threads, and throws the bytes away. The shards are those of a text that is drawn,
-tokenized by bytes; larger data sets have the same ones several times, under other names. Memory is the peak of a process
+tokenized by BPE; larger data sets have the same ones several times, under other names. Memory is the peak of a process
 that reads every window of the data set, beside another one that does the same.
 """
 
@@ -32,7 +32,7 @@ from harness import ROOT, environment, spread, write_result
 
 from raygen.data.shards.dataset import PreparedData
 from raygen.data.shards.index import INDEX_FILE, Component, read_index
-from raygen.data.shards.text import FETCHED_AT_ONCE
+from raygen.data.shards.pieces import FETCHED_AT_ONCE
 from raygen.jobfile import dumps, load
 from raygen.preparation.executors import InProcess
 from raygen.preparation.pipeline import prepare
@@ -45,6 +45,8 @@ from tests.integration.s3 import server as s3
 
 MB = 10**6
 SEED, BATCH, CONTEXT, RANGE = 1, 64, 256, 8 << 20
+CHARACTERS_PER_BYTE = 2
+"""Of the text and its shards: a token has 16 bits, and stands for some four characters."""
 MUST = {"raygen_to_boto3": 0.9, "memory_mb": 300}
 
 
@@ -80,12 +82,12 @@ def prepare_shards(folder: Path, place: Path, megabytes: int) -> None:
     draw = random.Random(SEED)
     words = ["".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=draw.randint(2, 9))) for _ in range(5000)]
     with (folder / "text.jsonl").open("w") as file:
-        while file.tell() < megabytes * MB:
+        while file.tell() < CHARACTERS_PER_BYTE * megabytes * MB:
             file.write(json.dumps({"text": " ".join(draw.choices(words, k=2000))}) + "\n")
     changes = [
         f'data.train.sources=[{{"uri": "{folder / "text.jsonl"}", "format": "JsonLines"}}]',
         'data.validation={"fraction": 0.001}',
-        'data.tokenizer={"type": "Byte"}',
+        'data.tokenizer={"type": "BPE", "vocabularySize": 4096}',
         f"model.transformer.contextLength={CONTEXT}",
         "evaluation.samples=null",
     ]
@@ -121,7 +123,7 @@ def memory(folder: Path, place: Path, gigabytes: list[int]) -> dict[str, Any]:
     assert index is not None
     shards = [shard for part in index.train for shard in part.shards]
     for size in gigabytes:
-        copies = -(-size * 1000 * MB // sum(shard.units for shard in shards))
+        copies = -(-size * 1000 * MB // sum(shard.bytes for shard in shards))
         many = []
         for copy in range(copies):
             for shard in shards:

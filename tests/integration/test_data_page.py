@@ -14,7 +14,9 @@ FEW = ("training.duration.steps=2", "evaluation={}", "checkpoint.keepBest=null")
 
 def commands(path: Path, after: str) -> list[list[str]]:
     """The lines of a page's shell blocks behind a heading, up to the next one of its level."""
-    section = f"\n{path.read_text()}".split(f"\n{after}\n", 1)[1].split("\n" + after.split(" ")[0] + " ", 1)[0]
+    section = f"\n{path.read_text()}".split(f"\n{after}\n", 1)[1].split("\n" + after.split(" ")[0] + " ", 1)[
+        0
+    ]
     blocks = re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
     return [shlex.split(line) for block in blocks for line in block.splitlines()]
 

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from raygen.data.protocol import Samples
@@ -119,16 +121,27 @@ class LoadedText:
         tokens = np.full((len(chosen), context + 1), IGNORED, dtype=np.int64)
         first = None if self.firsts is None else np.zeros(tokens.shape, dtype=np.bool_)
         shards, places = self.window.places(chosen)
-        for row, (shard, place) in enumerate(zip(shards.tolist(), places.tolist(), strict=True)):
-            held = self.shards[shard]
-            if self.cut.packing == "Single":
+        if self.cut.packing == "Single":
+            for row, (shard, place) in enumerate(zip(shards.tolist(), places.tolist(), strict=True)):
+                held = self.shards[shard]
                 self.cut.fill(tokens[row], held.tokens[held.offsets[place] : held.offsets[place + 1]])
-                continue
-            start = self.starts[shard] + place * context
-            tokens[row] = held.tokens[start : start + context + 1]
+            return self.cut.sampled(tokens, first)
+        for shard in np.unique(shards).tolist():
+            rows = np.flatnonzero(shards == shard)
+            begins = self.starts[shard] + places[rows] * context
+            tokens[rows] = self._samples[shard][begins]
             if first is not None and self.firsts is not None:
-                first[row] = self.firsts[shard][start : start + context + 1]
+                first[rows] = sliding_window_view(self.firsts[shard], context + 1)[begins]
         return self.cut.sampled(tokens, first)
+
+    @cached_property
+    def _samples(self) -> list[NDArray[Any]]:
+        """Of each shard what begins at each token: (tokens - context, context + 1), no bytes of its own."""
+        size = self.cut.context + 1
+        return [
+            sliding_window_view(one.tokens, size) if len(one.tokens) >= size else one.tokens
+            for one in self.shards
+        ]
 
 
 @dataclass(frozen=True)
@@ -223,7 +236,7 @@ class TextShards(Shards[LoadedText]):
             left = np.concatenate([left, self._places(documents, left)], axis=1)
             count = max(left.shape[1] - 1, 0) // context
             if count:
-                windows = np.lib.stride_tricks.sliding_window_view(left, context + 1, axis=1)
+                windows = sliding_window_view(left, context + 1, axis=1)
                 yield windows[:, : count * context : context].swapaxes(0, 1)
                 left = left[:, count * context :]
         if left.shape[1] > 1:
