@@ -45,6 +45,8 @@ RAY_GROUP_LABEL = "ray.io/group"
 """On pods: the name of their group of workers, which the operator gives. KubeRay writes it, the operator reads it."""
 PREPARATION_GROUP = "preparation"
 """Name of the group of workers that prepare data. The operator writes and reads it."""
+READING_GROUP = "reading"
+"""Name of the group of workers that read data while others train. The operator writes and reads it."""
 
 JOB_VARIABLE = "RAYGEN_JOB"
 """In the head pod: the job file as JSON. The operator writes it, `raygen train` reads it."""
@@ -60,7 +62,8 @@ PREPARATION_RESOURCE = "raygen_preparation"
 """On machines that prepare data: Ray's resource of which each task takes one, so that it goes there and nowhere else. The
 operator gives each pod of its group one, and an administrator may give some to machines of other clusters; the driver asks for it."""
 READING_RESOURCE = "raygen_reading"
-"""On machines that read prepared data ahead of training: the same. An administrator may give some to machines; the driver asks for it."""
+"""On machines that read prepared data ahead of training: the same, and tasks take none of their cores, of which those of the operator
+have none for Ray."""
 TOKEN_FOLDER = "/var/run/secrets/raygen"  # noqa: S105
 """In the head pod: token and ca.crt for the API server. The operator mounts it, the driver reads it."""
 

@@ -108,6 +108,14 @@ def _ceilings(job: TrainingJob, runtime: RaygenRuntime) -> Iterator[Fault]:
             f"must be at most {ceilings.workers}, the ceiling of the runtime {name}",
             "Lower preparation.workers, or name another runtime.",
         )
+    reading = job.spec.data.reading
+    if reading is not None and (reading.workers or 1) > ceilings.workers:
+        yield fault(
+            ("spec", "data", "reading", "workers"),
+            reading.workers,
+            f"must be at most {ceilings.workers}, the ceiling of the runtime {name}",
+            "Lower data.reading.workers, or name another runtime.",
+        )
     if scale.workers * scale.gpus_per_worker > ceilings.gpus:
         yield fault(
             ("spec", "scale", "gpusPerWorker"),

@@ -10,7 +10,7 @@ from raygen.kube.bodies import Body, Fields
 from raygen.operator.rayjob import refusals
 from raygen.operator.rayjob.trouble import Trouble, sentence
 from raygen.operator.stored import shared_cluster
-from raygen.spec.names import JOB_LABEL, PREPARATION_GROUP, RAY_GROUP_LABEL, RAY_NODE_TYPE
+from raygen.spec.names import JOB_LABEL, PREPARATION_GROUP, RAY_GROUP_LABEL, RAY_NODE_TYPE, READING_GROUP
 
 LONG_SECONDS = 20
 """After which a pod that has not started is asked about."""
@@ -38,8 +38,10 @@ AUTOSCALER = "autoscaler"
 """Name of the container that KubeRay adds to the heads of clusters that grow (pod.go)."""
 TRAINING_MEMORY = "Raise scale.memoryPerWorker, or lower training.microBatchSize."
 PREPARATION_MEMORY = "Raise preparation.memoryPerWorker."
+READING_MEMORY = "Lower preparation.shardMegabytes and prepare the data again, or have spec.defaults.memoryPerWorker of the runtime raised."
 _LESS = " Lower scale.workers, gpusPerWorker, cpusPerWorker or memoryPerWorker"
 _LESS_TO_PREPARE = " Lower preparation.workers, cpusPerWorker or memoryPerWorker"
+_LESS_TO_READ = " Lower data.reading.workers or cpusPerWorker"
 _IMAGE_REASONS = {
     "ErrImageNeverPull",
     "ErrImagePull",
@@ -190,7 +192,8 @@ def _out_of_memory(pod: Body, who: str, container: Fields, remedies: Mapping[str
     if _is_head(pod):
         remedy = remedies["head memory"]
     else:
-        remedy = PREPARATION_MEMORY if _prepares(pod) else TRAINING_MEMORY
+        others = {PREPARATION_GROUP: PREPARATION_MEMORY, READING_GROUP: READING_MEMORY}
+        remedy = others.get(_group_of(pod), TRAINING_MEMORY)
     return f"{who} was killed for memory at its limit of {limit}. {remedy}"
 
 
@@ -204,7 +207,7 @@ def _unscheduled(who: str, pod: Body, now: datetime, remedies: Mapping[str, str]
         since = condition.get("lastTransitionTime") or pod["metadata"]["creationTimestamp"]
         if (now - moment(since)).total_seconds() < PATIENCE_SECONDS:
             continue
-        less = _LESS_TO_PREPARE if _prepares(pod) else _LESS
+        less = {PREPARATION_GROUP: _LESS_TO_PREPARE, READING_GROUP: _LESS_TO_READ}.get(_group_of(pod), _LESS)
         yield Trouble(
             "Unschedulable",
             sentence(f"no node has room for {who}: {condition.get('message', '')}")
@@ -264,9 +267,9 @@ def _has_head(pods: Sequence[Body], now: datetime) -> bool:
     return any((now - since).total_seconds() > INITIAL_SECONDS for since in ready)
 
 
-def _prepares(pod: Body) -> bool:
-    """Whether a pod prepares data."""
-    return bool(pod["metadata"].get("labels", {}).get(RAY_GROUP_LABEL) == PREPARATION_GROUP)
+def _group_of(pod: Body) -> str:
+    """The group of workers that a pod is of."""
+    return str(pod["metadata"].get("labels", {}).get(RAY_GROUP_LABEL, ""))
 
 
 def _is_head(pod: Body) -> bool:

@@ -9,6 +9,7 @@ from raygen.kube.bodies import Body, Fields
 from raygen.operator.rayjob import scheduling
 from raygen.spec import TrainingJob
 from raygen.spec.data.preparation import Preparation
+from raygen.spec.data.reading import Reading
 from raygen.spec.names import (
     ATTEMPT_LABEL,
     DRIVER_RESOURCE,
@@ -21,6 +22,8 @@ from raygen.spec.names import (
     RAY_CLUSTER_LABEL,
     RAY_GROUP_LABEL,
     RAY_JOB_LABEL,
+    READING_GROUP,
+    READING_RESOURCE,
     STAGE_LABEL,
     STATUS_VARIABLE,
     TOKEN_FOLDER,
@@ -173,12 +176,19 @@ def _cluster(
 ) -> Fields:
     head = _head(document, runtime, labels)
     prepares = job.spec.preparation if stage == PREPARATION else None
-    workers = _trainers(job, runtime, labels) if prepares is None else _preparers(prepares, runtime, labels)
-    for template in (head, workers["template"]):
+    reading = job.spec.data.reading
+    if prepares is not None:
+        groups = [_preparers(prepares, runtime, labels)]
+        without_gpus = [head, groups[0]["template"]]
+    else:
+        reads = [_readers(reading, runtime, labels)] if reading and reading.type == "RayData" else []
+        groups = [_trainers(job, runtime, labels), *reads]
+        without_gpus = [group["template"] for group in reads]
+    for template in (head, *(group["template"] for group in groups)):
         template["spec"] |= scheduling.pods(job.spec, runtime)
-        if prepares is not None:
-            # A kind of GPU that the runtime's nodes have is nothing that these pods need.
-            template["spec"].get("nodeSelector", {}).pop(runtime.gpus.label, None)
+    for template in without_gpus:
+        # A kind of GPU that the runtime's nodes have is nothing that these pods need.
+        template["spec"].get("nodeSelector", {}).pop(runtime.gpus.label, None)
     return {
         "rayVersion": runtime.ray_version,
         "authOptions": {"mode": "token"},
@@ -191,7 +201,7 @@ def _cluster(
             },
             "template": head,
         },
-        "workerGroupSpecs": [workers],
+        "workerGroupSpecs": groups,
     }
 
 
@@ -253,6 +263,17 @@ def _preparers(wanted: Preparation, runtime: RaygenRuntimeSpec, labels: dict[str
     start = {"resources": json.dumps(json.dumps({PREPARATION_RESOURCE: 1}))}
     amounts = (wanted.cpus_per_worker, memory, dict[str, str]())
     return _group(PREPARATION_GROUP, wanted.workers, runtime, labels, amounts, start)
+
+
+def _readers(wanted: Reading, runtime: RaygenRuntimeSpec, labels: dict[str, str]) -> Fields:
+    """The group of workers that read data while others train.
+
+    To Ray they have no cores, so that no worker that trains is ever put there: it would wait for data, and data for it.
+    """
+    cpus = wanted.cpus_per_worker or 1
+    start = {"num-cpus": "0", "resources": json.dumps(json.dumps({READING_RESOURCE: 1}))}
+    amounts = (cpus, runtime.defaults.memory_per_worker, dict[str, str]())
+    return _group(READING_GROUP, wanted.workers or 1, runtime, labels, amounts, start)
 
 
 def _group(

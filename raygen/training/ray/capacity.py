@@ -135,7 +135,7 @@ def find_reading_room(
     """Waits until the machines have room for a task that reads data beside all workers, which hold what they book: they would
     wait for data, and Ray Data for room, without end.
 
-    Where machines have Ray's resource for it (`READING_RESOURCE`), tasks go to these and to no others.
+    Where machines have Ray's resource for it (`READING_RESOURCE`), tasks go to these and to no others, and book none of their cores.
 
     Args:
         nodes: Gives Ray's machines (`ray.nodes`).
@@ -157,18 +157,19 @@ def find_reading_room(
 
     def lack() -> InputError | None:
         there = [node["Resources"] for node in nodes() if node["Alive"]]
-        own = [place for place, one in enumerate(there) if one.get(READING_RESOURCE, 0) >= 1]
-        for place in own or range(len(there)):
-            left = there[place].get("CPU", 0) - wanted
-            beside = [*there[:place], {**there[place], "CPU": left}, *there[place + 1 :]]
+        if any(one.get(READING_RESOURCE, 0) >= 1 for one in there):
+            found.append({"num_cpus": 0, "resources": {READING_RESOURCE: 1}})
+            return None
+        for place, one in enumerate(there):
+            left = one.get("CPU", 0) - wanted
+            beside = [*there[:place], {**one, "CPU": left}, *there[place + 1 :]]
             if left >= 0 and _room(beside, each) >= scale.workers:
-                found.append({"num_cpus": wanted} | ({"resources": {READING_RESOURCE: 1}} if own else {}))
+                found.append({"num_cpus": wanted})
                 return None
-        cores = ", ".join(f"{there[place].get('CPU', 0):g}" for place in own or range(len(there)))
-        whose = f"the {len(own)} machines with {READING_RESOURCE}" if own else f"Ray's {len(there)} machines"
+        cores = ", ".join(f"{one.get('CPU', 0):g}" for one in there)
         return InputError(
-            f"reading data needs {wanted} CPUs of a machine beside {scale.workers} workers with {cpus} each, and {whose} have"
-            f" {cores}",
+            f"reading data needs {wanted} CPUs of a machine beside {scale.workers} workers with {cpus} each, and Ray's"
+            f" {len(there)} machines have {cores}",
             where="spec.data.reading",
             remedy="Add machines, lower scale.workers or what each gets, or remove data.reading, which changes no sample.",
         )

@@ -246,7 +246,7 @@ SCHEDULERS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", ["small", "large", "shared", "preparation", *SCHEDULERS])
+@pytest.mark.parametrize("name", ["small", "large", "shared", "preparation", "reading", *SCHEDULERS])
 def test_rendered_to_the_letter(name: str) -> None:
     changes: dict[str, Any] = {}
     grants = runtime()
@@ -271,6 +271,11 @@ def test_rendered_to_the_letter(name: str) -> None:
             extendedResources={"rdma/ib": "8"},
             nodeSelector={"pool": "any", "nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"},
         )
+    if name == "reading":
+        changes["preparation"] = {"uri": "s3://runs/team/prepared/"}
+        changes["data__reading"] = {"type": "RayData", "workers": 3, "cpusPerWorker": 2}
+        changes["scale"] = {"workers": 2, "gpusPerWorker": 8}
+        grants = runtime(nodeSelector={"pool": "any", "nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"})
     if name == "large":
         changes["scale"] = {
             "workers": 2,
@@ -305,6 +310,23 @@ def test_rendered_to_the_letter(name: str) -> None:
         path.write_text(text)
         pytest.fail(f"{path.name} was not there; look at it, and commit it")
     assert path.read_text() == text
+
+
+def test_what_reads_data_takes_no_gpu_and_gives_ray_no_core_to_train_on() -> None:
+    made = yaml.safe_load((GOLDEN / "reading.yaml").read_text())
+    trains, reads = made["spec"]["rayClusterSpec"]["workerGroupSpecs"]
+    assert [(one["groupName"], one["replicas"]) for one in (trains, reads)] == [
+        ("trainers", 2),
+        ("reading", 3),
+    ]
+    started = reads["rayStartParams"]
+    assert (started["num-cpus"], json.loads(json.loads(started["resources"]))) == ("0", {"raygen_reading": 1})
+    (container,) = reads["template"]["spec"]["containers"]
+    assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+    assert container["resources"]["requests"]["cpu"] == "2"
+    selectors = [one["template"]["spec"]["nodeSelector"] for one in (trains, reads)]
+    assert selectors[1] == {"pool": "any"}
+    assert selectors[0].keys() == {"pool", "nvidia.com/gpu.product"}
 
 
 def test_a_plain_rayjob_and_a_shared_cluster_are_looked_at_as_often() -> None:
