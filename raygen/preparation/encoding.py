@@ -114,7 +114,7 @@ def encode(context: Context, item: tuple[int, str, int]) -> dict[str, Any]:
     encoding = read_encoding(context)
     component = VALIDATION if split == "validation" else source if encoding.mixed else 0
     encoder = _Encoder(context, encoding, component)
-    pieces = [piece for row in _rows(context, number) for piece in encoder.pieces(row)]
+    pieces = [piece for row in kept_rows(context, number) for piece in encoder.pieces(row)]
     pieces.sort(key=lambda piece: piece.order)
     orders = np.array([piece.order for piece in pieces], dtype=np.uint64)
     groups = (_table([pieces[place] for place in places]) for places in dealt(orders, encoding.ranges))
@@ -129,8 +129,8 @@ def encode(context: Context, item: tuple[int, str, int]) -> dict[str, Any]:
     return context.finish(name, report)
 
 
-def _rows(context: Context, number: int) -> Iterator[dict[str, Any]]:
-    """The records of a part that are kept."""
+def kept_rows(context: Context, number: int) -> Iterator[dict[str, Any]]:
+    """The records of a part that are not left out as duplicates, by columns of `CLEAN`."""
     dropped = dropped_rows(context, number)
     first = 0
     with opened(context.work, f"clean/{number:06d}.parquet") as table:
@@ -151,6 +151,11 @@ def dealt(orders: NDArray[np.uint64], ranges: int) -> Iterator[range]:
         yield range(first, end)
 
 
+def limit_of(held_out: float) -> int:
+    """Records whose `held` is below this are kept for validation, of a share of them."""
+    return int(held_out * 2**64)
+
+
 class _Encoder:
     """Turns the records of a part into pieces, and counts them."""
 
@@ -159,7 +164,7 @@ class _Encoder:
         self._encoding = encoding
         self._component = component
         self._tokenizer = Tokenizer.from_json(encoding.tokenizer) if encoding.tokenizer else None
-        self._limit = int(encoding.held_out * 2**64)
+        self._limit = limit_of(encoding.held_out)
         self.is_text = self._tokenizer is not None
         self.counting = Counting(encoding.shape)
         self._png = preparation is not None and preparation.encoding == "PNG"

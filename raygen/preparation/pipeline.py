@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -25,24 +26,22 @@ from raygen.data.shards.index import INDEX_FILE, Component, Index, Shard, read_i
 from raygen.data.text.lengths import added
 from raygen.data.text.tokenizers import Tokenizer, train_tokenizer
 from raygen.data.text.windows import TOKENIZER_FILE
-from raygen.errors import DataError
+from raygen.errors import DataError, OutputError
 from raygen.preparation.card.contents import CARD_HTML
 from raygen.preparation.card.writing import Found, relative, remarks_of, write_card
 from raygen.preparation.cleaning import BROKEN_SHARE, clean
 from raygen.preparation.context import WORK, Context
 from raygen.preparation.duplicates import deduplicate, likeness_of
-from raygen.preparation.encoding import VALIDATION, Encoding, encode, write_encoding
+from raygen.preparation.encoding import VALIDATION, Encoding, encode, kept_rows, limit_of, write_encoding
 from raygen.preparation.executors import Executor
 from raygen.preparation.merging import merge
 from raygen.preparation.plan import Plan, plan
-from raygen.preparation.tables import opened
 from raygen.spec import ResolvedJob
 
 PREPARING = "preparing data, "
 """Before what is done, where that is told."""
 LEARN_FROM = 256 << 20
-"""Characters that a vocabulary is learned from at most: the first documents of the training split in the order of the shuffle's
-parts; more change it little."""
+"""Characters that a vocabulary is learned from at most: of each part its first documents; more change it little."""
 FEW_DOCUMENTS = 100
 """Below this many documents, pieces of them are kept for validation: of one book, some pages."""
 LEAST_PIECE, MOST_PIECE = 1 << 14, 1 << 20
@@ -101,6 +100,9 @@ def prepare(
                 where=context.place.uri,
                 remedy="Give spec.preparation.uri another folder, or delete this one if nobody needs it.",
             )
+        with suppress(OutputError):
+            # Of one that was killed between its last two steps.
+            context.place.delete_prefix(f"{WORK}/")
         return Prepared(context.place.uri, existing, new=False)
     index = _Pipeline(context, planned, executor, progress or Progress(notice), remarks.all()).run()
     return Prepared(context.place.uri, index, new=True)
@@ -260,18 +262,21 @@ class _Pipeline:
         return tokenizer
 
     def _documents(self, cleaned: list[dict[str, Any]]) -> list[str]:
-        """Text of the training split to learn a vocabulary from: of every part the same share."""
+        """Text to learn a vocabulary from, of every part the same share: of what will be trained on, and not of what is held out
+        or left out as a duplicate.
+        """
         parts = [number for number, report in enumerate(cleaned) if report["split"] == "train"]
         share = math.ceil(LEARN_FROM / max(len(parts), 1))
+        limit = limit_of(0.0 if self._few(cleaned) else self._held_out)
         documents = []
         for number in parts:
             left = share
-            with opened(self._context.work, f"clean/{number:06d}.parquet") as table:
-                for group in range(table.num_row_groups):
-                    for value in table.read_row_group(group, columns=["content"]).column(0).to_pylist():
-                        if left > 0:
-                            documents.append(value.decode()[:left])
-                            left -= len(documents[-1])
+            for row in kept_rows(self._context, number):
+                if left <= 0:
+                    break
+                if row["held"] >= limit:
+                    documents.append(row["content"].decode("utf-8", "replace")[:left])
+                    left -= len(documents[-1])
         return documents
 
     def _classes(self, cleaned: list[dict[str, Any]]) -> tuple[tuple[str, ...], dict[str, int]]:

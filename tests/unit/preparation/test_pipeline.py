@@ -12,7 +12,7 @@ import pytest
 
 from raygen.data.shards.dataset import PreparedData
 from raygen.data.shards.index import read_index
-from raygen.data.text.tokenizers import Tokenizer
+from raygen.data.text.tokenizers import Tokenizer, train_tokenizer
 from raygen.errors import DataError
 from raygen.preparation import plan as planning
 from raygen.preparation.encoding import cut
@@ -133,6 +133,37 @@ def test_a_whole_data_set_is_found_and_another_one_is_left_alone(base: Path) -> 
     with pytest.raises(DataError, match="other sources"):
         prepared(job, base)
     assert digests(base / "prepared") == before
+
+
+def test_what_a_kill_at_the_very_end_left_is_removed(base: Path) -> None:
+    job = text_job()
+    prepared(job, base)
+    left = base / "prepared" / "work" / "r" / "clean"
+    left.mkdir(parents=True)
+    (left / "000000.json").write_text("{}")
+    assert not prepared(job, base).new
+    assert not (base / "prepared" / "work").exists()
+
+
+def test_a_vocabulary_is_learned_from_what_is_trained_on_alone(base: Path) -> None:
+    """Neither from what is held out, nor from what is left out as a duplicate."""
+    write_lines(base / "lines/4.jsonl", documents(250, seed=0)[:100] * 3)
+    job = text_job(
+        data__tokenizer={"type": "BPE", "vocabularySize": 300},
+        data__packing="Single",
+        data__cleaning={"text": {"duplicates": {"type": "Exact"}}},
+        model__transformer__contextLength=512,
+    )
+    data = opened(job, base)
+    tokenizer = data.domain
+    assert isinstance(tokenizer, Tokenizer)
+    samples = data.train_batch(range(data.samples_per_epoch))
+    assert samples.weights is not None
+    rows = zip(samples.arrays["inputs"], samples.weights, strict=True)
+    texts = [tokenizer.decode(row[1 : int(weight)]) for row, weight in rows]
+    assert 700 < len(texts) < 950
+    assert job.spec.data.tokenizer is not None
+    assert train_tokenizer(job.spec.data.tokenizer, texts).to_json() == tokenizer.to_json()
 
 
 def test_training_refuses_data_of_another_job(base: Path) -> None:
