@@ -10,6 +10,7 @@ from typing import Any
 
 import cluster_table
 import cuda_table
+import data_table
 import image_table
 import install_table
 import processor_table
@@ -67,6 +68,13 @@ def page() -> str:
         part(heading, row, middle)
         for part in (processor_table.processors, processor_table.runs, processor_table.threads)
     ]
+    of_data = (
+        data_table.image_streams,
+        data_table.text_streams,
+        data_table.data_kills,
+        data_table.duplicates,
+    )
+    data = [part(heading, row, middle) for part in of_data]
     alone = [
         startup(),
         speed(),
@@ -80,6 +88,7 @@ def page() -> str:
         checkpoints(),
         s3(),
         kills(),
+        *data,
     ]
     sections = [*alone, *on_cluster]
     head = "# Results\n\nWritten by `python benchmarks/table.py` from the files beside it; do not edit.\n"

@@ -101,18 +101,21 @@ def prepare_shards(folder: Path, place: Path, megabytes: int) -> None:
 def speeds(folder: Path, turns: int) -> dict[str, Any]:
     """Bytes of shards per second of both readers, in turns, and the ratio of each turn."""
     rates: dict[str, list[float]] = {"raygen": [], "boto3": []}
-    first = []
+    first, tokens = [], []
     for turn in range(turns):
         for name in rates if turn % 2 == 0 else reversed(rates):
             found = run(folder, name)
             rates[name].append(found["bytes"] / found["seconds"] / MB)
-            first += [found["first_batch_s"]] if "first_batch_s" in found else []
+            if name == "raygen":
+                first.append(found["first_batch_s"])
+                tokens.append(found["tokens"] / found["seconds"] / MB)
             print(f"turn {turn + 1} of {turns}: {name} {rates[name][-1]:.0f} MB/s", flush=True)
     ratios = [ours / theirs for ours, theirs in zip(rates["raygen"], rates["boto3"], strict=True)]
     return {
         "mb_per_s": {name: spread(values) for name, values in rates.items()},
         "raygen_to_boto3": spread(ratios),
         "first_batch_s": spread(first),
+        "million_tokens_per_s": spread(tokens),
     }
 
 
@@ -171,7 +174,8 @@ def read_batches(path: Path) -> dict[str, Any]:
         first = first or time.perf_counter() - began
     seconds = time.perf_counter() - began
     data.close()
-    return {"bytes": size_of(data), "seconds": seconds, "first_batch_s": first}
+    read = {"bytes": size_of(data), "tokens": whole * CONTEXT}
+    return {**read, "seconds": seconds, "first_batch_s": first}
 
 
 def read_ranges(path: Path) -> dict[str, Any]:

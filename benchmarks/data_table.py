@@ -1,0 +1,101 @@
+"""The sections of results/README.md about data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from harness import read_result
+
+Heading = Callable[[str, dict[str, Any]], Iterator[str]]
+Row = Callable[..., Iterator[str]]
+Middle = Callable[..., tuple[str, str]]
+
+IMAGE_LIMITS = {"pyarrow": ">= 0.5", "litdata": ">= 10", "webdataset": ">= 30", "streaming": ">= 30"}
+PAIRS = {
+    "macro_f1": ("macro F1", ">= 0.953"),
+    "found": ("copies found", ""),
+    "false_removals": ("false removals", ""),
+}
+
+
+def image_streams(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
+    """Shuffled batches of MNIST beside other loaders."""
+    result = read_result("image_streams")
+    if result:
+        yield from heading(f"60,000 images of MNIST in shuffled batches of {result['batch']}", result)
+        yield from row("reader", "images/s, median", "least to most", "raygen's / these", "must")
+        yield from row(*["---"] * 5)
+        for name, rates in result["images_per_s"].items():
+            versions = result.get("versions_of_peers", {})
+            label = " ".join(filter(None, (name, versions.get(name, ""))))
+            ratio = f"{result['ratio'][name]['median']:,.2f}" if name in result["ratio"] else ""
+            yield from row(label, *middle(rates, 0), ratio, IMAGE_LIMITS.get(name, ""))
+        yield ""
+
+
+def text_streams(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
+    """Batches of prepared text from an S3 server beside bare reads, and the memory of readers."""
+    result = read_result("text_streams")
+    if result:
+        must = result["must"]
+        title = f"{result['megabytes']} MB of tokens from an S3 server on the same machine, into batches of 64 x 256"
+        yield from heading(title, result)
+        yield from row("figure", "median", "least to most", "must")
+        yield from row(*["---"] * 4)
+        for name, rates in result["mb_per_s"].items():
+            yield from row(f"MB/s, {name}", *middle(rates, 1), "")
+        yield from row("million tokens/s, raygen", *middle(result["million_tokens_per_s"], 1), "")
+        ratio = middle(result["raygen_to_boto3"], 3)
+        yield from row("raygen's MB/s / those of bare reads", *ratio, f">= {must['raygen_to_boto3']:g}")
+        yield from row("s until the first batch", *middle(result["first_batch_s"], 2), "<= 0.5")
+        for size, found in result["memory_mb"].items():
+            peaks = [one["peak_mb"] for one in found]
+            label = f"MB of memory at most, two readers of {size} GB"
+            yield from row(
+                label, "", " and ".join(f"{peak:,.0f}" for peak in peaks), f"<= {must['memory_mb']}"
+            )
+        yield ""
+
+
+def data_kills(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
+    """Kills of what prepares data and of what streams it."""
+    del middle
+    result = read_result("data_kills")
+    if result:
+        yield from heading("Kills while data is prepared and streamed", result)
+        yield from row("what", "kills", "ended in spite of them", "different", "must")
+        yield from row(*["---"] * 5)
+        for name, what in (("prepare", "data_sets"), ("stream", "passes")):
+            found = result[name]
+            ended = f"{found[what]} {what.replace('_', ' ')}"
+            yield from row(name, str(found["kills"]), ended, str(found["different"]), "0")
+        yield ""
+
+
+def duplicates(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
+    """Near duplicates of texts: how many are told, and how fast."""
+    del middle
+    result = read_result("duplicates")
+    if result:
+        yield from heading("Near-duplicates of texts", result)
+        yield from row("figure", "value", "must")
+        yield from row(*["---"] * 3)
+        for threshold, judged in result["pairs"].items():
+            for name, (label, limit) in PAIRS.items():
+                yield from row(
+                    f"{label}, 20,000 labelled pairs, threshold {threshold}", f"{judged[name]:.4f}", limit
+                )
+        speed = result["speed"]
+        ours = speed["raygen"]
+        yield from row(
+            f"planted copies found, {speed['megabytes']:,.0f} MB", f"{ours['found']:.4f}", ">= 0.99"
+        )
+        share = ours["false_removals"] / speed["documents"]
+        yield from row("texts removed that are no copies", f"{share:.3%}", "<= 0.1 %")
+        for name in ("raygen", "datatrove"):
+            if name in speed:
+                yield from row(f"MB/s, {name}", f"{speed[name]['mb_per_second']:.2f}", "")
+        if "ratio" in speed:
+            yield from row("raygen's MB/s / datatrove's", f"{speed['ratio']:.2f}", ">= 1.5")
+        yield ""
