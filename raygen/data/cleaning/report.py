@@ -91,6 +91,23 @@ class CleaningReport:
         of_filter.dropped += 1
         of_filter.show([example])
 
+    def lose(self, example: Example, records: int = 1) -> None:
+        """Counts a record that cannot be used, which was counted as one that was looked at.
+
+        Args:
+            example: The record, and why.
+            records: How many it stands for, as of a `BrokenRecord`: the others were never looked at, and are counted here.
+        """
+        of_filter = self.of(BROKEN)
+        self.records += records - 1
+        self.broken += records
+        of_filter.dropped += records
+        # It sees records only where something is cleaned.
+        if of_filter.seen:
+            of_filter.seen += records - 1
+        if of_filter.wants(example.key):
+            of_filter.show([example])
+
     def merged(self, other: CleaningReport) -> CleaningReport:
         """What both did together. Which one comes first decides nothing but the order of filters that one of them does not have."""
         whole = CleaningReport(

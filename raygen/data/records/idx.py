@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raygen.data.images.decoding import READ_ERRORS
-from raygen.data.records.listing import Records, each_file, part_files
+from raygen.data.records.listing import Reading, Records, each_file, part_files
 from raygen.data.records.part import Part, PartFile, Piece
 from raygen.data.records.record import Record
 from raygen.data.remarks import Remarks
@@ -48,13 +48,16 @@ def read(part: Part, source: ResolvedSource, base: Path, remarks: Remarks, limit
         file: part.start + sum(counts[one] for one in part.files[:number])
         for number, file in enumerate(part.files)
     }
-    return each_file(part, lambda file: _records(file, firsts[file], labels, remarks))
+    return each_file(part, lambda file, reading: _records(file, reading, firsts[file], labels, remarks))
 
 
-def _records(file: PartFile, first: int, labels: Sequence[int] | None, remarks: Remarks) -> Records:
-    with file.file.open() as opened:
+def _records(
+    file: PartFile, reading: Reading, first: int, labels: Sequence[int] | None, remarks: Remarks
+) -> Records:
+    with reading.opened(file) as opened:
         stream = unpacking(opened, file.uri, remarks)
         count, height, width = _shape(_exactly(stream, 16), IMAGES, 3, file.uri)
+        reading.records = count
         for number in range(count):
             pixels = _exactly(stream, height * width)
             if len(pixels) < height * width:

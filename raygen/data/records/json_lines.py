@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from raygen.data.records.listing import Records, each_file, part_files, too_long
+from raygen.data.records.listing import Reading, Records, each_file, part_files, too_long
 from raygen.data.records.part import Part, PartFile, Piece
 from raygen.data.records.record import BrokenRecord, Record
 from raygen.data.remarks import Remarks
@@ -56,14 +56,18 @@ def read(part: Part, source: ResolvedSource, base: Path, remarks: Remarks, limit
     """
     del base
     keys = _Keys(source.field or "", remarks)
-    yield from each_file(part, lambda file: _records(file, part, keys, remarks, limit))
+    yield from each_file(part, lambda file, reading: _records(file, reading, part, keys, remarks, limit))
     if part.alone:
         keys.check()
 
 
-def _records(file: PartFile, part: Part, keys: _Keys, remarks: Remarks, limit: int) -> Records:
+def _records(
+    file: PartFile, reading: Reading, part: Part, keys: _Keys, remarks: Remarks, limit: int
+) -> Records:
     """The records of the lines that begin within the part's range."""
-    with file.file.open() as opened:
+    if part.stop is not None:
+        reading.size = part.stop
+    with reading.opened(file) as opened:
         if part.start:
             # A line belongs to the range that it begins in, so this one starts behind the newline from here on.
             opened.seek(part.start - 1)

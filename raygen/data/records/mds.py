@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from raygen.data.images.decoding import READ_ERRORS
-from raygen.data.records.listing import Records, each_file, part_files, too_long
+from raygen.data.records.listing import Reading, Records, each_file, part_files, too_long
 from raygen.data.records.part import Part, PartFile, Piece
 from raygen.data.records.record import BrokenRecord, Label, Record
 from raygen.data.remarks import Remarks
@@ -103,7 +103,7 @@ def _shards(index: AnyFile, files: dict[str, AnyFile]) -> Iterator[tuple[AnyFile
 def read(part: Part, source: ResolvedSource, base: Path, remarks: Remarks, limit: int) -> Records:
     """The records; see `raygen.data.records.parts`."""
     del base
-    return each_file(part, lambda file: _records(file, source, remarks, limit))
+    return each_file(part, lambda file, reading: _records(file, reading, source, remarks, limit))
 
 
 def encodings_of(file: PartFile) -> dict[str, str]:
@@ -120,7 +120,9 @@ class _Column:
     size: int | None
 
 
-def _records(file: PartFile, source: ResolvedSource, remarks: Remarks, limit: int) -> Records:
+def _records(
+    file: PartFile, reading: Reading, source: ResolvedSource, remarks: Remarks, limit: int
+) -> Records:
     end = PurePosixPath(file.uri).suffix[1:]
     if end in _UNREAD:
         raise DamagedError(
@@ -128,8 +130,9 @@ def _records(file: PartFile, source: ResolvedSource, remarks: Remarks, limit: in
             where=file.uri,
             remedy="Write the data set again with compression zstd or none.",
         )
-    with file.file.open() as opened:
+    with reading.opened(file) as opened:
         shard = _Shard(unpacking(opened, file.uri, remarks), file.uri)
+        reading.records = shard.count
         content, label = _chosen(shard.columns, source, file.uri)
         if not shard.count:
             remarks.skipped("file", "it holds no samples", file.uri)

@@ -45,6 +45,7 @@ class BrokenRecord:
         reason: Why, to follow a colon.
         content: What there is of it, up to KEPT_BYTES; empty where nothing can be kept.
         remedy: What to do about it, in the imperative.
+        records: How many records it stands for: of the rest of a file as many as are lost, which may be an estimate.
     """
 
     key: str
@@ -52,11 +53,14 @@ class BrokenRecord:
     reason: str
     content: bytes = b""
     remedy: str = ""
+    records: int = 1
 
     @classmethod
-    def of(cls, key: str, error: DataError, content: bytes = b"", where: str = "") -> BrokenRecord:
+    def of(
+        cls, key: str, error: DataError, content: bytes = b"", where: str = "", records: int = 1
+    ) -> BrokenRecord:
         """What an error says; `where` is for one that names no place."""
-        return cls(key, error.where or where, error.what, content[:KEPT_BYTES], error.remedy)
+        return cls(key, error.where or where, error.what, content[:KEPT_BYTES], error.remedy, records)
 
     def error(self) -> DataError:
         """The error of who cannot go on without this record."""

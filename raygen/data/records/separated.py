@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from raygen.data.records.listing import Records, each_file, part_files, too_long
+from raygen.data.records.listing import Reading, Records, each_file, part_files, too_long
 from raygen.data.records.part import Part, PartFile, Piece
 from raygen.data.records.record import BrokenRecord, Record
 from raygen.data.remarks import Remarks
@@ -24,6 +25,8 @@ _LONGEST_FIELD = (1 << 31) - 1
 """What a field may have in Python's reader on every machine, in characters."""
 _LISTED = 8
 """Columns that an error names."""
+_REPEATED = 2
+"""How many times as many bytes as a file has may be read once more behind quotes that are not closed."""
 _REMEDY = "Quote texts with line breaks, quotes or delimiters, as RFC 4180 says, or leave the row out."
 
 
@@ -38,47 +41,91 @@ def read(part: Part, source: ResolvedSource, base: Path, remarks: Remarks, limit
     del base
     # Of all readers of this process, but it is only ever raised; `_Feed` holds to a lower limit.
     csv.field_size_limit(max(csv.field_size_limit(), min(limit, _LONGEST_FIELD)))
-    return each_file(part, lambda file: _records(file, source.field or "", remarks, limit))
+    return each_file(part, lambda file, reading: _records(file, reading, source.field or "", remarks, limit))
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A line with its offset and its number, from 1; without content if it is longer than the limit."""
+
+    at: int
+    number: int
+    content: bytes | None
 
 
 class _Feed:
     """Lines for Python's reader, which asks for as many as a row has.
 
     Attributes:
-        at: Offset of the line that comes next.
-        number: Number of it, from 1.
+        lost: Lines that the row took which is not read to its end, since it is too long: 1 if its quotes end.
     """
 
     def __init__(self, found: Iterator[tuple[int, bytes | None]], limit: int) -> None:
-        self.at, self.number = 0, 1
+        self.lost = 1
         self._found, self._limit = found, limit
+        self._again: deque[_Line] = deque()
+        self._row: list[_Line] = []
+        self._at, self._number = 0, 1
         self._held = self._quotes = 0
+        self._read = self._repeated = 0
 
     def begin_row(self) -> tuple[int, int]:
         """Offset and number of the line that the next row begins with."""
+        self._row.clear()
         self._held = self._quotes = 0
-        return self.at, self.number
+        return (self._again[0].at, self._again[0].number) if self._again else (self._at, self._number)
+
+    def resume(self) -> int:
+        """Gives the lines of the last row but the first once more, since a quote that is not closed takes all of them for one row.
+
+        Returns:
+            How many lines are lost: 1, or all of the row where so many have been read again that it would take for ever.
+        """
+        rest = self._row[1:]
+        size = sum(len(line.content or b"") for line in rest)
+        if self._repeated + size > _REPEATED * self._read:
+            return len(self._row)
+        self._repeated += size
+        self._again.extendleft(reversed(rest))
+        return 1
 
     def __iter__(self) -> _Feed:
         return self
 
     def __next__(self) -> str:
         line = self._line()
-        if line is None or self._held > self._limit:
-            # The row ends where its quotes do.
-            with suppress(StopIteration):
-                while self._quotes % 2:
-                    self._line()
+        if line.content is None or self._held > self._limit:
+            self._pass_over()
             raise _TooLongError
+        self._row.append(line)
         # What is no UTF-8 spoils its row alone.
-        return line.decode("utf-8", "surrogateescape") + "\n"
+        return line.content.decode("utf-8", "surrogateescape") + "\n"
 
-    def _line(self) -> bytes | None:
-        at, line = next(self._found)
-        self.number += 1
-        self.at = at + len(line or b"") + 1
-        self._held += len(line) + 1 if line is not None else 0
-        self._quotes += line.count(b'"') if line is not None else 0
+    def _pass_over(self) -> None:
+        """Ends the row where its quotes do."""
+        self.lost = 1
+        passed = len(self._row) + 1
+        self._row.clear()
+        try:
+            while self._quotes % 2:
+                self._line()
+                passed += 1
+        except StopIteration:
+            # Nothing closes the quote, so these are rows of their own.
+            self.lost = passed
+
+    def _line(self) -> _Line:
+        if self._again:
+            line = self._again.popleft()
+        else:
+            at, content = next(self._found)
+            line = _Line(at, self._number, content)
+            self._number += 1
+            self._at = at + len(content or b"") + 1
+            self._read += len(content or b"") + 1
+        if line.content is not None:
+            self._held += len(line.content) + 1
+            self._quotes += line.content.count(b'"')
         return line
 
 
@@ -86,8 +133,8 @@ class _TooLongError(Exception):
     """A row is longer than the limit."""
 
 
-def _records(file: PartFile, field: str, remarks: Remarks, limit: int) -> Records:
-    with file.file.open() as opened:
+def _records(file: PartFile, reading: Reading, field: str, remarks: Remarks, limit: int) -> Records:
+    with reading.opened(file) as opened:
         feed = _Feed(lines(utf8_stream(unpacking(opened, file.uri, remarks), file.uri), limit), limit)
         try:
             first = next(feed)
@@ -109,10 +156,11 @@ def _records(file: PartFile, field: str, remarks: Remarks, limit: int) -> Record
             except StopIteration:
                 return
             except _TooLongError:
-                yield too_long(key, where, limit)
+                yield too_long(key, where, limit, feed.lost)
                 continue
             except csv.Error as error:
-                yield BrokenRecord(key, where, f"is no row of separated values: {error}", remedy=_REMEDY)
+                reason = f"is no row of separated values: {error}"
+                yield BrokenRecord(key, where, reason, remedy=_REMEDY, records=feed.resume())
                 continue
             found = _record(row, columns, field, key, where, remarks)
             if found is not None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from raygen.data.images.formats import SUFFIXES
-from raygen.data.records.listing import Records, chosen_files, each_file, part_files, too_long
+from raygen.data.records.listing import Reading, Records, chosen_files, each_file, part_files, too_long
 from raygen.data.records.part import Part, PartFile, Piece
 from raygen.data.records.record import BrokenRecord, Label, Record
 from raygen.data.remarks import Remarks, printable
@@ -68,12 +68,14 @@ def _is_tar(file: AnyFile) -> bool:
 def read(part: Part, source: ResolvedSource, base: Path, remarks: Remarks, limit: int) -> Records:
     """The records; see `raygen.data.records.parts`."""
     del base
-    return each_file(part, lambda file: _records(file, source, remarks, limit))
+    return each_file(part, lambda file, reading: _records(file, reading, source, remarks, limit))
 
 
-def _records(file: PartFile, source: ResolvedSource, remarks: Remarks, limit: int) -> Records:
+def _records(
+    file: PartFile, reading: Reading, source: ResolvedSource, remarks: Remarks, limit: int
+) -> Records:
     wanted = _Wanted(source)
-    with file.file.open() as opened:
+    with reading.opened(file) as opened:
         sample = None
         for sample in _samples(unpacking(opened, file.uri, remarks), file.uri, wanted, remarks, limit):
             key = f"{file.key}#{sample.at}"

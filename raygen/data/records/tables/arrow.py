@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from raygen.data.records.listing import Records, chosen_files, each_file, part_files
+from raygen.data.records.listing import Reading, Records, chosen_files, each_file, part_files
 from raygen.data.records.part import Part, PartFile, Piece
 from raygen.data.records.tables.rows import Columns, check_alike, columns_of, explained, records_of
 from raygen.data.remarks import Remarks
@@ -89,15 +89,17 @@ def _is_arrow(file: AnyFile) -> bool:
 def read(part: Part, source: ResolvedSource, base: Path, remarks: Remarks, limit: int) -> Records:
     """The records; see `raygen.data.records.parts`."""
     del base
-    return each_file(part, lambda file: _records(file, part, source, remarks, limit))
+    return each_file(part, lambda file, reading: _records(file, reading, part, source, remarks, limit))
 
 
-def _records(file: PartFile, part: Part, source: ResolvedSource, remarks: Remarks, limit: int) -> Records:
+def _records(
+    file: PartFile, reading: Reading, part: Part, source: ResolvedSource, remarks: Remarks, limit: int
+) -> Records:
     with _opened(file) as reader:
         columns, names = columns_of(reader.schema, source, file.uri), reader.schema.names
     found = False
     with _opened(file, [names.index(name) for name in columns.names]) as reader:
-        for number, batch in _batches(reader, file, part):
+        for number, batch in _batches(reader, file, part, reading):
             for start in range(0, batch.num_rows, _ROWS):
                 found = True
                 some = batch.slice(start, _ROWS)
@@ -106,11 +108,16 @@ def _records(file: PartFile, part: Part, source: ResolvedSource, remarks: Remark
         remarks.skipped("file", "it has no rows", file.uri)
 
 
-def _batches(reader: Any, file: PartFile, part: Part) -> Iterator[tuple[int, pa.RecordBatch]]:
+def _batches(
+    reader: Any, file: PartFile, part: Part, reading: Reading
+) -> Iterator[tuple[int, pa.RecordBatch]]:
     """The batches of the part's range with their numbers."""
     number, stop = part.start, part.stop
     if stop is None:
         stop = getattr(reader, "num_record_batches", sys.maxsize)
+    size, whole = reading.size, getattr(reader, "num_record_batches", 0)
+    if whole:
+        reading.size = size * (stop - part.start) // whole
     while number < stop:
         with explained(file.uri, "Arrow"):
             try:
@@ -120,6 +127,8 @@ def _batches(reader: Any, file: PartFile, part: Part) -> Iterator[tuple[int, pa.
                 return
         yield number, batch
         number += 1
+        if whole:
+            reading.at = size * (number - part.start) // whole
 
 
 @contextmanager

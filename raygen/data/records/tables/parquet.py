@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raygen.data.records.listing import Records, chosen_files, each_file, part_files
+from raygen.data.records.listing import Reading, Records, chosen_files, each_file, part_files
 from raygen.data.records.part import Part, PartFile, Piece
 from raygen.data.records.tables.rows import Columns, check_alike, columns_of, explained, records_of
 from raygen.data.remarks import Remarks
@@ -106,13 +106,16 @@ def _bytes(group: Any, names: Sequence[str]) -> int:
 def read(part: Part, source: ResolvedSource, base: Path, remarks: Remarks, limit: int) -> Records:
     """The records; see `raygen.data.records.parts`."""
     del base
-    return each_file(part, lambda file: _records(file, part, source, remarks, limit))
+    return each_file(part, lambda file, reading: _records(file, reading, part, source, remarks, limit))
 
 
-def _records(file: PartFile, part: Part, source: ResolvedSource, remarks: Remarks, limit: int) -> Records:
+def _records(
+    file: PartFile, reading: Reading, part: Part, source: ResolvedSource, remarks: Remarks, limit: int
+) -> Records:
     table = _table(file, source)
     stop = table.metadata.num_row_groups if part.stop is None else part.stop
     row = table.rows_before(part.start)
+    reading.records = table.records(part.start, stop)
     if table.metadata.num_rows == 0:
         remarks.skipped("file", "it has no rows", file.uri)
     for batch in _batches(file, table, range(part.start, stop)):

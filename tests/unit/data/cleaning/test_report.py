@@ -60,3 +60,12 @@ def test_too_many_broken_records_stop_the_work() -> None:
         "3 of 200 records are broken, and at most 1.00% may be: s3://b/a, line 1: it is cut off; and 2 more"
     )
     assert "maxBrokenShare" in caught.value.remedy
+
+
+def test_the_rest_of_a_file_weighs_as_many_records_as_are_lost() -> None:
+    report = CleaningReport(records=201)
+    report.lose(Example("a", "a.csv", "it is cut off"), records=800)
+    assert (report.records, report.broken, report.kept) == (1000, 800, 200)
+    assert report.of(BROKEN).dropped == 800
+    with pytest.raises(DataError, match=r"800 of 1,000 records are broken.*it is cut off; and 799 more"):
+        check_share(report, 0.01)

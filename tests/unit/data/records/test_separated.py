@@ -114,3 +114,29 @@ def test_training_reads_it_and_ends_at_what_is_broken(tmp_path: Path) -> None:
     assert error.where == f"{tmp_path}/y.csv:2"
     refused(lambda: read_documents([CsvSource(uri="empty.csv")], tmp_path, remarks), "holds no text")
     assert [remark.reason for remark in remarks.all()] == ["it is empty"]
+
+
+def test_a_quote_that_is_not_closed_costs_its_own_row(tmp_path: Path) -> None:
+    rows = [f'{number},"text {number}"' for number in range(1000)]
+    rows[200] = '200,"text 200'
+    plain = [f"{number},text {number}" for number in range(1000)]
+    plain[200] = '200,"text 200'
+    for lines in (rows, plain):
+        write(tmp_path, {"x.csv": "\n".join(["id,text", *lines, ""])})
+        found = gather(CsvSource(uri="x.csv"), tmp_path)
+
+        assert [record.content for record in sound(found)] == [f"text {n}" for n in range(1000) if n != 200]
+        (fault,) = broken(found)
+        assert (fault.where, fault.records) == (f"{tmp_path}/x.csv:202", 1)
+        assert sound(found)[200].where == f"{tmp_path}/x.csv:203"
+
+
+def test_rows_that_are_lost_behind_a_quote_are_counted(tmp_path: Path) -> None:
+    """Lines that neither end nor break the row before them, so that each would be read to the end of the file."""
+    write(tmp_path, {"x.csv": "id,text\n1,a\n" + 'x",b"c,"\n' * 300})
+    found = broken(gather(CsvSource(uri="x.csv"), tmp_path))
+    assert sum(fault.records for fault in found) == 300
+
+    write(tmp_path, {"x.csv": 'id,text\n1,a\n2,"b\n' + "3,c\n" * 999})
+    (fault,) = broken(gather(CsvSource(uri="x.csv"), tmp_path, limit=1000))
+    assert (fault.reason, fault.records) == ("is longer than 1,000 bytes", 1000)
