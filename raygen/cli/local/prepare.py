@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from raygen.cli.local.job_file import load_job, needs_training
 from raygen.cli.output import number, print_result, table
@@ -108,8 +108,40 @@ def _text(prepared: Prepared) -> str:
             "state": "prepared" if prepared.new else "was prepared already",
             "train": _split(index.kind, _train(prepared)),
             "validation": _split(index.kind, index.validation),
+            **_losses(index.counts),
             "fingerprint": index.fingerprint,
             "data": prepared.uri,
             "card": prepared.card,
         }
     )
+
+
+def _losses(counts: Mapping[str, Any]) -> dict[str, str]:
+    """What of the sources is not in the data set, and whether its splits are apart; without what there is nothing of."""
+    from raygen.data.cleaning.report import BROKEN, CleaningReport
+    from raygen.preparation.duplicates import FILTER
+
+    report = CleaningReport.from_json(counts["cleaning"])
+    certificate, remarks = counts["certificate"], counts["remarks"]
+    dropped = {name: found.dropped for name, found in report.filters.items() if found.dropped}
+    broken = dropped.pop(BROKEN, 0)
+    duplicates = dropped.pop(FILTER, 0)
+    by_filter = ", ".join(
+        f"{name} {number(count)}" for name, count in sorted(dropped.items(), key=lambda one: -one[1])
+    )
+    lines = {
+        "broken": f"{number(broken)} of {number(report.records)} records" if broken else "",
+        "left out": f"{number(sum(dropped.values()))} records: {by_filter}" if dropped else "",
+        "duplicates": f"{number(duplicates)} left out" if duplicates else "",
+        "remarks": f"{number(len(remarks))} on what was skipped or converted; the card has them"
+        if remarks
+        else "",
+        "certificate": _certificate(certificate) if certificate is not None else "",
+    }
+    return {name: line for name, line in lines.items() if line}
+
+
+def _certificate(certificate: Mapping[str, Any]) -> str:
+    if certificate["holds"]:
+        return "holds: no validation record has a near duplicate in training"
+    return "does not hold: validation records have near duplicates in training; the card says more"
