@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from raygen.data.images.decoding import READ_ERRORS
+from raygen.data.images.decoding import MAX_PIXELS, READ_ERRORS
 from raygen.data.records.listing import Reading, Records, each_file, part_files
 from raygen.data.records.part import Part, PartFile, Piece
 from raygen.data.records.record import Record
@@ -23,6 +23,8 @@ from raygen.spec.data.sources import ResolvedSource
 
 IMAGES, LABELS = 0x803, 0x801
 """Magic numbers: unsigned bytes in three dimensions, and in one."""
+_PIECE = 1 << 20
+"""Bytes that are read at a time."""
 
 
 def pieces(source: ResolvedSource, base: Path, remarks: Remarks, size: int) -> Sequence[Piece]:
@@ -56,7 +58,7 @@ def _records(
 ) -> Records:
     with reading.opened(file) as opened:
         stream = unpacking(opened, file.uri, remarks)
-        count, height, width = _shape(_exactly(stream, 16), IMAGES, 3, file.uri)
+        count, height, width = _sides(_exactly(stream, 16), file.uri)
         reading.records = count
         for number in range(count):
             pixels = _exactly(stream, height * width)
@@ -72,13 +74,24 @@ def _records(
 def _count(file: PartFile, remarks: Remarks) -> int:
     with file.file.open() as opened:
         head = _exactly(unpacking(opened, file.uri, remarks), 16)
-    return _shape(head, IMAGES, 3, file.uri)[0]
+    return _sides(head, file.uri)[0]
+
+
+def _sides(head: bytes, where: str) -> tuple[int, int, int]:
+    """How many pictures there are, and their height and width."""
+    count, height, width = _shape(head, IMAGES, 3, where)
+    if height * width > MAX_PIXELS:
+        raise _damaged(
+            where, f"its pictures have {height}x{width} values, and at most {MAX_PIXELS:,} are read"
+        )
+    return count, height, width
 
 
 def _exactly(stream: Stream, count: int) -> bytes:
     """As many bytes, or fewer at the end."""
     pieces, left = [], count
-    while left and (piece := stream.read(left)):
+    # A stream takes the memory that it is asked to fill, whether or not there is so much to read.
+    while left and (piece := stream.read(min(left, _PIECE))):
         pieces.append(piece)
         left -= len(piece)
     return b"".join(pieces)

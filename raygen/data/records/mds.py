@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from raygen.data.images.decoding import READ_ERRORS
+from raygen.data.images.decoding import MAX_PIXELS, PILLOW_ERRORS
 from raygen.data.records.listing import Reading, Records, each_file, part_files, too_long
 from raygen.data.records.part import Part, PartFile, Piece
 from raygen.data.records.record import BrokenRecord, Label, Record
@@ -36,6 +36,8 @@ _MOST_SAMPLES = 1 << 24
 _LONGEST_HEADER = 1 << 24
 _PIECE = 1 << 20
 _PIL_HEAD = 12
+_PIL_BITS = {"1": 1, "L": 8, "P": 8, "LA": 16, "I;16": 16, "RGB": 24, "YCbCr": 24, "RGBA": 32, "CMYK": 32}
+"""Bits of a pixel in Pillow's modes; each row begins with a byte of its own."""
 _NUMPY = {
     8: "u1",
     9: "i1",
@@ -145,7 +147,7 @@ def _records(
                 values = _values(shard.columns, sample)
                 found = _content(content, values[content.name], source)
                 name = _label(label, values[label.name]) if label is not None else None
-            except READ_ERRORS as error:
+            except PILLOW_ERRORS as error:
                 why = f"the sample cannot be read: {error}"
                 yield BrokenRecord(
                     key, where, why, sample[:_PIECE], "Write the shard again, or leave it out."
@@ -196,7 +198,7 @@ class _Shard:
             named = zip(
                 config["column_names"], config["column_encodings"], config["column_sizes"], strict=True
             )
-            return [_Column(str(name), str(encoding), size) for name, encoding, size in named]
+            return [_Column(str(name), str(encoding), _size(size)) for name, encoding, size in named]
         except (ValueError, KeyError, TypeError) as error:
             raise self._fault("its header describes no columns") from error
 
@@ -219,6 +221,13 @@ class _Shard:
             where=self._uri,
             remedy="Restore the file, or leave it out.",
         )
+
+
+def _size(given: Any) -> int | None:
+    """The size of a column as the header has it; ValueError for what is none."""
+    if given is None or (type(given) is int and given >= 0):
+        return given
+    raise ValueError("a size is no number")
 
 
 def _chosen(columns: list[_Column], source: ResolvedSource, uri: str) -> tuple[_Column, _Column | None]:
@@ -285,9 +294,14 @@ def _from_pil(value: bytes, encoding: str) -> bytes:
     del encoding
     width, height, length = np.frombuffer(value[:_PIL_HEAD], "<u4").tolist()
     mode = value[_PIL_HEAD : _PIL_HEAD + length].decode("ascii")
-    if mode not in ("1", "L", "P", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "I;16"):
-        raise ValueError(f"its mode {mode[:8]!r} is not read")
-    image = Image.frombytes(mode, (width, height), value[_PIL_HEAD + length :])
+    if mode not in _PIL_BITS:
+        raise ValueError("its mode is not read")
+    pixels = value[_PIL_HEAD + length :]
+    # Pillow would take the memory of all pixels before it looks at what is there.
+    _check_sides(height, width)
+    if len(pixels) != (needed := height * -(-width * _PIL_BITS[mode] // 8)):
+        raise ValueError(f"it has {len(pixels):,} bytes of {width}x{height} pixels, which need {needed:,}")
+    image = Image.frombytes(mode, (width, height), pixels)
     return _png(image if mode in ("1", "L", "P", "LA", "RGB", "RGBA", "I;16") else image.convert("RGB"))
 
 
@@ -297,9 +311,11 @@ def _from_array(value: bytes, encoding: str) -> bytes:
     dtype, _, fixed = rest.partition(":")
     at = 0
     if not dtype:
-        dtype, at = _NUMPY.get(value[0], "?"), 1
+        dtype, at = _NUMPY.get(value[0], "?") if value else "?", 1
     if fixed:
         shape = [int(length) for length in fixed.split(",")]
+    elif len(value) <= at:
+        raise ValueError("its array is cut off")
     else:
         dimensions, width = value[at] >> 2, 1 << (value[at] & 3)
         lengths = value[at + 1 : at + 1 + dimensions * width]
@@ -312,7 +328,13 @@ def _from_array(value: bytes, encoding: str) -> bytes:
         pixels = pixels[:, :, 0]
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (3, 4)):
         raise ValueError(f"its array has the shape {'x'.join(map(str, shape))}, and no picture's")
+    _check_sides(pixels.shape[0], pixels.shape[1])
     return _png(Image.fromarray(pixels))
+
+
+def _check_sides(height: int, width: int) -> None:
+    if not 0 < height * width <= MAX_PIXELS:
+        raise ValueError(f"it has {width}x{height} pixels, and a picture has 1 to {MAX_PIXELS:,}")
 
 
 def _png(image: Image.Image) -> bytes:
@@ -339,7 +361,14 @@ _TEXTS: dict[str, Callable[[bytes], str]] = {"str": bytes.decode, "bytes": bytes
 
 
 def _number(kind: str) -> Callable[[bytes], Any]:
-    return lambda value: np.frombuffer(value, kind)[0].item()
+    size = np.dtype(kind).itemsize
+
+    def number(value: bytes) -> Any:
+        if len(value) != size:
+            raise ValueError(f"its label has {len(value):,} bytes, and not {size}")
+        return np.frombuffer(value, kind)[0].item()
+
+    return number
 
 
 _LABELS: dict[str, Callable[[bytes], Any]] = {

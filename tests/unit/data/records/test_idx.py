@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import gzip
 import io
+import struct
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -61,3 +64,31 @@ def test_labels_that_are_not_as_many_are_refused(base: Path) -> None:
     error = refused(lambda: gather(SOURCE, base), "there are 4 labels for 5 images")
 
     assert isinstance(error, DataError)
+
+
+@pytest.mark.parametrize("side", [2**32 - 1, 60_000])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_sides_that_no_picture_has_are_refused_before_they_take_memory(
+    tmp_path: Path, side: int, pack: Callable[[bytes], bytes]
+) -> None:
+    (tmp_path / "a").write_bytes(pack(struct.pack(">IIII", 0x803, 1, side, side) + bytes(100)))
+
+    error = refused(
+        lambda: gather(PlainSource(uri="a", format="Idx"), tmp_path), f"have {side}x{side} values"
+    )
+
+    assert error.where == f"{tmp_path}/a"
+
+
+def test_a_file_that_ends_before_its_first_picture_takes_no_memory_for_it(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(struct.pack(">IIII", 0x803, 9, 8_000, 8_000) + bytes(100))
+    tracemalloc.start()
+    try:
+        (fault,) = broken(gather(PlainSource(uri="a", format="Idx"), tmp_path))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert "it ends within picture 0 of 9" in fault.reason
+    assert fault.records == 9
+    assert peak < 8 << 20

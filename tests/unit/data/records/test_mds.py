@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+import tracemalloc
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -283,3 +284,67 @@ def test_training_reads_images_of_shards(tmp_path: Path) -> None:
 
     assert found.pixels[:, 0, 0, 0].tolist() == list(range(9))
     assert list(found.labels or ()) == [0, 1, 2] * 3
+
+
+@pytest.mark.parametrize(
+    ("columns", "sample", "shown"),
+    [
+        ({"image": "ndarray"}, {"image": b""}, "its array is cut off"),
+        ({"image": "ndarray"}, {"image": b"\x08"}, "its array is cut off"),
+        ({"image": "ndarray"}, {"image": bytes([8, (2 << 2) | 0, 0, 4])}, "it has 4x0 pixels"),
+        (
+            {"image": "png", "label": "int64"},
+            {"image": b"p", "label": b""},
+            "its label has 0 bytes, and not 8",
+        ),
+        ({"image": "pil"}, {"image": struct.pack("<III", 2**32 - 1, 2**32 - 1, 1) + b"L"}, "4294967295x"),
+        (
+            {"image": "pil"},
+            {"image": struct.pack("<III", 60_000, 60_000, 1) + b"L"},
+            "it has 60000x60000 pixels",
+        ),
+        ({"image": "pil"}, {"image": struct.pack("<III", 8_000, 8_000, 1) + b"L12"}, "which need 64,000,000"),
+        ({"image": "pil"}, {"image": struct.pack("<III", 1, 1, 6) + b"secret"}, "its mode is not read"),
+    ],
+)
+def test_a_sample_that_is_damaged_is_broken_before_it_takes_memory(
+    tmp_path: Path, columns: dict[str, str], sample: dict[str, bytes], shown: str
+) -> None:
+    write(tmp_path, {"a.mds": shard(columns, [sample])})
+    tracemalloc.start()
+    try:
+        (fault,) = broken(gather(MdsSource(uri="a.mds"), tmp_path))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert shown in fault.reason
+    assert fault.where.startswith(f"{tmp_path}/a.mds, sample 0 at byte ")
+    assert peak < 8 << 20
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "I;16", "RGB", "YCbCr", "RGBA", "CMYK"])
+def test_pictures_of_every_mode_of_pillow_are_read(tmp_path: Path, mode: str) -> None:
+    write(tmp_path, {"a.mds": shard({"image": "pil"}, [{"image": pil(Image.new(mode, (13, 5)))}])})
+
+    (found,) = sound(gather(MdsSource(uri="a.mds"), tmp_path))
+
+    assert isinstance(found.content, bytes)
+    assert Image.open(io.BytesIO(found.content)).size == (13, 5)
+
+
+@pytest.mark.parametrize("size", ["7", -1, 1.5, True, [8]])
+def test_a_header_with_a_size_that_is_none_is_a_damaged_file(tmp_path: Path, size: object) -> None:
+    content = shard({"text": "str"}, [{"text": b"a"}])
+    header = content[content.index(b"{") : content.rindex(b"}") + 1]
+    changed = json.dumps(json.loads(header) | {"column_sizes": [size]}).encode()
+    start = 12 + len(changed)
+    end = start + len(content) - content.rindex(b"}") - 1
+    write(
+        tmp_path, {"a.mds": struct.pack("<3I", 1, start, end) + changed + content[content.rindex(b"}") + 1 :]}
+    )
+
+    (fault,) = broken(gather(MdsSource(uri="a.mds", contents="Text"), tmp_path))
+
+    assert fault.reason == "is no shard of MDS, or damaged: its header describes no columns"
+    assert fault.where == f"{tmp_path}/a.mds"
