@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raygen.data.records.listing import Reading, Records, chosen_files, each_file, part_files
+from raygen.data.records.listing import Reading, Records, chosen_files, each_file, part_files, too_long
 from raygen.data.records.part import Part, PartFile, Piece
 from raygen.data.records.tables.rows import Columns, check_alike, columns_of, explained, records_of
 from raygen.data.remarks import Remarks
@@ -37,6 +37,10 @@ _ARROW_SCHEMA = b"\x0cARROW:schema"
 _NO_SCHEMA = b"\x0cARROW-schema"
 _ROWS = 32
 """Rows that are Python objects at a time."""
+_HELD = 1 << 28
+"""Bytes that they have at most, if each had all of its group: one value may stand for many rows."""
+_OVERHEAD = 1 << 16
+"""What a value takes in a group beyond its own bytes."""
 _BUFFER = 1 << 20
 """Bytes of a column that are read at a time from this machine."""
 
@@ -87,7 +91,7 @@ def _cut(file: PartFile, table: _Table | None, size: int) -> Iterator[Piece]:
     start = held = 0
     count = table.metadata.num_row_groups
     for group in range(count):
-        weight = _bytes(table.metadata.row_group(group), table.columns.names)
+        weight = _bytes(table.metadata.row_group(group), table.columns.names, "total_compressed_size")
         if group > start and held + weight > size:
             yield Piece(file, start, group, table.records(start, group))
             start, held = group, 0
@@ -95,11 +99,11 @@ def _cut(file: PartFile, table: _Table | None, size: int) -> Iterator[Piece]:
     yield Piece(file, start, count if start else None, table.records(start, count))
 
 
-def _bytes(group: Any, names: Sequence[str]) -> int:
-    """Bytes that these columns take in a row group."""
+def _bytes(group: Any, names: Sequence[str], size: str) -> int:
+    """Bytes that these columns take in a row group, by the size of that name."""
     columns = [group.column(number) for number in range(group.num_columns)]
     return sum(
-        column.total_compressed_size for column in columns if column.path_in_schema.partition(".")[0] in names
+        getattr(column, size) for column in columns if column.path_in_schema.partition(".")[0] in names
     )
 
 
@@ -118,12 +122,17 @@ def _records(
     reading.records = table.records(part.start, stop)
     if table.metadata.num_rows == 0:
         remarks.skipped("file", "it has no rows", file.uri)
-    for batch in _batches(file, table, range(part.start, stop)):
+    for batch in _batches(file, table, range(part.start, stop), limit):
+        if batch is None:
+            yield too_long(f"{file.key}#{row}", f"{file.uri}, row {row}", limit)
+            row += 1
+            continue
         yield from records_of(batch, row, table.columns, source, file, remarks, limit)
         row += batch.num_rows
 
 
-def _batches(file: PartFile, table: _Table, groups: range) -> Iterator[pa.RecordBatch]:
+def _batches(file: PartFile, table: _Table, groups: range, limit: int) -> Iterator[pa.RecordBatch | None]:
+    """The rows of these groups, some at a time; None for one that is longer than the limit, which is not unpacked."""
     # From this machine a part of a column at a time is read; from an object store a group of rows at once, in few requests.
     local = isinstance(file.file, File)
     how = {"pre_buffer": not local, "buffer_size": _BUFFER if local else 0}
@@ -131,8 +140,14 @@ def _batches(file: PartFile, table: _Table, groups: range) -> Iterator[pa.Record
         explained(file.uri, "Parquet"),
         pq.ParquetFile(input_file(file.file), metadata=table.metadata, **how) as opened,
     ):
-        for group in groups:
-            yield from opened.iter_batches(_ROWS, row_groups=[group], columns=table.columns.names)
+        for number in groups:
+            group, names = table.metadata.row_group(number), table.columns.names
+            size = _bytes(group, names, "total_uncompressed_size")
+            if group.num_rows == 1 and size > limit + _OVERHEAD:
+                yield None
+                continue
+            rows = min(max(_HELD // max(size, 1), 1), _ROWS)
+            yield from opened.iter_batches(rows, row_groups=[number], columns=names)
 
 
 def _table(file: PartFile, source: ResolvedSource) -> _Table:

@@ -268,3 +268,41 @@ def test_files_without_rows_are_told(tmp_path: Path) -> None:
     assert [str(remark) for remark in remarks.all()] == [
         f"1 file skipped: it has no rows ({tmp_path}/in/a.parquet)"
     ]
+
+
+def peak_of(path: Path, limit: int) -> tuple[list[Any], int]:
+    """What the records of a file hold, and the most memory that Arrow took while they were read."""
+    usual, own = pa.default_memory_pool(), pa.proxy_memory_pool(pa.default_memory_pool())
+    pa.set_memory_pool(own)
+    try:
+        return contents(
+            gather(ParquetSource(uri=path.name, contents="Text"), path.parent, limit=limit)
+        ), own.max_memory()
+    finally:
+        pa.set_memory_pool(usual)
+
+
+def test_a_small_file_with_a_huge_value_is_not_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    text = pa.table({"text": ["x" * (32 << 20)]})
+    with pq.ParquetWriter(path, text.schema, compression="zstd") as writer:
+        for one in (pa.table({"text": ["a"]}), text, pa.table({"text": ["z"]})):
+            writer.write_table(one)
+    assert path.stat().st_size < 10_000
+
+    found, peak = peak_of(path, 1 << 20)
+
+    assert found == ["a", "is longer than 1,048,576 bytes", "z"]
+    assert peak < 4 << 20
+    (fault,) = broken(gather(ParquetSource(uri="x.parquet", contents="Text"), tmp_path, limit=1 << 20))
+    assert (fault.key, fault.where) == ("x.parquet#1", f"{path}, row 1")
+
+
+def test_one_value_of_many_rows_is_not_in_memory_for_each(tmp_path: Path) -> None:
+    value = pa.DictionaryArray.from_arrays(pa.array([0] * 16, pa.int32()), ["x" * (64 << 20)])
+    pq.write_table(pa.table({"text": value}), tmp_path / "x.parquet", compression="zstd")
+
+    found, peak = peak_of(tmp_path / "x.parquet", 1 << 20)
+
+    assert found == ["is longer than 1,048,576 bytes"] * 16
+    assert peak < 1 << 30
