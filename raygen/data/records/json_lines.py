@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -74,10 +75,13 @@ def _records(
             found = lines(opened, limit, part.start - 1)
             next(found, None)
         else:
-            found = lines(utf8_stream(unpacking(opened, file.uri, remarks), file.uri), limit)
+            stream = unpacking(opened, file.uri, remarks)
+            mark = len(codecs.BOM_UTF8) if stream.head(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8 else 0
+            found = lines(utf8_stream(stream, file.uri), limit, mark)
         number = 0
         for number, (at, line) in enumerate(found, start=1):
-            if part.stop is not None and at >= part.stop:
+            # The first line of a file is of the first range, even if that ends within a byte-order mark.
+            if part.stop is not None and at >= part.stop and (part.start or number > 1):
                 return
             where = f"{file.uri}, byte {at}" if part.start else f"{file.uri}:{number}"
             key = f"{file.key}#{at}"

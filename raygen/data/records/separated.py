@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -60,12 +61,12 @@ class _Feed:
         lost: Lines that the row took which is not read to its end, since it is too long: 1 if its quotes end.
     """
 
-    def __init__(self, found: Iterator[tuple[int, bytes | None]], limit: int) -> None:
+    def __init__(self, found: Iterator[tuple[int, bytes | None]], at: int, limit: int) -> None:
         self.lost = 1
         self._found, self._limit = found, limit
         self._again: deque[_Line] = deque()
         self._row: list[_Line] = []
-        self._at, self._number = 0, 1
+        self._at, self._number = at, 1
         self._held = self._quotes = 0
         self._read = self._repeated = 0
 
@@ -135,7 +136,9 @@ class _TooLongError(Exception):
 
 def _records(file: PartFile, reading: Reading, field: str, remarks: Remarks, limit: int) -> Records:
     with reading.opened(file) as opened:
-        feed = _Feed(lines(utf8_stream(unpacking(opened, file.uri, remarks), file.uri), limit), limit)
+        stream = unpacking(opened, file.uri, remarks)
+        mark = len(codecs.BOM_UTF8) if stream.head(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8 else 0
+        feed = _Feed(lines(utf8_stream(stream, file.uri), limit, mark), mark, limit)
         try:
             first = next(feed)
         except StopIteration:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 import re
@@ -8,12 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from raygen.data.records.parts import WHOLE
 from raygen.data.records.record import Record
 from raygen.data.remarks import Remarks
 from raygen.errors import DataError
 from raygen.spec.data.sources import JsonLinesSource
-from tests.unit.data.records.reading import broken, contents, gather
+from tests.budget import examples
+from tests.unit.data.records.reading import broken, contents, gather, sound
 from tests.unit.data.text.test_documents import PACKERS, read_lines, refused, remarks_of, write
 
 
@@ -170,3 +175,27 @@ def test_a_part_alone_cannot_know_that_no_line_has_the_key(tmp_path: Path) -> No
     assert [(remark.count, remark.reason) for remark in remarks.all()] == [(10, "it has no key 'text'")]
     with pytest.raises(DataError, match="it has the keys"):
         gather(source, tmp_path)
+
+
+@examples(60)
+@given(st.lists(st.text("aü🙂", max_size=6), min_size=1, max_size=12), st.booleans(), st.integers(1, 80))
+def test_parts_of_any_size_give_each_line_once_with_its_place(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str], marked: bool, size: int
+) -> None:
+    base = tmp_path_factory.mktemp("cut")
+    content = (
+        codecs.BOM_UTF8 * marked
+        + "\n".join(json.dumps({"text": text}, ensure_ascii=False) if text else "" for text in texts).encode()
+    )
+    (base / "x.jsonl").write_bytes(content)
+    source = JsonLinesSource(uri="x.jsonl")
+
+    whole, cut = (sound(gather(source, base, size)) for size in (WHOLE, size))
+
+    assert [(record.key, record.content) for record in cut] == [
+        (record.key, record.content) for record in whole
+    ]
+    assert [record.content for record in whole] == [text for text in texts if text]
+    for record in whole:
+        line = content[int(record.key.partition("#")[2]) :].split(b"\n")[0]
+        assert json.loads(line)["text"] == record.content

@@ -52,6 +52,7 @@ def test_lines_of_windows_a_byte_order_mark_and_gzip_are_read(tmp_path: Path) ->
             "a;\nb",
             "c",
         ]
+    assert [record.key for record in gather(CsvSource(uri="x.csv"), tmp_path)] == ["x.csv#12", "x.csv#23"]
 
 
 def test_rows_that_cannot_be_used_are_broken_and_the_others_are_read(tmp_path: Path) -> None:
