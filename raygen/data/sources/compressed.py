@@ -90,17 +90,29 @@ class Stream(Raw):
     def __init__(self, source: Readable) -> None:
         self._source = source
         self._head = b""
+        self._fault: DamagedError | None = None
 
     def head(self, count: int = HEAD_BYTES) -> bytes:
-        """The next bytes, at most `count`; they are read again."""
-        while len(self._head) < count and (piece := self._source.read(count - len(self._head))):
+        """The next bytes, at most `count`; they are read again. What is damaged ends them, and is raised behind them."""
+        while len(self._head) < count and self._fault is None:
+            try:
+                piece = self._source.read(count - len(self._head))
+            except DamagedError as error:
+                self._fault = error
+                break
+            if not piece:
+                break
             self._head += piece
+        if self._fault is not None and not self._head:
+            raise self._fault
         return self._head[:count]
 
     def fill(self, view: memoryview) -> int:
         """Reads what is there, at most as much as fits."""
         if self._head:
             piece, self._head = self._head[: len(view)], self._head[len(view) :]
+        elif self._fault is not None:
+            raise self._fault
         else:
             piece = self._source.read(len(view)) or b""
         view[: len(piece)] = piece

@@ -199,3 +199,19 @@ def test_parts_of_any_size_give_each_line_once_with_its_place(
     for record in whole:
         line = content[int(record.key.partition("#")[2]) :].split(b"\n")[0]
         assert json.loads(line)["text"] == record.content
+
+
+@pytest.mark.parametrize("ending", ["gz", "xz", "zst", "lz4"])
+def test_of_a_small_compressed_file_that_is_cut_off_the_beginning_is_read(
+    tmp_path: Path, ending: str
+) -> None:
+    texts = [f"{number} {number**3}" for number in range(300)]
+    content = PACKERS[ending]("".join(f'{{"text": "{text}"}}\n' for text in texts).encode())
+    write(tmp_path, {f"x.jsonl.{ending}": content[:-30]})
+
+    *read, last = gather(JsonLinesSource(uri=f"x.jsonl.{ending}"), tmp_path)
+
+    assert contents(read) == texts[: len(read)]
+    # A block of zstd is unpacked as a whole, and this text is one.
+    assert len(read) > 100 or ending in ("zst", "lz4")
+    assert "damaged or cut off" in broken([last])[0].reason
