@@ -15,7 +15,7 @@ import pyarrow as pa
 from raygen import machine
 from raygen.data.remarks import Remarks
 from raygen.data.sources.raw import Raw
-from raygen.errors import DamagedError
+from raygen.errors import DamagedError, DataError
 
 PIECE = 1 << 24
 """Bytes that are unpacked at a time."""
@@ -153,25 +153,31 @@ def unpacked(content: bytes, where: str, remarks: Remarks, limit: int | None = N
         content: Of a whole file.
         where: What to call it.
         remarks: Takes what is left out.
-        limit: The most that it may be unpacked to, in bytes, if that much fits into memory.
+        limit: The most that it may be unpacked to, in bytes.
 
     Raises:
         DamagedError: It is damaged or cut off, or larger than the limit.
+        DataError: It does not fit into the memory that is free now, which says nothing of the content.
     """
     if compression(content) is None:
         return content
     stream = unpacking(io.BytesIO(content), where, remarks)
-    left = memory = machine.memory().free // 2
-    if limit is not None:
-        left = min(memory, limit)
-    fits = left < memory
+    memory = machine.memory().free // 2
     pieces: list[bytes] = []
+    size = 0
     while piece := stream.read(PIECE):
         pieces.append(piece)
-        left -= len(piece)
-        if left < 0:
-            what = f"is larger than {limit:,} bytes" if fits else "does not fit into memory"
-            raise DamagedError(f"unpacked it {what}", where=where, remedy="Give a smaller file.")
+        size += len(piece)
+        if limit is not None and size > limit:
+            raise DamagedError(
+                f"unpacked it is larger than {limit:,} bytes", where=where, remedy="Give a smaller file."
+            )
+        if size > memory:
+            raise DataError(
+                f"unpacked it does not fit into memory, of which {2 * memory:,} bytes are free",
+                where=where,
+                remedy="Give more memory or fewer workers, or a smaller file.",
+            )
     return b"".join(pieces)
 
 

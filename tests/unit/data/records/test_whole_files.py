@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from raygen import machine
 from raygen.data.remarks import Remarks
 from raygen.errors import DataError
+from raygen.machine import Memory
 from raygen.spec.data.sources import PlainSource
 from tests.unit.data.records.reading import broken, contents, gather, picture, sound
 from tests.unit.data.text.test_documents import refused, write
@@ -20,7 +22,7 @@ def test_a_file_that_is_no_text_is_broken_and_the_others_are_read(tmp_path: Path
         {
             "in/a.txt": "a",
             "in/b.txt": "ü".encode("latin-1"),
-            "in/c.gz": gzip.compress(b"c" * 5000)[:-5],
+            "in/c.gz": gzip.compress(b"c" * 50)[:-5],
             "in/d.txt": b"x" * 101,
             "in/e.gz": gzip.compress(b"e" * 1000),
             "in/f.txt": "",
@@ -81,3 +83,25 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("source", [PlainSource(uri="in"), FOLDER])
 def test_a_source_that_is_gone_is_told(tmp_path: Path, source: PlainSource) -> None:
     refused(lambda: gather(source, tmp_path), "no such file or folder")
+
+
+def test_memory_that_is_short_ends_the_work_and_says_nothing_of_the_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {"in/a.gz": gzip.compress(b"a" * 100_000), "in/b.txt": "b"})
+    source = PlainSource(uri="in")
+    assert contents(gather(source, tmp_path, limit=99_999)) == [
+        "unpacked it is larger than 99,999 bytes",
+        "b",
+    ]
+    monkeypatch.setattr(machine, "memory", lambda: Memory(free=100_000))
+
+    error = refused(
+        lambda: gather(source, tmp_path), "does not fit into memory, of which 100,000 bytes are free"
+    )
+
+    assert error.where == f"{tmp_path}/in/a.gz"
+    assert contents(gather(source, tmp_path, limit=10_000)) == [
+        "unpacked it is larger than 10,000 bytes",
+        "b",
+    ]
