@@ -22,7 +22,7 @@ from raygen.data.records.listing import Reading, Records, chosen_files, each_fil
 from raygen.data.records.part import Part, PartFile, Piece
 from raygen.data.records.tables.rows import Columns, check_alike, columns_of, explained, records_of
 from raygen.data.remarks import Remarks
-from raygen.data.sources.files import READ_AHEAD, AnyFile, File
+from raygen.data.sources.files import READ_AHEAD, AnyFile
 from raygen.data.sources.opened import Opened
 from raygen.data.sources.raw import Raw
 from raygen.errors import DamagedError
@@ -81,9 +81,7 @@ def schema_of(file: PartFile) -> pa.Schema:
 
 
 def _is_arrow(file: AnyFile) -> bool:
-    if file.suffix in SUFFIXES or not isinstance(file, File):
-        return file.suffix in SUFFIXES
-    return file.head(len(_FILE_MAGIC)).startswith((_FILE_MAGIC, _MARK))
+    return file.suffix in SUFFIXES or file.head(len(_FILE_MAGIC)).startswith((_FILE_MAGIC, _MARK))
 
 
 def read(part: Part, source: ResolvedSource, base: Path, remarks: Remarks, limit: int) -> Records:

@@ -73,7 +73,7 @@ def pieces(source: ResolvedSource, base: Path, remarks: Remarks, size: int) -> S
 
 
 def _is_parquet(file: AnyFile) -> bool:
-    return file.suffix in _SUFFIXES or not isinstance(file, File) or file.head(len(_MAGIC)) == _MAGIC
+    return file.suffix in _SUFFIXES or file.head(len(_MAGIC)) == _MAGIC
 
 
 def _readable(file: PartFile, source: ResolvedSource) -> _Table | None:
