@@ -168,7 +168,7 @@ def _row(line: str, where: str) -> dict[str, Any]:
         raise _one_document("is a JSON array", ".[]", where)
     if not isinstance(row, dict):
         raise DamagedError(
-            f"is not a JSON object, but {line[:40]!r}",
+            f"is not a JSON object, but {_KINDS[type(row)]}",
             where=where,
             remedy="Write one JSON object per line, with the text under the key that `field` names.",
         )
@@ -213,4 +213,13 @@ def _text_of(row: dict[str, Any], field: str, where: str) -> str | None:
     return document
 
 
-_KINDS = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
+_KINDS = {
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    str: "a text",
+    list: "a list",
+    dict: "an object",
+    type(None): "null",
+}
+"""What JSON's values are called where they must not be shown: reasons stand in the index and in the card, unmasked."""

@@ -144,8 +144,9 @@ def _image(image: Any, label: Any, key: str, where: str, remarks: Remarks) -> Re
     if encoded is None and not (isinstance(image, dict) and image.get("path")):
         remarks.skipped("row", "the image is null", where)
         return None
-    path = image.get("path") if isinstance(image, dict) else None
-    instead = f"the path {path!r}" if path else f"a value of the type {type(image).__name__}"
+    has_path = isinstance(image, dict) and image.get("path")
+    # Reasons stand in the index and in the card, unmasked, so they show no values.
+    instead = "a path" if has_path else f"a value of the type {type(image).__name__}"
     return BrokenRecord(key, where, f"the row has no image bytes, but {instead}", remedy=_IMAGE_REMEDY)
 
 

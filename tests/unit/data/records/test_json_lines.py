@@ -64,8 +64,10 @@ def test_a_source_of_which_no_line_has_the_key_is_refused_at_its_first(
 @pytest.mark.parametrize(
     ("line", "shown"),
     [
-        ('["text"]', "not a JSON object, but '"),
-        ("12", "not a JSON object, but '12'"),
+        ('["text"]', "not a JSON object, but a list"),
+        ("12", "not a JSON object, but a number"),
+        ('"secret"', "not a JSON object, but a text"),
+        ("null", "not a JSON object, but null"),
         ('{"text": 3}', "has a number under the key 'text'"),
         ('{"text": ["a"]}', "has a list under the key 'text'"),
     ],
@@ -89,7 +91,7 @@ def test_a_line_that_cannot_be_used_is_broken_and_the_others_are_read(tmp_path: 
         "is not a JSON object; the line may be cut off",
         "is not UTF-8 (byte 0xfc at offset 36)",
         "has a number under the key 'text', and not a text",
-        "is not a JSON object, but '[]'",
+        "is not a JSON object, but a list",
         "z",
     ]
     first, second, *_ = broken(found)

@@ -112,7 +112,7 @@ def test_rows_without_an_image_are_left_out_with_their_labels(tmp_path: Path) ->
         f"2 rows skipped: the image is null ({tmp_path}/images.parquet, row 1, {tmp_path}/images.parquet, row 2)"
     ]
     table(tmp_path, [0, 1], images=[{"bytes": None, "path": "a.png"}] * 2)
-    with pytest.raises(DataError, match=r"no image bytes, but the path 'a\.png'") as caught:
+    with pytest.raises(DataError, match=r"no image bytes, but a path") as caught:
         images_of(tmp_path)
     message(caught)
 
