@@ -53,13 +53,12 @@ def read(part: Part, source: ResolvedSource, base: Path, remarks: Remarks, limit
     """The records; see `raygen.data.records.parts`.
 
     Writers of tables leave out the key of a value that is null, so a line without the text's key is skipped where another
-    line of the source has it. Where none has it, the key is wrong.
+    line of the part has it. Where none has it, the key is wrong: no reader sees more of a source than a part.
     """
     del base
     keys = _Keys(source.field or "", remarks)
     yield from each_file(part, lambda file, reading: _records(file, reading, part, keys, remarks, limit))
-    if part.alone:
-        keys.check()
+    keys.check()
 
 
 def _records(
@@ -100,7 +99,7 @@ def _records(
 
 
 class _Keys:
-    """Takes the text out of the objects of one source, and remembers whether any had it.
+    """Takes the text out of the objects of one part, and remembers whether any had it.
 
     Args:
         field: The key of the text.
@@ -131,7 +130,7 @@ class _Keys:
         return document
 
     def check(self) -> None:
-        """Ends the source.
+        """Ends the part.
 
         Raises:
             DataError: There were lines, and none had the key; names the first.

@@ -47,7 +47,6 @@ class Part:
         start: Where the range begins: a byte of lines, a row group, a record batch, a shard of a hub's data set.
         stop: Where it ends; None at the end of the file.
         records: How many records there are at most, where that is known without reading.
-        alone: Whether this is all of its source.
     """
 
     source: int
@@ -55,7 +54,6 @@ class Part:
     start: int = 0
     stop: int | None = None
     records: int | None = None
-    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,14 +73,10 @@ class Piece:
 
 def grouped(source: int, pieces: Iterable[Piece], size: int) -> list[Part]:
     """Puts whole files that are neighbours together, up to `size` bytes and MOST_FILES files; ranges stay alone."""
-    parts = [
+    return [
         Part(source, tuple(piece.file for piece in group), group[0].start, group[0].stop, _records(group))
         for group in _groups(pieces, size)
     ]
-    if len(parts) == 1:
-        (only,) = parts
-        return [Part(source, only.files, only.start, only.stop, only.records, alone=True)]
-    return parts
 
 
 def _groups(pieces: Iterable[Piece], size: int) -> Iterator[list[Piece]]:

@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 
 from raygen.data.records.parts import WHOLE
 from raygen.data.records.record import Record
-from raygen.data.remarks import Remarks
-from raygen.errors import DataError
 from raygen.spec.data.sources import JsonLinesSource
 from tests.budget import examples
 from tests.unit.data.records.reading import broken, contents, gather, sound
@@ -169,14 +167,20 @@ def test_a_file_of_another_kind_is_one_broken_record(tmp_path: Path) -> None:
     ]
 
 
-def test_a_part_alone_cannot_know_that_no_line_has_the_key(tmp_path: Path) -> None:
-    write(tmp_path, {"x.jsonl": '{"body": "a"}\n' * 10})
-    source, remarks = JsonLinesSource(uri="x.jsonl"), Remarks()
+def test_a_key_that_no_line_of_a_part_has_is_told_as_of_a_source_that_is_not_cut(tmp_path: Path) -> None:
+    write(tmp_path, {"x.jsonl": '{"Text": "a"}\n' * 10})
+    source = JsonLinesSource(uri="x.jsonl")
 
-    assert gather(source, tmp_path, size=50, remarks=remarks) == []
-    assert [(remark.count, remark.reason) for remark in remarks.all()] == [(10, "it has no key 'text'")]
-    with pytest.raises(DataError, match="it has the keys"):
-        gather(source, tmp_path)
+    for size in (50, WHOLE):
+        error = refused(lambda size=size: gather(source, tmp_path, size=size), "it has the keys")
+        assert "Did you mean 'Text'?" in error.remedy
+        assert error.where == f"{tmp_path}/x.jsonl:1"
+
+
+def test_a_part_without_lines_says_nothing_of_the_key(tmp_path: Path) -> None:
+    write(tmp_path, {"x.jsonl": '{"text": "a"}\n' * 3 + "\n" * 100})
+
+    assert contents(gather(JsonLinesSource(uri="x.jsonl"), tmp_path, size=30)) == ["a"] * 3
 
 
 @examples(60)

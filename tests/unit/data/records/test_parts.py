@@ -78,7 +78,7 @@ def test_small_files_are_put_together_in_order(base: Path) -> None:
     assert 2 < len(parts) < 100
     assert contents(gather(many, base, 400)) == TEXTS[:100]
     (alone,) = parts_of([many], base, Remarks())
-    assert (alone.alone, alone.records, len(alone.files)) == (True, 100, 100)
+    assert (alone.records, len(alone.files)) == (100, 100)
 
 
 def test_a_part_has_a_bounded_number_of_files(tmp_path: Path) -> None:
