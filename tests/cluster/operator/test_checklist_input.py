@@ -90,6 +90,7 @@ def bases() -> list[Object]:
         data__train__sources=[{"uri": "s3://datasets/a", "format": "Parquet", "contents": "Text"}],
         data__validation={"sources": [{"uri": "s3://datasets/b", "format": "Parquet", "contents": "Text"}]},
         data__packing="Documents",
+        data__reading={"type": "RayData"},
         data__cleaning={"text": cleaning},
         preparation=preparation,
     )
