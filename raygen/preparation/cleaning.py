@@ -24,7 +24,8 @@ from raygen.data.remarks import Remarks
 from raygen.errors import DataError
 from raygen.preparation.context import Context
 from raygen.preparation.duplicates import likeness_of
-from raygen.preparation.plan import PlannedPart, sources_of
+from raygen.preparation.plan import PlannedPart, check_unchanged
+from raygen.preparation.sources import source_of
 from raygen.preparation.tables import write_groups
 from raygen.spec import Images
 
@@ -57,6 +58,9 @@ def clean(context: Context, item: tuple[int, PlannedPart]) -> dict[str, Any]:
     Returns:
         records that are kept, their size in bytes, the characters and labels that occur, the size of images, what was skipped, and
         what was cleaned.
+
+    Raises:
+        DataError: the part cannot be read, or was changed since it was planned.
     """
     number, planned = item
     name = f"clean/{number:06d}"
@@ -64,7 +68,14 @@ def clean(context: Context, item: tuple[int, PlannedPart]) -> dict[str, Any]:
     if done is not None:
         return done
     stage = _Stage(context, number, planned)
-    write_groups(context.work, f"{name}.parquet", stage.groups())
+    try:
+        write_groups(context.work, f"{name}.parquet", stage.groups())
+    except DataError:
+        # That a file is another one now says more than what is wrong with it.
+        check_unchanged(context.job, Path(context.base), planned)
+        raise
+    # After it was read, so that what changes in the meantime is found out too.
+    check_unchanged(context.job, Path(context.base), planned)
     stage.set_aside()
     return context.finish(name, stage.report())
 
@@ -128,11 +139,7 @@ class _Stage:
 
     def _kept(self) -> Iterator[Record]:
         planned, job = self._planned, self._context.job
-        (source,) = (
-            source
-            for split, number, source in sources_of(job)
-            if (split, number) == (planned.split, planned.source)
-        )
+        source = source_of(job, planned.split, planned.source)
         for record in read_part(planned.part, source, Path(self._context.base), self._remarks):
             if self._cleaner is not None:
                 answer = self._cleaner.clean(record)

@@ -23,7 +23,7 @@ from raygen.preparation.card.samples import samples_of
 from raygen.preparation.card.statistics import Statistics, summed
 from raygen.preparation.context import Context
 from raygen.preparation.encoding import VALIDATION
-from raygen.preparation.plan import sources_of
+from raygen.preparation.sources import sources_of
 from raygen.report.card import render_card
 from raygen.spec.contents import Domain
 

@@ -149,6 +149,10 @@ class S3Storage:
         """The object's size in bytes."""
         return int(self._head(key)["ContentLength"])
 
+    def tag(self, key: str) -> str:
+        """The object's ETag, which the server changes with the content; NotFoundError if there is no such object."""
+        return str(self._head(key).get("ETag", ""))
+
     def delete(self, key: str) -> None:
         """Deletes an object; one that is already gone is no error."""
         place = self._place(key)
