@@ -116,3 +116,28 @@ class Shuffled:
             reports[number] = task(Context(context.document, context.base, context.recipe), items[number])
             done(len(reports))
         return [reports[number] for number in range(len(items))]
+
+
+class Interrupted:
+    """Does the tasks of all stages in order, and something else once, after so many of them."""
+
+    def __init__(self, then: Callable[[], object], after: int = 1) -> None:
+        self._then = then
+        self._left = after
+
+    def run(
+        self, task: Task, context: Context, items: Sequence[Any], done: Callable[[int], None]
+    ) -> list[dict[str, Any]]:
+        reports = []
+        for item in items:
+            reports.append(task(context, item))
+            done(len(reports))
+            self._left -= 1
+            if not self._left:
+                self._then()
+        return reports
+
+
+def kill() -> None:
+    """Ends the work as a signal would."""
+    raise Killed

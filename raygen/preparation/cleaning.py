@@ -24,6 +24,7 @@ from raygen.data.remarks import Remarks
 from raygen.errors import DataError
 from raygen.preparation.context import Context
 from raygen.preparation.duplicates import likeness_of
+from raygen.preparation.folder import aside
 from raygen.preparation.plan import PlannedPart, check_unchanged
 from raygen.preparation.sources import source_of
 from raygen.preparation.tables import write_groups
@@ -135,7 +136,7 @@ class _Stage:
     def set_aside(self) -> None:
         """Writes the broken records of the part, if there are some, one JSON object a line."""
         if self._aside:
-            self._context.place.write(f"quarantine/{self._number:06d}.jsonl", b"".join(self._aside))
+            self._context.place.write(aside(self._number), b"".join(self._aside))
 
     def _kept(self) -> Iterator[Record]:
         planned, job = self._planned, self._context.job

@@ -21,6 +21,7 @@ from raygen.preparation.cleaning import order_of
 from raygen.preparation.context import Context
 from raygen.preparation.duplicates import dropped_rows
 from raygen.preparation.tables import opened, write_groups
+from raygen.storage import NotFoundError
 
 ENCODED = pa.schema(
     [
@@ -96,7 +97,11 @@ def read_encoding(context: Context) -> Encoding:
     """What `write_encoding` left."""
     found = context.done(_ENCODING)
     if found is None:
-        raise ValueError("the stage before has not ended")
+        raise NotFoundError(
+            "what the stage before has left is gone",
+            where=context.work.uri,
+            remedy="See that nothing else deletes files there, and run the same again.",
+        )
     return Encoding(**found | {"shape": tuple(found["shape"])})
 
 

@@ -26,7 +26,7 @@ from raygen.data.shards.index import INDEX_FILE, Component, Index, Shard, read_i
 from raygen.data.text.lengths import added
 from raygen.data.text.tokenizers import Tokenizer, train_tokenizer
 from raygen.data.text.windows import TOKENIZER_FILE
-from raygen.errors import DataError, OutputError
+from raygen.errors import DataError, OutputError, RaygenError
 from raygen.preparation.card.contents import CARD_HTML
 from raygen.preparation.card.writing import Found, relative, remarks_of, write_card
 from raygen.preparation.cleaning import BROKEN_SHARE, clean
@@ -34,6 +34,7 @@ from raygen.preparation.context import WORK, Context
 from raygen.preparation.duplicates import deduplicate, likeness_of
 from raygen.preparation.encoding import VALIDATION, Encoding, encode, kept_rows, limit_of, write_encoding
 from raygen.preparation.executors import Executor
+from raygen.preparation.folder import aside, check_owner, claim, release, settle
 from raygen.preparation.merging import merge
 from raygen.preparation.plan import Plan, plan
 from raygen.spec import ResolvedJob
@@ -92,20 +93,49 @@ def prepare(
     remarks = Remarks()
     planned = plan(job, base, remarks)
     context = Context(job.model_dump_json(exclude_none=True), str(base), planned.recipe)
-    existing = read_index(context.place)
-    if existing is not None:
-        if existing.recipe != planned.recipe:
-            raise DataError(
-                "the folder holds data that was prepared from other sources, or in another way",
-                where=context.place.uri,
-                remedy="Give spec.preparation.uri another folder, or delete this one if nobody needs it.",
-            )
-        with suppress(OutputError):
-            # Of one that was killed between its last two steps.
-            context.place.delete_prefix(f"{WORK}/")
-        return Prepared(context.place.uri, existing, new=False)
-    index = _Pipeline(context, planned, executor, progress or Progress(notice), remarks.all()).run()
+    index = _whole(context)
+    if index is not None:
+        return Prepared(context.place.uri, index, new=False)
+    claim(context)
+    try:
+        # Another process may have ended it since.
+        index = _whole(context)
+        if index is not None:
+            return Prepared(context.place.uri, index, new=False)
+        index = _Pipeline(context, planned, executor, progress or Progress(notice), remarks.all()).run()
+    except RaygenError as error:
+        # One that makes the same data takes the work away when it ends.
+        with suppress(RaygenError):
+            index = _whole(context)
+        if index is not None:
+            return Prepared(context.place.uri, index, new=False)
+        if isinstance(error, DataError):
+            # What corrects it makes another recipe, which may use the folder.
+            with suppress(RaygenError):
+                release(context)
+        raise
     return Prepared(context.place.uri, index, new=True)
+
+
+def _whole(context: Context) -> Index | None:
+    """The index of the data set, if it is whole.
+
+    Raises:
+        DataError: the folder holds another data set.
+    """
+    index = read_index(context.place)
+    if index is None:
+        return None
+    if index.recipe != context.recipe:
+        raise DataError(
+            "the folder holds data that was prepared from other sources, or in another way",
+            where=context.place.uri,
+            remedy="Give spec.preparation.uri another folder, or delete this one if nobody needs it.",
+        )
+    with suppress(OutputError):
+        # Of one that was killed between its last two steps.
+        context.place.delete_prefix(f"{WORK}/")
+    return index
 
 
 class _Pipeline:
@@ -166,6 +196,9 @@ class _Pipeline:
             made_with={"raygen": __version__, "pyarrow": version("pyarrow")},
         )
         self._check(index)
+        check_owner(self._context)
+        broken = [number for number, one in enumerate(cleaned) if one["cleaning"]["broken"]]
+        settle(self._context, index.shards, map(aside, broken))
         # Before the index, after which nothing is done any more.
         write_card(self._context, index, Found(cleaned, encoded, remarks, report, certificate))
         self._context.place.write(INDEX_FILE, index.to_json())

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +11,7 @@ import pytest
 from raygen.data.sources.files import EDGE_BYTES
 from raygen.errors import DataError
 from raygen.preparation import plan as planning
-from raygen.preparation.context import Context
-from raygen.preparation.executors import InProcess, Task
-from tests.prepared import Killed, documents, image_job, prepared, text_job, write_lines
+from tests.prepared import Interrupted, Killed, documents, image_job, kill, prepared, text_job, write_lines
 from tests.unit.data.images.test_pixels import write_idx
 
 
@@ -34,20 +30,6 @@ def base(tmp_path: Path) -> Path:
 def edit(path: Path, old: str = "the", new: str = "eht") -> None:
     """Other content of the same size."""
     path.write_text(path.read_text().replace(old, new))
-
-
-class Interrupted(InProcess):
-    """Does something after the first task."""
-
-    def __init__(self, then: Callable[[], None]) -> None:
-        self._then = then
-
-    def run(
-        self, task: Task, context: Context, items: Sequence[Any], done: Callable[..., None]
-    ) -> list[dict[str, Any]]:
-        first = super().run(task, context, items[:1], done)
-        self._then()
-        return first + super().run(task, context, items[1:], done)
 
 
 def test_other_content_of_the_same_size_is_other_data(base: Path) -> None:
@@ -102,12 +84,11 @@ def test_what_a_change_breaks_is_told_as_a_change(base: Path) -> None:
 def test_old_and_new_are_not_mixed(base: Path) -> None:
     """Of one that was stopped after its first part, when sources were changed before it goes on."""
 
-    def stop() -> None:
-        raise Killed
-
     with pytest.raises(Killed):
-        prepared(text_job(), base, Interrupted(stop))
+        prepared(text_job(), base, Interrupted(kill))
     edit(base / "lines" / "0.jsonl")
+    with pytest.raises(DataError, match="the beginning of data"):
+        prepared(text_job(), base)
     shutil.rmtree(base / "prepared" / "work")
     found = prepared(text_job(), base).index
     other = text_job(preparation={"uri": "other", "shardMegabytes": 1, "shardsPerWindow": 2})
