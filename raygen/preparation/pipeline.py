@@ -90,6 +90,8 @@ def prepare(
     Raises:
         DataError: the data cannot be used, or the folder holds another data set.
     """
+    # Keys are what follows a pattern's folder, which has no name where paths start from ".".
+    base = base.absolute()
     remarks = Remarks()
     planned = plan(job, base, remarks)
     context = Context(job.model_dump_json(exclude_none=True), str(base), planned.recipe)

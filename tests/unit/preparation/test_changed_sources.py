@@ -11,7 +11,17 @@ import pytest
 from raygen.data.sources.files import EDGE_BYTES
 from raygen.errors import DataError
 from raygen.preparation import plan as planning
-from tests.prepared import Interrupted, Killed, documents, image_job, kill, prepared, text_job, write_lines
+from tests.prepared import (
+    Interrupted,
+    Killed,
+    digests,
+    documents,
+    image_job,
+    kill,
+    prepared,
+    text_job,
+    write_lines,
+)
 from tests.unit.data.images.test_pixels import write_idx
 
 
@@ -117,3 +127,22 @@ def test_labels_are_a_source_too(tmp_path: Path) -> None:
     write_idx(tmp_path / "labels", labels[::-1].copy())
     with pytest.raises(DataError, match="other sources"):
         prepared(job, tmp_path)
+
+
+@pytest.mark.parametrize("uri", ["[ab]/x.jsonl", "**/x.jsonl", "./[ab]/x.jsonl", "../job/[ab]/x.jsonl"])
+def test_data_is_the_same_however_the_job_file_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str
+) -> None:
+    """Its folder is where paths start from: "." if the job file is named without one."""
+    base = tmp_path / "job"
+    for number, folder in enumerate("ab"):
+        write_lines(base / folder / "x.jsonl", documents(60, seed=number))
+    cleaning = {"text": {"duplicates": {"type": "Exact"}}}
+    job = text_job(data__train={"sources": [{"uri": uri, "format": "JsonLines"}]}, data__cleaning=cleaning)
+    prepared(job, base)
+    (base / "prepared").rename(base / "absolute")
+    monkeypatch.chdir(base)
+    prepared(job, Path())
+    assert digests(base / "prepared") == digests(base / "absolute")
+    assert digests(base / "prepared")["index.json"]
+    assert str(tmp_path) not in (base / "prepared" / "index.json").read_text()
