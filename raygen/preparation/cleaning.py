@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -57,7 +58,7 @@ def clean(context: Context, item: tuple[int, PlannedPart]) -> dict[str, Any]:
     """Cleans one part, by its number.
 
     Returns:
-        records that are kept, their size in bytes, the characters and labels that occur, the size of images, what was skipped, and
+        records that are kept, their size in bytes, the characters that occur, how often each label does, the size of images, what was skipped, and
         what was cleaned.
 
     Raises:
@@ -106,7 +107,8 @@ class _Stage:
         self._aside: list[bytes] = []
         self._size = 0
         self._characters: set[str] = set()
-        self._labels: set[str] = set()
+        self._labels: Counter[str] = Counter()
+        self._needs_labels = context.job.spec.model.block.takes_classes
         self._shape: list[int] | None = None
 
     def report(self) -> dict[str, Any]:
@@ -117,7 +119,7 @@ class _Stage:
             "records": self._report.kept,
             "size": self._size,
             "characters": "".join(sorted(self._characters)),
-            "labels": sorted(self._labels),
+            "labels": dict(sorted(self._labels.items())),
             "shape": self._shape,
             "remarks": [asdict(remark) for remark in self._remarks.all()],
             "cleaning": self._report.to_json(),
@@ -156,6 +158,11 @@ class _Stage:
                 self._broken(record, record.reason)
 
     def _add(self, record: Record, waiting: _Rows) -> None:
+        try:
+            label = json.dumps(self._label(record))
+        except DataError as error:
+            self._broken(record, error.what)
+            return
         if isinstance(record.content, str):
             self._characters.update(record.content)
             content = record.content.encode("utf-8", "surrogatepass")
@@ -172,12 +179,29 @@ class _Stage:
             pixels = fitted(picture, self._images)
             self._shape = self._shape or list(pixels.shape)
             content = np.ascontiguousarray(pixels).tobytes()
-        label = json.dumps(record.label)
         key = f"{self._planned.split}/{self._planned.source}/{record.key}"
         waiting.rows.append((key, record.where, order_of(key), order_of(f"validation:{key}"), label, content))
         waiting.size += len(content)
-        self._labels.add(label)
+        self._labels[label] += 1
         self._size += len(content)
+
+    def _label(self, record: Record) -> int | str | None:
+        """The label of an image, truth values as numbers; a text has none.
+
+        Raises:
+            DataError: it cannot be used, and the model may need it.
+        """
+        if isinstance(record.content, str):
+            return None
+        # A table may hold values of any type.
+        label: Any = record.label
+        if label is None or isinstance(label, int | str):
+            return int(label) if isinstance(label, bool) else label
+        reason = f"the label is of the type {type(label).__name__}, and neither a whole number nor a text"
+        if self._needs_labels:
+            raise DataError(reason, where=record.where)
+        self._remarks.skipped("label", f"the model needs none, and {reason}", record.where)
+        return None
 
     def _broken(self, record: Record | BrokenRecord, reason: str) -> None:
         self._report.broken += 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -19,7 +20,7 @@ from typing import Any
 
 from raygen import __version__
 from raygen.data.cleaning.report import CleaningReport, check_share
-from raygen.data.images.pixels import DOMAIN_FILE, ImageShape, class_names
+from raygen.data.images.pixels import DOMAIN_FILE, ImageShape
 from raygen.data.progress import Notice, Progress
 from raygen.data.remarks import Remark, Remarks, merged
 from raygen.data.shards.index import INDEX_FILE, Component, Index, Shard, read_index
@@ -32,7 +33,16 @@ from raygen.preparation.card.writing import Found, relative, remarks_of, write_c
 from raygen.preparation.cleaning import BROKEN_SHARE, clean
 from raygen.preparation.context import WORK, Context
 from raygen.preparation.duplicates import deduplicate, likeness_of
-from raygen.preparation.encoding import VALIDATION, Encoding, encode, kept_rows, limit_of, write_encoding
+from raygen.preparation.encoding import (
+    VALIDATION,
+    Encoding,
+    encode,
+    kept_rows,
+    limit_of,
+    numbered,
+    shape_of,
+    write_encoding,
+)
 from raygen.preparation.executors import Executor
 from raygen.preparation.folder import aside, check_owner, claim, release, settle
 from raygen.preparation.merging import merge
@@ -153,7 +163,7 @@ class _Pipeline:
         self._plan = planned
         self._executor = executor
         self._progress = progress
-        self._remarks = remarks
+        self._remarks = list(remarks)
         self._spec = context.job.spec.data
 
     def run(self) -> Index:
@@ -165,9 +175,9 @@ class _Pipeline:
             report = report.merged(CleaningReport.from_json(twice["cleaning"]))
             report.dropped += twice["dropped"]
         certificate = twice["certificate"] if twice is not None else None
+        encoding, files, schema = self._encoding(cleaned)
         remarks = merged([*self._remarks, *remarks_of(cleaned)])
         report, remarks = relative(report, remarks, self._context.base)
-        encoding, files, schema = self._encoding(cleaned)
         write_encoding(self._context, encoding)
         items = [(number, part.split, part.source) for number, part in parts]
         encoded = self._stage(encode, items, "encoding")
@@ -268,7 +278,7 @@ class _Pipeline:
             few = self._few(cleaned)
             encoding = Encoding(text, dtype, {}, (), held_out, piece, few, self._plan.ranges, mixed)
             return encoding, {TOKENIZER_FILE: text.encode()}, {"dtype": dtype, "vocabulary": tokenizer.size}
-        shape = _shape(cleaned)
+        shape = shape_of(cleaned)
         names, numbers = self._classes(cleaned)
         encoding = Encoding("", "", numbers, shape, held_out, piece, False, self._plan.ranges, mixed)
         domain = ImageShape(shape[0], shape[1], shape[2], names)
@@ -315,14 +325,26 @@ class _Pipeline:
         return documents
 
     def _classes(self, cleaned: list[dict[str, Any]]) -> tuple[tuple[str, ...], dict[str, int]]:
-        found = sorted(set().union(*(report["labels"] for report in cleaned)))
-        labels = [json.loads(label) for label in found]
-        if not labels or labels == [None]:
+        """Names of the classes, and the number of each label as JSON; none where labels cannot be used and the model needs none.
+
+        Raises:
+            DataError: labels cannot be used, and the model may need them.
+        """
+        counts: Counter[str] = Counter()
+        for report in cleaned:
+            counts.update(report["labels"])
+        total, missing = counts.total(), counts.pop("null", 0)
+        if not counts:
             return (), {}
         where = ", ".join(source.uri for source in self._spec.train.sources)
-        names = class_names(labels, where)
-        numbers = {name: number for number, name in enumerate(names)}
-        return names, {text: numbers[str(label)] for text, label in zip(found, labels, strict=True)}
+        try:
+            return numbered(counts, missing, total, where)
+        except DataError as error:
+            if self._context.job.spec.model.block.takes_classes:
+                raise
+            reason = f"the model needs none, and {error.what}"
+            self._remarks.append(Remark("Skipped", "label", counts.total(), reason, ()))
+            return (), {}
 
     def _width(self, encoding: Encoding) -> int:
         """Bytes of a picture; 0 for text, -1 for pictures of different sizes in bytes."""
@@ -342,14 +364,3 @@ class _Pipeline:
 
 def _shards(written: list[dict[str, Any]], component: int) -> tuple[Shard, ...]:
     return tuple(Shard(**shard) for report in written for shard in report.get(str(component), ()))
-
-
-def _shape(cleaned: list[dict[str, Any]]) -> tuple[int, ...]:
-    shapes = {tuple(report["shape"]) for report in cleaned if report["shape"]}
-    if len(shapes) > 1:
-        raise DataError(
-            f"the images have different sizes or modes (channels, height, width): {sorted(shapes)}",
-            where="spec.data",
-            remedy="Give spec.data.images.size and mode, so that all become the same.",
-        )
-    return shapes.pop()
