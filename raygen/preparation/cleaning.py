@@ -51,7 +51,10 @@ _GROUP = 32 << 20
 
 def order_of(key: str) -> int:
     """The place of a record in the shuffle: 64 bits of BLAKE2b of its key."""
-    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "little")
+    # Names of files are not always UTF-8; then they count by their bytes.
+    return int.from_bytes(
+        hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "little"
+    )
 
 
 def clean(context: Context, item: tuple[int, PlannedPart]) -> dict[str, Any]:
@@ -180,7 +183,8 @@ class _Stage:
             self._shape = self._shape or list(pixels.shape)
             content = np.ascontiguousarray(pixels).tobytes()
         key = f"{self._planned.split}/{self._planned.source}/{record.key}"
-        waiting.rows.append((key, record.where, order_of(key), order_of(f"validation:{key}"), label, content))
+        order, held = order_of(key), order_of(f"validation:{key}")
+        waiting.rows.append((_utf8(key), _utf8(record.where), order, held, label, content))
         waiting.size += len(content)
         self._labels[label] += 1
         self._size += len(content)
@@ -229,3 +233,8 @@ class _Stage:
         if self._duplicates is not None:
             arrays |= self._duplicates.columns(waiting.texts, waiting.signatures)
         return pa.table(arrays)
+
+
+def _utf8(name: str) -> str:
+    """A name as Arrow takes it: with escapes for bytes that are no UTF-8."""
+    return name.encode("utf-8", "backslashreplace").decode()
