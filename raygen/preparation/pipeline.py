@@ -174,6 +174,9 @@ class _Pipeline:
         if twice is not None:
             report = report.merged(CleaningReport.from_json(twice["cleaning"]))
             report.dropped += twice["dropped"]
+            if twice["last"]:
+                reason = "it is like one of validation, as only the last comparison of the splits has shown"
+                self._remarks.append(Remark("Skipped", "record", twice["last"], reason, ()))
         certificate = twice["certificate"] if twice is not None else None
         encoding, files, schema = self._encoding(cleaned)
         remarks = merged([*self._remarks, *remarks_of(cleaned)])
