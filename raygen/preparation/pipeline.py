@@ -217,7 +217,13 @@ class _Pipeline:
         # Before the index, after which nothing is done any more.
         write_card(self._context, index, Found(cleaned, encoded, remarks, report, certificate))
         self._context.place.write(INDEX_FILE, index.to_json())
-        self._context.place.delete_prefix(f"{WORK}/")
+        try:
+            self._context.place.delete_prefix(f"{WORK}/")
+        except OutputError as error:
+            # The data set is whole, and what is left is only in the way.
+            self._progress.say(
+                f"the data is prepared, and {self._context.place.uri}/{WORK} could not be deleted: {error.what}"
+            )
         return index
 
     def _stage(

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from raygen.errors import DataError
+from raygen.errors import DataError, OutputError
 from raygen.preparation import plan as planning
-from raygen.preparation.pipeline import Prepared
+from raygen.preparation.executors import InProcess
+from raygen.preparation.pipeline import Prepared, prepare
+from raygen.storage import LocalStorage
 from tests.prepared import Interrupted, Killed, digests, documents, kill, prepared, text_job, write_lines
 
 
@@ -116,3 +118,20 @@ def test_no_index_names_a_shard_that_is_not_there(base: Path) -> None:
         prepared(text_job(), base, Interrupted(lose, after=8))
     assert not (base / "prepared" / "index.json").exists()
     assert prepared(text_job(), base).new
+
+
+def test_work_that_cannot_be_deleted_is_told_and_no_failure(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(self: LocalStorage, prefix: str) -> None:
+        raise OutputError("cannot be deleted: permission is denied", where=f"{self.uri}/{prefix}")
+
+    told: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalStorage, "delete_prefix", refused)
+        assert prepare(text_job(), base, InProcess(), told.append).new
+        assert not prepared(text_job(), base).new
+    (notice,) = told
+    assert notice.startswith(f"the data is prepared, and {base}/prepared/work could not be deleted")
+    assert not prepared(text_job(), base).new
+    assert not (base / "prepared" / "work").exists()
