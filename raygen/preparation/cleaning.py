@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from raygen.data.cleaning.cleaner import Cleaner
-from raygen.data.cleaning.report import BROKEN, CleaningReport, Example
+from raygen.data.cleaning.report import BROKEN, CleaningReport, Example, check_share
 from raygen.data.cleaning.signatures import Signatures
 from raygen.data.images.decoding import decode
 from raygen.data.images.files import fitted
@@ -45,6 +45,8 @@ CLEAN = pa.schema(
 validation, its label as JSON, and UTF-8 text or pixels. Where duplicates are looked for, its signatures follow."""
 BROKEN_SHARE = 0.01
 """Share of records that may be broken, where the job says nothing of cleaning."""
+_LARGER = 10
+"""How many times as many records as in the largest part so far there may be in each of the others, where nobody knows."""
 _GROUP = 32 << 20
 """Bytes of a group of rows, so that the next stage need not have all of a part in memory."""
 
@@ -83,6 +85,39 @@ def clean(context: Context, item: tuple[int, PlannedPart]) -> dict[str, Any]:
     check_unchanged(context.job, Path(context.base), planned)
     stage.set_aside()
     return context.finish(name, stage.report())
+
+
+class BrokenWatch:
+    """Ends the work when too many records are broken, whatever the parts hold that are still to be cleaned.
+
+    Args:
+        limit: Largest share of records that may be broken.
+        records: How many each part holds at most, where that is known.
+    """
+
+    def __init__(self, limit: float, records: Sequence[int | None]) -> None:
+        self._limit = limit
+        self._parts = len(records)
+        known = [count for count in records if count is not None]
+        self._total = sum(known) if len(known) == len(records) else None
+        self._seen = self._largest = 0
+        self._report = CleaningReport()
+
+    def heard(self, report: Mapping[str, Any]) -> None:
+        """Takes what was said of one part.
+
+        Raises:
+            DataError: too many are broken.
+        """
+        part = CleaningReport.from_json(report["cleaning"])
+        self._report = self._report.merged(part)
+        self._seen += 1
+        self._largest = max(self._largest, part.records)
+        total = self._total
+        if total is None:
+            total = self._report.records + (self._parts - self._seen) * self._largest * _LARGER
+        if self._report.broken > self._limit * max(total, self._report.records):
+            check_share(self._report, self._limit)
 
 
 @dataclass

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -30,7 +30,7 @@ from raygen.data.text.windows import TOKENIZER_FILE
 from raygen.errors import DataError, OutputError, RaygenError
 from raygen.preparation.card.contents import CARD_HTML
 from raygen.preparation.card.writing import Found, relative, remarks_of, write_card
-from raygen.preparation.cleaning import BROKEN_SHARE, clean
+from raygen.preparation.cleaning import BROKEN_SHARE, BrokenWatch, clean
 from raygen.preparation.context import WORK, Context
 from raygen.preparation.duplicates import deduplicate, likeness_of
 from raygen.preparation.encoding import (
@@ -168,8 +168,7 @@ class _Pipeline:
 
     def run(self) -> Index:
         parts = list(enumerate(self._plan.parts))
-        cleaned = self._stage(clean, parts, "cleaning")
-        report = self._cleaned(cleaned)
+        cleaned, report = self._cleaned()
         twice = self._duplicates(cleaned)
         if twice is not None:
             report = report.merged(CleaningReport.from_json(twice["cleaning"]))
@@ -227,28 +226,36 @@ class _Pipeline:
         return index
 
     def _stage(
-        self, task: Callable[..., dict[str, Any]], items: Sequence[Any], doing: str
+        self,
+        task: Callable[..., dict[str, Any]],
+        items: Sequence[Any],
+        doing: str,
+        heard: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> list[dict[str, Any]]:
         total = len(items)
-        return self._executor.run(
-            task,
-            self._context,
-            items,
-            lambda done: self._progress.at(f"{PREPARING}{doing}", done, total),
-        )
 
-    def _cleaned(self, cleaned: list[dict[str, Any]]) -> CleaningReport:
-        """What cleaning did in all parts.
+        def told(done: int, report: Mapping[str, Any]) -> None:
+            if heard is not None:
+                heard(report)
+            self._progress.at(f"{PREPARING}{doing}", done, total)
+
+        return self._executor.run(task, self._context, items, told)
+
+    def _cleaned(self) -> tuple[list[dict[str, Any]], CleaningReport]:
+        """What cleaning says of each part, and what it did in all of them.
 
         Raises:
-            DataError: too many records are broken.
+            DataError: too many records are broken; as soon as that is certain.
         """
         cleaning = self._spec.cleaning
+        limit = cleaning.max_broken_share if cleaning is not None else BROKEN_SHARE
+        watch = BrokenWatch(limit, [one.part.records for one in self._plan.parts])
+        cleaned = self._stage(clean, list(enumerate(self._plan.parts)), "cleaning", watch.heard)
         report = CleaningReport()
         for one in cleaned:
             report = report.merged(CleaningReport.from_json(one["cleaning"]))
-        check_share(report, cleaning.max_broken_share if cleaning is not None else BROKEN_SHARE)
-        return report
+        check_share(report, limit)
+        return cleaned, report
 
     def _duplicates(self, cleaned: list[dict[str, Any]]) -> dict[str, Any] | None:
         if likeness_of(self._context.job) is None:
