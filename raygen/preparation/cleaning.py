@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from raygen.data.cleaning.cleaner import Cleaner
+from raygen.data.cleaning.entities import entities
+from raygen.data.cleaning.masking import mask
 from raygen.data.cleaning.report import BROKEN, CleaningReport, Example, check_share
 from raygen.data.cleaning.signatures import Signatures
 from raygen.data.images.decoding import decode
@@ -45,6 +47,8 @@ CLEAN = pa.schema(
 validation, its label as JSON, and UTF-8 text or pixels. Where duplicates are looked for, its signatures follow."""
 BROKEN_SHARE = 0.01
 """Share of records that may be broken, where the job says nothing of cleaning."""
+_CUT = 1 << 12
+"""Characters before the place where a broken record was cut off, among which may be a part of what is to be masked."""
 _LARGER = 10
 """How many times as many records as in the largest part so far there may be in each of the others, where nobody knows."""
 _GROUP = 32 << 20
@@ -254,13 +258,29 @@ class _Stage:
         content = (
             record.content if isinstance(record.content, bytes) else record.content.encode("utf-8", "replace")
         )
+        content = self._masked(content[:KEPT_BYTES])
         kept = {
             "key": record.key,
             "where": record.where,
             "reason": reason,
-            "content": base64.b64encode(content[:KEPT_BYTES]).decode(),
+            "content": base64.b64encode(content).decode(),
         }
         self._aside.append(json.dumps(kept).encode() + b"\n")
+
+    def _masked(self, content: bytes) -> bytes:
+        """What is kept of a broken record, masked as the job asks for."""
+        cleaning = self._context.job.spec.data.cleaning
+        masking = cleaning.text.masking if cleaning is not None and cleaning.text is not None else None
+        if masking is None:
+            return content
+        if b"\0" in content:
+            # Compressed, or in units of several bytes: what is in it has no form to be known by.
+            return b""
+        text, _ = mask(content.decode("utf-8", "replace"), masking.patterns)
+        if masking.entities:
+            text, _ = entities(masking)(text)
+        # Nor has what was cut through.
+        return text[: -_CUT if len(content) == KEPT_BYTES else None].encode()
 
     def _table(self, waiting: _Rows) -> pa.Table:
         columns = list(zip(*waiting.rows, strict=True)) or [()] * len(CLEAN)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -135,3 +137,18 @@ def test_work_that_cannot_be_deleted_is_told_and_no_failure(
     assert notice.startswith(f"the data is prepared, and {base}/prepared/work could not be deleted")
     assert not prepared(text_job(), base).new
     assert not (base / "prepared" / "work").exists()
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_what_is_kept_of_broken_records_is_masked_as_texts_are(base: Path, masked: bool) -> None:
+    with (base / "lines" / "1.jsonl").open("ab") as file:
+        file.write(b'{"text": "write to ann@example.org, \xff or so\n')
+        file.write(b"ann@example.org " * 10_000 + b"\n")
+        file.write("ann@example.org\n".encode("utf-16-le") + b"\n")
+    cleaning = {"text": {"masking": {}} if masked else {}, "maxBrokenShare": 0.5}
+    prepared(text_job(data__cleaning=cleaning), base)
+    texts = [path.read_text() for path in (base / "prepared" / "quarantine").iterdir()]
+    kept = [base64.b64decode(json.loads(line)["content"]) for text in texts for line in text.splitlines()]
+    assert len(kept) >= 3
+    whole = b"".join(kept).replace(b"\0", b"")
+    assert (b"ann@" in whole, b"[EMAIL]" in whole) == (not masked, masked)
