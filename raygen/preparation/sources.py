@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from raygen.data.records.parts import Part
@@ -53,7 +54,7 @@ class States:
             DataError: one cannot be read.
         """
         if source.format == "HuggingFace" and part.files[0].uri == source.uri:
-            return (self._remembered(source.uri, lambda: self._streamed(source)),)
+            return (self._remembered(source.uri, partial(self._streamed, source)),)
         missing = [file for file in part.files if file.uri not in self._known]
         found = _looked_at([file.file for file in missing])
         self._known |= dict(zip((file.uri for file in missing), found, strict=True))
@@ -68,7 +69,7 @@ class States:
         cleaning = self._job.spec.data.cleaning
         words = cleaning.text.block_list if cleaning is not None and cleaning.text is not None else None
         named = [uri for uri in (source.labels, words.uri if words is not None else None) if uri is not None]
-        return tuple((uri, self._remembered(uri, lambda uri=uri: self._content(uri))) for uri in named)
+        return tuple((uri, self._remembered(uri, partial(self._content, uri))) for uri in named)
 
     def _remembered(self, uri: str, look: Callable[[], str]) -> str:
         if uri not in self._known:
