@@ -70,7 +70,9 @@ def plan(job: ResolvedJob, base: Path, remarks: Remarks) -> Plan:
     parts, total = [], 0
     states = States(job, base)
     for split, number, source in sources_of(job):
-        for part in parts_of([source], base, remarks, size):
+        found = parts_of([source], base, remarks, size)
+        states.look_at(found, source)
+        for part in found:
             parts.append(PlannedPart(split, number, part, states.of(part, source), states.beside(source)))
             # A file that is cut counts once, by its first range.
             total += sum(file.size for file in part.files) if part.start == 0 else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -11,8 +12,8 @@ from pathlib import Path
 from raygen.data.records.parts import Part
 from raygen.data.remarks import Remarks
 from raygen.data.shards.recipe import digest_of
-from raygen.data.sources.files import READ_AHEAD, AnyFile, contents, find_files
-from raygen.errors import MissingExtraError
+from raygen.data.sources.files import READ_AHEAD, AnyFile, StoredFile, contents, find_files
+from raygen.errors import DataError, MissingExtraError, OutputError
 from raygen.spec import ResolvedJob, Source
 from raygen.spec.data.sources import ResolvedSource
 
@@ -30,6 +31,10 @@ def sources_of(job: ResolvedJob) -> Iterable[tuple[str, int, ResolvedSource]]:
 def source_of(job: ResolvedJob, split: str, number: int) -> ResolvedSource:
     """One of them."""
     return next(source for own, place, source in sources_of(job) if (own, place) == (split, number))
+
+
+MANY = 4096
+"""Objects from which on they are listed, and not asked about one by one; more than a part has."""
 
 
 class States:
@@ -55,10 +60,19 @@ class States:
         """
         if source.format == "HuggingFace" and part.files[0].uri == source.uri:
             return (self._remembered(source.uri, partial(self._streamed, source)),)
-        missing = [file for file in part.files if file.uri not in self._known]
-        found = _looked_at([file.file for file in missing])
-        self._known |= dict(zip((file.uri for file in missing), found, strict=True))
+        self.look_at([part], source)
         return tuple(self._known[file.uri] for file in part.files)
+
+    def look_at(self, parts: Iterable[Part], source: ResolvedSource) -> None:
+        """Looks at the files of several parts of a source at once, which is quicker.
+
+        Raises:
+            DataError: one cannot be read.
+        """
+        uris = {file.uri: file for part in parts for file in part.files if file.uri not in self._known}
+        if source.uri in uris and source.format == "HuggingFace":
+            return
+        self._known |= zip(uris, _looked_at([file.file for file in uris.values()]), strict=True)
 
     def beside(self, source: ResolvedSource) -> tuple[tuple[str, str], ...]:
         """URI and SHA-256 of what else decides a source's records: its file of labels, and the list of words that leave texts out.
@@ -92,8 +106,23 @@ class States:
 
 
 def _looked_at(files: Sequence[AnyFile]) -> list[str]:
+    stored = [file for file in files if isinstance(file, StoredFile)]
+    if len(stored) > MANY and len(stored) == len(files):
+        return _listed(stored)
     with ThreadPoolExecutor(READ_AHEAD, thread_name_prefix="states") as threads:
         return list(threads.map(lambda file: file.state(), files))
+
+
+def _listed(files: Sequence[StoredFile]) -> list[str]:
+    """The states of many objects of one bucket, by listing the folder that holds them all."""
+    common = os.path.commonprefix([file.key for file in files])  # noqa: RUF071 (cut to a folder here)
+    folder, slash, _ = common.rpartition("/")
+    try:
+        tags = files[0].storage.tags(folder + slash)
+    except OutputError as error:
+        raise DataError(error.what, where=error.where, remedy="Correct the uri.") from error
+    # One that has gone since tells so itself.
+    return [tags.get(file.key) or file.state() for file in files]
 
 
 def _revision(source: ResolvedSource) -> str:

@@ -226,5 +226,6 @@ def test_the_tag_of_an_object_is_that_of_its_content(aws: dict[str, str]) -> Non
         storage.write(key, content)
     assert storage.tag("a") == storage.tag("b")
     assert storage.tag("a") != storage.tag("c")
+    assert storage.tags() == {key: storage.tag(key) for key in "abc"}
     with pytest.raises(NotFoundError):
         storage.tag("absent")
