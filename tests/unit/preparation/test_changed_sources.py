@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from raygen.data.records.parts import Part, PartFile
 from raygen.data.sources.files import EDGE_BYTES
 from raygen.errors import DataError
 from raygen.preparation import plan as planning
+from raygen.preparation.sources import States
 from tests.prepared import (
     Interrupted,
     Killed,
@@ -146,3 +150,28 @@ def test_data_is_the_same_however_the_job_file_is_named(
     assert digests(base / "prepared") == digests(base / "absolute")
     assert digests(base / "prepared")["index.json"]
     assert str(tmp_path) not in (base / "prepared" / "index.json").read_text()
+
+
+def test_a_data_set_on_the_hub_is_known_by_its_revision(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    revision = "a" * 40
+
+    def builder(name: str, subset: str | None) -> SimpleNamespace:
+        if not revision:
+            raise ConnectionError("the hub is away")
+        return SimpleNamespace(hash=f"{name}-{subset}-{revision}")
+
+    monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset_builder=builder))
+    document = {"uri": "hf://owner/name", "format": "HuggingFace", "contents": "Text", "subset": "small"}
+    job = text_job(data__train={"sources": [document]})
+    (source,) = job.spec.data.train.sources
+    part = Part(0, (PartFile(source.uri, "train", 0),))
+
+    def state() -> tuple[str, ...]:
+        return States(job, tmp_path).of(part, source)
+
+    assert state() == (f"owner/name-small-{revision}",)
+    revision = ""
+    # Where it cannot be told, reading says why.
+    assert state() == ("",)
