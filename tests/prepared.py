@@ -123,16 +123,17 @@ class Interrupted:
 
     def __init__(self, then: Callable[[], object], after: int = 1) -> None:
         self._then = then
-        self._left = after
+        self._after = after
+        self.tasks = 0
 
     def run(self, task: Task, context: Context, items: Sequence[Any], done: Done) -> list[dict[str, Any]]:
         reports = []
         for item in items:
             reports.append(task(context, item))
-            done(len(reports), reports[-1])
-            self._left -= 1
-            if not self._left:
+            self.tasks += 1
+            if self.tasks == self._after:
                 self._then()
+            done(len(reports), reports[-1])
         return reports
 
 

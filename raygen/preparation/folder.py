@@ -55,12 +55,20 @@ def owner_of(context: Context) -> str | None:
 
 
 def check_owner(context: Context) -> None:
-    """Refuses to go on where another recipe has taken the folder over.
+    """Refuses to go on where the folder is not this recipe's any more.
 
     Raises:
-        DataError: it has.
+        NotFoundError: the work was deleted; by one that makes the same data, if there is an index now.
+        DataError: another recipe has taken the folder over.
     """
-    if owner_of(context) not in (context.recipe, None):
+    owner = owner_of(context)
+    if owner is None:
+        raise NotFoundError(
+            "what was done so far was deleted while the data was being prepared",
+            where=context.work.uri,
+            remedy="Run the same again, and leave that folder alone until the data is whole.",
+        )
+    if owner != context.recipe:
         raise _another(context)
 
 

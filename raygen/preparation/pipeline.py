@@ -235,6 +235,8 @@ class _Pipeline:
         total = len(items)
 
         def told(done: int, report: Mapping[str, Any]) -> None:
+            # So that one whose data another has made does not make all of it again.
+            check_owner(self._context)
             if heard is not None:
                 heard(report)
             self._progress.at(f"{PREPARING}{doing}", done, total)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from raygen.errors import DataError, OutputError
+from raygen.errors import DataError, InputError, OutputError
 from raygen.preparation import plan as planning
 from raygen.preparation.executors import InProcess
 from raygen.preparation.pipeline import Prepared, prepare
@@ -94,7 +94,9 @@ def test_a_mistake_can_be_corrected_in_the_same_folder(base: Path) -> None:
 @pytest.mark.parametrize("after", [1, 3, 4, 6, 7, 9])
 def test_of_two_equal_ones_the_second_finds_what_the_first_made(base: Path, after: int) -> None:
     first: list[Prepared] = []
-    second = prepared(text_job(), base, Interrupted(lambda: first.append(prepared(text_job(), base)), after))
+    executor = Interrupted(lambda: first.append(prepared(text_job(), base)), after)
+    second = prepared(text_job(), base, executor)
+    assert executor.tasks == after
     assert first[0].new
     assert second.index == first[0].index
     assert not (base / "prepared" / "work").exists()
@@ -152,3 +154,13 @@ def test_what_is_kept_of_broken_records_is_masked_as_texts_are(base: Path, maske
     assert len(kept) >= 3
     whole = b"".join(kept).replace(b"\0", b"")
     assert (b"ann@" in whole, b"[EMAIL]" in whole) == (not masked, masked)
+
+
+def test_work_that_is_deleted_meanwhile_is_told(base: Path) -> None:
+    def delete() -> None:
+        shutil.rmtree(base / "prepared" / "work")
+
+    with pytest.raises(InputError, match="deleted while the data was being prepared") as caught:
+        prepared(text_job(), base, Interrupted(delete, after=2))
+    assert "Run the same again" in caught.value.remedy
+    assert prepared(text_job(), base).new
