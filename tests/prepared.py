@@ -11,7 +11,7 @@ from typing import Any
 
 from raygen.data.shards.dataset import PreparedData
 from raygen.preparation.context import Context
-from raygen.preparation.executors import InProcess, Task
+from raygen.preparation.executors import Done, InProcess, Task
 from raygen.preparation.pipeline import Prepared, prepare
 from raygen.spec import ResolvedJob, parse, resolve
 from tests.jobs import image_job_document, job_document
@@ -105,14 +105,38 @@ class Shuffled:
     def __init__(self, seed: int) -> None:
         self._draw = random.Random(seed)
 
-    def run(
-        self, task: Task, context: Context, items: Sequence[Any], done: Callable[[int], None]
-    ) -> list[dict[str, Any]]:
+    def run(self, task: Task, context: Context, items: Sequence[Any], done: Done) -> list[dict[str, Any]]:
         numbers = list(range(len(items)))
         numbers += self._draw.sample(numbers, len(numbers) // 2)
         self._draw.shuffle(numbers)
         reports = {}
         for number in numbers:
+            again = number in reports
             reports[number] = task(Context(context.document, context.base, context.recipe), items[number])
-            done(len(reports))
+            if not again:
+                done(len(reports), reports[number])
         return [reports[number] for number in range(len(items))]
+
+
+class Interrupted:
+    """Does the tasks of all stages in order, and something else once, after so many of them."""
+
+    def __init__(self, then: Callable[[], object], after: int = 1) -> None:
+        self._then = then
+        self._after = after
+        self.tasks = 0
+
+    def run(self, task: Task, context: Context, items: Sequence[Any], done: Done) -> list[dict[str, Any]]:
+        reports = []
+        for item in items:
+            reports.append(task(context, item))
+            self.tasks += 1
+            if self.tasks == self._after:
+                self._then()
+            done(len(reports), reports[-1])
+        return reports
+
+
+def kill() -> None:
+    """Ends the work as a signal would."""
+    raise Killed

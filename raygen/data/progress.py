@@ -31,6 +31,11 @@ class Progress:
         """Until the next notice is due."""
         return max(self._due - self._clock(), 0.0)
 
+    def say(self, sentence: str) -> None:
+        """Passes on a sentence at once."""
+        if self._notice is not None:
+            self._notice(sentence)
+
     def at(self, doing: str, done: int, total: int) -> None:
         """Says how far the work is, if a notice is due.
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ import numpy as np
 import pyarrow as pa
 
 from raygen.data.cleaning.cleaner import Cleaner
-from raygen.data.cleaning.report import BROKEN, CleaningReport, Example
+from raygen.data.cleaning.entities import entities
+from raygen.data.cleaning.masking import mask
+from raygen.data.cleaning.report import BROKEN, CleaningReport, Example, check_share
 from raygen.data.cleaning.signatures import Signatures
 from raygen.data.images.decoding import decode
 from raygen.data.images.files import fitted
@@ -24,7 +27,9 @@ from raygen.data.remarks import Remarks
 from raygen.errors import DataError
 from raygen.preparation.context import Context
 from raygen.preparation.duplicates import likeness_of
-from raygen.preparation.plan import PlannedPart, sources_of
+from raygen.preparation.folder import aside
+from raygen.preparation.plan import PlannedPart, check_unchanged
+from raygen.preparation.sources import source_of
 from raygen.preparation.tables import write_groups
 from raygen.spec import Images
 
@@ -42,21 +47,31 @@ CLEAN = pa.schema(
 validation, its label as JSON, and UTF-8 text or pixels. Where duplicates are looked for, its signatures follow."""
 BROKEN_SHARE = 0.01
 """Share of records that may be broken, where the job says nothing of cleaning."""
+_CUT = 1 << 12
+"""Characters before the place where a broken record was cut off, among which may be a part of what is to be masked."""
+_LARGER = 10
+"""How many times as many records as in the largest part so far there may be in each of the others, where nobody knows."""
 _GROUP = 32 << 20
 """Bytes of a group of rows, so that the next stage need not have all of a part in memory."""
 
 
 def order_of(key: str) -> int:
     """The place of a record in the shuffle: 64 bits of BLAKE2b of its key."""
-    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "little")
+    # Names of files are not always UTF-8; then they count by their bytes.
+    return int.from_bytes(
+        hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "little"
+    )
 
 
 def clean(context: Context, item: tuple[int, PlannedPart]) -> dict[str, Any]:
     """Cleans one part, by its number.
 
     Returns:
-        records that are kept, their size in bytes, the characters and labels that occur, the size of images, what was skipped, and
+        records that are kept, their size in bytes, the characters that occur, how often each label does, the size of images, what was skipped, and
         what was cleaned.
+
+    Raises:
+        DataError: the part cannot be read, or was changed since it was planned.
     """
     number, planned = item
     name = f"clean/{number:06d}"
@@ -64,9 +79,49 @@ def clean(context: Context, item: tuple[int, PlannedPart]) -> dict[str, Any]:
     if done is not None:
         return done
     stage = _Stage(context, number, planned)
-    write_groups(context.work, f"{name}.parquet", stage.groups())
+    try:
+        write_groups(context.work, f"{name}.parquet", stage.groups())
+    except DataError:
+        # That a file is another one now says more than what is wrong with it.
+        check_unchanged(context.job, Path(context.base), planned)
+        raise
+    # After it was read, so that what changes in the meantime is found out too.
+    check_unchanged(context.job, Path(context.base), planned)
     stage.set_aside()
     return context.finish(name, stage.report())
+
+
+class BrokenWatch:
+    """Ends the work when too many records are broken, whatever the parts hold that are still to be cleaned.
+
+    Args:
+        limit: Largest share of records that may be broken.
+        records: How many each part holds at most, where that is known.
+    """
+
+    def __init__(self, limit: float, records: Sequence[int | None]) -> None:
+        self._limit = limit
+        self._parts = len(records)
+        known = [count for count in records if count is not None]
+        self._total = sum(known) if len(known) == len(records) else None
+        self._seen = self._largest = 0
+        self._report = CleaningReport()
+
+    def heard(self, report: Mapping[str, Any]) -> None:
+        """Takes what was said of one part.
+
+        Raises:
+            DataError: too many are broken.
+        """
+        part = CleaningReport.from_json(report["cleaning"])
+        self._report = self._report.merged(part)
+        self._seen += 1
+        self._largest = max(self._largest, part.records)
+        total = self._total
+        if total is None:
+            total = self._report.records + (self._parts - self._seen) * self._largest * _LARGER
+        if self._report.broken > self._limit * max(total, self._report.records):
+            check_share(self._report, self._limit)
 
 
 @dataclass
@@ -94,7 +149,8 @@ class _Stage:
         self._aside: list[bytes] = []
         self._size = 0
         self._characters: set[str] = set()
-        self._labels: set[str] = set()
+        self._labels: Counter[str] = Counter()
+        self._needs_labels = context.job.spec.model.block.takes_classes
         self._shape: list[int] | None = None
 
     def report(self) -> dict[str, Any]:
@@ -105,7 +161,7 @@ class _Stage:
             "records": self._report.kept,
             "size": self._size,
             "characters": "".join(sorted(self._characters)),
-            "labels": sorted(self._labels),
+            "labels": dict(sorted(self._labels.items())),
             "shape": self._shape,
             "remarks": [asdict(remark) for remark in self._remarks.all()],
             "cleaning": self._report.to_json(),
@@ -124,15 +180,11 @@ class _Stage:
     def set_aside(self) -> None:
         """Writes the broken records of the part, if there are some, one JSON object a line."""
         if self._aside:
-            self._context.place.write(f"quarantine/{self._number:06d}.jsonl", b"".join(self._aside))
+            self._context.place.write(aside(self._number), b"".join(self._aside))
 
     def _kept(self) -> Iterator[Record]:
         planned, job = self._planned, self._context.job
-        (source,) = (
-            source
-            for split, number, source in sources_of(job)
-            if (split, number) == (planned.split, planned.source)
-        )
+        source = source_of(job, planned.split, planned.source)
         for record in read_part(planned.part, source, Path(self._context.base), self._remarks):
             if self._cleaner is not None:
                 answer = self._cleaner.clean(record)
@@ -148,6 +200,11 @@ class _Stage:
                 self._broken(record, record.reason)
 
     def _add(self, record: Record, waiting: _Rows) -> None:
+        try:
+            label = json.dumps(self._label(record))
+        except DataError as error:
+            self._broken(record, error.what)
+            return
         if isinstance(record.content, str):
             self._characters.update(record.content)
             content = record.content.encode("utf-8", "surrogatepass")
@@ -164,12 +221,30 @@ class _Stage:
             pixels = fitted(picture, self._images)
             self._shape = self._shape or list(pixels.shape)
             content = np.ascontiguousarray(pixels).tobytes()
-        label = json.dumps(record.label)
         key = f"{self._planned.split}/{self._planned.source}/{record.key}"
-        waiting.rows.append((key, record.where, order_of(key), order_of(f"validation:{key}"), label, content))
+        order, held = order_of(key), order_of(f"validation:{key}")
+        waiting.rows.append((_utf8(key), _utf8(record.where), order, held, label, content))
         waiting.size += len(content)
-        self._labels.add(label)
+        self._labels[label] += 1
         self._size += len(content)
+
+    def _label(self, record: Record) -> int | str | None:
+        """The label of an image, truth values as numbers; a text has none.
+
+        Raises:
+            DataError: it cannot be used, and the model may need it.
+        """
+        if isinstance(record.content, str):
+            return None
+        # A table may hold values of any type.
+        label: Any = record.label
+        if label is None or isinstance(label, int | str):
+            return int(label) if isinstance(label, bool) else label
+        reason = f"the label is of the type {type(label).__name__}, and neither a whole number nor a text"
+        if self._needs_labels:
+            raise DataError(reason, where=record.where)
+        self._remarks.skipped("label", f"the model needs none, and {reason}", record.where)
+        return None
 
     def _broken(self, record: Record | BrokenRecord, reason: str) -> None:
         self._report.broken += 1
@@ -183,13 +258,29 @@ class _Stage:
         content = (
             record.content if isinstance(record.content, bytes) else record.content.encode("utf-8", "replace")
         )
+        content = self._masked(content[:KEPT_BYTES])
         kept = {
             "key": record.key,
             "where": record.where,
             "reason": reason,
-            "content": base64.b64encode(content[:KEPT_BYTES]).decode(),
+            "content": base64.b64encode(content).decode(),
         }
         self._aside.append(json.dumps(kept).encode() + b"\n")
+
+    def _masked(self, content: bytes) -> bytes:
+        """What is kept of a broken record, masked as the job asks for."""
+        cleaning = self._context.job.spec.data.cleaning
+        masking = cleaning.text.masking if cleaning is not None and cleaning.text is not None else None
+        if masking is None:
+            return content
+        if b"\0" in content:
+            # Compressed, or in units of several bytes: what is in it has no form to be known by.
+            return b""
+        text, _ = mask(content.decode("utf-8", "replace"), masking.patterns)
+        if masking.entities:
+            text, _ = entities(masking)(text)
+        # Nor has what was cut through.
+        return text[: -_CUT if len(content) == KEPT_BYTES else None].encode()
 
     def _table(self, waiting: _Rows) -> pa.Table:
         columns = list(zip(*waiting.rows, strict=True)) or [()] * len(CLEAN)
@@ -197,3 +288,8 @@ class _Stage:
         if self._duplicates is not None:
             arrays |= self._duplicates.columns(waiting.texts, waiting.signatures)
         return pa.table(arrays)
+
+
+def _utf8(name: str) -> str:
+    """A name as Arrow takes it: with escapes for bytes that are no UTF-8."""
+    return name.encode("utf-8", "backslashreplace").decode()

@@ -12,10 +12,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from raygen.data.cleaning import images
-from raygen.data.cleaning.duplicates import Likeness, certificate, find_duplicates
+from raygen.data.cleaning.duplicates import (
+    Certificate,
+    Likeness,
+    alike_in_training,
+    certificate,
+    find_duplicates,
+)
 from raygen.data.cleaning.images import ImageLikeness
 from raygen.data.cleaning.report import CleaningReport, Example
 from raygen.data.cleaning.signatures import Signatures, TextLikeness, jaccard, signatures
+from raygen.errors import DataError
 from raygen.preparation.context import Context
 from raygen.preparation.tables import opened, write_groups
 from raygen.spec import ResolvedJob
@@ -89,7 +96,11 @@ def deduplicate(context: Context, item: tuple[tuple[str, ...], float]) -> dict[s
         item: Split of each part, and the share of the training sources' records that is kept for validation.
 
     Returns:
-        How many were dropped, examples of them, and whether validation has any like in training.
+        How many were dropped, and how many of them by the last check alone; examples of them, and whether validation has any like
+        in training.
+
+    Raises:
+        DataError: validation has some like in training, whatever is left out.
     """
     done = context.done(_DROPPED)
     if done is not None:
@@ -112,18 +123,17 @@ def deduplicate(context: Context, item: tuple[tuple[str, ...], float]) -> dict[s
     ):
         key, where = names[dropped]
         filtered.show([Example(key, where, f"it is like {names[kept][1]} (similarity {similarity:.2f})")])
-    stays = np.ones(len(order), dtype=bool)
-    stays[result.dropped] = False
-    shown = None
+    left_out = result.dropped
+    shown, last = None, 0
     if finder.likeness is not None and found.validation.any():
-        left = np.flatnonzero(stays)
-        proof = certificate(
-            order[left], found.signatures.taken(left), found.validation[left], finder.likeness, exactly
-        )
-        shown = asdict(proof) | {"holds": proof.holds}
-    write_groups(context.work, f"{_DROPPED}.parquet", found.by_part(result.dropped))
+        proof, late = _proven(found, left_out, finder.likeness, exactly)
+        shown, last = asdict(proof) | {"holds": proof.holds}, len(late)
+        left_out = np.union1d(left_out, late)
+        filtered.dropped += last
+    write_groups(context.work, f"{_DROPPED}.parquet", found.by_part(left_out))
     answer = {
-        "dropped": len(result.dropped),
+        "dropped": len(left_out),
+        "last": last,
         "unlooked": result.unlooked,
         "cleaning": report.to_json(),
         "certificate": shown,
@@ -132,6 +142,32 @@ def deduplicate(context: Context, item: tuple[tuple[str, ...], float]) -> dict[s
 
 
 _EXAMPLES = 5
+_CHECKS = 3
+"""Times that the splits are compared; after the first what was found is gone, so that a second one holds."""
+
+
+def _proven(
+    found: _Records, dropped: Numbers, likeness: Likeness, exactly: Any
+) -> tuple[Certificate, Numbers]:
+    """The certificate, and the records of training that had to be left out for it, which the search had missed.
+
+    Raises:
+        DataError: it does not hold.
+    """
+    order = np.arange(len(found.validation), dtype=np.int64)
+    late = np.zeros(0, np.int64)
+    for _ in range(_CHECKS):
+        left = np.setdiff1d(order, np.concatenate([dropped, late]))
+        splits = order[left], found.signatures.taken(left), found.validation[left], likeness, exactly
+        proof = certificate(*splits)
+        if proof.holds:
+            return proof, late
+        late = np.union1d(late, alike_in_training(*splits))
+    raise DataError(
+        f"{proof.equal:,} records of validation are in training too, and the greatest similarity of two others is {proof.highest:.2f}",
+        where="spec.data.validation",
+        remedy="Give validation sources of its own, or report this, with what spec.data.cleaning asks for.",
+    )
 
 
 def dropped_rows(context: Context, part: int) -> frozenset[int]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from raygen.data.images.pixels import class_names
 from raygen.data.shards.images import encoded
 from raygen.data.text.lengths import count_lengths
 from raygen.data.text.tokenizers import Tokenizer
@@ -21,6 +23,7 @@ from raygen.preparation.cleaning import order_of
 from raygen.preparation.context import Context
 from raygen.preparation.duplicates import dropped_rows
 from raygen.preparation.tables import opened, write_groups
+from raygen.storage import NotFoundError
 
 ENCODED = pa.schema(
     [
@@ -96,7 +99,11 @@ def read_encoding(context: Context) -> Encoding:
     """What `write_encoding` left."""
     found = context.done(_ENCODING)
     if found is None:
-        raise ValueError("the stage before has not ended")
+        raise NotFoundError(
+            "what the stage before has left is gone",
+            where=context.work.uri,
+            remedy="See that nothing else deletes files there, and run the same again.",
+        )
     return Encoding(**found | {"shape": tuple(found["shape"])})
 
 
@@ -223,6 +230,55 @@ def cut(text: str, length: int) -> list[str]:
         pieces.append(text[start:end])
         start = end
     return [*pieces, text[start:]]
+
+
+def numbered(
+    counts: Mapping[str, int], missing: int, total: int, where: str
+) -> tuple[tuple[str, ...], dict[str, int]]:
+    """Names of the classes, and the number of each label.
+
+    Args:
+        counts: How many images have each label, by its JSON text.
+        missing: Images without a label.
+        total: All images.
+        where: The sources.
+
+    Raises:
+        DataError: labels cannot be used.
+    """
+    if missing:
+        raise DataError(
+            f"{missing:,} of {total:,} images have no label",
+            where=where,
+            remedy="Give every image a label: a whole number from 0 or a text.",
+        )
+    labels = {text: json.loads(text) for text in sorted(counts)}
+    names = class_names(list(labels.values()), where)
+    numbers = {name: number for number, name in enumerate(names)}
+    other = next((label for label in labels.values() if str(label) not in numbers), None)
+    if other is not None:
+        raise DataError(
+            f"some labels are texts, such as {names[0]!r}, and others numbers, such as {other}",
+            where=where,
+            remedy="Give all labels as texts, or all as whole numbers from 0.",
+        )
+    return names, {text: numbers[str(label)] for text, label in labels.items()}
+
+
+def shape_of(cleaned: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
+    """The size of all images, from the reports of the first stage.
+
+    Raises:
+        DataError: they differ.
+    """
+    shapes = {tuple(report["shape"]) for report in cleaned if report["shape"]}
+    if len(shapes) > 1:
+        raise DataError(
+            f"the images have different sizes or modes (channels, height, width): {sorted(shapes)}",
+            where="spec.data",
+            remedy="Give spec.data.images.size and mode, so that all become the same.",
+        )
+    return shapes.pop()
 
 
 def _table(pieces: list[Piece]) -> pa.Table:

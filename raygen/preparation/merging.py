@@ -11,8 +11,10 @@ import numpy as np
 import pyarrow as pa
 
 from raygen.data.shards.files import IMAGE, LABEL, TOKENS, packed
+from raygen.data.shards.index import Shard
 from raygen.preparation.context import Context
 from raygen.preparation.encoding import VALIDATION
+from raygen.preparation.folder import are_there
 from raygen.preparation.tables import opened
 
 MEGABYTE = 1_000_000
@@ -31,7 +33,7 @@ def merge(context: Context, item: tuple[int, int, int, bool]) -> dict[str, Any]:
     number, parts, width, labelled = item
     name = f"merged/{number:06d}"
     done = context.done(name)
-    if done is not None:
+    if done is not None and are_there(context, (Shard(**one) for some in done.values() for one in some)):
         return done
     tables = []
     for part in range(parts):

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -19,21 +20,31 @@ from typing import Any
 
 from raygen import __version__
 from raygen.data.cleaning.report import CleaningReport, check_share
-from raygen.data.images.pixels import DOMAIN_FILE, ImageShape, class_names
+from raygen.data.images.pixels import DOMAIN_FILE, ImageShape
 from raygen.data.progress import Notice, Progress
 from raygen.data.remarks import Remark, Remarks, merged
 from raygen.data.shards.index import INDEX_FILE, Component, Index, Shard, read_index
 from raygen.data.text.lengths import added
 from raygen.data.text.tokenizers import Tokenizer, train_tokenizer
 from raygen.data.text.windows import TOKENIZER_FILE
-from raygen.errors import DataError, OutputError
+from raygen.errors import DataError, OutputError, RaygenError
 from raygen.preparation.card.contents import CARD_HTML
 from raygen.preparation.card.writing import Found, relative, remarks_of, write_card
-from raygen.preparation.cleaning import BROKEN_SHARE, clean
+from raygen.preparation.cleaning import BROKEN_SHARE, BrokenWatch, clean
 from raygen.preparation.context import WORK, Context
 from raygen.preparation.duplicates import deduplicate, likeness_of
-from raygen.preparation.encoding import VALIDATION, Encoding, encode, kept_rows, limit_of, write_encoding
+from raygen.preparation.encoding import (
+    VALIDATION,
+    Encoding,
+    encode,
+    kept_rows,
+    limit_of,
+    numbered,
+    shape_of,
+    write_encoding,
+)
 from raygen.preparation.executors import Executor
+from raygen.preparation.folder import aside, check_owner, claim, release, settle
 from raygen.preparation.merging import merge
 from raygen.preparation.plan import Plan, plan
 from raygen.spec import ResolvedJob
@@ -89,23 +100,54 @@ def prepare(
     Raises:
         DataError: the data cannot be used, or the folder holds another data set.
     """
+    # Keys are what follows a pattern's folder, which has no name where paths start from ".".
+    base = base.absolute()
     remarks = Remarks()
     planned = plan(job, base, remarks)
     context = Context(job.model_dump_json(exclude_none=True), str(base), planned.recipe)
-    existing = read_index(context.place)
-    if existing is not None:
-        if existing.recipe != planned.recipe:
-            raise DataError(
-                "the folder holds data that was prepared from other sources, or in another way",
-                where=context.place.uri,
-                remedy="Give spec.preparation.uri another folder, or delete this one if nobody needs it.",
-            )
-        with suppress(OutputError):
-            # Of one that was killed between its last two steps.
-            context.place.delete_prefix(f"{WORK}/")
-        return Prepared(context.place.uri, existing, new=False)
-    index = _Pipeline(context, planned, executor, progress or Progress(notice), remarks.all()).run()
+    index = _whole(context)
+    if index is not None:
+        return Prepared(context.place.uri, index, new=False)
+    claim(context)
+    try:
+        # Another process may have ended it since.
+        index = _whole(context)
+        if index is not None:
+            return Prepared(context.place.uri, index, new=False)
+        index = _Pipeline(context, planned, executor, progress or Progress(notice), remarks.all()).run()
+    except RaygenError as error:
+        # One that makes the same data takes the work away when it ends.
+        with suppress(RaygenError):
+            index = _whole(context)
+        if index is not None:
+            return Prepared(context.place.uri, index, new=False)
+        if isinstance(error, DataError):
+            # What corrects it makes another recipe, which may use the folder.
+            with suppress(RaygenError):
+                release(context)
+        raise
     return Prepared(context.place.uri, index, new=True)
+
+
+def _whole(context: Context) -> Index | None:
+    """The index of the data set, if it is whole.
+
+    Raises:
+        DataError: the folder holds another data set.
+    """
+    index = read_index(context.place)
+    if index is None:
+        return None
+    if index.recipe != context.recipe:
+        raise DataError(
+            "the folder holds data that was prepared from other sources, or in another way",
+            where=context.place.uri,
+            remedy="Give spec.preparation.uri another folder, or delete this one if nobody needs it.",
+        )
+    with suppress(OutputError):
+        # Of one that was killed between its last two steps.
+        context.place.delete_prefix(f"{WORK}/")
+    return index
 
 
 class _Pipeline:
@@ -121,21 +163,23 @@ class _Pipeline:
         self._plan = planned
         self._executor = executor
         self._progress = progress
-        self._remarks = remarks
+        self._remarks = list(remarks)
         self._spec = context.job.spec.data
 
     def run(self) -> Index:
         parts = list(enumerate(self._plan.parts))
-        cleaned = self._stage(clean, parts, "cleaning")
-        report = self._cleaned(cleaned)
+        cleaned, report = self._cleaned()
         twice = self._duplicates(cleaned)
         if twice is not None:
             report = report.merged(CleaningReport.from_json(twice["cleaning"]))
             report.dropped += twice["dropped"]
+            if twice["last"]:
+                reason = "it is like one of validation, as only the last comparison of the splits has shown"
+                self._remarks.append(Remark("Skipped", "record", twice["last"], reason, ()))
         certificate = twice["certificate"] if twice is not None else None
+        encoding, files, schema = self._encoding(cleaned)
         remarks = merged([*self._remarks, *remarks_of(cleaned)])
         report, remarks = relative(report, remarks, self._context.base)
-        encoding, files, schema = self._encoding(cleaned)
         write_encoding(self._context, encoding)
         items = [(number, part.split, part.source) for number, part in parts]
         encoded = self._stage(encode, items, "encoding")
@@ -166,35 +210,54 @@ class _Pipeline:
             made_with={"raygen": __version__, "pyarrow": version("pyarrow")},
         )
         self._check(index)
+        check_owner(self._context)
+        broken = [number for number, one in enumerate(cleaned) if one["cleaning"]["broken"]]
+        settle(self._context, index.shards, map(aside, broken))
         # Before the index, after which nothing is done any more.
         write_card(self._context, index, Found(cleaned, encoded, remarks, report, certificate))
         self._context.place.write(INDEX_FILE, index.to_json())
-        self._context.place.delete_prefix(f"{WORK}/")
+        try:
+            self._context.place.delete_prefix(f"{WORK}/")
+        except OutputError as error:
+            # The data set is whole, and what is left is only in the way.
+            self._progress.say(
+                f"the data is prepared, and {self._context.place.uri}/{WORK} could not be deleted: {error.what}"
+            )
         return index
 
     def _stage(
-        self, task: Callable[..., dict[str, Any]], items: Sequence[Any], doing: str
+        self,
+        task: Callable[..., dict[str, Any]],
+        items: Sequence[Any],
+        doing: str,
+        heard: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> list[dict[str, Any]]:
         total = len(items)
-        return self._executor.run(
-            task,
-            self._context,
-            items,
-            lambda done: self._progress.at(f"{PREPARING}{doing}", done, total),
-        )
 
-    def _cleaned(self, cleaned: list[dict[str, Any]]) -> CleaningReport:
-        """What cleaning did in all parts.
+        def told(done: int, report: Mapping[str, Any]) -> None:
+            # So that one whose data another has made does not make all of it again.
+            check_owner(self._context)
+            if heard is not None:
+                heard(report)
+            self._progress.at(f"{PREPARING}{doing}", done, total)
+
+        return self._executor.run(task, self._context, items, told)
+
+    def _cleaned(self) -> tuple[list[dict[str, Any]], CleaningReport]:
+        """What cleaning says of each part, and what it did in all of them.
 
         Raises:
-            DataError: too many records are broken.
+            DataError: too many records are broken; as soon as that is certain.
         """
         cleaning = self._spec.cleaning
+        limit = cleaning.max_broken_share if cleaning is not None else BROKEN_SHARE
+        watch = BrokenWatch(limit, [one.part.records for one in self._plan.parts])
+        cleaned = self._stage(clean, list(enumerate(self._plan.parts)), "cleaning", watch.heard)
         report = CleaningReport()
         for one in cleaned:
             report = report.merged(CleaningReport.from_json(one["cleaning"]))
-        check_share(report, cleaning.max_broken_share if cleaning is not None else BROKEN_SHARE)
-        return report
+        check_share(report, limit)
+        return cleaned, report
 
     def _duplicates(self, cleaned: list[dict[str, Any]]) -> dict[str, Any] | None:
         if likeness_of(self._context.job) is None:
@@ -233,7 +296,7 @@ class _Pipeline:
             few = self._few(cleaned)
             encoding = Encoding(text, dtype, {}, (), held_out, piece, few, self._plan.ranges, mixed)
             return encoding, {TOKENIZER_FILE: text.encode()}, {"dtype": dtype, "vocabulary": tokenizer.size}
-        shape = _shape(cleaned)
+        shape = shape_of(cleaned)
         names, numbers = self._classes(cleaned)
         encoding = Encoding("", "", numbers, shape, held_out, piece, False, self._plan.ranges, mixed)
         domain = ImageShape(shape[0], shape[1], shape[2], names)
@@ -280,14 +343,26 @@ class _Pipeline:
         return documents
 
     def _classes(self, cleaned: list[dict[str, Any]]) -> tuple[tuple[str, ...], dict[str, int]]:
-        found = sorted(set().union(*(report["labels"] for report in cleaned)))
-        labels = [json.loads(label) for label in found]
-        if not labels or labels == [None]:
+        """Names of the classes, and the number of each label as JSON; none where labels cannot be used and the model needs none.
+
+        Raises:
+            DataError: labels cannot be used, and the model may need them.
+        """
+        counts: Counter[str] = Counter()
+        for report in cleaned:
+            counts.update(report["labels"])
+        total, missing = counts.total(), counts.pop("null", 0)
+        if not counts:
             return (), {}
         where = ", ".join(source.uri for source in self._spec.train.sources)
-        names = class_names(labels, where)
-        numbers = {name: number for number, name in enumerate(names)}
-        return names, {text: numbers[str(label)] for text, label in zip(found, labels, strict=True)}
+        try:
+            return numbered(counts, missing, total, where)
+        except DataError as error:
+            if self._context.job.spec.model.block.takes_classes:
+                raise
+            reason = f"the model needs none, and {error.what}"
+            self._remarks.append(Remark("Skipped", "label", counts.total(), reason, ()))
+            return (), {}
 
     def _width(self, encoding: Encoding) -> int:
         """Bytes of a picture; 0 for text, -1 for pictures of different sizes in bytes."""
@@ -307,14 +382,3 @@ class _Pipeline:
 
 def _shards(written: list[dict[str, Any]], component: int) -> tuple[Shard, ...]:
     return tuple(Shard(**shard) for report in written for shard in report.get(str(component), ()))
-
-
-def _shape(cleaned: list[dict[str, Any]]) -> tuple[int, ...]:
-    shapes = {tuple(report["shape"]) for report in cleaned if report["shape"]}
-    if len(shapes) > 1:
-        raise DataError(
-            f"the images have different sizes or modes (channels, height, width): {sorted(shapes)}",
-            where="spec.data",
-            remedy="Give spec.data.images.size and mode, so that all become the same.",
-        )
-    return shapes.pop()

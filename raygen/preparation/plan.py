@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,9 @@ from typing import Any
 from raygen.data.records.parts import Part, parts_of
 from raygen.data.remarks import Remarks
 from raygen.data.shards.recipe import digest_of, words_on_data
+from raygen.errors import DataError
+from raygen.preparation.sources import States, source_of, sources_of
 from raygen.spec import ResolvedJob
-from raygen.spec.data.sources import ResolvedSource
 
 TEXT_PART, IMAGE_PART = 64 << 20, 16 << 20
 """Bytes of files that one task reads: of images fewer, since they become larger."""
@@ -27,11 +27,15 @@ class PlannedPart:
         split: `train` or `validation`.
         source: Number of the source in its split.
         part: What of it.
+        states: Of each of its files (`raygen.preparation.sources`).
+        beside: What else decides its records: URI and state.
     """
 
     split: str
     source: int
     part: Part
+    states: tuple[str, ...]
+    beside: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -42,23 +46,13 @@ class Plan:
         parts: What is read, in the order in which records are numbered.
         ranges: Into how many ranges samples are dealt by the digests of their keys.
         words: Digest of what the job says of its data.
-        recipe: Digest of these words, and of the parts.
+        recipe: Digest of these words, and of the parts with the states of their files.
     """
 
     parts: tuple[PlannedPart, ...]
     ranges: int
     words: str
     recipe: str
-
-
-def sources_of(job: ResolvedJob) -> Iterable[tuple[str, int, ResolvedSource]]:
-    """Split, number and source of all sources of a job."""
-    data = job.spec.data
-    for number, source in enumerate(data.train.sources):
-        yield "train", number, source
-    if data.validation is not None:
-        for number, source in enumerate(data.validation.sources or ()):
-            yield "validation", number, source
 
 
 def plan(job: ResolvedJob, base: Path, remarks: Remarks) -> Plan:
@@ -74,17 +68,43 @@ def plan(job: ResolvedJob, base: Path, remarks: Remarks) -> Plan:
     """
     size = TEXT_PART if job.spec.data.kind == "text" else IMAGE_PART
     parts, total = [], 0
+    states = States(job, base)
     for split, number, source in sources_of(job):
-        for part in parts_of([source], base, remarks, size):
-            parts.append(PlannedPart(split, number, part))
+        found = parts_of([source], base, remarks, size)
+        states.look_at(found, source)
+        for part in found:
+            parts.append(PlannedPart(split, number, part, states.of(part, source), states.beside(source)))
             # A file that is cut counts once, by its first range.
             total += sum(file.size for file in part.files) if part.start == 0 else 0
-    listing = [[one.split, one.source, described(one.part)] for one in parts]
+    listing = [[one.split, one.source, described(one)] for one in parts]
     words = digest_of(words_on_data(job))
     recipe = digest_of([words, listing])
     return Plan(tuple(parts), max(1, -(-total // RANGE)), words, recipe)
 
 
-def described(part: Part) -> list[Any]:
+def described(planned: PlannedPart) -> list[Any]:
     """What a part is, without the place of its source."""
-    return [[[file.key, file.size] for file in part.files], part.start, part.stop]
+    part = planned.part
+    files = [[file.key, file.size, state] for file, state in zip(part.files, planned.states, strict=True)]
+    return [files, part.start, part.stop, [state for _, state in planned.beside]]
+
+
+def check_unchanged(job: ResolvedJob, base: Path, planned: PlannedPart) -> None:
+    """Refuses a part whose files are not the ones of the plan any more.
+
+    Raises:
+        DataError: names the first file that was changed, or is gone.
+    """
+    states, source = States(job, base), source_of(job, planned.split, planned.source)
+    files = zip(planned.part.files, states.of(planned.part, source), planned.states, strict=True)
+    found = [(file.uri, now, then) for file, now, then in files]
+    beside = zip(states.beside(source), planned.beside, strict=True)
+    found += [(uri, now, then) for (uri, now), (_, then) in beside]
+    # An empty state is one that cannot be told.
+    changed = next((uri for uri, now, then in found if now != then and now and then), None)
+    if changed is not None:
+        raise DataError(
+            "was changed while the data was being prepared",
+            where=changed,
+            remedy="Run the same again when nobody writes there any more; what is made of the old content is made anew.",
+        )

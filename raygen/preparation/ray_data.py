@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from raygen.errors import RaygenError
 from raygen.pipelines.execution import dataset_of, document_of, error_of, losses_explained
 from raygen.preparation.context import Context
-from raygen.preparation.executors import Task
+from raygen.preparation.executors import Done, Task
 
 _REMEDY = "If it had too little memory, give preparation.memoryPerWorker; the same command goes on."
 
@@ -28,9 +28,7 @@ class RayData:
         self._workers = workers
         self._resources = dict(resources)
 
-    def run(
-        self, task: Task, context: Context, items: Sequence[Any], done: Callable[[int], None]
-    ) -> list[dict[str, Any]]:
+    def run(self, task: Task, context: Context, items: Sequence[Any], done: Done) -> list[dict[str, Any]]:
         """What the task says of each item, in the order of the items."""
         import ray
 
@@ -40,13 +38,13 @@ class RayData:
         reports: dict[int, dict[str, Any]] = {}
         with losses_explained("prepares data", _REMEDY):
             for answer in answers.iter_rows():
-                reports[answer["number"]] = json.loads(answer["report"])
-                done(len(reports))
-        ordered = [reports[number] for number in range(len(items))]
-        for report in ordered:
-            if "error" in report:
-                raise error_of(report)
-        return ordered
+                report = json.loads(answer["report"])
+                if "error" in report:
+                    # At once: the other tasks may take hours, and change nothing of it.
+                    raise error_of(report)
+                reports[answer["number"]] = report
+                done(len(reports), report)
+        return [reports[number] for number in range(len(items))]
 
 
 class _Works:

@@ -173,6 +173,25 @@ def certificate(
     return Certificate(len(held), len(trained), likeness.threshold, int(equal), count, CERTAIN, highest, pair)
 
 
+def alike_in_training(
+    order: Numbers,
+    signatures: Signatures,
+    validation: NDArray[np.bool_],
+    likeness: Likeness,
+    exactly: Exactly | None = None,
+) -> Numbers:
+    """The order numbers of training's records that keep a certificate from holding, ascending; arguments as of `certificate`."""
+    if signatures.sketches is None:
+        raise ValueError("the signatures have no sketches")
+    held, trained = np.flatnonzero(validation), np.flatnonzero(~validation)
+    equal = np.isin(_whole(signatures.exact[trained]), _whole(signatures.exact[held]))
+    found = [order[trained[equal]]]
+    search = _Search(likeness, signatures.sketches, order, exactly, CERTAIN, limited=False)
+    for left, right in search.pairs(trained, held):
+        found.append(order[left[search.similarities(left, right) >= likeness.threshold]])
+    return np.unique(np.concatenate(found))
+
+
 def _whole(exact: Hashes) -> NDArray[Any]:
     """Rows of two numbers as one value each."""
     return np.ascontiguousarray(exact).view(np.dtype([("a", np.uint64), ("b", np.uint64)]))[:, 0]

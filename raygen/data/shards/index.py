@@ -84,6 +84,11 @@ class Index:
     made_with: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def shards(self) -> tuple[Shard, ...]:
+        """All shards of both splits."""
+        return (*(shard for component in self.train for shard in component.shards), *self.validation)
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 that names the data set: equal for equal samples in an equal order."""
         body = {

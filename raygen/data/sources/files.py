@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 GLOB_CHARACTERS = frozenset("*[")
 READ_AHEAD = 16
 """Small files of an object store that are fetched at a time."""
+EDGE_BYTES = 1 << 16
+"""Bytes at either end by which a file on this machine is known again."""
 _BUFFER_BYTES = 1 << 17
 """Bytes of a file on this machine that are read at a time at least."""
 READ_AHEAD_BYTES = 64 << 20
@@ -81,6 +84,19 @@ class File:
         except OSError as error:
             raise self._unreadable(error) from error
 
+    def state(self) -> str:
+        """A digest of the size and of the bytes at both ends, which a copy has too; DataError if they cannot be read."""
+        try:
+            with self.path.open("rb", buffering=0) as opened:
+                size = os.fstat(opened.fileno()).st_size
+                digest = hashlib.sha256(size.to_bytes(8, "little"))
+                digest.update(opened.read(EDGE_BYTES))
+                opened.seek(max(size - EDGE_BYTES, 0))
+                digest.update(opened.read(EDGE_BYTES))
+        except OSError as error:
+            raise self._unreadable(error) from error
+        return digest.hexdigest()[:32]
+
     def _unreadable(self, error: Exception) -> DataError:
         return DataError(
             f"cannot be read: {getattr(error, 'strerror', None) or error}",
@@ -122,6 +138,13 @@ class StoredFile:
         """The content from the beginning, seekable; DataError if it cannot be read, now or later."""
         try:
             return Opened(self.storage.open(self.key), _as_data)
+        except (NotFoundError, OutputError) as error:
+            raise _as_data(error) from error
+
+    def state(self) -> str:
+        """The tag by which the server knows this content; DataError if it cannot be told."""
+        try:
+            return self.storage.tag(self.key)
         except (NotFoundError, OutputError) as error:
             raise _as_data(error) from error
 

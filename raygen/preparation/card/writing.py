@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from raygen.preparation.card.samples import samples_of
 from raygen.preparation.card.statistics import Statistics, summed
 from raygen.preparation.context import Context
 from raygen.preparation.encoding import VALIDATION
-from raygen.preparation.plan import sources_of
+from raygen.preparation.sources import sources_of
 from raygen.report.card import render_card
 from raygen.spec.contents import Domain
 
@@ -103,10 +104,11 @@ def relative(
         remarks: What was skipped or changed.
         base: Folder that relative paths start from.
     """
-    folder = f"{base.rstrip('/')}/"
+    # Reasons name places too, behind other words; within a path the same letters are no prefix.
+    folder = re.compile(rf"(?<![^\s'\"(,;:]){re.escape(base.rstrip('/'))}/")
 
     def short(text: str) -> str:
-        return text.replace(folder, "") if base else text
+        return folder.sub("", text)
 
     filters = {
         name: replace(

@@ -26,9 +26,9 @@ class Preparation(Spec):
     memory_per_worker: Memory | None = None
     """Memory of each of these pods, as a Kubernetes quantity (4Gi), in bytes. Default: what the runtime gives."""
     shard_megabytes: Annotated[int, Field(ge=1, le=2048)] = 8
-    """Size of a shard in memory, in megabytes: what is read at once."""
+    """Size of a shard, in megabytes, of tokens, or of images as they are stored: what is read at once. PNG files become larger in memory."""
     shards_per_window: Annotated[int, Field(ge=1, le=1024)] = 8
-    """How many shards training mixes at a time: it has two such windows in memory."""
+    """How many shards training mixes at a time: it has two such windows in memory, of a mixture two for each source."""
     encoding: Literal["Raw", "PNG"] = "Raw"
     """How images are stored. Raw: their bytes, compressed by zstd; quick to read. PNG: smaller, for large pictures, and decoded
     for each batch. Both are without loss."""

@@ -45,7 +45,7 @@ class Mixture(Spec):
     """How samples of several sources are mixed. Each comes as often as its weight says, again and again if it is small."""
 
     weights: Weights | None = None
-    """One for each source, in their order; in any unit, and kept to one part in 16,384. Default: the samples that each has."""
+    """One for each source, in their order; in any unit, and kept to one part in 16,384, exactly in each such block of samples. Default: the samples that each has."""
     temperature: Annotated[float, Field(gt=0, le=100)] = 1.0
     """Weights are taken to the power of 1/temperature: above 1, small ones come more often."""
 
@@ -105,8 +105,9 @@ class ValidationSplit(Spec):
     sources: Sources | None = None
     """Places to read, in this order."""
     fraction: Fraction | None = None
-    """Share of the training data that is kept for validation instead: of text the end, by characters; of
-    images every n-th, so that all classes are in it."""
+    """Share of the training data that is kept for validation instead. Without `preparation`: of text the end, by characters; of
+    images every n-th, so that all classes are in it. With it: those records that a digest of their names chooses, whatever else there is; of fewer than
+    100 documents pieces of them."""
 
     rules: ClassVar[tuple[Rule, ...]] = (exactly_one(("sources", "fraction")),)
 

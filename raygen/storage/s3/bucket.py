@@ -121,21 +121,7 @@ class S3Storage:
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
         """Every object under `prefix`, sorted by key."""
-        check_prefix(prefix)
-        start = f"{self._root}/" if self._root else ""
-
-        def pages(client: Any) -> list[Entry]:
-            paginator = client.get_paginator("list_objects_v2")
-            return [
-                Entry(found["Key"].removeprefix(start), found["Size"])
-                for page in paginator.paginate(Bucket=self._bucket, Prefix=start + prefix)
-                for found in page.get("Contents", ())
-                # Some tools mark folders by empty objects whose names end so.
-                if not found["Key"].endswith("/")
-            ]
-
-        with self._explained(prefix, "listed"):
-            return iter(sorted(self._connection.run(pages)))
+        return iter(sorted(Entry(key, found["Size"]) for key, found in self._objects(prefix)))
 
     def exists(self, key: str) -> bool:
         """Whether there is an object with that key."""
@@ -148,6 +134,14 @@ class S3Storage:
     def size(self, key: str) -> int:
         """The object's size in bytes."""
         return int(self._head(key)["ContentLength"])
+
+    def tag(self, key: str) -> str:
+        """The object's ETag, which the server changes with the content; NotFoundError if there is no such object."""
+        return str(self._head(key).get("ETag", ""))
+
+    def tags(self, prefix: str = "") -> dict[str, str]:
+        """As `tag`, of every object under `prefix`, by key: a thousand in a request."""
+        return {key: str(found.get("ETag", "")) for key, found in self._objects(prefix)}
 
     def delete(self, key: str) -> None:
         """Deletes an object; one that is already gone is no error."""
@@ -181,6 +175,24 @@ class S3Storage:
         """None: there is no such path."""
         check_key(key)
         return None
+
+    def _objects(self, prefix: str) -> Sequence[tuple[str, dict[str, Any]]]:
+        """Key and what the server says of every object under `prefix`."""
+        check_prefix(prefix)
+        start = f"{self._root}/" if self._root else ""
+
+        def pages(client: Any) -> Sequence[tuple[str, dict[str, Any]]]:
+            paginator = client.get_paginator("list_objects_v2")
+            return [
+                (found["Key"].removeprefix(start), found)
+                for page in paginator.paginate(Bucket=self._bucket, Prefix=start + prefix)
+                for found in page.get("Contents", ())
+                # Some tools mark folders by empty objects whose names end so.
+                if not found["Key"].endswith("/")
+            ]
+
+        with self._explained(prefix, "listed"):
+            return self._connection.run(pages)
 
     def _deleted(self, keys: Sequence[str]) -> Sequence[str]:
         """Deletes objects in one request; returns those that the server kept."""

@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 
 from raygen.errors import InputError
 from raygen.storage import AlreadyExistsError, Entry, NotFoundError, Storage, open_storage
+from raygen.storage.s3.bucket import S3Storage
+from raygen.storage.s3.client import Connection
 from raygen.storage.s3.upload import PART_BYTES
+from tests.integration.s3.conftest import PATIENT, fresh
 
 KEYS = st.lists(
     st.text(
@@ -215,3 +218,14 @@ def test_cleaning_leaves_finished_objects(storage: Storage) -> None:
     assert storage.clean() == 0
     assert storage.clean("a/") == 0
     assert storage.read("a/x") == b"x"
+
+
+def test_the_tag_of_an_object_is_that_of_its_content(aws: dict[str, str]) -> None:
+    storage = S3Storage(fresh(), Connection(PATIENT))
+    for key, content in (("a", b"one"), ("b", b"one"), ("c", b"two")):
+        storage.write(key, content)
+    assert storage.tag("a") == storage.tag("b")
+    assert storage.tag("a") != storage.tag("c")
+    assert storage.tags() == {key: storage.tag(key) for key in "abc"}
+    with pytest.raises(NotFoundError):
+        storage.tag("absent")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raygen.data.cleaning.duplicates import Duplicates, certificate, find_duplicates
+from raygen.data.cleaning.duplicates import Duplicates, alike_in_training, certificate, find_duplicates
 from raygen.data.cleaning.signatures import Signatures, TextLikeness, jaccard, signatures, version
 from raygen.spec.data.cleaning import ExactTexts, MinHash
 from tests.budget import examples
@@ -213,6 +213,20 @@ def test_the_certificate_finds_what_is_left(corpus: tuple[list[str], dict[int, i
     assert after.validation + after.training == kept.sum()
     nothing = certificate(order[:0], table.taken(order[:0]), validation[:0], LIKENESS)
     assert (nothing.holds, nothing.pair, nothing.candidates) == (True, None, 0)
+
+
+def test_without_what_is_alike_in_training_the_certificate_holds(
+    corpus: tuple[list[str], dict[int, int], list[str]],
+) -> None:
+    texts, _, _ = corpus
+    order, table = np.arange(len(texts)), signatures(texts, NEAR)
+    validation = order % 10 == 0
+    late = alike_in_training(order, table, validation, LIKENESS)
+    assert 0 < len(late) < len(order) / 2
+    assert not validation[late].any()
+    kept = ~np.isin(order, late)
+    assert certificate(order[kept], table.taken(kept), validation[kept], LIKENESS).holds
+    assert not len(alike_in_training(order[kept], table.taken(kept), validation[kept], LIKENESS))
 
 
 def test_near_the_threshold_the_texts_decide() -> None:
