@@ -17,7 +17,7 @@ import pyarrow as pa
 from raygen.data.cleaning.cleaner import Cleaner
 from raygen.data.cleaning.entities import entities
 from raygen.data.cleaning.masking import mask
-from raygen.data.cleaning.report import BROKEN, CleaningReport, Example, check_share
+from raygen.data.cleaning.report import CleaningReport, Example, check_share
 from raygen.data.cleaning.signatures import Signatures
 from raygen.data.images.decoding import decode
 from raygen.data.images.files import fitted
@@ -247,11 +247,8 @@ class _Stage:
         return None
 
     def _broken(self, record: Record | BrokenRecord, reason: str) -> None:
-        self._report.broken += 1
-        found = self._report.of(BROKEN)
-        found.dropped += 1
-        if found.wants(record.key):
-            found.show([Example(record.key, record.where, reason)])
+        records = record.records if isinstance(record, BrokenRecord) else 1
+        self._report.lose(Example(record.key, record.where, reason), records)
         self._put_aside(record, reason)
 
     def _put_aside(self, record: Record | BrokenRecord, reason: str) -> None:

@@ -166,11 +166,8 @@ class Cleaner:
         return Rejected(record.key, record.where, name, reason)
 
     def _broken(self, record: Record | BrokenRecord, reason: str) -> Rejected:
-        self._report.broken += 1
-        of_filter = self._report.of(BROKEN)
-        of_filter.dropped += 1
-        if of_filter.wants(record.key):
-            of_filter.show([Example(record.key, record.where, reason)])
+        records = record.records if isinstance(record, BrokenRecord) else 1
+        self._report.lose(Example(record.key, record.where, reason), records)
         return Rejected(record.key, record.where, BROKEN, reason, broken=True)
 
 
