@@ -106,5 +106,5 @@ def check_unchanged(job: ResolvedJob, base: Path, planned: PlannedPart) -> None:
         raise DataError(
             "was changed while the data was being prepared",
             where=changed,
-            remedy="Run the same again when nobody writes there any more; what is made of the old content is made anew.",
+            remedy="Run the same again when nobody writes there any more; what was made of the old content is made again.",
         )

@@ -10,10 +10,11 @@ from functools import partial
 from pathlib import Path
 
 from raygen.data.records.parts import Part
+from raygen.data.records.tables.hugging_face import revision_of
 from raygen.data.remarks import Remarks
 from raygen.data.shards.recipe import digest_of
 from raygen.data.sources.files import READ_AHEAD, AnyFile, StoredFile, contents, find_files
-from raygen.errors import DataError, MissingExtraError, OutputError
+from raygen.errors import DataError, OutputError
 from raygen.spec import ResolvedJob, Source
 from raygen.spec.data.sources import ResolvedSource
 
@@ -99,7 +100,7 @@ class States:
     def _streamed(self, source: ResolvedSource) -> str:
         """Of what the library streams: the revision on the hub where it is known, or the states of the files in a copy."""
         if source.is_on_hub:
-            return _revision(source)
+            return revision_of(source)
         files = find_files(Source(uri=source.uri), self._base, Remarks())
         listed = [["/".join(file.inner), state] for file, state in zip(files, _looked_at(files), strict=True)]
         return digest_of(listed)
@@ -123,16 +124,3 @@ def _listed(files: Sequence[StoredFile]) -> list[str]:
         raise DataError(error.what, where=error.where, remedy="Correct the uri.") from error
     # One that has gone since tells so itself.
     return [tags.get(file.key) or file.state() for file in files]
-
-
-def _revision(source: ResolvedSource) -> str:
-    """The commit of a data set on the hub; empty where it cannot be told, which reading finds out."""
-    try:
-        import datasets
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("datasets", "huggingface") from error
-    name = source.uri[len("hf://") :].removeprefix("datasets/")
-    try:
-        return str(datasets.load_dataset_builder(name, source.subset).hash or "")
-    except (OSError, ValueError, RuntimeError):
-        return ""

@@ -119,11 +119,8 @@ def bases() -> list[Object]:
         model__gan__augmentation={"type": "Adaptive"},
         training__optimizers={"generator": optimizer, "discriminator": optimizer},
     )
-    code = {
-        "entrypoint": "m:M",
-        "package": {"uri": "s3://datasets/m.whl", "sha256": "0" * 64},
-        "parameters": {"a": 1},
-    }
+    package = {"uri": "s3://datasets/m.whl", "sha256": "0" * 64}
+    code = {"entrypoint": "m:M", "package": package, "parameters": {"a": 1}}
     folder = {"uri": "s3://datasets/h", "format": "HuggingFace", "split": "train", "subset": "a"}
     custom = image_job_document(
         "Custom",

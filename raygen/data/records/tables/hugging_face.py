@@ -56,6 +56,19 @@ def features_of(source: Source, base: Path) -> dict[str, str]:
     return {name: str(feature) for name, feature in (_streamed(source, base).features or {}).items()}
 
 
+def revision_of(source: Source) -> str:
+    """The commit of a data set on the hub; empty where it cannot be told, which reading finds out.
+
+    Raises:
+        MissingExtraError: the library is not installed.
+    """
+    try:
+        builder: Any = _library().load_dataset_builder(_name_on_hub(source), source.subset)
+    except (OSError, ValueError, RuntimeError):
+        return ""
+    return str(builder.hash or "")
+
+
 def _streamed_records(
     part: Part, source: ResolvedSource, base: Path, remarks: Remarks, limit: int
 ) -> Records:
@@ -78,14 +91,11 @@ def _streamed_records(
 
 def _streamed(source: Source, base: Path) -> Any:
     """The data set as it streams, with images as they are stored."""
-    try:
-        import datasets
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("datasets", "huggingface") from error
+    datasets = _library()
     if not source.is_on_hub:
         name = str(local_path(source.uri, base).absolute())
     else:
-        name = source.uri[len(HUB) :].removeprefix("datasets/")
+        name = _name_on_hub(source)
         if not _NAME.fullmatch(name):
             raise _away(source, ValueError("no name on the hub, which is owner/name"))
         if Path(name).exists():
@@ -101,6 +111,18 @@ def _streamed(source: Source, base: Path) -> Any:
         if isinstance(feature, datasets.Image):
             dataset = dataset.cast_column(column, datasets.Image(decode=False))
     return dataset
+
+
+def _library() -> Any:
+    try:
+        import datasets
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("datasets", "huggingface") from error
+    return datasets
+
+
+def _name_on_hub(source: Source) -> str:
+    return source.uri[len(HUB) :].removeprefix("datasets/")
 
 
 def _away(source: Source, error: Exception) -> DataError:
