@@ -34,6 +34,10 @@ class Context:
     base: str
     recipe: str
 
+    def __reduce__(self) -> tuple[type[Context], tuple[str, str, str]]:
+        """What this process has opened stays here: connections to an object store cannot travel."""
+        return Context, (self.document, self.base, self.recipe)
+
     @cached_property
     def job(self) -> ResolvedJob:
         """The job."""
