@@ -15,6 +15,7 @@ from testcluster import machine
 from testcluster.console import ClusterError
 from testcluster.network import CONTROL, NODES
 from testcluster.node import CGROUP, CGROUPS
+from testcluster.paths import CACHE
 
 from tests.cluster.api import Cluster, pod, until
 
@@ -78,8 +79,11 @@ def left_behind() -> dict[str, Any]:
     """What a cluster could leave on this machine besides what is built."""
     return {
         "machines": [name for name in (*NODES, CONTROL) if machine.find(name)],
+        # Not those of buildah's storage, which any build by buildah leaves there, with or without a cluster.
         "mounts": [
-            line for line in Path("/proc/mounts").read_text().splitlines() if "raygen-cluster" in line
+            line
+            for line in Path("/proc/mounts").read_text().splitlines()
+            if "raygen-cluster" in line and str(CACHE / "buildah") not in line
         ],
         "interfaces": sorted(path.name for path in Path("/sys/class/net").iterdir()),
         "cgroups": [str(path) for pattern in (CGROUP, f"*/{CGROUP}") for path in CGROUPS.glob(pattern)],
