@@ -79,11 +79,11 @@ def left_behind() -> dict[str, Any]:
     """What a cluster could leave on this machine besides what is built."""
     return {
         "machines": [name for name in (*NODES, CONTROL) if machine.find(name)],
-        # Not those of buildah's storage, which any build by buildah leaves there, with or without a cluster.
+        # Not the folder of buildah's storage, which buildah mounts upon itself, with or without a cluster; what builds mount in it, yes.
         "mounts": [
             line
             for line in Path("/proc/mounts").read_text().splitlines()
-            if "raygen-cluster" in line and str(CACHE / "buildah") not in line
+            if "raygen-cluster" in line and line.split()[1] != str(CACHE / "buildah" / "overlay")
         ],
         "interfaces": sorted(path.name for path in Path("/sys/class/net").iterdir()),
         "cgroups": [str(path) for pattern in (CGROUP, f"*/{CGROUP}") for path in CGROUPS.glob(pattern)],
