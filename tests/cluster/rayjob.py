@@ -107,5 +107,9 @@ class Job:
         ]
 
     def trains(self, step: int = 80) -> None:
-        """Waits for a checkpoint: the second one."""
-        until("a checkpoint", 180, lambda: f"checkpoints/step-{step:08d}/manifest.json" in self.objects())
+        """Waits for the checkpoint of a step, by default the second one."""
+        until(
+            f"the checkpoint of step {step}",
+            300,
+            lambda: f"checkpoints/step-{step:08d}/manifest.json" in self.objects(),
+        )

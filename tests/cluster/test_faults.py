@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import psutil
-import pytest
 from testcluster import cluster as real
 from testcluster import machine
 from testcluster.network import NODES
@@ -25,35 +24,24 @@ def assert_done(job: Job, calm: dict[int, float], *, attempt: int, lost: bool = 
     assert lost or len(logged) == STEPS
 
 
-@pytest.mark.parametrize("lost", [HEAD, WORKERS], ids=["head", "worker"])
-def test_a_lost_pod_costs_steps_and_no_difference(
-    cluster: Cluster, job: Job, calm: dict[int, float], lost: str
-) -> None:
-    name = "lost-" + lost.rpartition("=")[2]
-    job.submit(name, *SHORT)
+def test_lost_pods_cost_steps_and_no_difference(cluster: Cluster, job: Job, calm: dict[int, float]) -> None:
+    def lose(selector: str) -> None:
+        victim = job.pods(selector)[0]["metadata"]["name"]
+        cluster.kubectl("--namespace", NAMESPACE, "delete", "pod", victim, "--grace-period=0", "--force")
+
+    job.submit("lost", *SHORT)
     job.trains()
-    victim = job.pods(lost)[0]["metadata"]["name"]
-    cluster.kubectl("--namespace", NAMESPACE, "delete", "pod", victim, "--grace-period=0", "--force")
+    lose(WORKERS)
+    # A lost worker is replaced within the attempt.
+    job.trains(160)
+    assert "attempts/002.json" not in job.objects()
+    # A lost driver is a new one.
+    lose(HEAD)
     assert job.ends(420) == "Complete", json.dumps(job.status, indent=1)
-    # A lost worker is replaced within the attempt; a lost driver is a new one.
-    assert_done(job, calm, attempt=2 if lost == HEAD else 1)
+    assert_done(job, calm, attempt=2)
 
 
-def test_a_drained_node_leaves_a_checkpoint_first(cluster: Cluster, job: Job, calm: dict[int, float]) -> None:
-    job.submit("drained", *SHORT)
-    job.trains()
-    (head,) = job.pods(HEAD)
-    node = next(name for name in NODES if name != head["spec"]["nodeName"])
-    try:
-        options = ["--force", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=120s"]
-        cluster.kubectl("drain", node, *options)
-        assert job.ends(420) == "Complete", json.dumps(job.status, indent=1)
-    finally:
-        cluster.kubectl("uncordon", node)
-    assert_done(job, calm, attempt=1, lost=False)
-
-
-def test_a_suspended_job_loses_no_step_and_goes_on(
+def test_a_suspended_job_goes_on_and_a_drained_node_leaves_a_checkpoint_first(
     cluster: Cluster, job: Job, calm: dict[int, float]
 ) -> None:
     def suspend(value: bool) -> None:
@@ -62,14 +50,22 @@ def test_a_suspended_job_loses_no_step_and_goes_on(
             "--namespace", NAMESPACE, "patch", "rayjob", "gpt-tiny", "--type=merge", f"--patch={change}"
         )
 
-    job.submit("suspended", *SHORT)
-    job.trains()
+    job.submit("moved", *SHORT)
+    job.trains(40)
     suspend(True)
     until("the job to be suspended", 180, lambda: job.status.get("jobDeploymentStatus") == "Suspended")
     until("its pods to be gone", 120, lambda: not cluster.get("pod", namespace=NAMESPACE))
     assert f"checkpoints/step-{len(job.logged()):08d}/manifest.json" in job.objects()
     suspend(False)
-    assert job.ends(420) == "Complete", json.dumps(job.status, indent=1)
+    job.trains(160)
+    (head,) = job.pods(HEAD)
+    node = next(name for name in NODES if name != head["spec"]["nodeName"])
+    try:
+        options = ["--force", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=120s"]
+        cluster.kubectl("drain", node, *options)
+        assert job.ends(420) == "Complete", json.dumps(job.status, indent=1)
+    finally:
+        cluster.kubectl("uncordon", node)
     assert_done(job, calm, attempt=2, lost=False)
 
 
@@ -120,7 +116,7 @@ def test_a_deleted_job_leaves_a_checkpoint_and_says_that_it_was_stopped(
     cluster: Cluster, job: Job, calm: dict[int, float]
 ) -> None:
     job.submit("deleted", *SHORT)
-    job.trains()
+    job.trains(40)
     # KubeRay stops the job through the Jobs API, which sends the driver SIGTERM and waits for it.
     cluster.kubectl("--namespace", NAMESPACE, "delete", "rayjob", "gpt-tiny", "--wait=true")
     until("its pods to be gone", 120, lambda: not cluster.get("pod", namespace=NAMESPACE))

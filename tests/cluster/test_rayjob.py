@@ -23,7 +23,7 @@ def test_the_job_is_the_example_on_s3() -> None:
 
 def test_a_full_bucket_ends_the_job_within_a_minute(job: Job) -> None:
     job.submit("full", *SHORT)
-    job.trains()
+    job.trains(40)
     began = time.monotonic()
     real.limit_storage(0)
     try:

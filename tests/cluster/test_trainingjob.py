@@ -59,9 +59,15 @@ def test_a_job_from_apply_to_succeeded_and_its_operator_killed_on_the_way(
     )
 
 
-def test_a_head_that_is_lost_and_an_api_server_that_starts_anew(alone: Raygen) -> None:
-    alone.apply(*SHORT, "output.run=lost", "scale.workers=1")
-    alone.reaches(60)
+def test_a_job_is_stopped_goes_on_and_loses_its_head_and_the_api_server(alone: Raygen) -> None:
+    short = [*SHORT, "output.run=seen", "scale.workers=1"]
+    alone.apply(*short)
+    alone.reaches(10)
+    assert_the_dashboard_is_reached_without_a_token_of_ones_own()
+    alone.raygen("stop", "gpt-tiny", "-n", NAMESPACE)
+    alone.raygen("wait", "gpt-tiny", "-n", NAMESPACE, "--timeout", "120", code=3)
+    alone.raygen("submit", str(alone.job_file(*short)))
+    alone.reaches(120)
     for process in psutil.process_iter(["name", "cmdline"]):
         if process.info["name"] == "kube-apiserver" and str(real.STATE) in " ".join(process.info["cmdline"]):
             process.kill()
@@ -71,27 +77,23 @@ def test_a_head_that_is_lost_and_an_api_server_that_starts_anew(alone: Raygen) -
     )
     end = alone.ends(400)
     assert (end["status"], end["reason"]) == ("True", "Completed"), end
-    logged = alone.losses("lost")
+    causes = [one["cause"] for one in alone.job()["status"]["attempts"]]
+    assert (causes[0], causes[-1], len(causes)) == ("Suspended", "Completed", 3), causes
+    logged = alone.losses("seen")
     assert {step for step, _ in logged} == set(range(1, STEPS + 1))
     by_step: dict[int, set[float]] = {}
     for step, loss in logged:
         by_step.setdefault(step, set()).add(loss)
     assert {step: found for step, found in by_step.items() if len(found) > 1} == {}
+    # One that is stopped and resumed loses no step.
+    steps = [step for attempt in (1, 2) for step, _ in alone.losses("seen", attempt)]
+    assert steps == list(range(1, len(steps) + 1))
 
 
-def _answers(raygen: Raygen) -> str:
-    try:
-        return str(raygen.job()["status"]["driver"]["podName"])
-    except Exception:  # noqa: BLE001 (kubectl, while the server is away)
-        return ""
-
-
-def test_the_dashboard_is_reached_without_a_token_of_ones_own(alone: Raygen) -> None:
+def assert_the_dashboard_is_reached_without_a_token_of_ones_own() -> None:
     from raygen.client.dashboard import Forward
     from raygen.kube import TRAINING_JOBS, connect
 
-    alone.apply(*SHORT, "output.run=seen", "scale.workers=1")
-    alone.reaches(10)
     connection = connect(str(real.KUBECONFIG))
     forward = Forward(connection, connection.get(TRAINING_JOBS, NAMESPACE, "gpt-tiny"))
     try:
@@ -100,15 +102,13 @@ def test_the_dashboard_is_reached_without_a_token_of_ones_own(alone: Raygen) -> 
         assert job["entrypoint"] == "raygen train env:RAYGEN_JOB"
     finally:
         forward.close()
-    # Suspended and resumed: no step is lost.
-    alone.raygen("stop", "gpt-tiny", "-n", NAMESPACE)
-    alone.raygen("wait", "gpt-tiny", "-n", NAMESPACE, "--timeout", "120", code=3)
-    alone.raygen("submit", str(alone.job_file(*SHORT, "output.run=seen", "scale.workers=1")))
-    end = alone.ends(300)
-    assert (end["status"], end["reason"]) == ("True", "Completed"), end
-    first, second = alone.job()["status"]["attempts"]
-    assert (first["cause"], second["cause"]) == ("Suspended", "Completed")
-    assert [step for step, _ in alone.losses("seen")] == list(range(1, STEPS + 1))
+
+
+def _answers(raygen: Raygen) -> str:
+    try:
+        return str(raygen.job()["status"]["driver"]["podName"])
+    except Exception:  # noqa: BLE001 (kubectl, while the server is away)
+        return ""
 
 
 def test_what_is_wrong_is_said_within_seconds(alone: Raygen) -> None:

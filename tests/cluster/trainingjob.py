@@ -102,10 +102,11 @@ class Raygen:
         pages = self.cluster.s3().get_paginator("list_objects_v2").paginate(Bucket="runs", Prefix=prefix)
         return [one["Key"].removeprefix(prefix) for page in pages for one in page.get("Contents", ())]
 
-    def losses(self, run: str) -> list[tuple[int, float]]:
-        """Steps and training losses as they were logged, attempt after attempt."""
+    def losses(self, run: str, attempt: int | None = None) -> list[tuple[int, float]]:
+        """Steps and training losses as they were logged, attempt after attempt, or those of one."""
         s3 = self.cluster.s3()
-        keys = sorted(key for key in self.objects(run) if key.startswith("metrics/"))
+        start = "metrics/" if attempt is None else f"metrics/{attempt:03d}-"
+        keys = sorted(key for key in self.objects(run) if key.startswith(start))
         texts = [s3.get_object(Bucket="runs", Key=f"{NAMESPACE}/{run}/{key}")["Body"].read() for key in keys]
         lines = [json.loads(line) for text in texts for line in text.splitlines()]
         return [(line["step"], line["values"]["loss"]) for line in lines if line["kind"] == "train"]

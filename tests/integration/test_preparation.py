@@ -54,7 +54,9 @@ def cluster(tmp_path: Path) -> Iterator[tuple[dict[str, str], list[psutil.Proces
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     secret = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    environment = {**os.environ, **SETTINGS, **secret}
+    # When it ends nobody is there whose work a machine could wait for.
+    ending = {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
+    environment = {**os.environ, **SETTINGS, **secret, **ending}
     # Any task that went there would fail.
     broken = tmp_path / "broken" / "raygen"
     broken.mkdir(parents=True)

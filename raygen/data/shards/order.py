@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,9 +58,13 @@ class Window:
 
     def places(self, numbers: Numbers) -> tuple[Numbers, Numbers]:
         """Of samples by number: which of the window's shards each is in, from 0, and its place there."""
-        edges = _edges(np.asarray(self.counts, dtype=np.int64))
-        shards = np.searchsorted(edges, numbers, side="right") - 1
-        return shards, numbers - edges[shards]
+        shards = np.searchsorted(self._firsts, numbers, side="right") - 1
+        return shards, numbers - self._firsts[shards]
+
+    @cached_property
+    def _firsts(self) -> Numbers:
+        """The number of each shard's first sample, and of all samples: (shards + 1,)."""
+        return _edges(np.asarray(self.counts, dtype=np.int64))
 
 
 class WindowOrder:

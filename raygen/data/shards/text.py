@@ -74,15 +74,21 @@ class Cut:
         first[edges - (tokens[edges - 1] == (-1 if self.end_of_text is None else self.end_of_text))] = True
         return first[:-1]
 
-    def sampled(self, tokens: NDArray[np.int64], first: NDArray[np.bool_] | None) -> Samples:
+    def sampled(
+        self, tokens: NDArray[np.int64], first: NDArray[np.bool_] | None, *, filled: bool = True
+    ) -> Samples:
         """Rows of tokens as samples.
 
         Args:
-            tokens: (samples, context + 1), filled up with IGNORED.
+            tokens: (samples, context + 1).
             first: Whether each is the first of a document, in the same shape; None unless documents are packed.
+            filled: Whether rows may be filled up with IGNORED.
         """
-        inputs, targets = np.maximum(tokens[:, :-1], 0), tokens[:, 1:]
-        arrays: dict[str, NDArray[Any]] = {"inputs": inputs, "targets": targets}
+        inputs, targets = tokens[:, :-1], tokens[:, 1:]
+        arrays: dict[str, NDArray[Any]] = {
+            "inputs": np.maximum(inputs, 0) if filled else inputs,
+            "targets": targets,
+        }
         if first is not None:
             arrays["documents"] = np.cumsum(first[:, :-1], axis=1, dtype=np.int64) - first[:, :1]
         weights = None
@@ -93,21 +99,25 @@ class Cut:
 
 @dataclass(frozen=True)
 class LoadedText:
-    """The documents of a window's shards.
+    """The documents of a window's shards, one shard after the other.
 
     Attributes:
         window: Which.
-        shards: Of each shard its documents.
-        starts: Of each shard where its first window begins, in tokens.
         cut: How samples are cut from them.
-        firsts: Of each shard whether a token is the first of a document; None unless documents are packed.
+        tokens: Of all documents: (tokens,).
+        offsets: Where each document begins in them, and the end of the last: (documents + 1,).
+        documents: Of each shard how many documents stand before it: (shards,).
+        begins: Of each shard where its first sample begins in the tokens: (shards,).
+        first: Whether each token is the first of a document: (tokens,); None unless documents are packed.
     """
 
     window: Window
-    shards: Sequence[Documents]
-    starts: Sequence[int]
     cut: Cut
-    firsts: Sequence[NDArray[np.bool_]] | None
+    tokens: NDArray[Any]
+    offsets: NDArray[np.int64]
+    documents: NDArray[np.int64]
+    begins: NDArray[np.int64]
+    first: NDArray[np.bool_] | None
 
     def take(self, chosen: Numbers) -> Samples:
         """Some of the samples, by number.
@@ -117,31 +127,65 @@ class LoadedText:
             `documents` (samples, context), which number the documents of a sample from 0; of single documents the
             number of targets as weights.
         """
-        context = self.cut.context
-        tokens = np.full((len(chosen), context + 1), IGNORED, dtype=np.int64)
-        first = None if self.firsts is None else np.zeros(tokens.shape, dtype=np.bool_)
         shards, places = self.window.places(chosen)
         if self.cut.packing == "Single":
-            for row, (shard, place) in enumerate(zip(shards.tolist(), places.tolist(), strict=True)):
-                held = self.shards[shard]
-                self.cut.fill(tokens[row], held.tokens[held.offsets[place] : held.offsets[place + 1]])
-            return self.cut.sampled(tokens, first)
-        for shard in np.unique(shards).tolist():
-            rows = np.flatnonzero(shards == shard)
-            begins = self.starts[shard] + places[rows] * context
-            tokens[rows] = self._samples[shard][begins]
-            if first is not None and self.firsts is not None:
-                first[rows] = sliding_window_view(self.firsts[shard], context + 1)[begins]
-        return self.cut.sampled(tokens, first)
+            return self.cut.sampled(self._alone(self.documents[shards] + places), None)
+        begins = self.begins[shards] + places * self.cut.context
+        rows, first = self._rows
+        tokens = rows[begins].astype(np.int64)
+        first = None if first is None else first[begins]
+        return self.cut.sampled(tokens, first, filled=False)
+
+    def _alone(self, documents: Numbers) -> NDArray[np.int64]:
+        """Documents one by one, cut off or filled up: (documents, context + 1)."""
+        rows = np.full((len(documents), self.cut.context + 1), IGNORED, dtype=np.int64)
+        for row, number in zip(rows, documents.tolist(), strict=True):
+            self.cut.fill(row, self.tokens[self.offsets[number] : self.offsets[number + 1]])
+        return rows
 
     @cached_property
-    def _samples(self) -> list[NDArray[Any]]:
-        """Of each shard what begins at each token: (tokens - context, context + 1), no bytes of its own."""
+    def _rows(self) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """What begins at each token, of `tokens` and of `first`: (tokens - context, context + 1), no bytes of their own."""
         size = self.cut.context + 1
-        return [
-            sliding_window_view(one.tokens, size) if len(one.tokens) >= size else one.tokens
-            for one in self.shards
-        ]
+        first = None if self.first is None else sliding_window_view(self.first, size)
+        return sliding_window_view(self.tokens, size), first
+
+
+def loaded(
+    window: Window, pieces: Iterator[Documents], cut: Cut, seed: int, units: int, dtype: str
+) -> LoadedText:
+    """The documents of a window's shards, put together; of each shard alone a copy lives beside it for a moment.
+
+    Args:
+        window: Which.
+        pieces: The documents of each shard.
+        cut: How samples are cut from them.
+        seed: Of the job; it decides where the first sample of a shard begins.
+        units: Tokens of all shards.
+        dtype: Type of a token.
+    """
+    tokens = np.empty(units, dtype=dtype)
+    first = np.empty(units, dtype=np.bool_) if cut.packing == "Documents" else None
+    offsets, documents, begins = [], [], []
+    end = count = 0
+    for shard, piece in zip(window.shards, pieces, strict=True):
+        start, end = end, end + len(piece.tokens)
+        tokens[start:end] = piece.tokens
+        if first is not None:
+            first[start:end] = cut.first_tokens(piece)
+        offsets.append(piece.offsets[:-1] + start)
+        documents.append(count)
+        begins.append(start + start_of(seed, window.epoch, shard, cut.context))
+        count += len(piece.offsets) - 1
+    return LoadedText(
+        window,
+        cut,
+        tokens,
+        np.concatenate([*offsets, [end]]),
+        np.asarray(documents, dtype=np.int64),
+        np.asarray(begins, dtype=np.int64),
+        first,
+    )
 
 
 @dataclass(frozen=True)
@@ -193,6 +237,7 @@ class TextShards(Shards[LoadedText]):
         super().__init__(listed, Fetch(store, TextDecoder(dtype)))
         self._cut = cut
         self._tokenizer = tokenizer
+        self._dtype = dtype
         self._seed = seed
 
     @property
@@ -202,11 +247,9 @@ class TextShards(Shards[LoadedText]):
 
     def assembled(self, window: Window, pieces: Iterator[Piece]) -> LoadedText:
         """The documents of a window's shards."""
-        cut = self._cut
-        starts = [start_of(self._seed, window.epoch, shard, cut.context) for shard in window.shards]
-        documents = [Documents(*piece) for piece in pieces]
-        firsts = list(map(cut.first_tokens, documents)) if cut.packing == "Documents" else None
-        return LoadedText(window, documents, starts, cut, firsts)
+        units = sum(self.listed[shard].units for shard in window.shards)
+        documents = (Documents(*piece) for piece in pieces)
+        return loaded(window, documents, self._cut, self._seed, units, self._dtype)
 
     def in_order(self, size: int) -> Iterator[Samples]:
         """All of it, from the start, `size` samples at a time, the last ones fewer; with `bytes` (samples,): bytes of
