@@ -34,6 +34,39 @@ def image_streams(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
         yield ""
 
 
+def picture_streams(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
+    """Shuffled batches of photographs from an S3 server beside other loaders."""
+    result = read_result("picture_streams")
+    if result:
+        title = f"{result['files']:,} JPEG files of 64 x 64, prepared, from an S3 server on the same machine"
+        yield from heading(title, result)
+        yield from row("reader", "images/s, median", "least to most", "raygen's / these", "must")
+        yield from row(*["---"] * 5)
+        for name, rates in result["images_per_s"].items():
+            package = name.partition(",")[0]
+            label = name.replace(package, f"{package} {result['versions_of_peers'].get(package, '')}".strip())
+            ratio = f"{result['ratio'][name]['median']:,.2f}" if name in result["ratio"] else ""
+            limit = f">= {result['must']:g}" if ratio else ""
+            yield from row(label, *middle(rates, 0), ratio, limit)
+        yield ""
+        for name, written in result["written"].items():
+            yield f"- {name} wrote {written['bytes'] / 1e6:,.0f} MB in {written['seconds']:,.0f} s."
+        yield ""
+
+
+def augmentation_speed(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
+    """Augmented images beside torchvision and kornia."""
+    result = read_result("augmentation_speed")
+    if result:
+        shape = " x ".join(map(str, result["shape"]))
+        yield from heading(f"Augmentation of a batch of {shape} on one core, seven changes", result)
+        yield from row("library", "images/s, median", "least to most")
+        yield from row(*["---"] * 3)
+        for name, rates in result["images_per_second"].items():
+            yield from row(name, *middle(rates, 0))
+        yield ""
+
+
 def text_streams(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
     """Batches of prepared text from an S3 server beside bare reads, and the memory of readers."""
     result = read_result("text_streams")

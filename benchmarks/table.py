@@ -70,9 +70,11 @@ def page() -> str:
     ]
     of_data = (
         data_table.image_streams,
+        data_table.picture_streams,
         data_table.text_streams,
         data_table.data_kills,
         data_table.duplicates,
+        data_table.augmentation_speed,
     )
     data = [part(heading, row, middle) for part in of_data]
     alone = [

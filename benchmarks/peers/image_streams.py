@@ -37,7 +37,14 @@ def write(name: str, target: str, source: str) -> None:
     if name == "litdata":
         import litdata
 
-        litdata.optimize(litdata_sample, list(range(len(SAMPLES))), target, chunk_bytes="8MB", num_workers=1)
+        litdata.optimize(
+            litdata_sample,
+            list(range(len(SAMPLES))),
+            target,
+            chunk_bytes="8MB",
+            num_workers=1,
+            start_method="fork",
+        )
     elif name == "webdataset":
         import webdataset
 
