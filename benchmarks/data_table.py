@@ -82,6 +82,10 @@ def text_streams(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
         ratio = middle(result["raygen_to_boto3"], 3)
         yield from row("raygen's MB/s / those of bare reads", *ratio, f">= {must['raygen_to_boto3']:g}")
         yield from row("s until the first batch", *middle(result["first_batch_s"], 2), "<= 0.5")
+        waits = f"{result['training_waits']:.2%}"
+        yield from row(
+            "share of a small GPT's steps that waits for data", waits, "", f"< {must['training_waits']:.0%}"
+        )
         for size, found in result["memory_mb"].items():
             peaks = [one["peak_mb"] for one in found]
             label = f"MB of memory at most, two readers of {size} GB"

@@ -1,4 +1,6 @@
-"""A TrainingJob that prepares its data: in pods for that, one of which is killed, and then trains from what they wrote."""
+"""A TrainingJob that prepares its data: in pods for that, one of which is killed, and then trains from what they wrote, which yet
+another pod reads for the worker.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from raygen.spec.names import READING_GROUP
 from tests.cluster.api import ROOT, until
 from tests.cluster.trainingjob import NAMESPACE, Raygen
 
@@ -15,6 +18,7 @@ SOURCES = 24
 STEPS = 20
 PLACE = f"{NAMESPACE}/shakespeare"
 PREPARERS = "ray.io/group=preparation"
+READERS = f"ray.io/group={READING_GROUP}"
 
 
 def overrides(place: str) -> tuple[str, ...]:
@@ -57,7 +61,7 @@ def index(raygen: Raygen) -> dict[str, Any] | None:
 
 def test_data_is_prepared_in_pods_for_that_and_one_of_them_is_killed(alone: Raygen, tmp_path: Path) -> None:
     fill(alone)
-    alone.apply(*overrides(f"s3://runs/{PLACE}"))
+    alone.apply(*overrides(f"s3://runs/{PLACE}"), 'data.reading={"type": "RayData", "workers": 1}')
     told = set[str]()
 
     def begun() -> bool:
@@ -85,6 +89,13 @@ def test_data_is_prepared_in_pods_for_that_and_one_of_them_is_killed(alone: Rayg
     until("the attempt that trains", 240, trains)
     assert "PreparingData" in told
     prepared = alone.job()["status"]["prepared"]
+
+    def reads() -> bool:
+        pods = alone.cluster.get("pod", namespace=NAMESPACE, selector=READERS)
+        return [pod["status"].get("phase") for pod in pods] == ["Running"]
+
+    # No other pod has what the tasks that read ask for.
+    until("the pod that reads", 120, reads)
     end = alone.ends(240)
     assert (end["status"], end["reason"]) == ("True", "Completed"), end
     first, second = alone.job()["status"]["attempts"]
