@@ -178,7 +178,10 @@ def _add_cluster_verbs(verb: Callable[[str, str], argparse.ArgumentParser]) -> N
     logs = of_a_job("logs", "what a job on a cluster prints, also when its pods are gone")
     logs.add_argument("-f", "--follow", action="store_true", help="go on until it ends")
     logs.add_argument(
-        "--attempt", type=int, metavar="N", help="this attempt of the run (default: the newest)"
+        "--attempt",
+        type=int,
+        metavar="N",
+        help="this attempt of the run, 0 for the preparation of its data (default: the newest)",
     )
     logs.add_argument(
         "--rank", type=_rank, default="driver", metavar="N", help="this worker instead of the driver"

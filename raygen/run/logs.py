@@ -3,7 +3,8 @@
     logs/003-driver-00001.jsonl     JSON lines in numbered segments of one attempt and one process
     logs/003-rank0-00001.jsonl
 
-Each line: {"time", "job", "attempt", "rank", "stream", "text"}; the driver has no rank.
+Each line: {"time", "job", "attempt", "rank", "stream", "text"}; the driver has no rank. What prepared the data, before any attempt of the run,
+is attempt 0.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ MAX_PENDING = 4 << 20
 PIPE_BYTES = 1 << 20
 """Room for what is printed while the thread that copies it cannot run."""
 DRAIN_SECONDS = 2.0
+PREPARATION_ATTEMPT = 0
 PODS = "KUBERNETES_SERVICE_HOST"
 """In the environment of every pod. Elsewhere a person has a terminal, which keeps what was printed."""
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import atexit
 import os
+from contextlib import suppress
 
-from raygen.run.logs import PODS, KeptLogs
+from raygen.errors import RaygenError
+from raygen.run.directory import RunDirectory
+from raygen.run.logs import PODS, PREPARATION_ATTEMPT, KeptLogs
+from raygen.spec import ResolvedJob
 from raygen.storage import open_storage
 from raygen.training.observers.events import Observer, Started
 
@@ -40,3 +44,19 @@ def keep_driver_logs(job: str) -> Observer:
     # An error is printed last, after everything else has ended.
     atexit.register(logs.end)
     return _Attaching(logs)
+
+
+def keep_preparation_logs(job: ResolvedJob) -> None:
+    """Copies what this process prints until it ends into the run that is to train on the data which it prepares.
+
+    Outside of pods it does nothing.
+    """
+    if PODS not in os.environ:
+        return
+    logs = KeptLogs(job.metadata.name)
+    logs.begin()
+    atexit.register(logs.end)
+    output = job.spec.output
+    # A place that cannot be had is for training to tell.
+    with suppress(RaygenError):
+        logs.attach(RunDirectory(open_storage(output.uri), output.run).storage, PREPARATION_ATTEMPT)

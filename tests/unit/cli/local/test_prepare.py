@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -51,3 +54,31 @@ def test_what_was_lost_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert int(shown["duplicates"].split()[0]) >= 2
     assert shown["remarks"] == "1 on what was skipped or converted; the card has them"
     assert shown["certificate"].startswith("holds")
+
+
+def test_in_a_pod_what_it_printed_is_kept_with_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_lines(tmp_path / "lines/0.jsonl", documents(20))
+    sources = {"sources": [{"uri": "nowhere.jsonl", "format": "JsonLines"}]}
+    path = tmp_path / "job.yaml"
+    job = job_document(
+        data__train=sources,
+        data__tokenizer={"type": "Byte"},
+        evaluation__samples=None,
+        preparation={"uri": "prepared"},
+        output={"uri": str(tmp_path / "runs"), "run": "later"},
+    )
+    path.write_text(json.dumps(job))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "raygen", "prepare", str(path), "--cores", "1"],
+        env=os.environ | {"KUBERNETES_SERVICE_HOST": "127.0.0.1"},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 2
+    assert "nowhere.jsonl" in done.stderr
+    assert main(["logs", str(tmp_path / "runs" / "later"), "--attempt", "0"]) == 0
+    assert "nowhere.jsonl" in capsys.readouterr().out
