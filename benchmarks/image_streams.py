@@ -89,7 +89,7 @@ def run(command: list[str]) -> dict[str, Any]:
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
     lines = done.stdout.strip().splitlines()
-    found: dict[str, Any] = json.loads(lines[-1]) if lines else {}
+    found: dict[str, Any] = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
     return found
 
 

@@ -223,6 +223,7 @@ def train(path: Path) -> dict[str, Any]:
     changes = [
         f"training.duration={{steps: {STEPS}}}",
         "evaluation={}",
+        "checkpoint={everySteps: 1000, keepBest: null}",
         f"output={{uri: {path.parent / 'runs'}}}",
     ]
     raygen.train(load(path, overrides=changes).job, base=path.parent, device="cpu")
