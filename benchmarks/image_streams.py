@@ -65,8 +65,8 @@ def measured(folder: Path, peers: str | None, turns: int) -> dict[str, Any]:
         source = ROOT / "examples" / "data" / "mnist" / "train.parquet"
         for name in PEERS:
             target = folder / name
-            run([peers, str(PEER), name, "write", str(target), str(source)])
-            commands[name] = [peers, str(PEER), name, "read", str(target), str(BATCH)]
+            run([peers, "-P", str(PEER), name, "write", str(target), str(source)])
+            commands[name] = [peers, "-P", str(PEER), name, "read", str(target), str(BATCH)]
     rates: dict[str, list[float]] = {name: [] for name in commands}
     for turn in range(turns):
         for name in commands if turn % 2 == 0 else reversed(commands):

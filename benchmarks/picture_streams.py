@@ -90,7 +90,7 @@ def measured(folder: Path, place: Path, peers: str | None, turns: int) -> dict[s
     if peers is not None:
         for name in PEERS:
             began = time.perf_counter()
-            run([peers, str(PEER), name, "write", str(folder / name), str(folder / "pictures")])
+            run([peers, "-P", str(PEER), name, "write", str(folder / name), str(folder / "pictures")])
             written[name] = {
                 "seconds": round(time.perf_counter() - began, 1),
                 "bytes": size_of(folder / name),
@@ -99,7 +99,7 @@ def measured(folder: Path, place: Path, peers: str | None, turns: int) -> dict[s
             shutil.rmtree(folder / name)
             for workers in (0, 2):
                 commands[f"{name}, {workers} workers" if workers else name] = [
-                    *(peers, str(PEER), name, "read", f"{s3.BUCKET}/{name}", str(BATCH), str(workers))
+                    *(peers, "-P", str(PEER), name, "read", f"{s3.BUCKET}/{name}", str(BATCH), str(workers))
                 ]
     rates: dict[str, list[float]] = {name: [] for name in commands}
     versions: dict[str, str] = {}
@@ -147,7 +147,8 @@ def size_of(folder: Path) -> int:
 
 def run(command: list[str], cache: str = os.devnull) -> dict[str, Any]:
     """What a reader prints; whatever it caches goes to a folder."""
-    own = environment() | {"RAYGEN_CACHE_DIR": cache, "PEERS_CACHE_DIR": cache}
+    # litData's client refuses servers without TLS unless it is told.
+    own = environment() | {"RAYGEN_CACHE_DIR": cache, "PEERS_CACHE_DIR": cache, "AWS_ALLOW_HTTP": "true"}
     done = subprocess.run(command, env=own, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
