@@ -40,8 +40,6 @@ VALIDATION = -1
 """The component of what is of the validation split; those of the training split count from 0."""
 
 
-RANGE = 256 << 20
-"""Bytes of text or pixels in a range of the shuffle, all of which one task has in memory."""
 _ENCODING = "encoding"
 _COLUMNS = ["key", "where", "order", "held", "label", "content"]
 
@@ -109,11 +107,6 @@ def read_encoding(context: Context) -> Encoding:
     return Encoding(**found | {"shape": tuple(found["shape"])})
 
 
-def encoded_name(ranges: int, part: int) -> str:
-    """What a part is called when it is dealt into so many ranges."""
-    return f"encoded/{ranges}/{part:06d}"
-
-
 def encode(context: Context, item: tuple[int, str, int]) -> dict[str, Any]:
     """Encodes one part, by its number, split and source.
 
@@ -121,11 +114,11 @@ def encode(context: Context, item: tuple[int, str, int]) -> dict[str, Any]:
         DataError: a text has a character that the tokenizer does not know, or an image another size.
     """
     number, split, source = item
-    encoding = read_encoding(context)
-    name = encoded_name(encoding.ranges, number)
+    name = f"encoded/{number:06d}"
     done = context.done(name)
     if done is not None:
         return done
+    encoding = read_encoding(context)
     component = VALIDATION if split == "validation" else source if encoding.mixed else 0
     encoder = _Encoder(context, encoding, component)
     pieces = [piece for row in kept_rows(context, number) for piece in encoder.pieces(row)]

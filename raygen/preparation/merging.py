@@ -13,29 +13,35 @@ import pyarrow as pa
 from raygen.data.shards.files import IMAGE, LABEL, TOKENS, packed
 from raygen.data.shards.index import Shard
 from raygen.preparation.context import Context
-from raygen.preparation.encoding import VALIDATION, encoded_name
+from raygen.preparation.encoding import VALIDATION
 from raygen.preparation.folder import are_there
 from raygen.preparation.tables import opened
 
 MEGABYTE = 1_000_000
 
 
-def merge(context: Context, item: tuple[int, int, int, int, bool]) -> dict[str, Any]:
+def merge(context: Context, item: tuple[int, int, int, bool]) -> dict[str, Any]:
     """Writes the shards of one range.
 
     Args:
         context: The preparation.
-        item: Number of the range, how many there are, parts, bytes of a picture (0 for text), and whether there are classes.
+        item: Number of the range, parts, bytes of a picture (0 for text), and whether there are classes.
 
     Returns:
         The shards of each component, by its number as text.
     """
-    number, ranges, parts, width, labelled = item
-    name = f"merged/{ranges}/{number:06d}"
+    number, parts, width, labelled = item
+    name = f"merged/{number:06d}"
     done = context.done(name)
     if done is not None and are_there(context, (Shard(**one) for some in done.values() for one in some)):
         return done
-    rows = _gathered(context, number, [f"{encoded_name(ranges, part)}.parquet" for part in range(parts)])
+    tables = []
+    for part in range(parts):
+        with opened(context.work, f"encoded/{part:06d}.parquet") as table:
+            tables.append(table.read_row_group(number))
+    rows = pa.concat_tables(tables)
+    # Stable, so that equal places keep the order of the parts.
+    rows = rows.take(pa.array(np.argsort(rows.column("order").to_numpy(), kind="stable")))
     report: dict[str, Any] = {}
     preparation = context.job.spec.preparation
     size = MEGABYTE * (preparation.shard_megabytes if preparation is not None else 8)
@@ -51,17 +57,6 @@ def merge(context: Context, item: tuple[int, int, int, int, bool]) -> dict[str, 
             shards.append(asdict(shard))
         report[str(component)] = shards
     return context.finish(name, report)
-
-
-def _gathered(context: Context, number: int, files: list[str]) -> pa.Table:
-    """A range's rows of all files, in their order."""
-    tables = []
-    for file in files:
-        with opened(context.work, file) as table:
-            tables.append(table.read_row_group(number))
-    rows = pa.concat_tables(tables)
-    # Stable, so that equal places keep the order of the parts.
-    return rows.take(pa.array(np.argsort(rows.column("order").to_numpy(), kind="stable")))
 
 
 def _cut(rows: pa.Table, size: int) -> Iterator[pa.Table]:

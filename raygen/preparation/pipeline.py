@@ -34,7 +34,6 @@ from raygen.preparation.cleaning import BROKEN_SHARE, BrokenWatch, clean
 from raygen.preparation.context import WORK, Context
 from raygen.preparation.duplicates import deduplicate, likeness_of
 from raygen.preparation.encoding import (
-    RANGE,
     VALIDATION,
     Encoding,
     encode,
@@ -185,8 +184,8 @@ class _Pipeline:
         items = [(number, part.split, part.source) for number, part in parts]
         encoded = self._stage(encode, items, "encoding")
         width = self._width(encoding)
-        last = (encoding.ranges, len(parts), width, bool(encoding.classes))
-        written = self._stage(merge, [(number, *last) for number in range(encoding.ranges)], "writing shards")
+        ranges = [(number, len(parts), width, bool(encoding.classes)) for number in range(self._plan.ranges)]
+        written = self._stage(merge, ranges, "writing shards")
         for name, content in files.items():
             self._context.place.write(f"files/{name}", content)
         preparation = self._context.job.spec.preparation
@@ -290,18 +289,16 @@ class _Pipeline:
         held_out = self._held_out
         size = sum(report["size"] for report in cleaned)
         piece = min(max(size // PIECES, LEAST_PIECE), MOST_PIECE)
-        # Not by the size of the files, which may be compressed.
-        ranges = max(-(-size // RANGE), 1)
         if self._spec.kind == "text":
             tokenizer = self._tokenizer(cleaned)
             dtype = "<u2" if tokenizer.size <= 1 << 16 else "<u4"
             text = tokenizer.to_json()
             few = self._few(cleaned)
-            encoding = Encoding(text, dtype, {}, (), held_out, piece, few, ranges, mixed)
+            encoding = Encoding(text, dtype, {}, (), held_out, piece, few, self._plan.ranges, mixed)
             return encoding, {TOKENIZER_FILE: text.encode()}, {"dtype": dtype, "vocabulary": tokenizer.size}
         shape = shape_of(cleaned)
         names, numbers = self._classes(cleaned)
-        encoding = Encoding("", "", numbers, shape, held_out, piece, False, ranges, mixed)
+        encoding = Encoding("", "", numbers, shape, held_out, piece, False, self._plan.ranges, mixed)
         domain = ImageShape(shape[0], shape[1], shape[2], names)
         preparation = self._context.job.spec.preparation
         stored = preparation.encoding if preparation is not None else "Raw"

@@ -15,6 +15,8 @@ from raygen.spec import ResolvedJob
 
 TEXT_PART, IMAGE_PART = 64 << 20, 16 << 20
 """Bytes of files that one task reads: of images fewer, since they become larger."""
+RANGE = 256 << 20
+"""Bytes of files for each range of the shuffle; a task has all samples of one in memory."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,13 @@ class Plan:
 
     Attributes:
         parts: What is read, in the order in which records are numbered.
+        ranges: Into how many ranges samples are dealt by the digests of their keys.
         words: Digest of what the job says of its data.
         recipe: Digest of these words, and of the parts with the states of their files.
     """
 
     parts: tuple[PlannedPart, ...]
+    ranges: int
     words: str
     recipe: str
 
@@ -63,18 +67,19 @@ def plan(job: ResolvedJob, base: Path, remarks: Remarks) -> Plan:
         DataError: a source is missing or empty.
     """
     size = TEXT_PART if job.spec.data.kind == "text" else IMAGE_PART
-    parts = list[PlannedPart]()
+    parts, total = [], 0
     states = States(job, base)
     for split, number, source in sources_of(job):
         found = parts_of([source], base, remarks, size)
         states.look_at(found, source)
-        parts += [
-            PlannedPart(split, number, part, states.of(part, source), states.beside(source)) for part in found
-        ]
+        for part in found:
+            parts.append(PlannedPart(split, number, part, states.of(part, source), states.beside(source)))
+            # A file that is cut counts once, by its first range.
+            total += sum(file.size for file in part.files) if part.start == 0 else 0
     listing = [[one.split, one.source, described(one)] for one in parts]
     words = digest_of(words_on_data(job))
     recipe = digest_of([words, listing])
-    return Plan(tuple(parts), words, recipe)
+    return Plan(tuple(parts), max(1, -(-total // RANGE)), words, recipe)
 
 
 def described(planned: PlannedPart) -> list[Any]:

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from raygen.errors import DataError, InputError, OutputError
-from raygen.preparation import pipeline
 from raygen.preparation import plan as planning
 from raygen.preparation.executors import InProcess
 from raygen.preparation.pipeline import Prepared, prepare
@@ -23,7 +22,7 @@ from tests.prepared import Interrupted, Killed, digests, documents, kill, prepar
 def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three parts and several ranges."""
     monkeypatch.setattr(planning, "TEXT_PART", 20_000)
-    monkeypatch.setattr(pipeline, "RANGE", 16_000)
+    monkeypatch.setattr(planning, "RANGE", 20_000)
 
 
 @pytest.fixture

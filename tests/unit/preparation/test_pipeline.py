@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import itertools
 import random
 from pathlib import Path
@@ -15,7 +14,6 @@ from raygen.data.shards.dataset import PreparedData
 from raygen.data.shards.index import read_index
 from raygen.data.text.tokenizers import Tokenizer, train_tokenizer
 from raygen.errors import DataError
-from raygen.preparation import pipeline
 from raygen.preparation import plan as planning
 from raygen.preparation.encoding import cut
 from raygen.storage import LocalStorage
@@ -26,7 +24,7 @@ from tests.prepared import Killed, Shuffled, digests, documents, opened, prepare
 def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several parts and ranges of little text."""
     monkeypatch.setattr(planning, "TEXT_PART", 20_000)
-    monkeypatch.setattr(pipeline, "RANGE", 60_000)
+    monkeypatch.setattr(planning, "RANGE", 60_000)
 
 
 @pytest.fixture
@@ -63,22 +61,6 @@ def test_the_order_of_tasks_changes_no_byte(base: Path, seed: int) -> None:
     other = text_job(preparation={"uri": "other", "shardMegabytes": 1, "shardsPerWindow": 2})
     assert prepared(other, base, Shuffled(seed)).index == calm.index
     assert digests(base / "other") == expected
-
-
-def test_a_compressed_source_has_as_many_ranges_as_its_text(base: Path) -> None:
-    (base / "compressed").mkdir()
-    for path in (base / "lines").iterdir():
-        (base / "compressed" / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
-    compressed = text_job(
-        data__train={"sources": [{"uri": "compressed", "format": "JsonLines"}]},
-        preparation={"uri": "other", "shardMegabytes": 1, "shardsPerWindow": 2},
-    )
-    counts = [
-        len({shard.name.rpartition("-")[0] for shard in prepared(job, base).index.train[0].shards})
-        for job in (text_job(), compressed)
-    ]
-    # One task has all of a range in memory.
-    assert counts[0] == counts[1] > 1
 
 
 @pytest.mark.parametrize("seed", range(4))

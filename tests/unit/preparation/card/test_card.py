@@ -16,7 +16,6 @@ from PIL import Image
 
 from raygen.data.order_hash import record_order
 from raygen.errors import DataError
-from raygen.preparation import pipeline
 from raygen.preparation import plan as planning
 from raygen.preparation.card.samples import smaller
 from raygen.spec import ResolvedJob
@@ -28,7 +27,7 @@ from tests.prepared import Shuffled, documents, image_job, opened, prepared, tex
 def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several parts and ranges of little text."""
     monkeypatch.setattr(planning, "TEXT_PART", 10_000)
-    monkeypatch.setattr(pipeline, "RANGE", 30_000)
+    monkeypatch.setattr(planning, "RANGE", 30_000)
 
 
 def card_of(job: ResolvedJob, base: Path, executor: Any = None) -> dict[str, Any]:
