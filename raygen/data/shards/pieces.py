@@ -6,8 +6,9 @@ So who reads ahead (threads of this process, or workers of Ray Data in `raygen.p
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -132,7 +133,14 @@ class ThreadedPieces:
 
     def of(self, window: Window) -> Iterator[Piece]:
         """What the shards of a window hold."""
-        return self._threads.map(self._fetch, [self._listed[number] for number in window.shards])
+        # Not `map`, which would have all of them in memory beside the window that is put together from them.
+        waiting = deque[Future[Piece]]()
+        for number in window.shards:
+            if len(waiting) == FETCHED_AT_ONCE:
+                yield waiting.popleft().result()
+            waiting.append(self._threads.submit(self._fetch, self._listed[number]))
+        while waiting:
+            yield waiting.popleft().result()
 
     def close(self) -> None:
         """Ends the threads."""

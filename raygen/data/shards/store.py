@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
+from threading import BoundedSemaphore
 
 import pyarrow as pa
 
@@ -13,6 +14,7 @@ from raygen.data.shards.files import check, unpacked
 from raygen.data.shards.index import Index, Shard, read_index
 from raygen.data.sources.files import local_path
 from raygen.errors import DataError, OutputError
+from raygen.machine import cores
 from raygen.storage import LocalStorage, NotFoundError, Storage, open_storage
 
 
@@ -68,11 +70,11 @@ class ShardStore:
         if self._cache is not None:
             content = self._cache.get(shard, lambda: self._fetch(shard))
             try:
-                return unpacked(shard, content, self._name(shard), columns)
+                return self._unpacked(shard, content, columns)
             except DataError:
                 # It may be this machine's copy that is damaged.
                 self._cache.drop(shard)
-        return unpacked(shard, self._fetch(shard), self._name(shard), columns)
+        return self._unpacked(shard, self._fetch(shard), columns)
 
     def check(self, shard: Shard) -> None:
         """Reads a shard from its place, and not from the cache, and checks all of it against the index.
@@ -85,6 +87,10 @@ class ShardStore:
     def file(self, name: str) -> bytes:
         """A file that runs keep, such as the tokenizer."""
         return self._read(name)
+
+    def _unpacked(self, shard: Shard, content: bytes, columns: Sequence[str]) -> pa.Table:
+        with _unpacking():
+            return unpacked(shard, content, self._name(shard), columns)
 
     def _name(self, shard: Shard) -> str:
         return f"{self.uri}/{shard.name}"
@@ -103,6 +109,12 @@ class ShardStore:
             ) from error
         except OutputError as error:
             raise DataError(error.what, where=error.where or self.uri, remedy=error.remedy) from error
+
+
+@cache
+def _unpacking() -> BoundedSemaphore:
+    """Of shards that are checked and decoded at a time, one for each core: that takes no waiting, and several times their size in memory."""
+    return BoundedSemaphore(cores().count)
 
 
 @lru_cache(maxsize=8)
