@@ -19,7 +19,7 @@ from raygen.data.shards.order import COMPONENT, Numbers, Window, WindowOrder, wo
 from raygen.data.shards.pieces import LoadedWindow, OpenPieces, Shards, ThreadedPieces
 from raygen.data.shards.recipe import digest_of, words_on_data
 from raygen.data.shards.store import ShardStore, open_place
-from raygen.data.shards.text import Cut, TextShards
+from raygen.data.shards.text import Cut, TextShards, never_sampled
 from raygen.data.shards.windows import Windows
 from raygen.data.text.lengths import cut_off
 from raygen.data.text.tokenizers import Tokenizer
@@ -114,9 +114,12 @@ def joined(samples: Sequence[Samples]) -> Samples:
 
 def remarks_on(index: Index, job: ResolvedJob) -> Sequence[Remark]:
     """What the samples of a job leave out of a data set."""
-    if index.kind != "text" or job.spec.data.packing != "Single":
+    if index.kind != "text":
         return ()
-    return cut_off(index.counts.get("lengths", {}), context_length(job))
+    if job.spec.data.packing == "Single":
+        return cut_off(index.counts.get("lengths", {}), context_length(job))
+    shards = (shard for component in index.train for shard in component.shards)
+    return tuple(never_sampled(shards, Cut(context_length(job), job.spec.data.packing)))
 
 
 class PreparedData:
