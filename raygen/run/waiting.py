@@ -34,7 +34,7 @@ def _remedies(job: ResolvedJob) -> Iterator[str]:
         else:
             yield f"let more processes read ahead (data.reading.workers, now {data.reading.workers})"
         if preparation.uri.startswith("s3://"):
-            yield "give the cache of shards a fast disk with room for all of them (RAYGEN_CACHE_DIR)"
+            yield "give the cache of shards a fast disk with room for all of them (RAYGEN_CACHE_DIR, RAYGEN_CACHE_LIMIT)"
         else:
             yield "keep the prepared data on a nearer or faster disk"
     yield "give each worker more cores (scale.cpusPerWorker)"

@@ -11,7 +11,7 @@ import numpy as np
 from raygen.data.images.pixels import open_domain as open_shape
 from raygen.data.protocol import Samples
 from raygen.data.remarks import Remark
-from raygen.data.shards.cache import ShardCache, cache_folder
+from raygen.data.shards.cache import open_cache
 from raygen.data.shards.images import ImageShards
 from raygen.data.shards.index import Index, Shard
 from raygen.data.shards.mixture import Mixture, Phase, tempered
@@ -157,7 +157,7 @@ class PreparedData:
         if preparation is None:
             raise ValueError("the job has no preparation")
         self._job = job
-        self._store = ShardStore(open_place(preparation.uri, base), ShardCache(cache_folder()))
+        self._store = ShardStore(open_place(preparation.uri, base), open_cache())
         self._index = self._store.index() if index is None else index
         if self._index.words != digest_of(words_on_data(job)):
             raise DataError(
