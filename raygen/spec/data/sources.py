@@ -44,7 +44,7 @@ class Source(Tagged):
     """Text: every file is one document, UTF-8, or UTF-16 or UTF-32 with a byte-order mark. JsonLines: every line is
     an object that holds one; null, missing and empty texts are skipped. Csv: comma-separated values, or separated by tab,
     semicolon or vertical bar; the first line names the columns. All three may be compressed by gzip, bzip2, xz, lzma,
-    zstd or lz4. ImageFolder: PNG, JPEG, WebP, BMP, GIF or TIFF files, known by their names or, on this machine, by their
+    zstd or lz4. ImageFolder: PNG, JPEG, WebP, BMP, GIF or TIFF files, known by their names or by their
     content; other files are skipped. Where all are in subfolders, these are the classes. Idx: the format of MNIST,
     plain or compressed, with the labels in `labels`. Parquet: rows with an encoded image (or a struct with its
     bytes) or a text, and with a label where there are classes; rows without an image are skipped. Arrow: the same in Arrow's
