@@ -10,12 +10,11 @@ from pathlib import Path
 
 from raygen.data.shards.index import Shard
 from raygen.errors import InputError
+from raygen.spec.names import CACHE_LIMIT_VARIABLE
 from raygen.spec.schema.quantity import memory_bytes
 
 CACHE_VARIABLE = "RAYGEN_CACHE_DIR"
 """Environment variable with the folder of caches."""
-LIMIT_VARIABLE = "RAYGEN_CACHE_LIMIT"
-"""Environment variable with the size that they may have, such as 100Gi."""
 DEFAULT_LIMIT = 10 << 30
 _SUFFIX = ".shard"
 
@@ -33,7 +32,7 @@ def cache_limit() -> int:
     Raises:
         InputError: the variable holds no size.
     """
-    chosen = os.environ.get(LIMIT_VARIABLE)
+    chosen = os.environ.get(CACHE_LIMIT_VARIABLE)
     if not chosen:
         return DEFAULT_LIMIT
     try:
@@ -41,7 +40,7 @@ def cache_limit() -> int:
     except ValueError as error:
         raise InputError(
             f"{chosen!r} is not a size of at least 100Mi",
-            where=LIMIT_VARIABLE,
+            where=CACHE_LIMIT_VARIABLE,
             remedy="Set it to a Kubernetes quantity such as 500Mi or 100Gi, or leave it out for 10Gi.",
         ) from error
 

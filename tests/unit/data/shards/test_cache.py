@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from raygen.data.shards.cache import LIMIT_VARIABLE, ShardCache, cache_limit, open_cache
+from raygen.data.shards.cache import ShardCache, cache_limit, open_cache
 from raygen.data.shards.index import Shard
 from raygen.errors import InputError
+from raygen.spec.names import CACHE_LIMIT_VARIABLE
 
 
 def shard(number: int, size: int) -> Shard:
@@ -18,9 +19,9 @@ def shard(number: int, size: int) -> Shard:
 
 def test_it_takes_what_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAYGEN_CACHE_DIR", str(tmp_path))
-    monkeypatch.delenv(LIMIT_VARIABLE, raising=False)
+    monkeypatch.delenv(CACHE_LIMIT_VARIABLE, raising=False)
     assert cache_limit() == 10 << 30
-    monkeypatch.setenv(LIMIT_VARIABLE, "100Mi")
+    monkeypatch.setenv(CACHE_LIMIT_VARIABLE, "100Mi")
     size = 30 << 20
     cache = open_cache()
     for number in range(5):
@@ -31,10 +32,10 @@ def test_it_takes_what_the_environment_says(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize("text", ["20", "20GB", "much", "0"])
 def test_a_wrong_limit_is_named(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setenv(LIMIT_VARIABLE, text)
+    monkeypatch.setenv(CACHE_LIMIT_VARIABLE, text)
     with pytest.raises(InputError, match=f"'{text}' is not a size of at least 100Mi") as caught:
         open_cache()
-    assert caught.value.where == LIMIT_VARIABLE
+    assert caught.value.where == CACHE_LIMIT_VARIABLE
     assert "100Gi" in caught.value.remedy
 
 
