@@ -20,6 +20,7 @@ from raygen.errors import DataError
 from raygen.preparation import encoding, pipeline
 from raygen.preparation import plan as planning
 from raygen.preparation.encoding import cut
+from raygen.preparation.merging import merge
 from raygen.storage import LocalStorage
 from tests.prepared import (
     Interrupted,
@@ -95,7 +96,7 @@ def test_how_much_is_in_memory_at_a_time_changes_no_byte(
     assert len(calm.index.train[0].shards) > 2
     monkeypatch.setattr(encoding, "_HELD", 200_000)
     monkeypatch.setattr(pipeline, "RANGE", 100_000)
-    slices, merge = list[int](), pipeline.merge
+    slices: list[int] = []
 
     def noted(context: Any, item: Any) -> dict[str, Any]:
         slices.append(encoding.read_encoding(context).slices)

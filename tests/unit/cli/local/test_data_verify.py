@@ -61,15 +61,18 @@ def test_a_run_is_what_it_says(run: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_it_says_how_many_of_the_positions_used_it_covers(
-    run: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A run that takes its samples from several epochs, of which one is hashed; and one that has not used a whole one."""
-    base, epoch = run.parents[1], job_json(run)["order"]["of"]["samplesPerEpoch"]
+    """A run that has not used a whole epoch; and one that takes its samples from several, of which one is hashed."""
+    write_lines(tmp_path / "lines" / "0.jsonl", documents(20))
+    train(tmp_path, prepared_job())
+    run = tmp_path / "runs" / "tiny"
+    epoch = job_json(run)["order"]["of"]["samplesPerEpoch"]
     assert verified(run, capsys)[1]["positions"] == {"used": 20, "covered": 20}
     assert main(["data", "verify", str(run)]) == 0
     assert "covers      all 20 positions that the run has used" in capsys.readouterr().out
     steps = epoch // 4 + 5
-    train(base, prepared_job(training__duration__steps=steps))
+    train(tmp_path, prepared_job(training__duration__steps=steps))
     assert verified(run, capsys)[1]["positions"] == {"used": 4 * steps, "covered": epoch}
     assert main(["data", "verify", str(run)]) == 0
     text = capsys.readouterr().out
