@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,14 +14,14 @@ from numpy.typing import NDArray
 
 from raygen.data.images.pixels import class_names
 from raygen.data.shards.images import encoded
-from raygen.data.text.lengths import count_lengths
+from raygen.data.text.lengths import added, count_lengths
 from raygen.data.text.tokenizers import Tokenizer
 from raygen.errors import DataError
 from raygen.preparation.card.statistics import Counting
 from raygen.preparation.cleaning import order_of
 from raygen.preparation.context import Context
 from raygen.preparation.duplicates import dropped_rows
-from raygen.preparation.tables import opened, write_groups
+from raygen.preparation.tables import in_order, opened, write_groups
 from raygen.storage import NotFoundError
 
 ENCODED = pa.schema(
@@ -38,8 +37,10 @@ ENCODED = pa.schema(
 content."""
 VALIDATION = -1
 """The component of what is of the validation split; those of the training split count from 0."""
-
-
+_HELD = 64 << 20
+"""Bytes of pieces that are put in order at a time."""
+_OVERHEAD = 512
+"""What a piece takes in memory besides its content, in bytes."""
 _ENCODING = "encoding"
 _COLUMNS = ["key", "where", "order", "held", "label", "content"]
 
@@ -58,6 +59,7 @@ class Encoding:
         split_pieces: Whether pieces, and not whole documents, are kept for validation.
         ranges: Into how many ranges the samples are dealt.
         mixed: Whether each source is a component of its own.
+        slices: Into how many slices each range is cut, of which the next stage has one in memory at a time.
     """
 
     tokenizer: str
@@ -69,6 +71,7 @@ class Encoding:
     split_pieces: bool
     ranges: int
     mixed: bool
+    slices: int = 1
 
 
 @dataclass(frozen=True)
@@ -115,25 +118,15 @@ def encode(context: Context, item: tuple[int, str, int]) -> dict[str, Any]:
     """
     number, split, source = item
     name = f"encoded/{number:06d}"
-    done = context.done(name)
-    if done is not None:
+    encoding, done = read_encoding(context), context.done(name)
+    # What was cut into other slices is made again.
+    if done is not None and done.get("slices", 1) == encoding.slices:
         return done
-    encoding = read_encoding(context)
     component = VALIDATION if split == "validation" else source if encoding.mixed else 0
     encoder = _Encoder(context, encoding, component)
-    pieces = [piece for row in kept_rows(context, number) for piece in encoder.pieces(row)]
-    pieces.sort(key=lambda piece: piece.order)
-    orders = np.array([piece.order for piece in pieces], dtype=np.uint64)
-    groups = (_table([pieces[place] for place in places]) for places in dealt(orders, encoding.ranges))
+    groups = in_order(encoder.tables(kept_rows(context, number)), encoding.ranges * encoding.slices)
     write_groups(context.work, f"{name}.parquet", groups)
-    report: dict[str, Any] = {
-        "pieces": len(pieces),
-        "units": sum(piece.units for piece in pieces),
-        "statistics": encoder.counting.to_json(),
-    }
-    if encoder.is_text:
-        report |= {"lengths": count_lengths(piece.units for piece in pieces if piece.component != VALIDATION)}
-    return context.finish(name, report)
+    return context.finish(name, encoder.report() | {"slices": encoding.slices})
 
 
 def kept_rows(context: Context, number: int) -> Iterator[dict[str, Any]]:
@@ -150,14 +143,6 @@ def kept_rows(context: Context, number: int) -> Iterator[dict[str, Any]]:
             first += table.metadata.row_group(group).num_rows
 
 
-def dealt(orders: NDArray[np.uint64], ranges: int) -> Iterator[range]:
-    """The places of each range, of orders that ascend."""
-    borders = [(number << 64) // ranges for number in range(1, ranges)]
-    places = [0, *np.searchsorted(orders, np.array(borders, dtype=np.uint64)).tolist(), len(orders)]
-    for first, end in pairwise(places):
-        yield range(first, end)
-
-
 def limit_of(held_out: float) -> int:
     """Records whose `held` is below this are kept for validation, of a share of them."""
     return int(held_out * 2**64)
@@ -172,18 +157,48 @@ class _Encoder:
         self._component = component
         self._tokenizer = Tokenizer.from_json(encoding.tokenizer) if encoding.tokenizer else None
         self._limit = limit_of(encoding.held_out)
-        self.is_text = self._tokenizer is not None
-        self.counting = Counting(encoding.shape)
+        self._counting = Counting(encoding.shape)
         self._png = preparation is not None and preparation.encoding == "PNG"
+        self._pieces = self._units = 0
+        self._lengths: list[dict[str, int]] = []
 
-    def pieces(self, row: Mapping[str, Any]) -> Iterator[Piece]:
+    def tables(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[pa.Table]:
+        """The pieces of all records by columns of `ENCODED`, about `_HELD` bytes at a time; one table at least."""
+        waiting, held = list[Piece](), 0
+        for row in rows:
+            for piece in self._made(row):
+                waiting.append(piece)
+                held += len(piece.content) + _OVERHEAD
+            if held >= _HELD:
+                yield self._counted(waiting)
+                waiting, held = [], 0
+        yield self._counted(waiting)
+
+    def report(self) -> dict[str, Any]:
+        """What was made, once all tables have been taken."""
+        found = {
+            "pieces": self._pieces,
+            "units": self._units,
+            "statistics": self._counting.to_json(),
+        }
+        return found if self._tokenizer is None else found | {"lengths": added(self._lengths)}
+
+    def _counted(self, pieces: list[Piece]) -> pa.Table:
+        self._pieces += len(pieces)
+        self._units += sum(piece.units for piece in pieces)
+        if self._tokenizer is not None:
+            trained = (piece.units for piece in pieces if piece.component != VALIDATION)
+            self._lengths = [added([*self._lengths, count_lengths(trained)])]
+        return _table(pieces)
+
+    def _made(self, row: Mapping[str, Any]) -> Iterator[Piece]:
         """The pieces of one record."""
         key, order, where = row["key"], row["order"], row["where"]
         label = self._encoding.classes.get(row["label"], 0)
         if self._tokenizer is None:
             component = self._component_of(row["held"])
             content = self._picture(row["content"], where)
-            self.counting.image(component, label, row["content"])
+            self._counting.image(component, label, row["content"])
             yield Piece(order, component, 1, label, content)
             return
         texts = cut(row["content"].decode("utf-8", "surrogatepass"), self._encoding.piece)
@@ -196,7 +211,7 @@ class _Encoder:
                 order_of(f"validation:{own}") if self._encoding.split_pieces else row["held"]
             )
             order = row["order"] if place == 0 else order_of(own)
-            self.counting.text(component, len(tokens), len(text.encode("utf-8", "surrogatepass")))
+            self._counting.text(component, len(tokens), len(text.encode("utf-8", "surrogatepass")))
             yield Piece(order, component, len(tokens), label, tokens.astype(self._encoding.dtype).tobytes())
 
     def _component_of(self, held: int) -> int:

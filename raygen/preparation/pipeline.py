@@ -46,7 +46,7 @@ from raygen.preparation.encoding import (
 from raygen.preparation.executors import Executor
 from raygen.preparation.folder import aside, check_owner, claim, release, settle
 from raygen.preparation.merging import merge
-from raygen.preparation.plan import Plan, plan
+from raygen.preparation.plan import RANGE, Plan, plan
 from raygen.spec import ResolvedJob
 
 PREPARING = "preparing data, "
@@ -289,16 +289,19 @@ class _Pipeline:
         held_out = self._held_out
         size = sum(report["size"] for report in cleaned)
         piece = min(max(size // PIECES, LEAST_PIECE), MOST_PIECE)
+        # Ranges are planned by the bytes of files, which may be compressed.
+        ranges = self._plan.ranges
+        slices = max(1, -(-size // (ranges * RANGE)))
         if self._spec.kind == "text":
             tokenizer = self._tokenizer(cleaned)
             dtype = "<u2" if tokenizer.size <= 1 << 16 else "<u4"
             text = tokenizer.to_json()
             few = self._few(cleaned)
-            encoding = Encoding(text, dtype, {}, (), held_out, piece, few, self._plan.ranges, mixed)
+            encoding = Encoding(text, dtype, {}, (), held_out, piece, few, ranges, mixed, slices)
             return encoding, {TOKENIZER_FILE: text.encode()}, {"dtype": dtype, "vocabulary": tokenizer.size}
         shape = shape_of(cleaned)
         names, numbers = self._classes(cleaned)
-        encoding = Encoding("", "", numbers, shape, held_out, piece, False, self._plan.ranges, mixed)
+        encoding = Encoding("", "", numbers, shape, held_out, piece, False, ranges, mixed, slices)
         domain = ImageShape(shape[0], shape[1], shape[2], names)
         preparation = self._context.job.spec.preparation
         stored = preparation.encoding if preparation is not None else "Raw"

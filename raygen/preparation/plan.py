@@ -16,7 +16,8 @@ from raygen.spec import ResolvedJob
 TEXT_PART, IMAGE_PART = 64 << 20, 16 << 20
 """Bytes of files that one task reads: of images fewer, since they become larger."""
 RANGE = 256 << 20
-"""Bytes of files for each range of the shuffle; a task has all samples of one in memory."""
+"""Bytes of files for each range of the shuffle. A task has so many bytes of text or pixels in memory, as samples: of a range that
+has more, since files are compressed, a slice."""
 
 
 @dataclass(frozen=True)

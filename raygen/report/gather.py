@@ -12,8 +12,9 @@ from raygen.report.chart import Chart, Curve, draw, smooth
 from raygen.report.page import Cell, Figure, ReportData, SampleSet, render
 from raygen.report.wording import size
 from raygen.run.directory import REPORT, RunDirectory
-from raygen.run.measurements import DATA_WAIT, EVALUATION, PER_SECOND, TRAIN, Line
+from raygen.run.measurements import DATA_WAIT, EVALUATION, PER_SECOND, READ_EVERY, TRAIN, Line
 from raygen.run.record import RunRecord
+from raygen.run.waiting import ADVISED_SECONDS, ADVISED_SHARE, waiting_remedy
 
 SHOWN_WAIT = 1.0
 """Percent of a step's time in waiting for data, above which there is a chart of it."""
@@ -50,6 +51,7 @@ def gather(run: RunRecord) -> ReportData:
         step=max((line.step for line in train), default=0),
         steps=int(current.get("steps") or job.spec.training.duration.steps or 0),
         figures=_figures(run, train, evaluated),
+        advice=_advice(run, train),
         charts=_charts(run, train, evaluated, resumed),
         samples=_samples(directory),
         attempts=[
@@ -124,13 +126,32 @@ def _figures(run: RunRecord, train: Sequence[Line], evaluated: Sequence[Line]) -
             rate, name = sorted(rates)[len(rates) // 2]
             unit = name.removesuffix(PER_SECOND) + "/s"
             figures.append(Figure("throughput", rate, unit, f"median of the last {len(rates)} steps"))
-        waits = [line.values[DATA_WAIT] for line in train[-100:] if DATA_WAIT in line.values]
+        waits = _newest_waits(train)
         if waits:
             mean = round(100 * sum(waits) / len(waits), 1)
             figures.append(
                 Figure("waiting for data", mean, "%", f"of the time of the last {len(waits)} steps")
             )
     return figures
+
+
+def _newest_waits(train: Sequence[Line]) -> list[float]:
+    """Shares of the newest steps' time in which training waited for data."""
+    return [line.values[DATA_WAIT] for line in train[-100:] if DATA_WAIT in line.values]
+
+
+def _advice(run: RunRecord, train: Sequence[Line]) -> list[str]:
+    """What to do, if the newest steps waited for data for long."""
+    # Without the first interval of an attempt, whose samples are waited for in any case.
+    newest = [line for line in train if line.attempt == train[-1].attempt][READ_EVERY:]
+    waits = _newest_waits(newest)
+    if not waits or newest[-1].time - newest[0].time < ADVISED_SECONDS:
+        return []
+    share = sum(waits) / len(waits)
+    if share <= ADVISED_SHARE:
+        return []
+    spoken = f"Training waited for data in {share:.0%} of the time of the last {len(waits)} steps."
+    return [f"{spoken} {waiting_remedy(run.job)}"]
 
 
 def _charts(

@@ -80,6 +80,7 @@ class ReportData:
         started: When the first attempt began.
         ended: When the last one ended; None while it runs.
         figures: Headline numbers.
+        advice: What would make training faster, in sentences.
         charts: In this order; the first has the full width.
         samples: By step.
         attempts: Rows of a table, by column. Numbers stand to the right, times in UTC, True is a star.
@@ -99,6 +100,7 @@ class ReportData:
     started: datetime | None = None
     ended: datetime | None = None
     figures: Sequence[Figure] = ()
+    advice: Sequence[str] = ()
     charts: Sequence[Chart] = ()
     samples: Sequence[SampleSet] = ()
     attempts: Sequence[Row] = ()

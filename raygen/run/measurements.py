@@ -19,6 +19,8 @@ PER_SECOND = "_per_second"
 """Ends the name of the throughput, tokens_per_second for text."""
 DATA_WAIT = "data_wait_ratio"
 """Name of the share of the time in steps in which training waited for data."""
+READ_EVERY = 10
+"""Steps whose scalars are read from the device together, and share a rate and a share of waiting."""
 
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 

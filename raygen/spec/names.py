@@ -55,6 +55,9 @@ STATUS_VARIABLE = "RAYGEN_STATUS"
 the driver reads it."""
 JOIN_VARIABLE = "RAYGEN_JOIN_SECONDS"
 """For the driver: how long machines of a Ray cluster may take to join. Users and the operator set it, the driver reads it."""
+CACHE_LIMIT_VARIABLE = "RAYGEN_CACHE_LIMIT"
+"""For workers: how much disk the cache of shards may take, such as 100Gi. Users and administrators set it, workers and
+`raygen doctor` read it."""
 DRIVER_RESOURCE = "raygen_driver"
 """In a RayCluster that jobs share: Ray's resource of which each driver takes one, so that the head has no more of them than it
 has memory for. An administrator gives the head some, the operator asks for it."""

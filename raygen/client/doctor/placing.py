@@ -11,8 +11,15 @@ from raygen.client.doctor.view import Object, View
 from raygen.errors import RaygenError
 from raygen.kube import PODS, RUNTIMES, ApiError, Resource
 from raygen.kube.resources import SECRETS
-from raygen.spec.names import DRIVER_RESOURCE, JOB_LABEL, RAY_CLUSTER_LABEL, RAY_NODE_TYPE
+from raygen.spec.names import (
+    CACHE_LIMIT_VARIABLE,
+    DRIVER_RESOURCE,
+    JOB_LABEL,
+    RAY_CLUSTER_LABEL,
+    RAY_NODE_TYPE,
+)
 from raygen.spec.runtime import RaygenRuntimeSpec, parse_runtime
+from raygen.spec.schema.quantity import memory_bytes
 
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
@@ -35,6 +42,7 @@ def runtime(view: View) -> Iterator[Finding]:
             name, "fault", f"the RaygenRuntime {where} cannot be read: {_fault(document)}", "Fix that field."
         )
         return
+    yield from _cache(spec, where)
     if spec.allows_namespace(view.namespace):
         yield Finding(name, "ok", f"the RaygenRuntime {where} allows the namespace {view.namespace}")
     else:
@@ -42,6 +50,18 @@ def runtime(view: View) -> Iterator[Finding]:
         yield Finding(
             name, "fault", said, f"Add it to its allowedNamespaces: kubectl edit raygenruntime {where}"
         )
+
+
+def _cache(spec: RaygenRuntimeSpec, where: str) -> Iterator[Finding]:
+    """What would end every job with prepared data when it opens that."""
+    limit = spec.environment.get(CACHE_LIMIT_VARIABLE)
+    if not limit:
+        return
+    try:
+        memory_bytes(limit)
+    except ValueError as error:
+        said = f"{CACHE_LIMIT_VARIABLE} in environment of the RaygenRuntime {where} is wrong: {error}"
+        yield Finding("runtime", "fault", said, f"Correct it: kubectl edit raygenruntime {where}")
 
 
 def _fault(document: Object) -> str:

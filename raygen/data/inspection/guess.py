@@ -13,7 +13,8 @@ from raygen.data.sources.compressed import unpacking
 from raygen.data.sources.files import AnyFile, find_files
 from raygen.errors import DamagedError
 from raygen.spec import Source
-from raygen.spec.data.sources import EITHER_FORMATS
+from raygen.spec.data.sources import EITHER_FORMATS, parse_source
+from raygen.spec.schema.base import given
 
 _PACKED = frozenset({".gz", ".bz2", ".xz", ".zst", ".zstd", ".lz4", ".lzma"})
 _FORMATS = {
@@ -95,7 +96,11 @@ def format_of(file: AnyFile) -> str:
 
 
 def guess_fields(source: Source, schema: Schema) -> Source:
-    """The source with what it leaves open and its columns tell: contents, field and labels."""
+    """The source with what it leaves open and its columns tell: contents, field and labels.
+
+    Raises:
+        InputError: what it says does not go with what it holds.
+    """
     is_either = source.format in EITHER_FORMATS
     changes: dict[str, str] = {}
     images = [name for name, kind in schema.items() if _is_image(name, kind, source.format)]
@@ -114,7 +119,7 @@ def guess_fields(source: Source, schema: Schema) -> Source:
         label = _named(list(schema), _LABEL_NAMES)
         if label is not None and label != "label":
             changes["label_field"] = label
-    return source.model_copy(update=changes)
+    return parse_source(given(source) | changes)
 
 
 def _named(held: list[str], names: tuple[str, ...]) -> str | None:

@@ -46,7 +46,7 @@ class Survey:
         classes: The commonest labels that were read, and how many had each.
         samples: Some records, from all over the data.
         broken: The first of those that cannot be used.
-        broken_count: How many of those that were read cannot be used.
+        broken_count: How many cannot be used of what was read; of the rest of a damaged file it may be an estimate.
         remarks: What was skipped.
     """
 
@@ -126,7 +126,7 @@ def _read(
     chosen = parts if everything else _spread(parts)
     for record in _records(chosen, source, base, remarks, None if everything else -(-count // len(chosen))):
         if isinstance(record, BrokenRecord):
-            found.broken_count += 1
+            found.broken_count += record.records
             if len(found.broken) < _FAULTS:
                 found.broken.append(record)
             continue

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from raygen.data.records.listing import Reading, Records, each_file, part_files, too_long
 from raygen.data.records.part import Part, PartFile, Piece
-from raygen.data.records.record import BrokenRecord, Record
+from raygen.data.records.record import KEPT_BYTES, BrokenRecord, Record
 from raygen.data.remarks import Remarks
 from raygen.data.sources.compressed import unpacking
 from raygen.data.sources.files import find_files
@@ -28,6 +28,9 @@ _LISTED = 8
 """Columns that an error names."""
 _REPEATED = 2
 """How many times as many bytes as a file has may be read once more behind quotes that are not closed."""
+_MERGED_LINES = 16
+"""From so many lines on a row is taken for several whose first quote is not closed, if each of the others is a whole row by itself.
+Prose and verse have lines with as many delimiters, too, and hardly ever so many in turn."""
 _REMEDY = "Quote texts with line breaks, quotes or delimiters, as RFC 4180 says, or leave the row out."
 
 
@@ -89,6 +92,24 @@ class _Feed:
         self._repeated += size
         self._again.extendleft(reversed(rest))
         return 1
+
+    @property
+    def begun(self) -> bytes:
+        """The first line of the last row."""
+        return (self._row[0].content if self._row else None) or b""
+
+    def merged(self, delimiter: str, columns: int) -> int:
+        """How many lines the last row took, if it seems to be several: a quote that is not closed was closed by a later row's.
+
+        Returns:
+            0 for a row that is one; also where each line of any text would be a row, as in files of one column.
+        """
+        if columns == 1 or len(self._row) < _MERGED_LINES:
+            return 0
+        separator = delimiter.encode()
+        return len(self._row) * all(
+            _fields(line.content or b"", separator) == columns for line in self._row[1:]
+        )
 
     def __iter__(self) -> _Feed:
         return self
@@ -163,7 +184,11 @@ def _records(file: PartFile, reading: Reading, field: str, remarks: Remarks, lim
                 continue
             except csv.Error as error:
                 reason = f"is no row of separated values: {error}"
-                yield BrokenRecord(key, where, reason, remedy=_REMEDY, records=feed.resume())
+                yield BrokenRecord(key, where, reason, feed.begun[:KEPT_BYTES], _REMEDY, feed.resume())
+                continue
+            if count := feed.merged(delimiter, len(columns)):
+                reason = f"its quote is closed {count - 1:,} lines later, and each of these lines is a whole row by itself"
+                yield BrokenRecord(key, where, reason, feed.begun[:KEPT_BYTES], _REMEDY, feed.resume())
                 continue
             found = _record(row, columns, field, key, where, remarks)
             if found is not None:
@@ -190,6 +215,17 @@ def _record(
         remedy = "Convert the file to UTF-8, for example with iconv -f LATIN1 -t UTF-8, or leave it out."
         return BrokenRecord(key, where, reason, _bytes(row), remedy)
     return Record(key, where, text)
+
+
+def _fields(line: bytes, delimiter: bytes) -> int:
+    """How many fields a line has by itself."""
+    if b'"' not in line:
+        return line.count(delimiter) + 1
+    try:
+        text = line.decode("utf-8", "surrogateescape")
+        return len(next(csv.reader([text], delimiter=delimiter.decode())))
+    except csv.Error:
+        return 0
 
 
 def _bytes(row: list[str]) -> bytes:

@@ -19,7 +19,7 @@ from raygen.data.records.part import Part, Piece
 from raygen.data.records.record import BrokenRecord, Record
 from raygen.data.remarks import Remarks
 from raygen.data.sources.compressed import unpacked
-from raygen.data.sources.files import AnyFile, File, contents, find_files
+from raygen.data.sources.files import AnyFile, contents, find_files, heads
 from raygen.data.text.plain_text import text_of
 from raygen.errors import DamagedError, DataError
 from raygen.spec import Source
@@ -34,7 +34,7 @@ def pieces(source: ResolvedSource, base: Path, remarks: Remarks, size: int) -> S
     files: Sequence[AnyFile] = [] if source.format == MUSIC_FORMAT else find_files(source, base, remarks)
     labels: list[str | None] | None = None
     if source.format == "ImageFolder":
-        files = [file for file in files if _is_chosen(file, remarks)]
+        files = _images(files, remarks)
         if not files:
             raise no_images(source, remarks)
         classes = all(len(file.inner) > 1 for file in files)
@@ -91,14 +91,16 @@ def no_images(source: Source, remarks: Remarks) -> DataError:
     return DataError(f"there are no images{skipped}", where=source.uri, remedy=f"Give {READABLE} images.")
 
 
-def _is_chosen(file: AnyFile, remarks: Remarks) -> bool:
-    """Whether a file is an image by its name, or on this machine by its content."""
-    if file.suffix in SUFFIXES:
-        return True
-    if file.suffix in OTHER_SUFFIXES:
-        remarks.skipped("file", f"its format is not read; {READABLE} is", str(file))
-        return False
-    if isinstance(file, File) and is_image(file.head(HEAD_BYTES)):
-        return True
-    remarks.skipped("file", "it is not an image", str(file))
-    return False
+def _images(files: Sequence[AnyFile], remarks: Remarks) -> list[AnyFile]:
+    """The files that are images by their names, or where these say nothing by their contents."""
+    unknown = [file for file in files if file.suffix not in SUFFIXES and file.suffix not in OTHER_SUFFIXES]
+    looks = map(is_image, heads(unknown, HEAD_BYTES))
+    chosen = []
+    for file in files:
+        if file.suffix in OTHER_SUFFIXES:
+            remarks.skipped("file", f"its format is not read; {READABLE} is", str(file))
+        elif file.suffix in SUFFIXES or next(looks):
+            chosen.append(file)
+        else:
+            remarks.skipped("file", "it is not an image", str(file))
+    return chosen

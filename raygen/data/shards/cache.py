@@ -9,6 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from raygen.data.shards.index import Shard
+from raygen.errors import InputError
+from raygen.spec.names import CACHE_LIMIT_VARIABLE
+from raygen.spec.schema.quantity import memory_bytes
 
 CACHE_VARIABLE = "RAYGEN_CACHE_DIR"
 """Environment variable with the folder of caches."""
@@ -21,6 +24,34 @@ def cache_folder() -> Path:
     if chosen := os.environ.get(CACHE_VARIABLE):
         return Path(chosen) / "shards"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "raygen" / "shards"
+
+
+def cache_limit() -> int:
+    """Bytes that shards may take: RAYGEN_CACHE_LIMIT, or 10 GiB.
+
+    Raises:
+        InputError: the variable holds no size.
+    """
+    chosen = os.environ.get(CACHE_LIMIT_VARIABLE)
+    if not chosen:
+        return DEFAULT_LIMIT
+    try:
+        return memory_bytes(chosen)
+    except ValueError as error:
+        raise InputError(
+            f"{chosen!r} is not a size of at least 100Mi",
+            where=CACHE_LIMIT_VARIABLE,
+            remedy="Set it to a Kubernetes quantity such as 500Mi or 100Gi, or leave it out for 10Gi.",
+        ) from error
+
+
+def open_cache() -> ShardCache:
+    """The cache that this machine's environment describes.
+
+    Raises:
+        InputError: a variable of it is wrong.
+    """
+    return ShardCache(cache_folder(), cache_limit())
 
 
 class ShardCache:

@@ -11,7 +11,7 @@ import numpy as np
 from raygen.data.images.pixels import open_domain as open_shape
 from raygen.data.protocol import Samples
 from raygen.data.remarks import Remark
-from raygen.data.shards.cache import ShardCache, cache_folder
+from raygen.data.shards.cache import open_cache
 from raygen.data.shards.images import ImageShards
 from raygen.data.shards.index import Index, Shard
 from raygen.data.shards.mixture import Mixture, Phase, tempered
@@ -19,7 +19,7 @@ from raygen.data.shards.order import COMPONENT, Numbers, Window, WindowOrder, wo
 from raygen.data.shards.pieces import LoadedWindow, OpenPieces, Shards, ThreadedPieces
 from raygen.data.shards.recipe import digest_of, words_on_data
 from raygen.data.shards.store import ShardStore, open_place
-from raygen.data.shards.text import Cut, TextShards
+from raygen.data.shards.text import Cut, TextShards, never_sampled
 from raygen.data.shards.windows import Windows
 from raygen.data.text.lengths import cut_off
 from raygen.data.text.tokenizers import Tokenizer
@@ -114,9 +114,12 @@ def joined(samples: Sequence[Samples]) -> Samples:
 
 def remarks_on(index: Index, job: ResolvedJob) -> Sequence[Remark]:
     """What the samples of a job leave out of a data set."""
-    if index.kind != "text" or job.spec.data.packing != "Single":
+    if index.kind != "text":
         return ()
-    return cut_off(index.counts.get("lengths", {}), context_length(job))
+    if job.spec.data.packing == "Single":
+        return cut_off(index.counts.get("lengths", {}), context_length(job))
+    shards = (shard for component in index.train for shard in component.shards)
+    return tuple(never_sampled(shards, Cut(context_length(job), job.spec.data.packing)))
 
 
 class PreparedData:
@@ -154,7 +157,7 @@ class PreparedData:
         if preparation is None:
             raise ValueError("the job has no preparation")
         self._job = job
-        self._store = ShardStore(open_place(preparation.uri, base), ShardCache(cache_folder()))
+        self._store = ShardStore(open_place(preparation.uri, base), open_cache())
         self._index = self._store.index() if index is None else index
         if self._index.words != digest_of(words_on_data(job)):
             raise DataError(

@@ -9,7 +9,7 @@ from threading import BoundedSemaphore
 
 import pyarrow as pa
 
-from raygen.data.shards.cache import ShardCache, cache_folder
+from raygen.data.shards.cache import ShardCache, open_cache
 from raygen.data.shards.files import check, unpacked
 from raygen.data.shards.index import Index, Shard, read_index
 from raygen.data.sources.files import local_path
@@ -120,4 +120,4 @@ def _unpacking() -> BoundedSemaphore:
 @lru_cache(maxsize=8)
 def _opened_elsewhere(uri: str, cached: bool) -> ShardStore:
     """A store in another process, once for all shards that it reads: a connection takes a while."""
-    return ShardStore(open_storage(uri), ShardCache(cache_folder()) if cached else None)
+    return ShardStore(open_storage(uri), open_cache() if cached else None)

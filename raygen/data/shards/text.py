@@ -1,7 +1,8 @@
 """Prepared text as batches of tokens: windows that are cut from the stream of documents, or documents one by one.
 
 A window of `context` tokens lies within one shard. Every epoch begins to cut each shard at a place that it draws, so that windows
-differ from epoch to epoch; fewer than `context` tokens at either end of a shard are left out of an epoch, other ones each time.
+differ from epoch to epoch; fewer than two contexts of tokens at the ends of a shard are left out of an epoch. Fewer than `context` at
+its very end, and shards of fewer than two contexts, are in no epoch's samples: `never_sampled` counts them.
 
 The token that ends a document is where the next one begins, as it is in sampling without a prompt. So where documents are apart,
 each is predicted from its first token on, and no target is of another document than its input.
@@ -9,7 +10,7 @@ each is predicted from its first token on, and no target is of another document 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -21,6 +22,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from raygen.data.protocol import Samples
+from raygen.data.remarks import EXAMPLES, Remark
 from raygen.data.shards.files import TOKENS, Documents, documents_of
 from raygen.data.shards.index import Shard
 from raygen.data.shards.order import Numbers, Window, start_of
@@ -55,6 +57,12 @@ class Cut:
         if self.packing == "Single":
             return shard.rows
         return max(shard.units - self.context, 0) // self.context
+
+    def unused(self, shard: Shard) -> int:
+        """How many tokens of a shard take part in no sample of any epoch, wherever the first one begins: all of one that is
+        too short for a sample, and those behind the last place where a sample ends. Not of single documents.
+        """
+        return shard.units % self.context if self.samples(shard) else shard.units
 
     def fill(self, row: NDArray[np.int64], document: NDArray[Any]) -> None:
         """Writes a document behind the token that it begins with into a row, (context + 1,), as far as it fits."""
@@ -95,6 +103,23 @@ class Cut:
         if self.weighted:
             weights = np.count_nonzero(targets != IGNORED, axis=1).astype(np.float32)
         return Samples(arrays, weights)
+
+
+def never_sampled(shards: Iterable[Shard], cut: Cut) -> Iterator[Remark]:
+    """Remarks on shards that are too short for a sample, and on tokens of others that are in none."""
+    listed = list(shards)
+    short = [shard for shard in listed if not cut.samples(shard)]
+    if short:
+        held = sum(shard.units for shard in short)
+        reason = (
+            f"too short for a sample, which takes two contexts, {2 * cut.context:,} tokens;"
+            f" they hold {held:,} tokens in all"
+        )
+        yield Remark("Skipped", "shard", len(short), reason, tuple(shard.name for shard in short[:EXAMPLES]))
+    ends = sum(cut.unused(shard) for shard in listed if cut.samples(shard))
+    if ends:
+        whole = sum(shard.units for shard in listed)
+        yield Remark("Skipped", "token", ends, f"of {whole:,}, at ends of shards that no sample reaches", ())
 
 
 @dataclass(frozen=True)

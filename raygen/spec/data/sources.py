@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from raygen.errors import InputError
-from raygen.spec.schema.base import Tagged, Uri, given, plain_uri
+from raygen.spec.schema.base import Rule, Tagged, Uri, given, plain_uri
 
 MUSIC_FORMAT = "Midi"
 """The format that holds music, which is read as a text of the names of its tokens."""
@@ -44,7 +44,7 @@ class Source(Tagged):
     """Text: every file is one document, UTF-8, or UTF-16 or UTF-32 with a byte-order mark. JsonLines: every line is
     an object that holds one; null, missing and empty texts are skipped. Csv: comma-separated values, or separated by tab,
     semicolon or vertical bar; the first line names the columns. All three may be compressed by gzip, bzip2, xz, lzma,
-    zstd or lz4. ImageFolder: PNG, JPEG, WebP, BMP, GIF or TIFF files, known by their names or, on this machine, by their
+    zstd or lz4. ImageFolder: PNG, JPEG, WebP, BMP, GIF or TIFF files, known by their names or by their
     content; other files are skipped. Where all are in subfolders, these are the classes. Idx: the format of MNIST,
     plain or compressed, with the labels in `labels`. Parquet: rows with an encoded image (or a struct with its
     bytes) or a text, and with a label where there are classes; rows without an image are skipped. Arrow: the same in Arrow's
@@ -59,8 +59,8 @@ class Source(Tagged):
     end of a member's name from its first dot on; by default the image or .txt file, whatever its end. Default: text,
     image."""
     label_field: _FieldName | None = None
-    """Column of the label, a whole number from 0 or a text; of Tar, a key in .json or the end of a member's name. Where a
-    model needs no classes, labels that cannot be used are left out. Default: label, where there is one; of Tar also
+    """Column of the label of an image, a whole number from 0 or a text; of Tar, a key in .json or the end of a member's name.
+    Where a model needs no classes, labels that cannot be used are left out. Default: label, where there is one; of Tar also
     .cls."""
     labels: Uri | None = None
     """File with the labels of an Idx file, as in `uri`. Default: no labels."""
@@ -90,7 +90,19 @@ class Source(Tagged):
         return self.format == "HuggingFace" and self.uri.lower().startswith("hf://")
 
 
-Source.rules = (*Source.foreign_rules(), plain_uri("uri"), plain_uri("labels"))
+Source.rules = (
+    *Source.foreign_rules(),
+    Rule(
+        fields=("contents", "label_field"),
+        at="labelField",
+        holds=lambda self: self.label_field is None or self.contents != "Text",
+        rule="belongs to sources that hold images, and this one holds text, which has no labels",
+        remedy="Remove labelField, or set contents: Images.",
+        cel="!has(self.labelField) || !has(self.contents) || self.contents != 'Text'",
+    ),
+    plain_uri("uri"),
+    plain_uri("labels"),
+)
 
 
 def holds_text(source: str) -> str:

@@ -22,6 +22,7 @@ from raygen.parallel.strategy import Strategy
 from raygen.run.directory import Attempt, RunDirectory
 from raygen.run.measurements import NoMeasurements
 from raygen.run.samples import played, write_samples
+from raygen.run.waiting import waiting_remedy
 from raygen.spec import ResolvedJob, TrainingJob
 from raygen.spec.contents import Domain
 from raygen.training.engine.agreement import Agreement
@@ -121,6 +122,7 @@ def _opened(c: AttemptContext, stack: ExitStack) -> Session:
         steps=c.steps,
         units_per_step=training.global_batch_size * c.data.units_per_sample,
         unit=c.data.unit,
+        remedy=waiting_remedy(c.job),
         idle=IdleTime(c.device),
     )
     return Session(

@@ -17,24 +17,29 @@ from torch import Tensor
 
 from raygen.compute.idle import IdleTime
 from raygen.errors import GuardError
-from raygen.run.measurements import DATA_WAIT, EVALUATION, PER_SECOND, TRAIN, MetricsWriter, NoMeasurements
+from raygen.run.measurements import (
+    DATA_WAIT,
+    EVALUATION,
+    PER_SECOND,
+    READ_EVERY,
+    TRAIN,
+    MetricsWriter,
+    NoMeasurements,
+)
+from raygen.run.waiting import ADVISED_SECONDS, ADVISED_SHARE
 from raygen.training.engine.guards import Guards
 from raygen.training.observers.events import EventSink, Notice, Progress
 from raygen.training.observers.trackers import Tracker
 
-READ_EVERY = 10
 WINDOW_STEPS = 100
 SEGMENT_SECONDS = 10.0
-ADVISED_SHARE, ADVISED_SECONDS = 0.1, 10.0
-"""Waiting for data that a notice is given of: so much of the time in steps, over as long at least."""
-ADVICE = (
-    "Prepare the data beforehand (raygen prepare), keep it on a nearer or faster disk, give each worker more cores"
-    " (scale.cpusPerWorker), or change samples by less (data.augmentation)"
-)
 
 
 class Recorder:
     """Takes a run's numbers.
+
+    Args:
+        remedy: What to do where training waits for data for long, as a sentence.
 
     Attributes:
         saved: Step of the newest checkpoint, or None; kept by the loop.
@@ -54,6 +59,7 @@ class Recorder:
         steps: int,
         units_per_step: int,
         unit: str,
+        remedy: str,
         clock: Callable[[], float] = time.perf_counter,
         idle: IdleTime | None = None,
     ) -> None:
@@ -67,6 +73,7 @@ class Recorder:
         self._steps = steps
         self._units = units_per_step
         self._unit = unit
+        self._remedy = remedy
         self._clock = clock
         self._idle = idle or IdleTime(torch.device("cpu"), clock)
         self._pending: list[tuple[int, dict[str, Tensor], dict[str, float]]] = []
@@ -179,7 +186,9 @@ class Recorder:
             self._advised_from = (self.seconds, self.waited)
         if took >= ADVISED_SECONDS and waited > ADVISED_SHARE * took and not self._has_advised:
             self._has_advised = True
-            message = f"training waited for data in {waited / took:.0%} of the last {took:.0f} s. {ADVICE}"
+            message = (
+                f"training waited for data in {waited / took:.0%} of the last {took:.0f} s. {self._remedy}"
+            )
             self._observer.take(Notice(message))
 
     def _keep(self, step: int, values: dict[str, float], speed: Mapping[str, float]) -> None:

@@ -134,3 +134,29 @@ def test_it_can_be_looked_at(remote: str) -> None:
     found = survey(Source.model_validate({"uri": f"{remote}/a.csv", "format": "Csv"}), Path(), 3)
     assert (found.records, found.columns) == (300, {"id": "text", "text": "text"})
     assert all(text.strip() in map(str.strip, TEXTS) for text in contents(found.samples))
+
+
+def test_images_are_known_by_their_contents_too(server: Server, aws: dict[str, str], tmp_path: Path) -> None:
+    files = {
+        "a/1.png": picture(1),
+        "a/2": picture(2),
+        "b/3.unknown": picture(3),
+        "b/4.json": "{}",
+        "b/5.txt": "",
+        "b/6.svg": "<svg/>",
+        "b/7.cls": "7",
+    }
+    write(tmp_path, {f"in/{name}": content for name, content in files.items()})
+    uri = fresh()
+    for name in files:
+        open_storage(uri).write(f"in/{name}", (tmp_path / "in" / name).read_bytes())
+    here, there = Remarks(), Remarks()
+    source = resolved_source(Source(uri="in", format="ImageFolder"))
+    expected = sound(gather(source, tmp_path, remarks=here))
+    found = sound(gather(source.model_copy(update={"uri": f"{uri}/in"}), Path("nowhere"), remarks=there))
+
+    assert [record.key for record in found] == ["a/1.png", "a/2", "b/3.unknown"]
+    assert [(one.key, one.content, one.label) for one in found] == [
+        (one.key, one.content, one.label) for one in expected
+    ]
+    assert [str(one).replace(uri, str(tmp_path)) for one in there.all()] == [str(one) for one in here.all()]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -10,14 +12,28 @@ from typing import Any
 import numpy as np
 import pytest
 
+from raygen.data.remarks import Remarks
 from raygen.data.shards.dataset import PreparedData
 from raygen.data.shards.index import read_index
 from raygen.data.text.tokenizers import Tokenizer, train_tokenizer
 from raygen.errors import DataError
+from raygen.preparation import encoding, pipeline
 from raygen.preparation import plan as planning
 from raygen.preparation.encoding import cut
+from raygen.preparation.merging import merge
 from raygen.storage import LocalStorage
-from tests.prepared import Killed, Shuffled, digests, documents, opened, prepared, text_job, write_lines
+from tests.prepared import (
+    Interrupted,
+    Killed,
+    Shuffled,
+    digests,
+    documents,
+    kill,
+    opened,
+    prepared,
+    text_job,
+    write_lines,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +77,51 @@ def test_the_order_of_tasks_changes_no_byte(base: Path, seed: int) -> None:
     other = text_job(preparation={"uri": "other", "shardMegabytes": 1, "shardsPerWindow": 2})
     assert prepared(other, base, Shuffled(seed)).index == calm.index
     assert digests(base / "other") == expected
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_how_much_is_in_memory_at_a_time_changes_no_byte(
+    base: Path, monkeypatch: pytest.MonkeyPatch, mixed: bool
+) -> None:
+    """A part that is put in order piece by piece, and ranges that are gathered by slices, as of files that are compressed well."""
+    for number in range(2):
+        lines = "".join(json.dumps({"text": text}) + "\n" for text in documents(4000, seed=number))
+        (base / f"{number}.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
+    train: dict[str, Any] = {
+        "sources": [{"uri": f"{number}.jsonl.gz", "format": "JsonLines"} for number in range(2)]
+    }
+    if mixed:
+        train["mixture"] = {"weights": [1, 2]}
+    calm = prepared(text_job(data__train=train), base)
+    assert len(calm.index.train[0].shards) > 2
+    monkeypatch.setattr(encoding, "_HELD", 200_000)
+    monkeypatch.setattr(pipeline, "RANGE", 100_000)
+    slices: list[int] = []
+
+    def noted(context: Any, item: Any) -> dict[str, Any]:
+        slices.append(encoding.read_encoding(context).slices)
+        return merge(context, item)
+
+    monkeypatch.setattr(pipeline, "merge", noted)
+    other = text_job(
+        data__train=train, preparation={"uri": "other", "shardMegabytes": 1, "shardsPerWindow": 2}
+    )
+    assert prepared(other, base).index == calm.index
+    assert digests(base / "other") == digests(base / "prepared")
+    assert min(slices) > 1
+
+
+def test_parts_that_were_cut_into_other_slices_are_encoded_again(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calm = prepared(text_job(), base)
+    other = text_job(preparation={"uri": "other", "shardMegabytes": 1, "shardsPerWindow": 2})
+    parts = len(planning.plan(other, base, Remarks()).parts)
+    with pytest.raises(Killed):
+        prepared(other, base, Interrupted(kill, parts + 3))
+    monkeypatch.setattr(pipeline, "RANGE", 20_000)
+    assert prepared(other, base).index == calm.index
+    assert digests(base / "other") == digests(base / "prepared")
 
 
 @pytest.mark.parametrize("seed", range(4))

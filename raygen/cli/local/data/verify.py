@@ -33,7 +33,8 @@ def run(args: argparse.Namespace) -> int:
         contents=args.contents,
         notice=_notice,
     )
-    print_result(args, _document(record, found), _text(found, contents=args.contents))
+    used = _used(record)
+    print_result(args, _document(record, found, used), _text(found, used, contents=args.contents))
     return DIFFERS if found.differences else 0
 
 
@@ -54,22 +55,33 @@ def _notice(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
 
 
-def _document(record: RunRecord, found: Verification) -> dict[str, Any]:
+def _used(record: RunRecord) -> int:
+    """How many positions the run has trained on, as far as its checkpoints and attempts that have ended tell."""
+    from raygen.checkpoint import steps
+
+    ended = [attempt.last_step or 0 for attempt in record.directory.attempts()]
+    done = max([0, *ended, *steps(record.directory.checkpoints)])
+    return done * record.job.spec.training.global_batch_size
+
+
+def _document(record: RunRecord, found: Verification, used: int) -> dict[str, Any]:
     return {
         "run": record.directory.uri,
         "equal": not found.differences,
         "data": found.data or None,
         "order": asdict(found.found),
+        "positions": {"used": used, "covered": min(used, found.found.positions)},
         "shards": found.shards,
         "differences": [asdict(difference) for difference in found.differences],
     }
 
 
-def _text(found: Verification, *, contents: bool) -> str:
+def _text(found: Verification, used: int, *, contents: bool) -> str:
     order = found.found
     rows = {
         "state": "differs" if found.differences else "equal",
         "order": f"{order.sha256}, of {number(order.positions)} positions",
+        "covers": _covered(found, used),
         "depends on": ", ".join(f"{name} {_shown(value)}" for name, value in order.of.items()),
         "data": found.data or ("read again" if contents else "held in memory; --contents reads it"),
     }
@@ -77,6 +89,14 @@ def _text(found: Verification, *, contents: bool) -> str:
         rows["contents"] = f"{number(found.shards)} shards read" if found.shards is not None else "not read"
     lines = [table(rows), *map(_line, found.differences)]
     return "\n".join(lines)
+
+
+def _covered(found: Verification, used: int) -> str:
+    covered = found.found.positions
+    if used <= covered:
+        return f"all {number(used)} positions that the run has used"
+    rest = "the others are the same function of what it depends on, and no hash covers them"
+    return f"the first {number(covered)} of {number(used)} positions that the run has used; {rest}"
 
 
 def _line(difference: Difference) -> str:

@@ -60,6 +60,28 @@ def test_a_run_is_what_it_says(run: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "not read" in text
 
 
+def test_it_says_how_many_of_the_positions_used_it_covers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run that has not used a whole epoch; and one that takes its samples from several, of which one is hashed."""
+    write_lines(tmp_path / "lines" / "0.jsonl", documents(20))
+    train(tmp_path, prepared_job())
+    run = tmp_path / "runs" / "tiny"
+    epoch = job_json(run)["order"]["of"]["samplesPerEpoch"]
+    assert verified(run, capsys)[1]["positions"] == {"used": 20, "covered": 20}
+    assert main(["data", "verify", str(run)]) == 0
+    assert "covers      all 20 positions that the run has used" in capsys.readouterr().out
+    steps = epoch // 4 + 5
+    train(tmp_path, prepared_job(training__duration__steps=steps))
+    assert verified(run, capsys)[1]["positions"] == {"used": 4 * steps, "covered": epoch}
+    assert main(["data", "verify", str(run)]) == 0
+    text = capsys.readouterr().out
+    assert (
+        f"covers      the first {epoch:,} of {4 * steps:,} positions that the run has used; the others"
+        in text
+    )
+
+
 def test_what_differs_is_named(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     document = job_json(run)
     document["job"]["spec"]["training"]["seed"] = 2

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from raygen.data.inspection.guess import guess_fields, guess_format
-from raygen.errors import DataError
+from raygen.errors import DataError, InputError
 from raygen.spec import Source
 from tests.unit.data.images.test_pixels import write_idx
 from tests.unit.data.records.reading import picture, write_tar
@@ -93,3 +93,10 @@ def test_what_is_given_is_kept() -> None:
     given = Source(uri="x", format="Parquet", contents="Text", field="b")
 
     assert guess_fields(given, {"a": "binary", "b": "string"}) == given
+
+
+def test_texts_with_labels_are_refused_as_in_a_job() -> None:
+    given = Source(uri="x", format="Parquet", label_field="topic")
+
+    with pytest.raises(InputError, match="labelField belongs to sources that hold images"):
+        guess_fields(given, {"text": "string", "topic": "int64"})

@@ -45,6 +45,15 @@ def test_small_data_is_counted(base: Path) -> None:
     assert [remark.reason for remark in found.remarks] == ["its text is null"]
 
 
+def test_all_that_is_lost_with_a_damaged_file_is_counted(tmp_path: Path) -> None:
+    write(tmp_path, {"x.csv": "id,text\n1,a\n" + 'x",b"c,"\n' * 300})
+    found = survey(Source(uri="x.csv", format="Csv"), tmp_path, 3)
+
+    assert (found.read, found.broken_count) == (1, 300)
+    assert sum(one.records for one in found.broken) == 300
+    assert len(found.broken) < 10
+
+
 def test_of_large_data_some_parts_are_read(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SMALL_BYTES", 10)
     monkeypatch.setattr(module, "_PART_BYTES", 1500)

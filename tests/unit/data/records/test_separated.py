@@ -141,3 +141,40 @@ def test_rows_that_are_lost_behind_a_quote_are_counted(tmp_path: Path) -> None:
     write(tmp_path, {"x.csv": 'id,text\n1,a\n2,"b\n' + "3,c\n" * 999})
     (fault,) = broken(gather(CsvSource(uri="x.csv"), tmp_path, limit=1000))
     assert (fault.reason, fault.records) == ("is longer than 1,000 bytes", 1000)
+
+
+@pytest.mark.parametrize("closed", ['700,5"', '700,", he said"', '700,"'])
+def test_a_quote_that_a_later_row_closes_by_chance_costs_its_own_row(tmp_path: Path, closed: str) -> None:
+    rows = [f"{number},text {number}" for number in range(1000)]
+    rows[200], rows[700] = '200,"text 200', closed
+    write(tmp_path, {"x.csv": "\n".join(["id,text", *rows, ""])})
+    found = gather(CsvSource(uri="x.csv"), tmp_path)
+
+    kept = [record.content for record in sound(found)]
+    assert [text for text in kept if text.startswith("text")] == [
+        f"text {number}" for number in range(1000) if number not in (200, 700)
+    ]
+    first = broken(found)[0]
+    assert (first.where, first.records) == (f"{tmp_path}/x.csv:202", 1)
+    assert (first.key, first.content) == (
+        f"x.csv#{len(chr(10).join(['id,text', *rows[:200]])) + 1}",
+        b'200,"text 200',
+    )
+    assert first.remedy
+
+
+def test_quotes_that_others_close_end_after_a_while_and_all_lines_are_counted(tmp_path: Path) -> None:
+    block = ['0,"open', *(f"{number},b" for number in range(30)), '31,5"']
+    write(tmp_path, {"x.csv": "\n".join(["id,text", *block * 50, ""])})
+    found = gather(CsvSource(uri="x.csv"), tmp_path)
+    assert len(sound(found)) + sum(fault.records for fault in broken(found)) == 50 * len(block)
+
+
+@pytest.mark.parametrize("inner", ["so, it goes", "without", "a, b, c"])
+def test_texts_of_many_lines_are_one_row(tmp_path: Path, inner: str) -> None:
+    lines = [f"{inner} {number}" for number in range(13)]
+    text = "\n".join([*lines, "no comma", *lines])
+    write(tmp_path, {"x.csv": f'id,text\n1,"{text}"\n2,b\n'})
+    assert contents(gather(CsvSource(uri="x.csv"), tmp_path)) == [text, "b"]
+    write(tmp_path, {"x.csv": "text\n" + '"' + "\n".join(["line"] * 100) + '"\nb\n'})
+    assert contents(gather(CsvSource(uri="x.csv"), tmp_path)) == ["\n".join(["line"] * 100), "b"]

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from raygen.data.protocol import Samples
 from raygen.data.shards.dataset import PreparedData
 from raygen.data.shards.files import Documents
-from raygen.data.shards.text import Cut
+from raygen.data.shards.index import Shard
+from raygen.data.shards.text import Cut, never_sampled
 from raygen.preparation.executors import InProcess
 from raygen.preparation.pipeline import prepare
 from raygen.spec import ResolvedJob, parse, resolve
@@ -92,7 +93,8 @@ def test_documents_that_are_cut_off_are_counted(base: Path) -> None:
     (remark,) = opened(base, "Single").remarks
 
     assert str(remark) == f"{longer} documents converted: longer than contextLength 16, and cut off there"
-    assert opened(base, "Documents").remarks == opened(base, "Stream").remarks == ()
+    assert opened(base, "Documents").remarks == opened(base, "Stream").remarks
+    assert not [remark for remark in opened(base, "Stream").remarks if remark.action == "Converted"]
 
 
 @pytest.mark.parametrize("split", [epoch, validation])
@@ -142,3 +144,37 @@ def test_a_document_begins_with_the_end_before_it_or_with_itself(
     first: NDArray[np.bool_] = Cut(4, "Documents", end).first_tokens(held)
 
     assert np.flatnonzero(first).tolist() == sorted(expected | ({0} if tokens else set()))
+
+
+def shard(units: int, name: str = "train/000/a.parquet") -> Shard:
+    return Shard(name, 1, units, 0, "", "")
+
+
+@examples(200)
+@given(st.integers(1, 9), st.integers(0, 60))
+def test_unused_tokens_are_those_that_no_epoch_reaches(context: int, units: int) -> None:
+    cut = Cut(context, "Stream")
+    seen = {
+        token
+        for start in range(context)
+        for sample in range(cut.samples(shard(units)))
+        for token in range(start + sample * context, start + (sample + 1) * context + 1)
+    }
+    assert not seen or max(seen) < units
+    assert cut.unused(shard(units)) == units - len(seen)
+
+
+def test_what_no_sample_reaches_is_said() -> None:
+    shards = [shard(31, "a"), shard(32, "b"), shard(1, "c"), shard(70, "d")]
+    assert [str(remark) for remark in never_sampled(shards, Cut(16, "Stream"))] == [
+        "2 shards skipped: too short for a sample, which takes two contexts, 32 tokens; they hold 32 tokens in all (a, c)",
+        "6 tokens skipped: of 134, at ends of shards that no sample reaches",
+    ]
+    assert not list(never_sampled([shard(32)], Cut(16, "Documents")))
+
+
+def test_a_data_set_says_what_no_sample_reaches(base: Path) -> None:
+    data = opened(base, "Stream")
+    (listed,) = (one for one in data.shards() if one.name.startswith("train/"))
+    assert [remark.count for remark in data.remarks] == [listed.units % CONTEXT]
+    assert not [remark for remark in opened(base, "Single").remarks if remark.action == "Skipped"]

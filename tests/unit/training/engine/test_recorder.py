@@ -32,7 +32,15 @@ def recorder(clock: Clock, watcher: Watcher, writer: NoMeasurements | None = Non
     training = resolve(parse(job_document())).spec.training
     guards = Guards(training, 0, watcher.notice)
     return Recorder(
-        writer or Slow(clock), [], watcher, guards, steps=40, units_per_step=12, unit="tokens", clock=clock
+        writer or Slow(clock),
+        [],
+        watcher,
+        guards,
+        steps=40,
+        units_per_step=12,
+        unit="tokens",
+        remedy="Prepare the data beforehand.",
+        clock=clock,
     )
 
 
