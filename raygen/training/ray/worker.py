@@ -26,7 +26,7 @@ from raygen.run.record import RunRecord
 from raygen.spec import ResolvedJob, parse, resolve
 from raygen.storage import open_storage
 from raygen.training import drain
-from raygen.training.engine.agreement import Group, wait_for
+from raygen.training.engine.agreement import AbandonedError, Group, wait_for
 from raygen.training.engine.attempt import AttemptContext, train_attempt
 from raygen.training.engine.control import Control
 from raygen.training.engine.guards import Guards
@@ -97,6 +97,8 @@ def _work(task: Task, store: Store, startup: Startup, logs: KeptLogs) -> None:
     group = Group(store, int(number), control)
     try:
         result = _train(task, group, control, store, device, startup, logs)
+    except AbandonedError:
+        return
     except RaygenError as error:
         result = error_document(error, ())
     except Exception as error:
