@@ -95,6 +95,19 @@ def text_streams(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
         yield ""
 
 
+def first_batch(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
+    """How long the first batch takes from opening the data, by each way to read."""
+    result = read_result("first_batch")
+    if result:
+        title = f"The first batch of {result['files']:,} prepared pictures of 64 x 64"
+        yield from heading(title, result)
+        yield from row("who reads", "s from opening the data, median", "least to most", "must")
+        yield from row(*["---"] * 4)
+        for name, seconds in result["first_batch_s"].items():
+            yield from row(name, *middle(seconds, 2), f"<= {result['must'][name]:g}")
+        yield ""
+
+
 def data_kills(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
     """Kills of what prepares data and of what streams it."""
     del middle

@@ -72,6 +72,7 @@ def page() -> str:
         data_table.image_streams,
         data_table.picture_streams,
         data_table.text_streams,
+        data_table.first_batch,
         data_table.data_kills,
         data_table.duplicates,
         data_table.augmentation_speed,

@@ -42,6 +42,7 @@ def open_data(
     files: Mapping[str, bytes],
     notice: Notice | None = None,
     open_pieces: OpenPieces | None = None,
+    first: int | None = None,
 ) -> Dataset:
     """The data set of a job.
 
@@ -51,6 +52,7 @@ def open_data(
         files: What the data set gave to keep when the run began; empty for a new run.
         notice: Takes a sentence now and then, where it takes long.
         open_pieces: What reads data that is prepared. Default: threads of this process.
+        first: The position at which training most likely begins, so that what is prepared is read from now on.
 
     Raises:
         DataError: the data cannot be used; says where and why.
@@ -59,7 +61,7 @@ def open_data(
         from raygen.data.shards.dataset import PreparedData
         from raygen.data.shards.pieces import ThreadedPieces
 
-        return PreparedData(job, base, open_pieces=open_pieces or ThreadedPieces)
+        return PreparedData(job, base, open_pieces=open_pieces or ThreadedPieces, first=first)
     return READERS[job.spec.data.kind]().open_data(job, base, files, notice)
 
 

@@ -25,6 +25,7 @@ from raygen.data.shards.order import Window, WindowOrder
 from raygen.data.shards.pieces import Fetch, OpenPieces, Piece
 from raygen.errors import RaygenError, RunError
 from raygen.pipelines.execution import dataset_of, document_of, error_of, losses_explained
+from raygen.pipelines.starting import take_what_is_there, warm
 
 SHARDS_AT_ONCE = 128
 """Shards of one execution, about; to begin one takes as long as to read a few shards."""
@@ -53,7 +54,7 @@ class Workers:
 
 
 class PipelinedPieces:
-    """Reads by pipelines of Ray Data. Nothing begins before the first window is asked for.
+    """Reads by pipelines of Ray Data. Until the first window is asked for, processes that read start and nothing is read.
 
     Args:
         workers: Who reads.
@@ -71,6 +72,7 @@ class PipelinedPieces:
         self._expected: _Key | None = None
         self._unplanned: _Key = (0, 0)
         self._closed = False
+        warm(workers.count, workers.books, fetch)
 
     def of(self, window: Window) -> Iterator[Piece]:
         """What the shards of a window hold, in the order in which they stand in it.
@@ -194,6 +196,7 @@ def _tables(workers: Workers, fetch: Fetch, shards: Sequence[Shard]) -> Generato
     import ray
 
     dataset = dataset_of([asdict(shard) for shard in shards])
+    take_what_is_there(dataset)
     largest = max(map(fetch.decoder.size, shards))
     options = dataset.context.execution_options
     options.preserve_order = True

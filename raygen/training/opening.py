@@ -57,6 +57,7 @@ def open_dataset(
     notice: Callable[[str], None] | None,
     scratch: Path | None = None,
     open_pieces: OpenPieces | None = None,
+    first: int | None = None,
 ) -> Dataset:
     """The data of a job, after its own code, if it has any, can be imported.
 
@@ -67,12 +68,13 @@ def open_dataset(
         notice: Takes a sentence now and then, where reading takes long.
         scratch: Folder for a copy of the code, which somebody else deletes. Default: one that goes with the process.
         open_pieces: What reads data that is prepared. Default: threads of this process.
+        first: The position at which training most likely begins, so that what is prepared is read from now on.
 
     Raises:
         InputError: data or code cannot be used; says where and why.
     """
     install_code(job, base, scratch)
-    return open_data(job, base, files, notice, open_pieces)
+    return open_data(job, base, files, notice, open_pieces, first)
 
 
 def open_model(job: ResolvedJob, data: Dataset, device: torch.device) -> Family:

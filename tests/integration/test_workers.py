@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -37,7 +38,7 @@ from tests.integration.commands import (
     training,
     workers_of,
 )
-from tests.jobs import image_job_document
+from tests.jobs import image_job_document, write_images
 from tests.unit.models.test_custom import MODEL
 from tests.unit.training.runs import losses
 
@@ -284,6 +285,39 @@ def test_a_signal_during_a_long_evaluation_leaves_it_and_saves_the_step(tmp_path
     assert (result["state"], result["reason"], result["step"]) == ("Stopped", "SIGTERM", 60)
     assert checkpoints(tmp_path, "slow")[-1] == 60
     assert result["metrics"] == {}
+
+
+def test_a_source_that_disappears_ends_the_run_with_a_checkpoint(tmp_path: Path) -> None:
+    """As a bucket whose server has gone for longer than requests are repeated.
+
+    A step has one sample more than an epoch, so that the last worker needs an epoch's shard a step before the first one does:
+    it has to leave the checkpoint, while the first one is in the middle of the next step.
+    """
+    write_images(tmp_path / "images.parquet", 2047)
+    write_images(tmp_path / "more.parquet", 20)
+    validation = {"uri": "more.parquet", "format": "Parquet"}
+    changes = endless(
+        40,
+        preparation={"uri": "prepared"},
+        data__validation={"sources": [validation]},
+        training__globalBatchSize=2048,
+    )
+    with training(command(tmp_path, "gone", 2, **changes)) as process:
+        wait(lambda: bool(checkpoints(tmp_path, "gone")), process)
+        shutil.rmtree(tmp_path / "prepared" / "train")
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 2, out + err
+    error = json.loads(out)["error"]
+    assert error["type"] == "DataError"
+    assert "in the index, and not there" in error["what"]
+    assert error["where"]
+    assert error["remedy"]
+    document = outcome(tmp_path, "gone")
+    assert (document["state"], document["reason"]) == ("Failed", "DataError")
+    assert checkpoints(tmp_path, "gone")[-1] == document["step"] == max(losses(tmp_path, "gone"))
+    (cause,) = causes(tmp_path, "gone")
+    assert cause is not None
+    assert cause.startswith("DataError")
 
 
 def test_a_signal_before_the_first_step_ends_the_run_at_once(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from raygen.data.remarks import Remark
 from raygen.data.shards.cache import open_cache
 from raygen.data.shards.images import ImageShards
 from raygen.data.shards.index import Index, Shard
-from raygen.data.shards.mixture import Mixture, Phase, tempered
+from raygen.data.shards.mixture import BLOCK, Mixture, Phase, tempered
 from raygen.data.shards.order import COMPONENT, Numbers, Window, WindowOrder, words
 from raygen.data.shards.pieces import LoadedWindow, OpenPieces, Shards, ThreadedPieces
 from raygen.data.shards.recipe import digest_of, words_on_data
@@ -46,6 +46,10 @@ class Stream:
         """The samples at consecutive positions."""
         pieces = self._order.pieces(positions)
         return joined([self._windows.get(window).take(chosen) for window, chosen in pieces])
+
+    def expect(self, position: int) -> None:
+        """Begins to read for a position that will be asked for first."""
+        self._windows.expect(*self._order.place(position)[:2])
 
     def order(self, positions: range) -> Numbers:
         """Which samples stand at consecutive positions, counted as the index lists them."""
@@ -82,6 +86,12 @@ class MixedStreams:
         whole = joined(taken)
         weights = whole.weights[places] if whole.weights is not None else None
         return Samples({name: array[places] for name, array in whole.arrays.items()}, weights)
+
+    def expect(self, position: int) -> None:
+        """Begins to read for a position that will be asked for first."""
+        components, ranks = self._mixture.components(range(position, position + BLOCK))
+        for component, first in zip(*np.unique(components, return_index=True), strict=True):
+            self._streams[component].expect(int(ranks[first]))
 
     def order(self, positions: range) -> Numbers:
         """Which samples stand at consecutive positions, counted over all components."""
@@ -141,14 +151,16 @@ class PreparedData:
         base: Path,
         index: Index | None = None,
         open_pieces: OpenPieces = ThreadedPieces,
+        first: int | None = None,
     ) -> None:
-        """Reads the index, and of the data nothing yet.
+        """Reads the index, and of the data nothing yet, unless it is known where training begins.
 
         Args:
             job: A job that has a preparation.
             base: Folder that its relative uri starts from.
             index: Of a data set whose index is not written yet. Default: it is read.
             open_pieces: What reads the training split. Default: threads of this process.
+            first: The position that will most likely be asked for first: what it needs is read from now on.
 
         Raises:
             DataError: there is no complete data set, or one of other contents.
@@ -180,6 +192,8 @@ class PreparedData:
         self.remarks = remarks_on(self._index, job)
         self._stream = self._open_stream(open_pieces)
         self.samples_per_epoch = self._stream.samples
+        if first is not None:
+            self._stream.expect(first)
 
     def files(self) -> Mapping[str, bytes]:
         """What a run must keep to use its model later, by file name."""

@@ -28,6 +28,11 @@ class Windows(Generic[Loaded]):
         self._current: tuple[_Key, Loaded] | None = None
         self._ahead: tuple[_Key, Future[Loaded]] | None = None
 
+    def expect(self, epoch: int, number: int) -> None:
+        """Begins to load the window that will be asked for first; another one can be asked for, and comes later then."""
+        key = (epoch, number)
+        self._ahead = key, self._thread.submit(self._loaded, key)
+
     def get(self, window: Window) -> Loaded:
         """A window, and begins to load the one after it.
 

@@ -21,9 +21,19 @@ from raygen.training import drain
 from raygen.training.engine.control import POLL_S, Control
 from raygen.training.engine.store import CONTROL, LEAVING, REPORT, STOP, STOPPING, Store
 
+ABANDONED = "abandoned"
+"""Counts the workers that have no samples for the next step, and is what they say instead of what others wait for."""
+SETTLE_S = 60.0
+"""How long a worker that has none waits for rank 0, which on CUDA may be kept by its device."""
+SETTLED = "settled"
+"""Set by rank 0, when it has written its last checkpoint."""
 AGREE_SECONDS = 0.5
 LONGEST_STRIDE = 1000
 """Most steps between two agreements."""
+
+
+class AbandonedError(Exception):
+    """Another worker cannot go on, leaves a checkpoint and tells why; there is nothing to add to it."""
 
 
 class Agreement(Protocol):
@@ -48,6 +58,18 @@ class Agreement(Protocol):
 
     def gather(self, values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """The values of all workers, in the order of their ranks."""
+
+    def abandon(self) -> bool:
+        """Called by a worker that has no samples for the next step, between two steps; the others, which wait for it in the
+        next one, get errors there. Returns whether it is the first one, which is to leave a checkpoint: once all that rank 0
+        had to write before is written.
+        """
+
+    def abandoned(self) -> bool:
+        """Whether some worker has called `abandon`: why the step that this one is in fails."""
+
+    def settle(self) -> None:
+        """Called when this worker has written all that it will; the others learn it of rank 0."""
 
 
 class OwnDecisions:
@@ -82,6 +104,17 @@ class OwnDecisions:
     def gather(self, values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """The values of the only worker."""
         return [values]
+
+    def abandon(self) -> bool:
+        """Nobody waits for it."""
+        return True
+
+    def abandoned(self) -> bool:
+        """There is no other."""
+        return False
+
+    def settle(self) -> None:
+        """Nobody waits for it."""
 
 
 class Group:
@@ -227,9 +260,9 @@ class Group:
         A pod that is let go before takes the others with it, since Ray starts all workers again when one is lost.
         """
         if self.rank == 0:
-            self._store.set(self._own("settled"), "")
+            self._store.set(self._own(SETTLED), "")
         else:
-            self._store.get(self._own("settled"))
+            self._store.get(self._own(SETTLED))
 
     def gather(self, values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """The values of all workers, as JSON through the store."""
@@ -237,10 +270,27 @@ class Group:
         self._store.set(self._own(f"gather-{self._asked}-{self.rank}"), json.dumps(values))
         # All have read what came before the last one, or they could not have answered that.
         self._store.delete_key(self._own(f"gather-{self._asked - 2}-{self.rank}"))
-        return [
-            json.loads(self._store.get(self._own(f"gather-{self._asked}-{rank}")))
-            for rank in range(self.count)
-        ]
+        found = []
+        for rank in range(self.count):
+            found.append(json.loads(self._store.get(self._own(f"gather-{self._asked}-{rank}"))))
+            if ABANDONED in found[-1]:
+                raise AbandonedError
+        return found
+
+    def abandon(self) -> bool:
+        """Tells those who wait for this worker's values, and those who wait in a sum by leaving the process group."""
+        first = self._store.add(self._own(ABANDONED), 1) == 1
+        self._store.set(self._own(f"gather-{self._asked + 1}-{self.rank}"), json.dumps({ABANDONED: True}))
+        collectives.leave()
+        if first and self.rank > 0:
+            end = self._clock() + SETTLE_S
+            while not self._store.check([self._own(SETTLED)]) and self._clock() < end:
+                self._sleep(POLL_S)
+        return first
+
+    def abandoned(self) -> bool:
+        """Looks at the driver's store."""
+        return self._store.check([self._own(ABANDONED)])
 
     def _stride(self, step: int) -> int:
         now, last = self._clock(), self._last

@@ -87,6 +87,8 @@ def train_attempt(context: AttemptContext) -> Trained:
 
     Raises:
         GuardError: a guard stops the run, or sends it back (RollBackError).
+        DataError: samples cannot be read any more.
+        AbandonedError: another worker tells why the run ends.
         FencedError: a newer attempt has taken over.
         OutputError: the output cannot be written.
         OutOfMemoryError: the device's memory is full.
@@ -107,7 +109,7 @@ def _opened(c: AttemptContext, stack: ExitStack) -> Session:
     if checkpoint is not None:
         restore(c.family, updates, checkpoint)
     place = device_name(c.device) + (f", {c.workers.count} workers" if c.workers.count > 1 else "")
-    parameters = count_parameters(c.family)
+    parameters, open_writer = count_parameters(c.family), partial(_writer, c.job, c.directory, c.attempt)
     c.observer.take(Started(c.directory.uri, c.attempt.number, parameters, place, c.state.step + 1, c.steps))
     if should_compile(training.compile, c.device, c.job.spec.model.type):
         c.family.compile(COMPILE_OPTIONS)
@@ -137,7 +139,8 @@ def _opened(c: AttemptContext, stack: ExitStack) -> Session:
         device=c.device,
         guards=c.guards,
         recorder=recorder,
-        writer=stack.enter_context(_writer(c.job, c.directory, c.attempt)) if first else None,
+        writer=stack.enter_context(open_writer()) if first else None,
+        open_writer=open_writer,
         control=c.control,
         observer=c.observer,
         trackers=trackers,

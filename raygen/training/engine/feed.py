@@ -39,11 +39,15 @@ class Feed:
         device: Where the samples go.
         strategy: Says which samples are this worker's.
         steps: The steps to come, from 1.
+
+    Attributes:
+        failed: Whether `next` has raised, so that the step whose samples these were has not begun.
     """
 
     def __init__(
         self, job: TrainingJob, data: Dataset, device: torch.device, strategy: Strategy, steps: range
     ) -> None:
+        self.failed = False
         self._job, self._data, self._device = job, data, device
         self._rank, self._count = strategy.data_rank, strategy.data_count
         self._stream: torch.cuda.Stream | None = None
@@ -96,6 +100,7 @@ class Feed:
                 self._filling = True
                 self._changed.notify_all()
         if isinstance(made, BaseException):
+            self.failed = True
             raise made
         parts, copied = made
         if copied is not None:

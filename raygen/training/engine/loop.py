@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import torch
 from raygen.checkpoint import Writer
 from raygen.compute.arithmetic import seed_draws
 from raygen.data.protocol import Dataset
-from raygen.errors import DataError
+from raygen.errors import DataError, RaygenError
 from raygen.evaluation.formulas import FORMULAS
 from raygen.evaluation.metrics import evaluate
 from raygen.models.protocol import Family, Workers
@@ -23,7 +24,7 @@ from raygen.models.sample import Sample, SampleRequest
 from raygen.parallel.lanes import validation_batches, with_shares
 from raygen.parallel.strategy import Strategy
 from raygen.spec import ResolvedJob, Samples, TrainingJob
-from raygen.training.engine.agreement import Agreement
+from raygen.training.engine.agreement import AbandonedError, Agreement
 from raygen.training.engine.control import STOP_AT, Control
 from raygen.training.engine.feed import Feed
 from raygen.training.engine.guards import Guards
@@ -38,7 +39,7 @@ from raygen.training.optimizers.updates import NetworkUpdate
 @dataclass
 class Session:
     """Everything that a loop works with; `job` is resolved and fits this machine, `ready` hears of the first step,
-    and inside `repeatable` equal work gives equal bits.
+    inside `repeatable` equal work gives equal bits, and `open_writer` opens a writer where there is none, on all but rank 0.
     """
 
     job: ResolvedJob
@@ -53,6 +54,7 @@ class Session:
     guards: Guards
     recorder: Recorder
     writer: Writer | None
+    open_writer: Callable[[], Writer]
     control: Control
     observer: EventSink
     trackers: list[Tracker]
@@ -73,7 +75,8 @@ def run_loop(s: Session, state: State) -> Ending:
     """Trains from `state.step` + 1 to `s.steps`, and leaves a checkpoint of the last step that it did.
 
     Raises:
-        DataError: samples cannot be read any more.
+        DataError: samples cannot be read any more. Likewise RunError, where those who read were lost.
+        AbandonedError: another worker's cannot, which has left the checkpoint and tells why.
         GuardError: a guard stops the run, or sends it back (RollBackError).
         FencedError: a newer attempt has taken over.
         OutputError: the output cannot be written.
@@ -82,14 +85,41 @@ def run_loop(s: Session, state: State) -> Ending:
     with Feed(s.job, s.data, s.device, s.strategy, range(state.step + 1, s.steps + 1)) as feed:
         try:
             ending = _train(s, state, feed)
-        except DataError:
-            # Its source has gone or is damaged: what was trained before that is kept, so that nothing is lost once it is back.
-            if s.recorder.saved != state.step and state.step and s.workers.count == 1:
-                save(s, state)
+        except Exception as error:
+            # A source has gone or is damaged: what was trained before that is kept, so that nothing is lost once it is back.
+            unread = isinstance(error, DataError) or (feed.failed and isinstance(error, RaygenError))
+            if state.step and (unread or s.agreement.abandoned()):
+                _give_up(s, state, error, unread=unread)
             raise
     if s.recorder.saved != state.step and state.step:
         save(s, state)
     return ending
+
+
+def _give_up(s: Session, state: State, error: Exception, *, unread: bool) -> None:
+    """Keeps the last whole step where a worker has no samples for the next one. Only of that worker the state is still that of
+    the last whole step: the others have begun the next one, and so it saves.
+
+    Raises:
+        AbandonedError: that is another worker.
+    """
+    # What was being summed keeps the connections to the others, who wait for their end.
+    traceback.clear_frames(error.__traceback__)
+    if unread and s.agreement.abandon():
+        with s.open_writer() if s.writer is None else nullcontext(s.writer) as s.writer:
+            if s.recorder.saved != state.step:
+                save(s, state)
+            s.writer.wait()
+        if s.workers.rank == 0:
+            s.agreement.settle()
+        return
+    if not unread:
+        s.agreement.abandon()
+    s.recorder.flush()
+    if s.writer is not None:
+        s.writer.wait()
+    s.agreement.settle()
+    raise AbandonedError from error
 
 
 def _train(s: Session, state: State, feed: Feed) -> Ending:
@@ -169,20 +199,20 @@ def _examine(s: Session, state: State) -> bool:
     A stop leaves it unfinished, so that a run ends soon; the next attempt does what is missing.
     """
     spec, better = s.job.spec.evaluation, False
-    state.unfinished = False
+    # An error may end it too, and leave a checkpoint.
+    state.unfinished = True
     # An attempt that finishes for another one may find the half of it done.
     if spec.metrics and _due(state.step, spec.every_steps, s.steps) and state.measured != state.step:
         measured = _evaluate(s, state)
         if measured is None:
-            state.unfinished = True
             s.agreement.decide_at(state.step + 1)
             return False
         better = measured
     if spec.samples is not None and _due(state.step, spec.samples.every_steps, s.steps):
         if s.control.requested:
-            state.unfinished = True
-        else:
-            _sample(s, state.step, spec.samples)
+            return better
+        _sample(s, state.step, spec.samples)
+    state.unfinished = False
     return better
 
 

@@ -6,7 +6,7 @@ import json
 import socket
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,9 @@ import torch
 import torch.distributed as dist
 
 from raygen import machine
+from raygen.checkpoint import steps
 from raygen.data.protocol import Dataset
-from raygen.errors import DataError, RaygenError, RunError
+from raygen.errors import CheckpointError, DataError, RaygenError, RunError
 from raygen.models.blame import blamed
 from raygen.models.protocol import Family
 from raygen.parallel.choice import make_strategy
@@ -26,7 +27,7 @@ from raygen.run.record import RunRecord
 from raygen.spec import ResolvedJob, parse, resolve
 from raygen.storage import open_storage
 from raygen.training import drain
-from raygen.training.engine.agreement import Group, wait_for
+from raygen.training.engine.agreement import AbandonedError, Group, wait_for
 from raygen.training.engine.attempt import AttemptContext, train_attempt
 from raygen.training.engine.control import Control
 from raygen.training.engine.guards import Guards
@@ -97,6 +98,8 @@ def _work(task: Task, store: Store, startup: Startup, logs: KeptLogs) -> None:
     group = Group(store, int(number), control)
     try:
         result = _train(task, group, control, store, device, startup, logs)
+    except AbandonedError:
+        return
     except RaygenError as error:
         result = error_document(error, ())
     except Exception as error:
@@ -221,7 +224,14 @@ def _open_data(
     learns = not files and job.spec.data.tokenizer is not None
     if learns and group.rank > 0:
         files = decoded(json.loads(wait_for(store, FILES)))
-    data = open_dataset(job, Path(task.base), files, notice, scratch, _open_pieces(task))
+    open_pieces = _open_pieces(task)
+    first = None
+    if open_pieces is not None:
+        # While it reads, the model is made. If the newest checkpoint is damaged, it has read in vain.
+        first = 0
+        with suppress(CheckpointError):
+            first = max(steps(directory.checkpoints), default=0) * job.spec.training.global_batch_size
+    data = open_dataset(job, Path(task.base), files, notice, scratch, open_pieces, first)
     if learns and group.rank == 0:
         store.set(FILES, json.dumps(encoded(data.files())))
     return data

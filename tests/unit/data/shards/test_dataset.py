@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from raygen.data.images.pixels import ImageData
 from raygen.data.order import lanes_of
 from raygen.data.protocol import Samples
 from raygen.data.shards.dataset import PreparedData
+from raygen.data.shards.order import Window
+from raygen.data.shards.pieces import Piece, ThreadedPieces
 from raygen.data.text.tokenizers import Tokenizer
 from raygen.errors import DataError
 from raygen.spec.contents import IGNORED
@@ -82,6 +85,49 @@ def test_a_reader_may_begin_anywhere_twice_in_a_row(
         reader.close()
         first = start - position
         assert equal(got, Samples({name: array[first:] for name, array in expected.arrays.items()}))
+
+
+@pytest.mark.parametrize("position", [0, 4_000])
+@pytest.mark.parametrize("expected", [0, 4_000])
+def test_what_training_begins_with_is_read_before_it_is_asked_for(
+    text: Path, data: PreparedData, position: int, expected: int
+) -> None:
+    read: Queue[tuple[int, int]] = Queue()
+
+    class Told(ThreadedPieces):
+        def of(self, window: Window) -> Iterator[Piece]:
+            read.put((window.epoch, window.number))
+            return super().of(window)
+
+    ahead = PreparedData(small_text(), text, open_pieces=Told, first=expected)
+    begun = [read.get(timeout=30)]
+    batch = range(position, position + 64)
+    assert equal(ahead.train_batch(batch), data.train_batch(batch))
+    ahead.close()
+    begun += read.queue
+    # Another one than was expected is read none the less, and what is right is read once.
+    assert begun[0] not in begun[1:]
+
+
+def test_each_source_of_a_mixture_is_read_before_it_is_asked_for(tmp_path: Path) -> None:
+    for number in range(2):
+        write_lines(tmp_path / f"{number}.jsonl", documents(200, seed=number))
+    sources = [{"uri": f"{number}.jsonl", "format": "JsonLines"} for number in range(2)]
+    train = {"sources": sources, "mixture": {"weights": [1, 3]}}
+    job = text_job(data__train=train, data__validation=None, evaluation__metrics=[])
+    plain = opened(job, tmp_path)
+    read: Queue[int] = Queue()
+
+    class Told(ThreadedPieces):
+        def of(self, window: Window) -> Iterator[Piece]:
+            read.put(id(self))
+            return super().of(window)
+
+    ahead = PreparedData(job, tmp_path, open_pieces=Told, first=700)
+    assert len({read.get(timeout=30) for _ in sources}) == 2
+    assert equal(ahead.train_batch(range(700, 900)), plain.train_batch(range(700, 900)))
+    ahead.close()
+    plain.close()
 
 
 def test_an_epoch_of_windows_reads_each_token_at_most_once(data: PreparedData) -> None:

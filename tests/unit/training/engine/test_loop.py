@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 
+from raygen.checkpoint import latest
 from raygen.data.readers import open_data
-from raygen.errors import GuardError
+from raygen.errors import DataError, GuardError
 from raygen.models.protocol import SHOWN, Alone, Sample, SampleRequest, Workers
 from raygen.models.registry import build_family
 from raygen.parallel.choice import make_strategy
@@ -20,15 +23,17 @@ from raygen.parallel.whole import SingleWorker
 from raygen.run.directory import RunDirectory
 from raygen.spec import parse, resolve
 from raygen.storage import open_storage
-from raygen.training.engine.agreement import OwnDecisions
+from raygen.training.engine import agreement
+from raygen.training.engine.agreement import AbandonedError, Group, OwnDecisions
 from raygen.training.engine.attempt import AttemptContext, train_attempt
 from raygen.training.engine.control import Control
 from raygen.training.engine.guards import Guards
 from raygen.training.engine.loop import State
+from raygen.training.engine.store import Table
 from raygen.training.observers.startup import Startup
 from tests.jobs import image_job_document, job_document
 from tests.unit.training.bigram import Bigram
-from tests.unit.training.runs import Watcher
+from tests.unit.training.runs import Watcher, losses
 
 CPU = torch.device("cpu")
 
@@ -140,3 +145,89 @@ def test_one_worker_generates_and_the_guards_of_all_look_at_its_texts(base: Path
         said = agreement.said
         assert family.asked == (rank == 0)
     assert [file.step for file in directory.samples()] == [10]
+
+
+SECONDS = 30.0
+
+
+class Together(Group):
+    """One of two workers in threads, whose sums are its own, once both have come."""
+
+    def __init__(self, barrier: threading.Barrier, store: Table, rank: int) -> None:
+        super().__init__(store, 1, Control(), rank=rank, count=2)
+        self._barrier = barrier
+
+    def sum(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        self._barrier.wait(SECONDS)
+        return Alone().sum(*tensors)
+
+    def start_sum(self, tensor: torch.Tensor) -> Any:
+        return Alone().start_sum(tensor)
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+@pytest.mark.parametrize("failing", [0, 1])
+def test_one_of_two_workers_that_has_no_samples_leaves_a_checkpoint_of_the_last_whole_step(
+    base: Path, monkeypatch: pytest.MonkeyPatch, failing: int, split: str
+) -> None:
+    document = job_document(
+        training__optimizer={"type": "SGD", "learningRate": 0.1},
+        evaluation__samples=None,
+        checkpoint__everySteps=None,
+    )
+    job = resolve(parse(document))
+    directory = RunDirectory(open_storage(str(base / "runs")), "tiny")
+    attempt, barrier, store = directory.claim(0), threading.Barrier(2), Table(SECONDS)
+    monkeypatch.setattr(agreement.collectives, "leave", barrier.abort)
+
+    def work(rank: int) -> None:
+        data = open_data(job, base, {})
+        if rank == failing:
+            take = data.train_batch
+
+            def until(positions: Any) -> Any:
+                if positions.start >= 6 * 4:
+                    raise DataError("the bucket is gone", where="s3://bucket", remedy="Bring it back.")
+                return take(positions)
+
+            def none(size: int) -> Any:
+                raise DataError("the bucket is gone", where="s3://bucket", remedy="Bring it back.")
+
+            name, broken = ("train_batch", until) if split == "train" else ("validation_batches", none)
+            monkeypatch.setattr(data, name, broken)
+        watcher = Watcher()
+        together = Together(barrier, store, rank)
+        context = AttemptContext(
+            job=job,
+            directory=directory,
+            attempt=attempt,
+            steps=20,
+            rollbacks=[],
+            data=data,
+            family=Bigram(data.domain.size),
+            device=CPU,
+            checkpoint=None,
+            state=State.new(),
+            control=Control(),
+            guards=Guards(job.spec.training, 0, watcher.notice),
+            observer=watcher,
+            workers=together,
+            strategy=make_strategy(together),
+            agreement=together,
+            startup=Startup(),
+        )
+        train_attempt(context)
+
+    with ThreadPoolExecutor(2) as threads:
+        ends: list[Future[None]] = [threads.submit(work, rank) for rank in (0, 1)]
+    told = ends[failing].exception(SECONDS)
+    assert isinstance(told, DataError)
+    assert (told.what, told.where, told.remedy) == ("the bucket is gone", "s3://bucket", "Bring it back.")
+    assert isinstance(ends[1 - failing].exception(SECONDS), AbandonedError)
+    step = 6 if split == "train" else 10
+    found = latest(directory.checkpoints)
+    assert found is not None
+    assert found.values["loop"]["step"] == step
+    # What was not measured is measured first when the run goes on.
+    assert found.values["loop"]["unfinished"] == (split == "validation")
+    assert sorted(losses(base)) == list(range(1, step + 1))
