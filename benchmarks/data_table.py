@@ -137,12 +137,13 @@ def duplicates(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
                     f"{label}, 20,000 labelled pairs, threshold {threshold}", f"{judged[name]:.4f}", limit
                 )
         speed = result["speed"]
-        ours = speed["raygen"]
-        yield from row(
-            f"planted copies found, {speed['megabytes']:,.0f} MB", f"{ours['found']:.4f}", ">= 0.99"
-        )
-        share = ours["false_removals"] / speed["documents"]
-        yield from row("texts removed that are no copies", f"{share:.3%}", "<= 0.1 %")
+        for found in filter(None, (speed, result.get("large"))):
+            ours, size = found["raygen"], f"{found['megabytes']:,.0f} MB"
+            yield from row(f"planted copies found, {size}", f"{ours['found']:.4f}", ">= 0.99")
+            share = ours["false_removals"] / found["documents"]
+            yield from row(f"texts removed that are no copies, {size}", f"{share:.3%}", "<= 0.1 %")
+        if "large" in result:
+            yield from row(f"MB/s, raygen, {size}", f"{ours['mb_per_second']:.2f}", "")
         for name in ("raygen", "datatrove"):
             if name in speed:
                 yield from row(f"MB/s, {name}", f"{speed[name]['mb_per_second']:.2f}", "")

@@ -1,7 +1,7 @@
 """Near duplicates of texts: how well labelled pairs and planted copies are told, and how fast, beside datatrove.
 
     python benchmarks/duplicates.py                              # pairs, and speed on 100 MB
-    python benchmarks/duplicates.py --datatrove DIR/bin/python   # beside datatrove, in an environment of its own
+    python benchmarks/duplicates.py --megabytes 50 --large 1000 --datatrove DIR/bin/python   # beside datatrove, in an environment of its own
 
 The pairs are made by this script from the lines of one text: copies with small edits of six kinds, and other texts that share up to
 half of their lines, or a frame, with the first. What is said of a pair is what the whole search of all texts says: the second is
@@ -49,6 +49,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=PAIRS)
     parser.add_argument("--megabytes", type=int, default=100, help="of the text whose speed is measured")
+    parser.add_argument(
+        "--large", type=int, default=0, help="megabytes of a text that raygen alone takes, too"
+    )
     parser.add_argument("--thresholds", nargs="*", type=float, default=[0.8, 0.7])
     parser.add_argument("--datatrove", help="a Python that has datatrove, for the comparison")
     parser.add_argument("--out", help="where the result goes (default: results/)")
@@ -58,6 +61,8 @@ def main() -> None:
         "pairs": {str(t): judged(pairs, t) for t in arguments.thresholds},
         "speed": speed(arguments.megabytes, arguments.datatrove),
     }
+    if arguments.large:
+        results["large"] = speed(arguments.large, None)
     write_result("duplicates", {"seed": SEED, **results}, arguments.out and ROOT / arguments.out)
 
 

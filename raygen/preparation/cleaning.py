@@ -20,7 +20,7 @@ from raygen.data.cleaning.masking import mask
 from raygen.data.cleaning.report import CleaningReport, Example, check_share
 from raygen.data.cleaning.signatures import Signatures
 from raygen.data.images.decoding import decode
-from raygen.data.images.files import fitted
+from raygen.data.images.files import fitted, shape_in_words
 from raygen.data.records.parts import read_part
 from raygen.data.records.record import KEPT_BYTES, BrokenRecord, Record
 from raygen.data.remarks import Remarks
@@ -152,6 +152,7 @@ class _Stage:
         self._labels: Counter[str] = Counter()
         self._needs_labels = context.job.spec.model.block.takes_classes
         self._shape: list[int] | None = None
+        self._first = ""
 
     def report(self) -> dict[str, Any]:
         """What the stage found, once all groups have been taken."""
@@ -219,7 +220,7 @@ class _Stage:
             if self._duplicates is not None:
                 waiting.signatures.append(self._duplicates.of_image(picture))
             pixels = fitted(picture, self._images)
-            self._shape = self._shape or list(pixels.shape)
+            self._check_shape(list(pixels.shape), record.where)
             content = np.ascontiguousarray(pixels).tobytes()
         key = f"{self._planned.split}/{self._planned.source}/{record.key}"
         order, held = order_of(key), order_of(f"validation:{key}")
@@ -227,6 +228,21 @@ class _Stage:
         waiting.size += len(content)
         self._labels[label] += 1
         self._size += len(content)
+
+    def _check_shape(self, shape: list[int], where: str) -> None:
+        """Compares an image, once it is fitted, with the first of the part.
+
+        Raises:
+            DataError: it has another size or mode.
+        """
+        if self._shape is None:
+            self._shape, self._first = shape, where
+        elif shape != self._shape:
+            raise DataError(
+                f"the image is {shape_in_words(shape)}, and {self._first} is {shape_in_words(self._shape)}",
+                where=where,
+                remedy="Give spec.data.images.size and mode, so that all become the same.",
+            )
 
     def _label(self, record: Record) -> int | str | None:
         """The label of an image, truth values as numbers; a text has none.

@@ -248,12 +248,13 @@ def cut(text: str, length: int) -> list[str]:
 
 
 def numbered(
-    counts: Mapping[str, int], missing: int, total: int, where: str
+    counts: Mapping[str, int], held: Mapping[str, int], missing: int, total: int, where: str
 ) -> tuple[tuple[str, ...], dict[str, int]]:
     """Names of the classes, and the number of each label.
 
     Args:
-        counts: How many images have each label, by its JSON text.
+        counts: How many images of the training split's sources have each label, by its JSON text.
+        held: Likewise of validation sources, which may have no other labels.
         missing: Images without a label.
         total: All images.
         where: The sources.
@@ -276,6 +277,13 @@ def numbered(
             f"some labels are texts, such as {names[0]!r}, and others numbers, such as {other}",
             where=where,
             remedy="Give all labels as texts, or all as whole numbers from 0.",
+        )
+    alone = next((json.loads(text) for text in sorted(held) if text not in labels), None)
+    if alone is not None:
+        raise DataError(
+            f"the label {str(alone)!r} is not one of the training split's {len(names)} classes",
+            where="spec.data.validation",
+            remedy="Correct the label, or add images of this class to the training split.",
         )
     return names, {text: numbers[str(label)] for text, label in labels.items()}
 

@@ -351,20 +351,20 @@ class _Pipeline:
         Raises:
             DataError: labels cannot be used, and the model may need them.
         """
-        counts: Counter[str] = Counter()
+        counts, held = Counter[str](), Counter[str]()
         for report in cleaned:
-            counts.update(report["labels"])
-        total, missing = counts.total(), counts.pop("null", 0)
+            (counts if report["split"] == "train" else held).update(report["labels"])
+        total, missing = counts.total() + held.total(), counts.pop("null", 0) + held.pop("null", 0)
         if not counts:
             return (), {}
         where = ", ".join(source.uri for source in self._spec.train.sources)
         try:
-            return numbered(counts, missing, total, where)
+            return numbered(counts, held, missing, total, where)
         except DataError as error:
             if self._context.job.spec.model.block.takes_classes:
                 raise
             reason = f"the model needs none, and {error.what}"
-            self._remarks.append(Remark("Skipped", "label", counts.total(), reason, ()))
+            self._remarks.append(Remark("Skipped", "label", total - missing, reason, ()))
             return (), {}
 
     def _width(self, encoding: Encoding) -> int:

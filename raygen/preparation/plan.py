@@ -9,6 +9,7 @@ from typing import Any
 from raygen.data.records.parts import Part, parts_of
 from raygen.data.remarks import Remarks
 from raygen.data.shards.recipe import digest_of, words_on_data
+from raygen.data.sources.files import local_path
 from raygen.errors import DataError
 from raygen.preparation.sources import States, source_of, sources_of
 from raygen.spec import ResolvedJob
@@ -67,6 +68,7 @@ def plan(job: ResolvedJob, base: Path, remarks: Remarks) -> Plan:
     Raises:
         DataError: a source is missing or empty.
     """
+    _check_apart(job, base)
     size = TEXT_PART if job.spec.data.kind == "text" else IMAGE_PART
     parts, total = [], 0
     states = States(job, base)
@@ -81,6 +83,35 @@ def plan(job: ResolvedJob, base: Path, remarks: Remarks) -> Plan:
     words = digest_of(words_on_data(job))
     recipe = digest_of([words, listing])
     return Plan(tuple(parts), max(1, -(-total // RANGE)), words, recipe)
+
+
+def _check_apart(job: ResolvedJob, base: Path) -> None:
+    """Refuses a place within a source, of which what was prepared would be a part the next time.
+
+    Raises:
+        DataError: names both.
+    """
+    place = job.spec.preparation.uri if job.spec.preparation is not None else ""
+    for _, _, source in sources_of(job):
+        if source.format != "HuggingFace" and _within(place, source.uri, base):
+            raise DataError(
+                f"spec.preparation.uri lies in the source {source.uri}, which would read what was prepared from it",
+                where=place,
+                remedy="Give spec.preparation.uri a folder beside the source.",
+            )
+
+
+def _within(place: str, source: str, base: Path) -> bool:
+    stored = [uri.lower().startswith("s3://") for uri in (place, source)]
+    if any(stored):
+        return all(stored) and f"{place.rstrip('/')}/".startswith(f"{source.rstrip('/')}/")
+    folder, other = local_path(source, base).resolve(), local_path(place, base).resolve()
+    # Hidden folders are no part of a source.
+    return (
+        folder.is_dir()
+        and other.is_relative_to(folder)
+        and not any(part.startswith(".") for part in other.relative_to(folder).parts)
+    )
 
 
 def described(planned: PlannedPart) -> list[Any]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 from raygen.data.progress import Progress
+from raygen.data.remarks import Remarks
 from raygen.data.shards.index import read_index
 from raygen.data.shards.store import open_place
-from raygen.errors import MissingExtraError
+from raygen.errors import MissingExtraError, RaygenError
 from raygen.preparation.executors import Executor, InProcess
 from raygen.preparation.pipeline import PREPARING, Prepared, prepare
+from raygen.preparation.plan import plan
 from raygen.preparation.ray_data import RayData
+from raygen.preparation.sources import sources_of
 from raygen.spec import ResolvedJob
 from raygen.spec.data.preparation import Preparation
 from raygen.training import drain
@@ -80,7 +84,10 @@ def prepare_missing(
         PreparationStoppedError: it was asked to stop.
     """
     preparation = job.spec.preparation
-    if preparation is None or _exists(preparation, base):
+    if preparation is None:
+        return None
+    if _exists(preparation, base):
+        _tell_of_other_sources(job, base, observer)
         return None
     observer.take(Notice(f"preparing data in {preparation.uri}"))
     return prepare_data(job, base, cores, observer, control)
@@ -88,6 +95,24 @@ def prepare_missing(
 
 def _exists(preparation: Preparation, base: Path) -> bool:
     return read_index(open_place(preparation.uri, base)) is not None
+
+
+def _tell_of_other_sources(job: ResolvedJob, base: Path, observer: EventSink) -> None:
+    """Says it if the data set is not made of the job's sources as they are; on a cluster `raygen prepare` has refused it."""
+    preparation = job.spec.preparation
+    remote = any("://" in source.uri or source.format == "HuggingFace" for _, _, source in sources_of(job))
+    if preparation is None or remote:
+        return
+    # What the sources were may be gone: the data set stands for them.
+    with suppress(RaygenError):
+        index, planned = read_index(open_place(preparation.uri, base)), plan(job, base.absolute(), Remarks())
+        if index is not None and index.recipe != planned.recipe:
+            observer.take(
+                Notice(
+                    f"the data in {preparation.uri} was not prepared from the job's sources as they are now, and is trained on as it is;"
+                    " give spec.preparation.uri another folder to have them prepared"
+                )
+            )
 
 
 def _fitted(preparation: Preparation, cores: int, observer: EventSink) -> tuple[int, int]:

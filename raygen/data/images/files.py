@@ -74,7 +74,7 @@ def read_images(
     for source, part in zip(sources, parts, strict=True):
         if part.pixels.shape[1:] != first:
             raise DataError(
-                f"its images are {_shape(part.pixels.shape[1:])}, and those of {sources[0].uri} are {_shape(first)}",
+                f"its images are {shape_in_words(part.pixels.shape[1:])}, and those of {sources[0].uri} are {shape_in_words(first)}",
                 where=source.uri,
                 remedy="Give spec.data.images.size and mode, so that all become the same.",
             )
@@ -85,7 +85,8 @@ def read_images(
     return Labelled(pixels, labels)
 
 
-def _shape(shape: tuple[int, ...]) -> str:
+def shape_in_words(shape: Sequence[int]) -> str:
+    """Channels, height and width of an image, as 12x8 RGB."""
     channels, height, width = shape
     return f"{width}x{height} {'grey' if channels == 1 else 'RGB'}"
 
@@ -103,7 +104,7 @@ def _decoded(
             first = record.where
         elif image.shape != images.shape:
             raise DataError(
-                f"the image is {_shape(image.shape)}, and {first} is {_shape(images.shape)}",
+                f"the image is {shape_in_words(image.shape)}, and {first} is {shape_in_words(images.shape)}",
                 where=record.where,
                 remedy="Give spec.data.images.size and mode, so that all become the same.",
             )

@@ -69,7 +69,8 @@ def _json_lines(file: PartFile, source: Source, base: Path) -> Schema:
 
 def _csv(file: PartFile, source: Source, base: Path) -> Schema:
     del source, base
-    line = _first_line(file)
+    # A lone CR, which ended lines on old machines, is no end of a line to `csv`.
+    line = _first_line(file).partition("\r")[0]
     found: list[list[str]] = [next(csv.reader([line], delimiter=delimiter), []) for delimiter in ",\t;|"]
     columns = max(found, key=len)
     return dict.fromkeys(columns, "text")

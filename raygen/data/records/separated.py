@@ -170,6 +170,12 @@ def _records(file: PartFile, reading: Reading, field: str, remarks: Remarks, lim
             return
         delimiter, columns = _header(first, field)
         if field not in columns:
+            if "\r" in first.strip("\r\n"):
+                raise DataError(
+                    "its lines end with a carriage return alone",
+                    where=file.uri,
+                    remedy="Save it with line feeds, as `tr '\\r' '\\n'` writes it.",
+                )
             raise _without(field, columns, file.uri)
         rows = csv.reader(feed, delimiter=delimiter, strict=True)
         while True:

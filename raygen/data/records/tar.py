@@ -193,6 +193,8 @@ def _samples(stream: Stream, uri: str, wanted: _Wanted, remarks: Remarks, limit:
         folder, _, base = member.name.removeprefix("./").rpartition("/")
         stem, _, end = base.partition(".")
         if not stem or "__MACOSX" in folder or (base.startswith("__") and base.endswith("__")):
+            if base:
+                remarks.skipped("member", "it is hidden, or notes of a system", _where(uri, member))
             continue
         if not end:
             why = "its name has no dot, and so it belongs to no sample"

@@ -28,6 +28,7 @@ from raygen.data.text.windows import open_domain as open_tokenizer
 from raygen.errors import DataError
 from raygen.spec import ResolvedJob
 from raygen.spec.contents import Domain
+from raygen.spec.data.splits import TrainSplit
 
 
 class Stream:
@@ -106,6 +107,15 @@ class MixedStreams:
         """Ends what reads ahead."""
         for stream in self._streams:
             stream.close()
+
+
+def _never_chosen(train: TrainSplit) -> set[int]:
+    """Sources of a mixture whose weight is always 0."""
+    given = train.mixture.weights if train.mixture is not None else None
+    phases = [given, *(change.weights for change in train.weight_changes)] if given is not None else []
+    return {
+        number for number in range(len(train.sources)) if phases and not any(one[number] for one in phases)
+    }
 
 
 def _span(ranks: Numbers) -> range:
@@ -236,13 +246,14 @@ class PreparedData:
     def _open_stream(self, open_pieces: OpenPieces) -> Stream | MixedStreams:
         spec, per_window = self._job.spec, self._index.shards_per_window
         seed, mixture = spec.training.seed, spec.data.train.mixture
+        unused = _never_chosen(spec.data.train)
         streams = []
         for number, component in enumerate(self._index.train):
             # Components of a mixture have orders of their own.
             own = seed if mixture is None else int(words(1, seed, COMPONENT, number)[0])
             shards = self._shards(component.shards, own, train=True)
             streams.append(Stream(shards, own, per_window, open_pieces))
-            if not streams[-1].samples:
+            if not streams[-1].samples and number not in unused:
                 part = "the training split"
                 raise DataError(
                     (f"source {number + 1} of {part}" if mixture is not None else part)

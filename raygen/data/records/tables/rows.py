@@ -52,6 +52,14 @@ def columns_of(schema: pa.Schema, source: ResolvedSource, where: str) -> Columns
         DataError: One that the source names is missing; says which there are.
     """
     content, names = source.field or "", schema.names
+    if twice := next(
+        (name for name in (content, source.label_field, "label") if names.count(name) > 1), None
+    ):
+        raise DataError(
+            f"there are {names.count(twice)} columns named {twice!r}",
+            where=where,
+            remedy="Give each column a name of its own.",
+        )
     what = "image" if source.contents == "Images" else "text"
     if content not in names:
         raise _missing(where, content, names, f"the {what} in the source's field")
