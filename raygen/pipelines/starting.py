@@ -1,21 +1,21 @@
 """What makes a pipeline of Ray Data begin soon. Ray must have been started.
 
-Ray Data starts processes one after the other, each of which imports it: an actor that shares a cluster's resources among
-pipelines, and once that has answered those that do the work.
+Ray Data starts processes one after the other, each of which imports it: actors that all pipelines of a cluster share, and once one of
+these has answered those that do the work.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from ray.data import Dataset
 
     from raygen.data.shards.pieces import Fetch
 
-_SHARE = "raygen-share"
+_MARK = "raygen_without_actors"
 LOOK_S = 10.0
 """How often a pipeline looks how large the cluster is."""
 
@@ -45,28 +45,48 @@ def _imports(fetch: Fetch) -> None:
     import raygen.pipelines.reading  # noqa: F401
 
 
-def take_what_is_there(dataset: Dataset) -> None:
-    """Has an execution take the cluster's resources to be its own, instead of a share that an actor deals to it.
+def without_actors(dataset: Dataset) -> None:
+    """Has the executions of a data set start neither of the actors that Ray Data shares among a cluster's pipelines.
 
-    Of what it may use its tasks have booked or limited all, and others that run beside it are workers that train: of what these have
-    booked Ray gives it nothing.
+    One deals the cluster's resources to them: those of this one are booked or limited, and others that run beside it are workers that
+    train, of whose resources Ray gives it nothing. The other one keeps figures of blocks and operators for Ray's dashboard.
 
     Args:
         dataset: Not executed yet.
     """
     from ray.data._internal.execution import streaming_executor
 
-    given = streaming_executor.create_cluster_autoscaler
-    if not getattr(given, "of_raygen", False):
+    if not hasattr(streaming_executor, _MARK):
+        setattr(streaming_executor, _MARK, True)
+        _replace(streaming_executor)
+    dataset.context.set_config(_MARK, value=True)
 
-        def create(topology: Any, manager: Any, context: Any, **options: Any) -> Any:
-            if context.get_config(_SHARE, None):
-                return _whole_cluster()
-            return given(topology, manager, context, **options)
 
-        create.of_raygen = True  # type: ignore[attr-defined]
-        streaming_executor.create_cluster_autoscaler = create
-    dataset.context.set_config(_SHARE, value=True)
+def _replace(executor: Any) -> None:
+    """Makes Ray's executor ask its settings before it starts an actor."""
+    given, figures = executor.create_cluster_autoscaler, executor._StatsManager
+
+    def create(topology: Any, manager: Any, context: Any, **options: Any) -> Any:
+        if context.get_config(_MARK, default=False):
+            return _whole_cluster()
+        return given(topology, manager, context, **options)
+
+    class Figures(figures):  # type: ignore[misc]
+        untold: ClassVar[set[str]] = set()
+
+        @classmethod
+        def register_dataset_to_stats_actor(cls, name: str, tags: Any, topology: Any, context: Any) -> None:
+            if context.get_config(_MARK, default=False):
+                cls.untold.add(name)
+            else:
+                figures.register_dataset_to_stats_actor(name, tags, topology, context)
+
+        @classmethod
+        def update_execution_metrics(cls, name: str, *values: Any) -> None:
+            if name not in cls.untold:
+                figures.update_execution_metrics(name, *values)
+
+    executor.create_cluster_autoscaler, executor._StatsManager = create, Figures
 
 
 def _whole_cluster() -> Any:
