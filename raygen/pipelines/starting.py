@@ -64,7 +64,8 @@ def without_actors(dataset: Dataset) -> None:
 
 def _replace(executor: Any) -> None:
     """Makes Ray's executor ask its settings before it starts an actor."""
-    given, figures = executor.create_cluster_autoscaler, executor._StatsManager
+    given: Any = executor.create_cluster_autoscaler
+    figures: Any = executor._StatsManager
 
     def create(topology: Any, manager: Any, context: Any, **options: Any) -> Any:
         if context.get_config(_MARK, default=False):
@@ -100,7 +101,8 @@ def _whole_cluster() -> Any:
 
         def _look(self) -> None:
             self._looked = time.monotonic()
-            self._total = ExecutionResources.from_resource_dict(ray.cluster_resources())
+            there = ray.cluster_resources()  # type: ignore[no-untyped-call]
+            self._total: Any = ExecutionResources.from_resource_dict(there)
 
         def try_trigger_scaling(self) -> None:
             """Machines that read are of a fixed number; they may come late."""
@@ -110,7 +112,7 @@ def _whole_cluster() -> Any:
         def on_executor_shutdown(self) -> None:
             """Nothing was asked for."""
 
-        def get_total_resources(self) -> ExecutionResources:
+        def get_total_resources(self) -> Any:
             return self._total
 
     return WholeCluster()
