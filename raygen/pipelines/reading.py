@@ -25,7 +25,7 @@ from raygen.data.shards.order import Window, WindowOrder
 from raygen.data.shards.pieces import Fetch, OpenPieces, Piece
 from raygen.errors import RaygenError, RunError
 from raygen.pipelines.execution import dataset_of, document_of, error_of, losses_explained
-from raygen.pipelines.starting import warm, without_actors
+from raygen.pipelines.starting import take_what_is_there, warm
 
 SHARDS_AT_ONCE = 128
 """Shards of one execution, about; to begin one takes as long as to read a few shards."""
@@ -196,7 +196,7 @@ def _tables(workers: Workers, fetch: Fetch, shards: Sequence[Shard]) -> Generato
     import ray
 
     dataset = dataset_of([asdict(shard) for shard in shards])
-    without_actors(dataset)
+    take_what_is_there(dataset)
     largest = max(map(fetch.decoder.size, shards))
     options = dataset.context.execution_options
     options.preserve_order = True

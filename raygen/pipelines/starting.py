@@ -1,21 +1,21 @@
 """What makes a pipeline of Ray Data begin soon. Ray must have been started.
 
-Ray Data starts processes one after the other, each of which imports it: actors that all pipelines of a cluster share, and once one of
-these has answered those that do the work.
+Ray Data starts processes one after the other, each of which imports it: an actor that shares a cluster's resources among
+pipelines, and once that has answered those that do the work.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ray.data import Dataset
 
     from raygen.data.shards.pieces import Fetch
 
-_MARK = "raygen_without_actors"
+_SHARE = "raygen-share"
 LOOK_S = 10.0
 """How often a pipeline looks how large the cluster is."""
 
@@ -45,49 +45,29 @@ def _imports(fetch: Fetch) -> None:
     import raygen.pipelines.reading  # noqa: F401
 
 
-def without_actors(dataset: Dataset) -> None:
-    """Has the executions of a data set start neither of the actors that Ray Data shares among a cluster's pipelines.
+def take_what_is_there(dataset: Dataset) -> None:
+    """Has an execution take the cluster's resources to be its own, instead of a share that an actor deals to it.
 
-    One deals the cluster's resources to them: those of this one are booked or limited, and others that run beside it are workers that
-    train, of whose resources Ray gives it nothing. The other one keeps figures of blocks and operators for Ray's dashboard.
+    Of what it may use its tasks have booked or limited all, and others that run beside it are workers that train: of what these have
+    booked Ray gives it nothing.
 
     Args:
         dataset: Not executed yet.
     """
     from ray.data._internal.execution import streaming_executor
 
-    if not hasattr(streaming_executor, _MARK):
-        setattr(streaming_executor, _MARK, True)
-        _replace(streaming_executor)
-    dataset.context.set_config(_MARK, value=True)
+    executor: Any = streaming_executor
+    given = executor.create_cluster_autoscaler
+    if not getattr(given, "of_raygen", False):
 
+        def create(topology: Any, manager: Any, context: Any, **options: Any) -> Any:
+            if context.get_config(_SHARE, None):
+                return _whole_cluster()
+            return given(topology, manager, context, **options)
 
-def _replace(executor: Any) -> None:
-    """Makes Ray's executor ask its settings before it starts an actor."""
-    given: Any = executor.create_cluster_autoscaler
-    figures: Any = executor._StatsManager
-
-    def create(topology: Any, manager: Any, context: Any, **options: Any) -> Any:
-        if context.get_config(_MARK, default=False):
-            return _whole_cluster()
-        return given(topology, manager, context, **options)
-
-    class Figures(figures):  # type: ignore[misc]
-        untold: ClassVar[set[str]] = set()
-
-        @classmethod
-        def register_dataset_to_stats_actor(cls, name: str, tags: Any, topology: Any, context: Any) -> None:
-            if context.get_config(_MARK, default=False):
-                cls.untold.add(name)
-            else:
-                figures.register_dataset_to_stats_actor(name, tags, topology, context)
-
-        @classmethod
-        def update_execution_metrics(cls, name: str, *values: Any) -> None:
-            if name not in cls.untold:
-                figures.update_execution_metrics(name, *values)
-
-    executor.create_cluster_autoscaler, executor._StatsManager = create, Figures
+        create.of_raygen = True  # type: ignore[attr-defined]
+        executor.create_cluster_autoscaler = create
+    dataset.context.set_config(_SHARE, value=True)
 
 
 def _whole_cluster() -> Any:
@@ -95,14 +75,15 @@ def _whole_cluster() -> Any:
     from ray.data import ExecutionResources
     from ray.data._internal.cluster_autoscaler import ClusterAutoscaler
 
+    there: Any = ray
+
     class WholeCluster(ClusterAutoscaler):
         def __init__(self) -> None:
             self._look()
 
         def _look(self) -> None:
             self._looked = time.monotonic()
-            there = ray.cluster_resources()  # type: ignore[no-untyped-call]
-            self._total: Any = ExecutionResources.from_resource_dict(there)
+            self._total: ExecutionResources = ExecutionResources.from_resource_dict(there.cluster_resources())
 
         def try_trigger_scaling(self) -> None:
             """Machines that read are of a fixed number; they may come late."""
@@ -112,7 +93,7 @@ def _whole_cluster() -> Any:
         def on_executor_shutdown(self) -> None:
             """Nothing was asked for."""
 
-        def get_total_resources(self) -> Any:
+        def get_total_resources(self) -> ExecutionResources:
             return self._total
 
     return WholeCluster()
