@@ -150,15 +150,39 @@ def test_one_worker_generates_and_the_guards_of_all_look_at_its_texts(base: Path
 SECONDS = 30.0
 
 
+class Meetings:
+    """Where two threads meet, again and again, until one leaves. What both have come to has happened for both, even if one of them
+    leaves before the other one has noticed, which is what a barrier of `threading` does not promise.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._came, self._left = 0, False
+
+    def meet(self) -> None:
+        with self._changed:
+            whole = self._came // 2 * 2 + 2
+            self._came += 1
+            self._changed.notify_all()
+            assert self._changed.wait_for(lambda: self._came >= whole or self._left, SECONDS)
+            if self._came < whole:
+                raise RuntimeError("the other worker has left")
+
+    def leave(self) -> None:
+        with self._changed:
+            self._left = True
+            self._changed.notify_all()
+
+
 class Together(Group):
     """One of two workers in threads, whose sums are its own, once both have come."""
 
-    def __init__(self, barrier: threading.Barrier, store: Table, rank: int) -> None:
+    def __init__(self, meetings: Meetings, store: Table, rank: int) -> None:
         super().__init__(store, 1, Control(), rank=rank, count=2)
-        self._barrier = barrier
+        self._meetings = meetings
 
     def sum(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        self._barrier.wait(SECONDS)
+        self._meetings.meet()
         return Alone().sum(*tensors)
 
     def start_sum(self, tensor: torch.Tensor) -> Any:
@@ -177,8 +201,8 @@ def test_one_of_two_workers_that_has_no_samples_leaves_a_checkpoint_of_the_last_
     )
     job = resolve(parse(document))
     directory = RunDirectory(open_storage(str(base / "runs")), "tiny")
-    attempt, barrier, store = directory.claim(0), threading.Barrier(2), Table(SECONDS)
-    monkeypatch.setattr(agreement.collectives, "leave", barrier.abort)
+    attempt, meetings, store = directory.claim(0), Meetings(), Table(SECONDS)
+    monkeypatch.setattr(agreement.collectives, "leave", meetings.leave)
 
     def work(rank: int) -> None:
         data = open_data(job, base, {})
@@ -196,7 +220,7 @@ def test_one_of_two_workers_that_has_no_samples_leaves_a_checkpoint_of_the_last_
             name, broken = ("train_batch", until) if split == "train" else ("validation_batches", none)
             monkeypatch.setattr(data, name, broken)
         watcher = Watcher()
-        together = Together(barrier, store, rank)
+        together = Together(meetings, store, rank)
         context = AttemptContext(
             job=job,
             directory=directory,
