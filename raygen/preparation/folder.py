@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 
 from raygen.data.shards.index import Shard
-from raygen.errors import DataError
+from raygen.errors import DataError, OutputError
 from raygen.preparation.context import WORK, Context
 from raygen.storage import AlreadyExistsError, NotFoundError
 
@@ -116,6 +117,9 @@ def settle(context: Context, shards: Collection[Shard], others: Iterable[str]) -
     for key in sorted(found.keys() - named):
         if _OURS.fullmatch(key):
             context.place.delete(key)
+    # Unfinished files of writers that were killed, which are in nobody's way where they cannot be removed.
+    with suppress(OutputError):
+        context.place.clean()
 
 
 def _another(context: Context) -> DataError:

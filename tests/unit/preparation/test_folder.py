@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -164,3 +166,13 @@ def test_work_that_is_deleted_meanwhile_is_told(base: Path) -> None:
         prepared(text_job(), base, Interrupted(delete, after=2))
     assert "Run the same again" in caught.value.remedy
     assert prepared(text_job(), base).new
+
+
+def test_what_a_writer_that_was_killed_has_begun_is_removed(base: Path) -> None:
+    program = "from raygen.storage.temporary import temporary_name; print(temporary_name())"
+    named = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    left = base / "prepared" / named.stdout.strip()
+    left.parent.mkdir()
+    left.write_text("the beginning of an index")
+    prepared(text_job(), base)
+    assert not left.exists()
