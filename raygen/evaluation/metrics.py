@@ -16,6 +16,11 @@ from raygen.models.draws import Draws
 from raygen.models.protocol import Batch, Family
 from raygen.spec import Metric
 
+TOGETHER = 64
+"""Batches after which what was counted is put together: thousands of small tensors that stay would lie between the large ones that
+come and go, and keep their memory from being used again.
+"""
+
 
 def evaluate(
     family: Family,
@@ -75,13 +80,15 @@ def _sums(
     family: Family, batches: Iterable[tuple[Batch, Draws, Tensor | None]], go_on: Callable[[], bool]
 ) -> Sums | None:
     parts: dict[str, list[Tensor]] = {}
-    for batch, draws, weights in batches:
+    for number, (batch, draws, weights) in enumerate(batches, start=1):
         if not go_on():
             return None
         for name, value in family.evaluate(batch, draws, weights).items():
-            parts.setdefault(name, []).append(value)
+            parts.setdefault(name, []).append(value[None])
+        if number % TOGETHER == 0:
+            parts = {name: [torch.cat(values)] for name, values in parts.items()}
     # Added up in float64 on the CPU: some devices have none, and float32 would lose digits over many batches.
-    return {name: torch.stack(values).cpu().double().sum(dim=0).numpy() for name, values in parts.items()}
+    return {name: torch.cat(values).cpu().double().sum(dim=0).numpy() for name, values in parts.items()}
 
 
 def _added(parts: list[Mapping[str, Any]]) -> Sums:
