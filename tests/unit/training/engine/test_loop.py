@@ -105,6 +105,38 @@ class Replay(OwnDecisions):
         return [values] if self._first is None else [self._first[len(self.said) - 1], values]
 
 
+def context_of(
+    job: Any,
+    directory: RunDirectory,
+    attempt: Any,
+    data: Any,
+    family: Any,
+    watcher: Watcher,
+    workers: Workers,
+    agreement: Any,
+) -> AttemptContext:
+    """A worker's attempt of 20 steps, from the start."""
+    return AttemptContext(
+        job=job,
+        directory=directory,
+        attempt=attempt,
+        steps=20,
+        rollbacks=[],
+        data=data,
+        family=family,
+        device=CPU,
+        checkpoint=None,
+        state=State.new(),
+        control=Control(),
+        guards=Guards(job.spec.training, 0, watcher.notice),
+        observer=watcher,
+        workers=workers,
+        strategy=make_strategy(workers),
+        agreement=agreement,
+        startup=Startup(),
+    )
+
+
 def test_one_worker_generates_and_the_guards_of_all_look_at_its_texts(base: Path) -> None:
     guard = {"type": "TextRepetition", "action": "Stop"}
     document = job_document(
@@ -121,25 +153,7 @@ def test_one_worker_generates_and_the_guards_of_all_look_at_its_texts(base: Path
         family, watcher = Talker(data.domain.size), Watcher()
         agreement = Replay(said)
         workers = worker(rank, 2)
-        context = AttemptContext(
-            job=job,
-            directory=directory,
-            attempt=directory.claim(0),
-            steps=20,
-            rollbacks=[],
-            data=data,
-            family=family,
-            device=CPU,
-            checkpoint=None,
-            state=State.new(),
-            control=Control(),
-            guards=Guards(job.spec.training, 0, watcher.notice),
-            observer=watcher,
-            workers=workers,
-            strategy=make_strategy(workers),
-            agreement=agreement,
-            startup=Startup(),
-        )
+        context = context_of(job, directory, directory.claim(0), data, family, watcher, workers, agreement)
         with pytest.raises(GuardError, match="are repeats at step 10"):
             train_attempt(context)
         said = agreement.said
@@ -221,25 +235,8 @@ def test_one_of_two_workers_that_has_no_samples_leaves_a_checkpoint_of_the_last_
             monkeypatch.setattr(data, name, broken)
         watcher = Watcher()
         together = Together(meetings, store, rank)
-        context = AttemptContext(
-            job=job,
-            directory=directory,
-            attempt=attempt,
-            steps=20,
-            rollbacks=[],
-            data=data,
-            family=Bigram(data.domain.size),
-            device=CPU,
-            checkpoint=None,
-            state=State.new(),
-            control=Control(),
-            guards=Guards(job.spec.training, 0, watcher.notice),
-            observer=watcher,
-            workers=together,
-            strategy=make_strategy(together),
-            agreement=together,
-            startup=Startup(),
-        )
+        family = Bigram(data.domain.size)
+        context = context_of(job, directory, attempt, data, family, watcher, together, together)
         train_attempt(context)
 
     with ThreadPoolExecutor(2) as threads:
