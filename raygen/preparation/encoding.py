@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -114,7 +113,7 @@ def encode(context: Context, item: tuple[int, str, int]) -> dict[str, Any]:
     """Encodes one part, by its number, split and source.
 
     Raises:
-        DataError: a text has a character that the tokenizer does not know, or an image another size.
+        DataError: a text has a character that the tokenizer does not know.
     """
     number, split, source = item
     name = f"encoded/{number:06d}"
@@ -197,7 +196,7 @@ class _Encoder:
         label = self._encoding.classes.get(row["label"], 0)
         if self._tokenizer is None:
             component = self._component_of(row["held"])
-            content = self._picture(row["content"], where)
+            content = self._picture(row["content"])
             self._counting.image(component, label, row["content"])
             yield Piece(order, component, 1, label, content)
             return
@@ -223,14 +222,8 @@ class _Encoder:
         except DataError as error:
             raise DataError(error.what, where=where, remedy=error.remedy) from error
 
-    def _picture(self, pixels: bytes, where: str) -> bytes:
+    def _picture(self, pixels: bytes) -> bytes:
         shape = self._encoding.shape
-        if len(pixels) != math.prod(shape):
-            raise DataError(
-                f"the image has another size or mode than others: {len(pixels):,} bytes instead of {math.prod(shape):,}",
-                where=where,
-                remedy="Give spec.data.images.size and mode, so that all become the same.",
-            )
         return encoded(np.frombuffer(pixels, dtype=np.uint8).reshape(shape)) if self._png else pixels
 
 
