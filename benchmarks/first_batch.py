@@ -30,7 +30,7 @@ from raygen.spec import resolve
 from raygen.training.observers.startup import Startup
 from raygen.training.ray.cluster import started_ray
 
-FILES, BATCH, PROCESSES = 4000, 128, 2
+FILES, BATCH, PROCESSES = 14_000, 128, 2
 MUST = {"InProcess": 0.5, "RayData": 6.0}
 
 
@@ -58,7 +58,7 @@ def write_data(folder: Path) -> Path:
         'data.validation={"fraction": 0.01}',
         "data.images={size: 64, mode: RGB}",
         "data.cleaning=null",
-        f'preparation={{"uri": "{folder / "prepared"}", "encoding": PNG, "shardMegabytes": 4}}',
+        f'preparation={{"uri": "{folder / "prepared"}", "encoding": PNG}}',
     ]
     job = load(ROOT / "examples" / "06-images-from-tar.yaml", overrides=changes).job
     (folder / "job.yaml").write_text(dumps(job))

@@ -22,10 +22,9 @@ import pyarrow as pa
 
 from raygen.data.shards.index import Shard
 from raygen.data.shards.order import Window, WindowOrder
-from raygen.data.shards.pieces import Fetch, OpenPieces, Piece
+from raygen.data.shards.pieces import Fetch, OpenPieces, Piece, ThreadedPieces
 from raygen.errors import RaygenError, RunError
 from raygen.pipelines.execution import dataset_of, document_of, error_of, losses_explained
-from raygen.pipelines.starting import take_what_is_there, warm
 
 SHARDS_AT_ONCE = 128
 """Shards of one execution, about; to begin one takes as long as to read a few shards."""
@@ -54,7 +53,10 @@ class Workers:
 
 
 class PipelinedPieces:
-    """Reads by pipelines of Ray Data. Until the first window is asked for, processes that read start and nothing is read.
+    """Reads by pipelines of Ray Data.
+
+    They take seconds to start. So a window that does not follow the one before, such as the first of a run, is read by this process,
+    and pipelines begin with the one after it.
 
     Args:
         workers: Who reads.
@@ -68,11 +70,11 @@ class PipelinedPieces:
         self._order = order
         self._listed = listed
         self._fetch = fetch
+        self._own = ThreadedPieces(order, listed, fetch)
         self._executions: deque[_Execution] = deque()
         self._expected: _Key | None = None
         self._unplanned: _Key = (0, 0)
         self._closed = False
-        warm(workers.count, workers.books, fetch)
 
     def of(self, window: Window) -> Iterator[Piece]:
         """What the shards of a window hold, in the order in which they stand in it.
@@ -82,13 +84,20 @@ class PipelinedPieces:
             RunError: workers were lost.
         """
         key = (window.epoch, window.number)
-        if key != self._expected:
-            self._end()
-            self._unplanned = key
+        following = key == self._expected
         # Until this window has been read whole, no other one can follow it.
         self._expected = None
-        if not self._executions:
+        if following:
+            yield from self._sent(window)
+        else:
+            self._end()
+            self._unplanned = self._order.after(*key)
             self._begin()
+            yield from self._own.of(window)
+        self._expected = self._order.after(*key)
+
+    def _sent(self, window: Window) -> Iterator[Piece]:
+        """What pipelines send of a window."""
         execution = self._executions[0]
         execution.windows -= 1
         if not execution.windows:
@@ -98,11 +107,11 @@ class PipelinedPieces:
         if not execution.windows:
             # Not waited for: the next one is at work.
             self._executions.popleft().end()
-        self._expected = self._order.after(*key)
 
     def close(self) -> None:
         """Ends the pipelines, and whoever waits for them."""
         self._closed = True
+        self._own.close()
         for execution in self._end():
             execution.join()
 
@@ -196,7 +205,6 @@ def _tables(workers: Workers, fetch: Fetch, shards: Sequence[Shard]) -> Generato
     import ray
 
     dataset = dataset_of([asdict(shard) for shard in shards])
-    take_what_is_there(dataset)
     largest = max(map(fetch.decoder.size, shards))
     options = dataset.context.execution_options
     options.preserve_order = True

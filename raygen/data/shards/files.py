@@ -129,7 +129,8 @@ def column_values(column: pa.ChunkedArray) -> tuple[NDArray[Any], NDArray[np.int
             offsets = np.zeros(1, dtype=np.int64)
         data = np.frombuffer(array.buffers()[2] or b"", dtype=np.uint8)
         return data[offsets[0] : offsets[-1]], offsets - offsets[0]
-    return array.to_numpy(zero_copy_only=False), None
+    # Not `to_numpy`, which imports pandas: 0.4 s of a start.
+    return np.from_dlpack(array), None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,8 +22,71 @@ from raygen.data.shards.index import Shard
 from raygen.data.shards.order import FLIPS, Numbers, Window, words
 from raygen.data.shards.pieces import Fetch, Piece, Shards
 from raygen.data.shards.store import ShardStore
+from raygen.machine import cores
+
+PARTS, LEAST_TOGETHER = 2, 8
+"""Into how many parts pictures are cut for each thread that decodes, and how many each has at least."""
+RECENT_BYTES = 32 << 20
+"""Decoded pictures that are kept because they may be taken again soon."""
 
 Pixels = NDArray[np.uint8]
+
+
+class Pictures:
+    """Images as PNG, one shard after the other, which are decoded when they are asked for.
+
+    So the first batch waits until the window is fetched, and not until all of it is decoded; of workers that read the same window
+    each decodes its own samples; and memory holds what shards hold.
+
+    Args:
+        shards: Of each shard the bytes of its images, (bytes,), and where each begins, and the end of the last: (images + 1,).
+        sides: Channels, height and width of an image.
+    """
+
+    def __init__(self, shards: Sequence[Piece], sides: tuple[int, int, int]) -> None:
+        self._shards = shards
+        self._sides = sides
+        self._firsts = np.cumsum([0, *(len(offsets) - 1 for _, offsets in shards)])
+        self._recent: dict[bytes, Pixels] = {}
+
+    def __getitem__(self, chosen: Numbers) -> Pixels:
+        """Some of them, by number: (images, channels, height, width)."""
+        # Mixup takes each batch twice: as partners of the step before, and as its own.
+        if (again := self._recent.pop(chosen.tobytes(), None)) is not None:
+            return again
+        images = self._decoded(chosen)
+        self._recent[chosen.tobytes()] = images.copy()
+        while sum(held.nbytes for held in self._recent.values()) > RECENT_BYTES:
+            del self._recent[next(iter(self._recent))]
+        return images
+
+    def _decoded(self, chosen: Numbers) -> Pixels:
+        images = np.empty((len(chosen), *self._sides), dtype=np.uint8)
+        contents = self._contents(chosen)
+
+        def decode(places: range) -> None:
+            for place in places:
+                images[place] = decoded(contents[place])
+
+        size = max(-(-len(chosen) // (PARTS * cores().count)), LEAST_TOGETHER)
+        parts = [range(start, min(start + size, len(chosen))) for start in range(0, len(chosen), size)]
+        list(_decoding().map(decode, parts))
+        return images
+
+    def _contents(self, chosen: Numbers) -> list[bytes]:
+        """The files of some of them."""
+        numbers = np.searchsorted(self._firsts, chosen, side="right") - 1
+        found = []
+        for number, place in zip(numbers.tolist(), (chosen - self._firsts[numbers]).tolist(), strict=True):
+            content, offsets = self._shards[number]
+            found.append(content[offsets[place] : offsets[place + 1]].tobytes())
+        return found
+
+
+@cache
+def _decoding() -> ThreadPoolExecutor:
+    """Threads that decode, one for each core."""
+    return ThreadPoolExecutor(cores().count, thread_name_prefix="decode")
 
 
 @dataclass(frozen=True)
@@ -34,7 +99,7 @@ class LoadedImages:
         mirrored: Which of them are mirrored: (images,). None mirrors none.
     """
 
-    images: Pixels
+    images: Pixels | Pictures
     labels: NDArray[np.int64]
     mirrored: NDArray[np.bool_] | None = None
 
@@ -68,9 +133,15 @@ class ImageDecoder:
 
     def __call__(self, table: pa.Table) -> Piece:
         """The arrays."""
-        shape = self.shape
-        labels = table.column(LABEL).to_numpy() if shape.classes else np.empty(0)
-        return self._images(table.column(IMAGE)), labels.astype(np.int64, copy=False)
+        return self._images(table.column(IMAGE)), self._labels(table)
+
+    def held(self, table: pa.Table) -> Piece:
+        """The arrays; of images as PNG their bytes, where each begins, and labels, as `Pictures` has them."""
+        if self.encoding == "Raw":
+            return self(table)
+        content, offsets = column_values(table.column(IMAGE))
+        assert offsets is not None, "pictures are of different lengths"  # noqa: S101
+        return content, offsets, self._labels(table)
 
     def size(self, shard: Shard) -> int:
         """How large they are, in bytes."""
@@ -79,6 +150,10 @@ class ImageDecoder:
     @property
     def _sides(self) -> tuple[int, int, int]:
         return self.shape.channels, self.shape.height, self.shape.width
+
+    def _labels(self, table: pa.Table) -> NDArray[np.int64]:
+        labels = column_values(table.column(LABEL))[0] if self.shape.classes else np.empty(0)
+        return labels.astype(np.int64, copy=False)
 
     def _images(self, column: pa.ChunkedArray) -> Pixels:
         if self.encoding == "Raw":
@@ -118,20 +193,27 @@ class ImageShards(Shards[LoadedImages]):
         return [shard.rows for shard in self.listed]
 
     def assembled(self, window: Window, pieces: Iterator[Piece]) -> LoadedImages:
-        """The images of a window's shards."""
+        """The images of a window's shards, all of which were decoded, or none."""
         shape, count = self._shape, sum(window.counts)
-        images = np.empty((count, shape.channels, shape.height, shape.width), dtype=np.uint8)
+        sides = shape.channels, shape.height, shape.width
         labels = np.zeros(count if shape.classes else 0, dtype=np.int64)
+        images = np.empty((0, *sides), dtype=np.uint8)
+        pictures = list[Piece]()
         first = 0
-        for some, theirs in pieces:
-            end = first + len(some)
-            images[first:end] = some
-            labels[first : first + len(theirs)] = theirs
-            first = end
+        for rows, (*theirs, classes) in zip(window.counts, pieces, strict=True):
+            if len(theirs) > 1:
+                pictures.append(tuple(theirs))
+            else:
+                images = images if first else np.empty((count, *sides), dtype=np.uint8)
+                images[first : first + rows] = theirs[0]
+            if shape.classes:
+                labels[first : first + rows] = classes
+            first += rows
+        held = Pictures(pictures, sides) if pictures else images
         if self._flip is None:
-            return LoadedImages(images, labels)
+            return LoadedImages(held, labels)
         coins = words(count, self._flip, FLIPS, window.epoch, window.number)
-        return LoadedImages(images, labels, coins >> np.uint64(63) == 1)
+        return LoadedImages(held, labels, coins >> np.uint64(63) == 1)
 
     def in_order(self, size: int) -> Iterator[Samples]:
         """All images as the index lists them, `size` at a time, the last ones fewer."""

@@ -21,7 +21,7 @@ from raygen.data.shards.order import Numbers, Window, WindowOrder
 from raygen.data.shards.store import ShardStore
 
 FETCHED_AT_ONCE = 4
-"""Shards of a window that are fetched and decoded at a time in this process."""
+"""Shards of a window that are fetched at a time in this process."""
 
 Piece = tuple[NDArray[Any], ...]
 """What a shard holds: arrays of numbers, whose meaning those know who put a window together from them."""
@@ -35,7 +35,10 @@ class Decoder(Protocol):
         """What it needs of a shard."""
 
     def __call__(self, table: pa.Table) -> Piece:
-        """The arrays."""
+        """The arrays, for another process."""
+
+    def held(self, table: pa.Table) -> Piece:
+        """The arrays, for the process that takes samples of them: what is decoded sample by sample may be left as it is."""
 
     def size(self, shard: Shard) -> int:
         """How large they are, about, in bytes."""
@@ -60,6 +63,14 @@ class Fetch:
             DataError: it is missing or was changed, or its place cannot be reached.
         """
         return self.decoder(self.store.table(shard, self.decoder.columns))
+
+    def held(self, shard: Shard) -> Piece:
+        """What a shard holds, for a window in this process.
+
+        Raises:
+            DataError: it is missing or was changed, or its place cannot be reached.
+        """
+        return self.decoder.held(self.store.table(shard, self.decoder.columns))
 
 
 class LoadedWindow(Protocol):
@@ -138,7 +149,7 @@ class ThreadedPieces:
         for number in window.shards:
             if len(waiting) == FETCHED_AT_ONCE:
                 yield waiting.popleft().result()
-            waiting.append(self._threads.submit(self._fetch, self._listed[number]))
+            waiting.append(self._threads.submit(self._fetch.held, self._listed[number]))
         while waiting:
             yield waiting.popleft().result()
 

@@ -233,6 +233,10 @@ class TextDecoder:
         documents = documents_of(table, self.dtype)
         return documents.tokens, documents.offsets
 
+    def held(self, table: pa.Table) -> Piece:
+        """The arrays."""
+        return self(table)
+
     def size(self, shard: Shard) -> int:
         """How large they are, in bytes."""
         return shard.units * np.dtype(self.dtype).itemsize + (shard.rows + 1) * 8

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from raygen.data.images.pixels import ImageShape
-from raygen.data.shards.images import ImageDecoder
+from raygen.data.shards.images import ImageDecoder, Pictures
 from raygen.data.shards.order import WindowOrder
 from raygen.data.shards.pieces import Fetch, ThreadedPieces
 from raygen.data.shards.store import ShardStore, open_place
@@ -45,6 +45,27 @@ def test_images_are_the_same_when_another_process_fetches_them(base: Path, encod
     whole = np.concatenate([batch.arrays["images"] for batch in data.validation_batches(7)])
     assert np.array_equal(whole, again(data.shards()[-1])[0])
     data.close()
+
+
+def test_pictures_are_decoded_as_they_are_taken_and_any_number_of_times(base: Path) -> None:
+    place = {"uri": "PNG", "shardMegabytes": 1, "shardsPerWindow": 2, "encoding": "PNG"}
+    data = opened(image_job(preparation=place), base)
+    shape = data.domain
+    assert isinstance(shape, ImageShape)
+    fetch = Fetch(ShardStore(open_place("PNG", base)), ImageDecoder(shape, "PNG"))
+    listed = [shard for shard in data.shards() if shard.rows > 2]
+    data.close()
+    whole = np.concatenate([fetch(shard)[0] for shard in listed])
+    pictures = Pictures([fetch.held(shard)[:2] for shard in listed], whole.shape[1:])
+    draws = np.random.default_rng(3)
+    for count in (0, 1, 7, 64, 64, 500):
+        chosen = draws.integers(0, len(whole), count)
+        for _ in range(3):
+            taken = pictures[chosen]
+            assert taken.dtype == np.uint8
+            assert np.array_equal(taken, whole[chosen])
+            # Who took them may change them.
+            taken[:] = 0
 
 
 def text_shards(base: Path) -> tuple[Any, Fetch]:
