@@ -15,6 +15,7 @@ from typing import Any
 
 import boto3
 import torch
+from botocore.config import Config
 from PIL import Image
 
 SHARD_BYTES = 8_000_000
@@ -46,7 +47,10 @@ def loader(name: str, place: str, batch: int, workers: int) -> Iterable[Any]:
     """Shuffled batches of tensors."""
     if name == "litdata":
         import litdata
+        from litdata.streaming import downloader
 
+        # It passes no way to allow plain HTTP on to the client that reads ahead.
+        downloader._OBSTORE_CLIENT_OPTIONS["allow_http"] = True
         data = litdata.StreamingDataset(
             f"s3://{place}",
             cache_dir=os.environ["PEERS_CACHE_DIR"],
@@ -57,7 +61,7 @@ def loader(name: str, place: str, batch: int, workers: int) -> Iterable[Any]:
         return litdata.StreamingDataLoader(data, batch_size=batch, num_workers=workers)
     import webdataset
 
-    client = boto3.client("s3")
+    client = boto3.client("s3", config=Config(signature_version="s3v4"))
     bucket, _, prefix = place.partition("/")
     listed = client.list_objects_v2(Bucket=bucket, Prefix=prefix + "/")["Contents"]
     urls = [
