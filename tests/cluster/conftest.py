@@ -98,14 +98,14 @@ def installed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def alone(installed: Raygen) -> Iterator[Raygen]:
     """The namespace without a job."""
     yield installed
-    installed.cluster.kubectl(
-        "--namespace", RESEARCH, "delete", "trainingjobs", "--all", "--wait=true", "--timeout=120s"
-    )
-    until(
-        "the pods to go",
-        120,
-        lambda: not installed.cluster.get("pod", namespace=RESEARCH, selector="raygen.io/job"),
-    )
+    cluster = installed.cluster
+
+    def gone() -> bool:
+        pods = cluster.end_pods(RESEARCH, "raygen.io/job")
+        return not pods and not cluster.get("trainingjob", namespace=RESEARCH)
+
+    cluster.kubectl("--namespace", RESEARCH, "delete", "trainingjobs", "--all", "--wait=false")
+    until("the jobs and their pods to go", 120, gone)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -113,7 +113,10 @@ def column_values(column: pa.ChunkedArray) -> tuple[NDArray[Any], NDArray[np.int
         Of binary columns and texts all bytes, and (rows + 1,) offsets into them; of values of one length all bytes, and None; of
         numbers the numbers, and None.
     """
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    array = column
+    if isinstance(column, pa.ChunkedArray):
+        # To combine copies, even if there is one.
+        array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
     if isinstance(array, pa.ChunkedArray):
         array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], column.type)
     kind = array.type

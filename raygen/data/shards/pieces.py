@@ -20,7 +20,7 @@ from raygen.data.shards.index import Shard
 from raygen.data.shards.order import Numbers, Window, WindowOrder
 from raygen.data.shards.store import ShardStore
 
-FETCHED_AT_ONCE = 4
+FETCHED_AT_ONCE = 3
 """Shards of a window that are fetched at a time in this process."""
 
 Piece = tuple[NDArray[Any], ...]

@@ -90,7 +90,10 @@ class ShardStore:
 
     def _unpacked(self, shard: Shard, content: bytes, columns: Sequence[str]) -> pa.Table:
         with _unpacking():
-            return unpacked(shard, content, self._name(shard), columns)
+            table = unpacked(shard, content, self._name(shard), columns)
+            # Arrow keeps what it has decoded in, which is as much again as it gives.
+            pa.default_memory_pool().release_unused()
+            return table
 
     def _name(self, shard: Shard) -> str:
         return f"{self.uri}/{shard.name}"
