@@ -50,7 +50,7 @@ if __name__ == "__main__":
     data = litdata.StreamingDataset("s3://bucket/data", cache_dir="cache", storage_options=place)
     count = len(data)
     try:
-        first = f"sample {data[0]['number'][0]}"
+        first = f"sample {next(iter(data))['number'][0]}"
     except RuntimeError as error:
         first = "BadScheme" if "BadScheme" in str(error) else str(error)[:200]
     server.shutdown()
