@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from typing import Any, cast
+from typing import Any
 
 import torch
 from digits import Classifier, classifier, scaled
@@ -28,8 +28,8 @@ from raygen.evaluation.features import (
     neighbourhood,
 )
 from raygen.evaluation.frechet import FeatureSums, frechet_distance
-from raygen.models.gan.family import GANFamily
 from raygen.models.pictures import grid
+from raygen.models.protocol import SampleRequest
 
 SECONDS = 1200
 LEAST_SHARE = 0.05
@@ -87,9 +87,9 @@ def train(seed: int, steps: int | None, output: str) -> raygen.Result:
 
 def generate(run: raygen.Run, count: int, seed: int) -> Tensor:
     """Images of a run's generator, uint8 (count, 1, 28, 28)."""
-    family = cast("GANFamily", run.family(device="cpu"))
-    parts = [family.generate(min(BATCH, count - first), seed + first)[0] for first in range(0, count, BATCH)]
-    images = cropped(torch.cat(parts))
+    family, request = run.family(device="cpu"), SampleRequest(seed=seed)
+    batches = [range(first, min(first + BATCH, count)) for first in range(0, count, BATCH)]
+    images = cropped(torch.cat([family.generate(request, batch)["images"] for batch in batches]))
     if images.shape[1:] != (1, 28, 28):
         sys.exit(f"the generator makes images of {tuple(images.shape[1:])}; the classifier knows (1, 28, 28)")
     return images

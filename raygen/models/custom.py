@@ -38,7 +38,7 @@ METRIC_SUMS = {"BitsPerByte": "bytes", "BitsPerDim": "dimensions"}
 PNG = b"\x89PNG\r\n\x1a\n"
 """How every PNG file begins."""
 REQUIRED = ("step", "evaluate", "sample")
-"""Methods that a custom class must have; `parameter_groups` and `huggingface` have defaults."""
+"""Methods that a custom class must have; `generate`, `parameter_groups` and `huggingface` have defaults."""
 
 
 class Watched:
@@ -135,6 +135,26 @@ class CustomFamily:
                 "Add them up over the batch.",
             )
         return sums
+
+    def generate(self, request: SampleRequest, samples: range) -> Batch:
+        """What the user's family generates; nothing without such a method.
+
+        Raises:
+            ModelError: it raised an error, or gave something else than tensors with a row for each sample.
+        """
+        own = getattr(self._inner, "generate", None)
+        if own is None:
+            return {}
+        made: Batch = self._call(lambda: own(request, samples), "generate")
+        if not isinstance(made, dict) or not all(
+            isinstance(name, str) and isinstance(value, Tensor) and value.shape[:1] == (len(samples),)
+            for name, value in made.items()
+        ):
+            raise self._broken(
+                f"generate gives no dict of tensors with {len(samples)} rows, one for each sample",
+                "Return {'images': tensor} or {'tokens': tensor}.",
+            )
+        return made
 
     def sample(self, request: SampleRequest) -> list[Sample]:
         """The user's samples.

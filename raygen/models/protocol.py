@@ -6,7 +6,8 @@ what a sample of it is; the loop owns steps, time, checkpoints and records.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -189,8 +190,22 @@ class Family(Protocol):
                 is scaled so that it adds its weight to `count`.
         """
 
+    def generate(self, request: SampleRequest, samples: range) -> Batch:
+        """Generates for whoever computes with what the model makes, such as a metric.
+
+        Args:
+            request: How; its `count` says nothing here.
+            samples: Numbers of the samples, from 0. A sample depends on the request and its number: however the numbers are
+                split, among batches or workers, it is the same, but for the rounding of arithmetic.
+
+        Returns:
+            Tensors on the device, a sample for each number: `images`, uint8 (samples, channels, height, width), and `labels`
+            (samples,) of a model that is told the class; or `tokens`, int64 (samples, request.max_tokens), those after the
+            prompt, and IGNORED from where a text ends. Empty of a model that has nothing to generate from.
+        """
+
     def sample(self, request: SampleRequest) -> list[Sample]:
-        """Generates. The same request and weights give the same samples."""
+        """Generates for people to look at. The same request and weights give the same samples."""
 
     def parameter_groups(self, network: str) -> ParameterGroups:
         """Sorts a network's parameters by the treatment that they need from an optimizer."""
@@ -229,6 +244,18 @@ class HuggingFaceModel:
 
     config: dict[str, Any]
     tensors: dict[str, Tensor]
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Has a network compute as it does when it is used, without gradients, and leaves it as it was."""
+    training = network.training
+    network.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        network.train(training)
 
 
 def sort_parameters(network: nn.Module) -> ParameterGroups:

@@ -29,6 +29,7 @@ from raygen.models.protocol import (
     SampleRequest,
     Update,
     Workers,
+    evaluating,
     sort_parameters,
 )
 from raygen.spec import ResolvedJob
@@ -126,45 +127,33 @@ class GANFamily:
         """Nothing: no metric of the validation split is defined for a GAN."""
         return {}
 
+    def generate(self, request: SampleRequest, samples: range) -> Batch:
+        """Images, and where the generator is told the class, the classes, which take turns."""
+        device = next(self.generator.parameters()).device
+        labels = self._classes_of(request)
+        if labels is not None:
+            labels = labels[torch.arange(samples.start, samples.stop, device=device) % len(labels)]
+        latents = self._latents(Draws((request.seed,), samples, device), "samples")
+        with evaluating(self.generator):
+            images = to_bytes(self.generator(latents, labels))
+        return {"images": images} if labels is None else {"images": images, "labels": labels}
+
     def sample(self, request: SampleRequest) -> list[Sample]:
         """A grid of images, a class per column where there are classes, and one of interpolations."""
-        device = next(self.generator.parameters()).device
-        training = self.generator.training
-        self.generator.eval()
-        try:
-            with torch.inference_mode():
-                latents = self._latents(Draws((request.seed,), range(request.count), device), "samples")
-                classes = len(self.domain.classes) if self.gan.conditional else 0
-                wanted = torch.tensor(request.labels or range(classes), device=device)
-                labels = wanted[torch.arange(request.count, device=device) % len(wanted)] if classes else None
-                images = to_bytes(self.generator(latents, labels))
-                rows = max(min(request.count // 4, 8), 1)
-                ends = self._latents(Draws((request.seed,), range(2 * rows), device), "ends")
-                path = torch.cat(
-                    [_between(ends[2 * n], ends[2 * n + 1], INTERPOLATION_STEPS) for n in range(rows)]
-                )
-                kept = labels[:rows].repeat_interleave(INTERPOLATION_STEPS) if labels is not None else None
-                moving = to_bytes(self.generator(path, kept))
-        finally:
-            self.generator.train(training)
-        columns = len(wanted) if 1 < len(wanted) <= 20 else None
+        made = self.generate(request, range(request.count))
+        labels, classes = made.get("labels"), self._classes_of(request)
+        rows = max(min(request.count // 4, 8), 1)
+        draws = Draws((request.seed,), range(2 * rows), made["images"].device)
+        ends = self._latents(draws, "ends")
+        path = torch.cat([_between(ends[2 * n], ends[2 * n + 1], INTERPOLATION_STEPS) for n in range(rows)])
+        kept = labels[:rows].repeat_interleave(INTERPOLATION_STEPS) if labels is not None else None
+        with evaluating(self.generator):
+            moving = to_bytes(self.generator(path, kept))
+        columns = len(classes) if classes is not None and 1 < len(classes) <= 20 else None
         return [
-            Sample(prompt="samples", png=grid(images, columns)),
+            Sample(prompt="samples", png=grid(made["images"], columns)),
             Sample(prompt="interpolations", png=grid(moving, INTERPOLATION_STEPS)),
         ]
-
-    def generate(self, count: int, seed: int) -> tuple[Tensor, Tensor | None]:
-        """Images, uint8 (count, C, S, S), and the classes they were made for, (count,)."""
-        device = next(self.generator.parameters()).device
-        draws = Draws((seed,), range(count), device)
-        classes = len(self.domain.classes)
-        labels = draws.integers("labels", classes) if self.gan.conditional else None
-        training = self.generator.training
-        self.generator.eval()
-        with torch.inference_mode():
-            images = to_bytes(self.generator(self._latents(draws, "samples"), labels))
-        self.generator.train(training)
-        return images, labels
 
     def parameter_groups(self, network: str) -> ParameterGroups:
         """Matrices (convolutions too), embeddings, and biases and norms."""
@@ -185,6 +174,13 @@ class GANFamily:
     @property
     def _adaptive(self) -> bool:
         return self.gan.augmentation is not None and self.gan.augmentation.type == "Adaptive"
+
+    def _classes_of(self, request: SampleRequest) -> Tensor | None:
+        """The classes that samples take in turn; None for a generator that is told none."""
+        if not self.gan.conditional:
+            return None
+        wanted = request.labels or tuple(range(len(self.domain.classes)))
+        return torch.tensor(wanted, device=next(self.generator.parameters()).device)
 
     def _latents(self, draws: Draws, name: str) -> Tensor:
         return draws.normal(name, self.gan.latent_size)

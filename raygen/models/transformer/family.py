@@ -22,6 +22,7 @@ from raygen.models.protocol import (
     Update,
     Vocabulary,
     Workers,
+    evaluating,
     sort_parameters,
     weighted_sum,
 )
@@ -124,6 +125,27 @@ class TransformerFamily:
             "bytes": weighted_sum(batch["bytes"], per_target),
         }
 
+    def generate(self, request: SampleRequest, samples: range) -> Batch:
+        """Tokens after the prompts, which take turns.
+
+        Raises:
+            DataError: a prompt has a token outside the vocabulary.
+        """
+        prompts = request.prompts or ("",)
+        end = None if request.ignore_end_of_text else self.vocabulary.end_of_text
+        device = self.decoder.embedding.weight.device
+        made = torch.full((len(samples), request.max_tokens), IGNORED, device=device)
+        with evaluating(self.decoder):
+            for number in sorted({row % len(prompts) for row in samples[: len(prompts)]}):
+                rows = [row for row in samples if row % len(prompts) == number]
+                tokens = list(self.vocabulary.encode(prompts[number])) or [self.vocabulary.end_of_text or 0]
+                drawn = generate(self.decoder, tokens, request, rows, end)
+                if end is not None:
+                    drawn = drawn.masked_fill((drawn == end).cumsum(dim=1) > 0, IGNORED)
+                places = torch.tensor([row - samples.start for row in rows], device=device)
+                made[places, : drawn.shape[1]] = drawn
+        return {"tokens": made}
+
     def sample(self, request: SampleRequest) -> list[Sample]:
         """Texts, each after its prompt, up to the end that the model writes: what follows would be another text. An empty
         prompt starts from the end of a text before it, or from token 0 (the first character, usually a line break),
@@ -133,24 +155,12 @@ class TransformerFamily:
             DataError: a prompt has a token outside the vocabulary.
         """
         prompts = request.prompts or ("",)
-        texts: dict[int, Sample] = {}
-        end = None if request.ignore_end_of_text else self.vocabulary.end_of_text
-        training = self.decoder.training
-        self.decoder.eval()
-        try:
-            for number, prompt in enumerate(prompts[: request.count]):
-                rows = range(number, request.count, len(prompts))
-                tokens = list(self.vocabulary.encode(prompt)) or [self.vocabulary.end_of_text or 0]
-                drawn = generate(self.decoder, tokens, request, rows, end)
-                for row, generated in zip(rows, drawn.tolist(), strict=True):
-                    texts[row] = self._sample(prompt, generated, end)
-        finally:
-            self.decoder.train(training)
-        return [texts[row] for row in sorted(texts)]
+        tokens = self.generate(request, range(request.count))["tokens"].tolist()
+        return [self._sample(prompts[row % len(prompts)], drawn) for row, drawn in enumerate(tokens)]
 
-    def _sample(self, prompt: str, tokens: list[int], end: int | None) -> Sample:
-        has_ended = end is not None and end in tokens
-        own = tokens[: tokens.index(end)] if end is not None and has_ended else tokens
+    def _sample(self, prompt: str, tokens: list[int]) -> Sample:
+        has_ended = IGNORED in tokens
+        own = tokens[: tokens.index(IGNORED)] if has_ended else tokens
         finished = "EndOfText" if has_ended else "MaxTokens"
         return Sample(prompt=prompt, text=self.vocabulary.decode(own), finished=finished)
 

@@ -24,6 +24,7 @@ from raygen.models.protocol import (
     SampleRequest,
     Update,
     Workers,
+    evaluating,
     sort_parameters,
     weighted_sum,
 )
@@ -189,17 +190,20 @@ class VAEFamily:
             sums |= self._likelihood_sums(metric, target, posterior, draws, weights)
         return sums
 
+    def generate(self, request: SampleRequest, samples: range) -> Batch:
+        """Images drawn from the prior; nothing with a codebook, which has none."""
+        if self.network.codebook is not None:
+            return {}
+        draws = Draws((request.seed,), samples, next(self.network.parameters()).device)
+        with evaluating(self.network):
+            return {"images": self.decode(draws.normal("prior", self.vae.latent_size))}
+
     def sample(self, request: SampleRequest) -> list[Sample]:
         """Grids of images: drawn from the prior, interpolated between draws, and, once a validation split was
         seen, reconstructed. With a codebook there is no prior to draw from, so only reconstructions are shown.
         """
-        training = self.network.training
-        self.network.eval()
-        try:
-            with torch.inference_mode():
-                return make_pictures(self, request)
-        finally:
-            self.network.train(training)
+        with evaluating(self.network):
+            return make_pictures(self, request)
 
     def parameter_groups(self, network: str) -> ParameterGroups:
         """Matrices (convolutions too), and biases, norms and log_sigma."""

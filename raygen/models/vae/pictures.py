@@ -21,10 +21,10 @@ STEPS = 8
 def make_pictures(family: VAEFamily, request: SampleRequest) -> list[Sample]:
     """Samples, interpolations and reconstructions as PNG grids, as far as the family can."""
     made = []
-    if family.network.codebook is None:
-        device = next(family.network.parameters()).device
-        latents = Draws((request.seed,), range(request.count), device).normal("prior", family.vae.latent_size)
-        made.append(Sample(prompt="samples", png=grid(family.decode(latents))))
+    drawn = family.generate(request, range(request.count))
+    if drawn:
+        device = drawn["images"].device
+        made.append(Sample(prompt="samples", png=grid(drawn["images"])))
         rows = max(min(request.count // 2, 8), 1)
         ends = Draws((request.seed,), range(2 * rows), device).normal("ends", family.vae.latent_size)
         path = torch.cat([spherical(ends[2 * row], ends[2 * row + 1], STEPS) for row in range(rows)])

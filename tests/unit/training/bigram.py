@@ -45,6 +45,9 @@ class Bigram:
         tokens = (batch["targets"] >= 0).sum()
         return {"loss": self._loss(batch) * tokens, "count": tokens, "bytes": batch["bytes"].sum()}
 
+    def generate(self, request: SampleRequest, samples: range) -> Batch:
+        return {}
+
     def sample(self, request: SampleRequest) -> list[Sample]:
         return []
 
