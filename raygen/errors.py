@@ -47,8 +47,13 @@ class RaygenError(Exception):
         self.where = where
         self.remedy = remedy
 
+    @property
+    def located(self) -> str:
+        """Where it happened, and what."""
+        return f"{self.where}: {self.what}" if self.where else self.what
+
     def __str__(self) -> str:
-        parts = [f"{self.where}: {self.what}" if self.where else self.what]
+        parts = [self.located]
         if self.remedy:
             parts.append(self.remedy)
         return "\n".join(parts)

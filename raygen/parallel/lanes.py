@@ -17,7 +17,7 @@ from raygen.errors import DataError
 from raygen.models.draws import Draws
 from raygen.models.protocol import Batch, MicroBatch, Workers
 from raygen.parallel.strategy import Strategy
-from raygen.spec import TrainingJob
+from raygen.spec import Training, TrainingJob
 
 TRAINING, VALIDATION, AUGMENTATION, PARTNERS = range(4)
 """What draws are for; a part of their key."""
@@ -42,12 +42,48 @@ class Part:
     step: int
 
 
+class Batches:
+    """Reads batches of the training split, each once: samples that are mixed into others are those of the next step, and are kept for
+    it. To read on and go back would load windows of prepared data again and again.
+    """
+
+    def __init__(self, data: Dataset) -> None:
+        self._data = data
+        self._kept: dict[range, Samples] = {}
+
+    def take(self, positions: range) -> Samples:
+        """A batch for its own step."""
+        kept = self._kept.pop(positions, None)
+        return self._data.train_batch(positions) if kept is None else kept
+
+    def peek(self, positions: range) -> Samples:
+        """A batch that will be taken in the next step."""
+        samples = self._data.train_batch(positions)
+        # Tensors share the memory of what they are made from.
+        copies = {name: array.copy() for name, array in samples.arrays.items()}
+        self._kept[positions] = Samples(copies, samples.weights)
+        return samples
+
+
 def parts_of(
-    job: TrainingJob, data: Dataset, device: torch.device, step: int, rank: int, workers: int
+    job: TrainingJob,
+    data: Dataset,
+    device: torch.device,
+    step: int,
+    rank: int,
+    workers: int,
+    batches: Batches | None = None,
 ) -> list[Part]:
     """A worker's samples of a step, from 1, in parts of at most `microBatchSize`, on the device, augmented as the job says.
 
-    `rank` and `workers` are those of its strategy's data.
+    Args:
+        job: The job.
+        data: Its data.
+        device: Where the samples go.
+        step: The step.
+        rank: Number of the worker in its strategy's data.
+        workers: How many there are in it.
+        batches: What reads the data for one step after another. Default: one that reads for this step alone.
 
     Raises:
         DataError: the samples have weights that cannot be.
@@ -56,24 +92,33 @@ def parts_of(
     size = training.global_batch_size
     lanes = lanes_of(rank, workers, size)
     most = training.micro_batch_size or len(lanes)
-    first = (step - 1) * size
+    batches = batches or Batches(data)
+    slots_of = [range(start, min(start + most, lanes.stop)) for start in range(lanes.start, lanes.stop, most)]
+    spans = [_positions(training, step, slots) for slots in slots_of]
+    # All of this step, before any of the next one's is looked at.
+    own = [batches.take(positions) for positions in spans]
     parts = []
-    for start in range(lanes.start, lanes.stop, most):
-        slots = range(start, min(start + most, lanes.stop))
-        positions = range(first + slots.start, first + slots.stop)
-        samples = data.train_batch(positions)
+    for slots, positions, samples in zip(slots_of, spans, own, strict=True):
         draws = Draws((training.seed, TRAINING, step), slots, device)
         weights, weight = None, float(len(slots))
         given = _weights(samples, positions, "train", expected=data.weighted)
         if given is not None:
             weights = to_device({"weights": given}, device)["weights"]
             weight = float(given.sum(dtype=np.float64))
-        batch = _changed(job, data, to_device(samples.arrays, device), step, slots)
+        batch = _changed(job, data, batches, to_device(samples.arrays, device), step, slots)
         parts.append(Part(batch, draws, weights, weight, step))
     return parts
 
 
-def _changed(job: TrainingJob, data: Dataset, batch: Batch, step: int, slots: range) -> Batch:
+def _positions(training: Training, step: int, slots: range) -> range:
+    """Positions in the data of some slots of a step."""
+    first = (step - 1) * training.global_batch_size
+    return range(first + slots.start, first + slots.stop)
+
+
+def _changed(
+    job: TrainingJob, data: Dataset, batches: Batches, batch: Batch, step: int, slots: range
+) -> Batch:
     """A training batch as the job's augmentation makes it."""
     spec, training = job.spec.data.augmentation, job.spec.training
     if spec is None:
@@ -83,8 +128,7 @@ def _changed(job: TrainingJob, data: Dataset, batch: Batch, step: int, slots: ra
 
     def partners() -> tuple[Batch, Draws]:
         # What the same lanes have in the next step: each worker reads it anyway, and no two workers have to agree.
-        first = step * training.global_batch_size
-        samples = data.train_batch(range(first + slots.start, first + slots.stop))
+        samples = batches.peek(_positions(training, step + 1, slots))
         return to_device(samples.arrays, device), Draws((training.seed, PARTNERS, step), slots, device)
 
     return augmented(spec, data.domain, batch, draws, partners)

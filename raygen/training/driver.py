@@ -316,7 +316,9 @@ class _Attempt:
 
     def _leave_outcome(self, begun: Begun, state: State, error: BaseException) -> None:
         directory, reason = self._plan.directory, reason_of(error)
-        message, remedy = (error.what, error.remedy) if isinstance(error, RaygenError) else (str(error), "")
+        message, remedy = (
+            (error.located, error.remedy) if isinstance(error, RaygenError) else (str(error), "")
+        )
         outcome = {
             "state": "Failed",
             "reason": reason,

@@ -26,8 +26,6 @@ from raygen.machine import cores
 
 PARTS, LEAST_TOGETHER = 2, 8
 """Into how many parts pictures are cut for each thread that decodes, and how many each has at least."""
-RECENT_BYTES = 32 << 20
-"""Decoded pictures that are kept because they may be taken again soon."""
 
 Pixels = NDArray[np.uint8]
 
@@ -47,20 +45,9 @@ class Pictures:
         self._shards = shards
         self._sides = sides
         self._firsts = np.cumsum([0, *(len(offsets) - 1 for _, offsets in shards)])
-        self._recent: dict[bytes, Pixels] = {}
 
     def __getitem__(self, chosen: Numbers) -> Pixels:
         """Some of them, by number: (images, channels, height, width)."""
-        # Mixup takes each batch twice: as partners of the step before, and as its own.
-        if (again := self._recent.pop(chosen.tobytes(), None)) is not None:
-            return again
-        images = self._decoded(chosen)
-        self._recent[chosen.tobytes()] = images.copy()
-        while sum(held.nbytes for held in self._recent.values()) > RECENT_BYTES:
-            del self._recent[next(iter(self._recent))]
-        return images
-
-    def _decoded(self, chosen: Numbers) -> Pixels:
         images = np.empty((len(chosen), *self._sides), dtype=np.uint8)
         contents = self._contents(chosen)
 

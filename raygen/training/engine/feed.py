@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from raygen.data.protocol import Dataset
-from raygen.parallel.lanes import Part, parts_of
+from raygen.parallel.lanes import Batches, Part, parts_of
 from raygen.parallel.strategy import Strategy
 from raygen.spec import TrainingJob
 from raygen.training.engine.control import POLL_S
@@ -49,6 +49,7 @@ class Feed:
     ) -> None:
         self.failed = False
         self._job, self._data, self._device = job, data, device
+        self._batches = Batches(data)
         self._rank, self._count = strategy.data_rank, strategy.data_count
         self._stream: torch.cuda.Stream | None = None
         if device.type == "cuda":
@@ -146,7 +147,8 @@ class Feed:
             return parts, self._stream.record_event()
 
     def _parts(self, step: int) -> list[Part]:
-        return parts_of(self._job, self._data, self._device, step, self._rank, self._count)
+        place = step, self._rank, self._count
+        return parts_of(self._job, self._data, self._device, *place, batches=self._batches)
 
 
 def _tensors(parts: list[Part]) -> Iterator[Tensor]:

@@ -170,7 +170,7 @@ class StatusReporter(Observer):
         """Writes the last words of a driver that failed; blocks as `ended` does."""
         known = error if isinstance(error, RaygenError) else RunError(str(error))
         reason = reason_of(error)
-        what = f"{known.where}: {known.what}" if known.where else known.what
+        what = known.located
         outcome: Object = {
             "state": "Failed",
             "reason": reason,

@@ -14,7 +14,7 @@ from torch import Tensor
 from raygen.data.protocol import Dataset
 from raygen.data.readers import open_data
 from raygen.parallel.choice import make_strategy
-from raygen.parallel.lanes import parts_of, validation_batches
+from raygen.parallel.lanes import Batches, parts_of, validation_batches
 from raygen.spec import ResolvedJob, parse, resolve
 from tests.budget import examples
 from tests.jobs import image_job_document, job_document, write_images, write_text
@@ -105,6 +105,29 @@ def test_a_sample_that_comes_again_is_changed_otherwise(folder: Path) -> None:
     steps = range(1, 2 * data.samples_per_epoch // SIZE)
     images = torch.cat([step_of(job, data, step)["images"] for step in steps])
     assert len(images.flatten(1).unique(dim=0)) == len(images)
+
+
+@pytest.mark.parametrize("micro", [None, 2, 5])
+def test_mixing_reads_each_batch_once_and_never_goes_back(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, micro: int | None
+) -> None:
+    job, alone = job_of(MIXED, micro), job_of(MIXED)
+    data = open_data(job, folder, {})
+    wanted = [step_of(alone, data, step)["images"] for step in range(3, 9)]
+    read = list[range]()
+    take = data.train_batch
+
+    def noted(positions: range) -> Any:
+        read.append(positions)
+        return take(positions)
+
+    monkeypatch.setattr(data, "train_batch", noted)
+    batches = Batches(data)
+    for step, images in zip(range(3, 9), wanted, strict=True):
+        parts = parts_of(job, data, CPU, step, 0, 1, batches=batches)
+        assert torch.equal(torch.cat([part.batch["images"] for part in parts]), images)
+    # Up to the partners of the last step.
+    assert [position for positions in read for position in positions] == list(range(2 * SIZE, 9 * SIZE))
 
 
 def test_an_image_is_mixed_with_the_one_that_its_lane_has_next(folder: Path) -> None:

@@ -96,6 +96,8 @@ def test_a_source_that_disappears_ends_the_run_with_a_checkpoint(base: Path) -> 
         train(base, endless, observer=Removes())
     outcome = json.loads((base / "runs" / "tiny" / "outcome.json").read_text())
     assert (outcome["state"], outcome["reason"]) == ("Failed", "DataError")
+    # As on a console: which file.
+    assert str(base / "prepared" / "train") in outcome["message"]
     kept = sorted((base / "runs" / "tiny" / "checkpoints").iterdir())
     assert kept[-1].name == f"step-{outcome['step']:08d}"
     assert outcome["step"] > 3
