@@ -11,8 +11,8 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -29,7 +29,7 @@ from raygen.data.text.tokenizers import Tokenizer, train_tokenizer
 from raygen.data.text.windows import TOKENIZER_FILE
 from raygen.errors import DataError, OutputError, RaygenError
 from raygen.preparation.card.contents import CARD_HTML
-from raygen.preparation.card.writing import Found, relative, remarks_of, write_card
+from raygen.preparation.card.writing import Found, make_card, relative, remarks_of, write_card
 from raygen.preparation.cleaning import BROKEN_SHARE, BrokenWatch, clean
 from raygen.preparation.context import WORK, Context
 from raygen.preparation.duplicates import deduplicate, likeness_of
@@ -209,12 +209,14 @@ class _Pipeline:
             },
             made_with={"raygen": __version__, "pyarrow": version("pyarrow")},
         )
-        self._check(index)
+        with _left_out_told(report):
+            self._check(index)
+            card = make_card(self._context, index, Found(cleaned, encoded, remarks, report, certificate))
         check_owner(self._context)
         broken = [number for number, one in enumerate(cleaned) if one["cleaning"]["broken"]]
         settle(self._context, index.shards, map(aside, broken))
         # Before the index, after which nothing is done any more.
-        write_card(self._context, index, Found(cleaned, encoded, remarks, report, certificate))
+        write_card(self._context, card)
         self._context.place.write(INDEX_FILE, index.to_json())
         try:
             self._context.place.delete_prefix(f"{WORK}/")
@@ -375,12 +377,20 @@ class _Pipeline:
         return math.prod(encoding.shape) if preparation is None or preparation.encoding == "Raw" else -1
 
     def _check(self, index: Index) -> None:
-        if self._spec.validation is not None and not any(shard.units for shard in index.validation):
-            raise DataError(
-                "the validation split holds nothing",
-                where="spec.data.validation",
-                remedy="Give a larger fraction, or sources of its own.",
-            )
+        held = self._spec.validation
+        if held is not None and not any(shard.units for shard in index.validation):
+            own = "Give other sources" if held.sources else "Give a larger fraction, sources of its own"
+            remedy = f"{own}, or less strict filters."
+            raise DataError("the validation split holds nothing", where="spec.data.validation", remedy=remedy)
+
+
+@contextmanager
+def _left_out_told(report: CleaningReport) -> Iterator[None]:
+    """Has an error say what cleaning has left out, since nobody will see the card."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(error.what + report.left_out, where=error.where, remedy=error.remedy) from error
 
 
 def _shards(written: list[dict[str, Any]], component: int) -> tuple[Shard, ...]:

@@ -80,6 +80,16 @@ class CleaningReport:
         """Records that are left."""
         return self.records - self.dropped - self.broken
 
+    @property
+    def left_out(self) -> str:
+        """How many records are not left, and by which filters, as the end of a sentence; "" if all are."""
+        if self.kept == self.records:
+            return ""
+        parts = [f"{name} {one.dropped:,}" for name, one in self.filters.items() if one.dropped]
+        return (
+            f"; of {self.records:,} records {self.records - self.kept:,} were left out ({', '.join(parts)})"
+        )
+
     def of(self, name: str) -> FilterReport:
         """What this filter did; nothing so far, if it is new."""
         return self.filters.setdefault(name, FilterReport())

@@ -254,13 +254,8 @@ class PreparedData:
             shards = self._shards(component.shards, own, train=True)
             streams.append(Stream(shards, own, per_window, open_pieces))
             if not streams[-1].samples and number not in unused:
-                part = "the training split"
-                raise DataError(
-                    (f"source {number + 1} of {part}" if mixture is not None else part)
-                    + f" has fewer than {2 * self.units_per_sample} {self.unit}, too few for one sample",
-                    where=self._store.uri,
-                    remedy="Prepare more data, or lower contextLength.",
-                )
+                whose = f"source {number + 1}" if mixture is not None else "the training split"
+                raise self._too_few(whose)
         if mixture is None:
             return streams[0]
         given = mixture.weights or [None] * len(streams)
@@ -269,6 +264,16 @@ class PreparedData:
         weights = [(0, given), *((change.from_sample, change.weights) for change in changes)]
         phases = [Phase(start, tuple(tempered(sizes, each, mixture.temperature))) for start, each in weights]
         return MixedStreams(streams, Mixture(seed, phases))
+
+    def _too_few(self, whose: str) -> DataError:
+        if self.unit == "images" or self._cut.packing == "Single":
+            things = "images" if self.unit == "images" else "documents"
+            what, remedy = f"{whose} has no {things}", "Give sources that hold some, or less strict filters."
+        else:
+            least = 2 * self.units_per_sample
+            what = f"{whose} has fewer than {least} tokens, too few for one sample"
+            remedy = "Prepare more data, or lower contextLength."
+        return DataError(what, where=self._store.uri, remedy=remedy)
 
     def _shards(self, shards: Sequence[Shard], seed: int, *, train: bool) -> ImageShards | TextShards:
         schema = self._index.schema
