@@ -19,6 +19,7 @@ from raygen.jobfile.tree import read
 from raygen.jobfile.writer import dumps
 from raygen.jobfile.yaml_text import compose_yaml
 from raygen.spec import Kind, TrainingJob, parse_kind
+from raygen.spec.schema.faults import without_secrets
 
 __all__ = ["Loaded", "LoadedJob", "dumps", "load", "load_kind", "loads", "loads_kind", "override"]
 
@@ -89,7 +90,7 @@ def loads_kind(
 
 
 def _content(path: Path) -> bytes:
-    where = ascii(str(path))[1:-1]
+    where = ascii(without_secrets(str(path)))[1:-1]
     try:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from raygen.errors import InputError, MissingExtraError
+from raygen.spec.schema.faults import without_secrets
 from raygen.storage.base import Storage
 from raygen.storage.local import LocalStorage
 
@@ -32,13 +33,13 @@ def open_storage(uri: str) -> Storage:
     if scheme != "file":
         raise InputError(
             f"there is no storage for {scheme}://",
-            where=uri,
+            where=without_secrets(uri),
             remedy="Use a local folder (a path, or file:///absolute/path), or s3://bucket/folder.",
         )
     if not rest.startswith("/") or re.search(r"[?#%]", rest):
         raise InputError(
             "a file URI has an absolute path and neither host, query, fragment nor percent escape",
-            where=uri,
+            where=without_secrets(uri),
             remedy="Write file:///absolute/path, or the path alone.",
         )
     return LocalStorage(Path(rest))

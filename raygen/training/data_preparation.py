@@ -9,6 +9,7 @@ from pathlib import Path
 from raygen.data.progress import Progress
 from raygen.data.remarks import Remarks
 from raygen.data.shards.index import read_index
+from raygen.data.shards.recipe import digest_of, words_on_data
 from raygen.data.shards.store import open_place
 from raygen.errors import MissingExtraError, RaygenError
 from raygen.preparation.executors import Executor, InProcess
@@ -105,8 +106,11 @@ def _tell_of_other_sources(job: ResolvedJob, base: Path, observer: EventSink) ->
         return
     # What the sources were may be gone: the data set stands for them.
     with suppress(RaygenError):
-        index, planned = read_index(open_place(preparation.uri, base)), plan(job, base.absolute(), Remarks())
-        if index is not None and index.recipe != planned.recipe:
+        index = read_index(open_place(preparation.uri, base))
+        # What the job asks for in other words is refused when the data is opened, so it is not trained on.
+        if index is None or index.words != digest_of(words_on_data(job)):
+            return
+        if index.recipe != plan(job, base.absolute(), Remarks()).recipe:
             observer.take(
                 Notice(
                     f"the data in {preparation.uri} was not prepared from the job's sources as they are now, and is trained on as it is;"

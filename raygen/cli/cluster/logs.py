@@ -11,6 +11,7 @@ from typing import Any
 from raygen.cli.cluster.connection import connection
 from raygen.cli.output import print_result, printable
 from raygen.errors import InputError, RaygenError
+from raygen.spec.schema.faults import without_secrets
 
 DRIVER = "driver"
 FOLLOW_SECONDS = 2.0
@@ -53,7 +54,7 @@ def _kept(args: argparse.Namespace, where: str) -> int:
     except RaygenError as error:
         raise InputError(
             f"the pods are gone, and the run directory cannot be read: {error.what}",
-            where=where,
+            where=without_secrets(where),
             remedy=error.remedy or "Set AWS_ACCESS_KEY_ID and the like as its pods have them.",
         ) from error
     if not lines:

@@ -9,6 +9,7 @@ from raygen.cli.interrupts import unwound
 from raygen.cli.local.job_file import needs_training
 from raygen.cli.output import print_result
 from raygen.errors import InputError
+from raygen.spec.schema.faults import without_secrets
 
 
 def run(args: argparse.Namespace) -> int:
@@ -18,7 +19,7 @@ def run(args: argparse.Namespace) -> int:
     if "://" in args.target:
         raise InputError(
             "a model is exported to a folder of this machine",
-            where=args.target,
+            where=without_secrets(args.target),
             remedy="Name a local folder, and copy it from there.",
         )
     opened = Run.open(args.run)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 
 from raygen import __version__
 from raygen.cli.output import print_result
 from raygen.errors import InputError
+from raygen.spec.schema.faults import without_secrets
 from raygen.storage.probe import probe
 
 
@@ -23,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
         ray = version("ray")
     except PackageNotFoundError:
         ray = None
-    found = probe(args.uris)
+    found = [replace(one, uri=without_secrets(one.uri)) for one in probe(args.uris)]
     lines = []
     for one in found:
         lines.append(f"{'fault' if one.kind else 'ok':<8} {one.uri}{f': {one.what}' if one.kind else ''}")

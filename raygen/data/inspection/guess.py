@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from raygen.data.images.formats import HEAD_BYTES, SUFFIXES, is_image
-from raygen.data.inspection.schemas import Schema
+from raygen.data.inspection.schemas import Schema, holds_bytes
 from raygen.data.remarks import Remarks
 from raygen.data.sources.compressed import unpacking
 from raygen.data.sources.files import AnyFile, find_files
@@ -95,15 +96,23 @@ def format_of(file: AnyFile) -> str:
     return "JsonLines" if line.startswith(b"{") and b'":' in line and suffix != ".json" else "Text"
 
 
-def guess_fields(source: Source, schema: Schema) -> Source:
+def guess_fields(
+    source: Source, schema: Schema, heads: Callable[[str], Sequence[bytes]] = lambda _: ()
+) -> Source:
     """The source with what it leaves open and its columns tell: contents, field and labels.
+
+    Args:
+        source: What is known of it.
+        schema: Its columns.
+        heads: What the first values of a column of bytes begin with. Default: nobody knows, so its name tells.
 
     Raises:
         InputError: what it says does not go with what it holds.
     """
     is_either = source.format in EITHER_FORMATS
     changes: dict[str, str] = {}
-    images = [name for name, kind in schema.items() if _is_image(name, kind, source.format)]
+    is_open = source.contents is None or (source.contents == "Images" and source.field is None)
+    images = _images(source, schema, heads) if is_either and is_open else []
     if is_either and source.contents is None:
         changes["contents"] = "Images" if images or not schema else "Text"
     contents: Literal["Text", "Images"] = (
@@ -126,16 +135,26 @@ def _named(held: list[str], names: tuple[str, ...]) -> str | None:
     return next((found for name in names for found in held if found.lower() == name), None)
 
 
-def _is_image(name: str, kind: str, form: str) -> bool:
+def _images(source: Source, schema: Schema, heads: Callable[[str], Sequence[bytes]]) -> list[str]:
+    """The columns that hold images. Where nothing else can be what is meant, those that might are taken for it."""
+    found = [name for name, kind in schema.items() if _is_image(name, kind, source.format, heads)]
+    if found or source.format in ("Tar", "Mds"):
+        return found
+    has_text = source.contents is None and any(map(_is_text, schema.values()))
+    return [] if has_text else [name for name, kind in schema.items() if holds_bytes(kind)]
+
+
+def _is_image(name: str, kind: str, form: str, heads: Callable[[str], Sequence[bytes]]) -> bool:
     if form == "Tar":
         return name.rpartition(".")[2] in _IMAGE_ENDS
     if form == "Mds":
         return kind.partition(":")[0] in ("jpeg", "png", "pil") or (
             kind.partition(":")[0] in ("bytes", "ndarray") and name.lower() in _IMAGE_NAMES
         )
-    return kind.startswith(("binary", "large_binary", "Image")) or (
-        kind.startswith("struct") and "bytes: " in kind
-    )
+    if not holds_bytes(kind):
+        return kind.startswith("Image")
+    begun = heads(name)
+    return any(map(is_image, begun)) if begun else name.lower() in _IMAGE_NAMES
 
 
 def _is_text(kind: str) -> bool:

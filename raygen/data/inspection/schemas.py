@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
-from raygen.data.records.part import PartFile
+from raygen.data.images.formats import HEAD_BYTES
+from raygen.data.records.part import Part, PartFile
+from raygen.data.records.parts import read_part
+from raygen.data.records.record import Record
 from raygen.data.remarks import Remarks
 from raygen.data.sources.archive import members
 from raygen.data.sources.compressed import unpacking
 from raygen.data.sources.lines import lines
 from raygen.data.text.plain_text import utf8_stream
+from raygen.errors import InputError
 from raygen.spec import Source
+from raygen.spec.data.sources import parse_source, resolved_source
 
 Schema = Mapping[str, str]
 """Name of each column, and what it holds."""
@@ -23,6 +29,8 @@ _LONGEST = 64 << 20
 """Bytes of a first line that are read."""
 _MEMBERS = 64
 """Members of a tar that are looked at."""
+_VALUES = 16
+"""Values of a column that are looked at."""
 _KINDS = {
     str: "text",
     bool: "true or false",
@@ -47,6 +55,30 @@ def schema_of(file: PartFile, source: Source, base: Path) -> Schema:
     """
     read = _READERS.get(source.format)
     return {} if read is None else read(file, source, base)
+
+
+def holds_bytes(kind: str) -> bool:
+    """Whether a column of a table that is of this kind holds bytes, or files with their paths."""
+    return kind.startswith(("binary", "large_binary")) or (kind.startswith("struct") and "bytes: " in kind)
+
+
+def heads_of(file: PartFile, source: Source, base: Path, column: str) -> Sequence[bytes]:
+    """What the first values of a column of bytes begin with; none where there are none, or they cannot be read.
+
+    Args:
+        file: The first of the source.
+        source: Its format.
+        base: Folder that relative paths start from.
+        column: One that `holds_bytes`.
+    """
+    # What a data set of the library `datasets` has in files of its own is Arrow.
+    form = "Parquet" if source.format == "Parquet" else "Arrow"
+    fields = {"uri": source.uri, "format": form, "contents": "Images", "field": column}
+    # Whoever reads the source is told what is wrong with it.
+    with suppress(InputError):
+        records = read_part(Part(0, (file,)), resolved_source(parse_source(fields)), base, Remarks())
+        return [one.content[:HEAD_BYTES] for one in islice(records, _VALUES) if isinstance(one, Record)]
+    return []
 
 
 def _first_line(file: PartFile) -> str:

@@ -6,11 +6,12 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 from raygen.data.inspection.guess import LOOKED_AT, format_of, guess_fields
-from raygen.data.inspection.schemas import Schema, schema_of
+from raygen.data.inspection.schemas import Schema, heads_of, schema_of
 from raygen.data.records.listing import part_files
 from raygen.data.records.part import Part, PartFile
 from raygen.data.records.parts import parts_of, read_part
@@ -77,8 +78,9 @@ def survey(source: Source, base: Path, count: int, *, everything: bool = False) 
         DataError: There is nothing, or it cannot be read.
     """
     files = _files(source, base)
-    columns = schema_of(_first(files, source), source, base)
-    source = guess_fields(source, columns)
+    first = _first(files, source)
+    columns = schema_of(first, source, base)
+    source = guess_fields(source, columns, partial(heads_of, first, source, base))
     resolved, remarks = resolved_source(source), Remarks()
     parts = parts_of([resolved], base, remarks, _PART_BYTES)
     size = sum(file.size for file in files)

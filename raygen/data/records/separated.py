@@ -177,6 +177,12 @@ def _records(file: PartFile, reading: Reading, field: str, remarks: Remarks, lim
                     remedy="Save it with line feeds, as `tr '\\r' '\\n'` writes it.",
                 )
             raise _without(field, columns, file.uri)
+        if columns.count(field) > 1:
+            raise DataError(
+                f"there are {columns.count(field)} columns named {field!r} in the first line",
+                where=file.uri,
+                remedy="Give each column a name of its own.",
+            )
         rows = csv.reader(feed, delimiter=delimiter, strict=True)
         while True:
             at, number = feed.begin_row()

@@ -9,6 +9,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from raygen.errors import InputError
 from raygen.spec.schema.base import Rule, Tagged, Uri, given, plain_uri
+from raygen.spec.schema.faults import without_secrets
 
 MUSIC_FORMAT = "Midi"
 """The format that holds music, which is read as a text of the names of its tokens."""
@@ -210,7 +211,9 @@ def parse_source(fields: Mapping[str, str]) -> Source:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise InputError(
-            first["msg"], where=fields.get("uri", ""), remedy="Correct it, or leave it out."
+            first["msg"],
+            where=without_secrets(fields.get("uri", "")),
+            remedy="Correct it, or leave it out.",
         ) from error
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from raygen.errors import InputError, OutputError
+from raygen.spec.schema.faults import without_secrets
 from raygen.storage.base import AlreadyExistsError, Buffer, Entry, NotFoundError
 from raygen.storage.keys import check_key, check_prefix
 from raygen.storage.s3.client import Connection, Reach, connect
@@ -276,7 +277,7 @@ def _parsed(uri: str) -> tuple[str, str]:
     if not plain:
         raise InputError(
             "an S3 URI is s3://bucket/folder, without user, query, fragment and percent escape",
-            where="s3://" if "@" in uri else uri,
+            where=without_secrets(uri),
             remedy="Write the bucket's name and the folder; endpoint and credentials come from AWS's variables.",
         )
     if root:

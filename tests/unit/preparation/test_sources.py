@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from raygen.data.shards.dataset import PreparedData
 from raygen.errors import DataError
 from raygen.spec import ResolvedJob, parse, resolve
 from raygen.training.data_preparation import prepare_missing
@@ -119,6 +120,16 @@ def test_training_on_data_of_other_sources_is_said(tmp_path: Path) -> None:
     for path in (tmp_path / "lines").iterdir():
         path.unlink()
     assert said(text_job(), tmp_path) == []
+
+
+def test_data_that_is_refused_is_not_said_to_be_trained_on(tmp_path: Path) -> None:
+    write_lines(tmp_path / "lines/0.jsonl", documents(200))
+    prepared(text_job(), tmp_path)
+    write_lines(tmp_path / "lines/1.jsonl", documents(20, seed=1))
+    other = text_job(data__validation={"fraction": 0.2})
+    assert said(other, tmp_path) == []
+    with pytest.raises(DataError, match="prepared in another way than this job asks for"):
+        PreparedData(other, tmp_path)
 
 
 def test_lines_that_end_with_a_carriage_return_alone_are_named(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from raygen.data.inspection.grid import CELL, grid
 from raygen.data.inspection.survey import survey
 from raygen.errors import DataError
 from raygen.spec import Source
+from raygen.spec.data.sources import resolved_source
 from tests.unit.data.records.reading import picture, write_tar
 from tests.unit.data.records.test_mds import images, index
 from tests.unit.data.text.test_documents import write
@@ -29,6 +30,42 @@ def base(tmp_path: Path) -> Path:
     lines = [json.dumps({"body": text, "n": 1}) for text in texts]
     write(tmp_path, {"a.jsonl": "\n".join([*lines, "{", '{"body": null}'])})
     return tmp_path
+
+
+@pytest.mark.parametrize("form", ["Parquet", "Arrow"])
+@pytest.mark.parametrize("in_struct", [False, True], ids=["bytes", "struct"])
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ([None, b"", picture()], "t"),
+        ([b"RIFF....WAVE", b"GIF", b"{}"], "text"),
+        ([None, None, None], "text"),
+    ],
+    ids=["images", "others", "nothing"],
+)
+def test_bytes_are_images_if_they_begin_like_one(
+    tmp_path: Path, form: str, in_struct: bool, values: list[bytes | None], field: str
+) -> None:
+    cells = pa.array(values, pa.binary())
+    if in_struct:
+        cells = pa.StructArray.from_arrays([cells, pa.array(["a"] * 3)], ["bytes", "path"])
+    table = pa.table({"text": ["a", "b", "c"], "t": cells})
+    pq.write_table(table, tmp_path / "x.parquet")
+    with pa.ipc.new_file(tmp_path / "x.arrow", table.schema) as writer:
+        writer.write_table(table)
+    source = Source.model_validate({"uri": f"x.{form.lower()}", "format": form})
+
+    found = resolved_source(survey(source, tmp_path, 3).source)
+
+    assert (found.contents, found.field) == ("Images" if field == "t" else "Text", field)
+
+
+def test_bytes_beside_which_there_is_no_text_are_taken_for_images(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"n": [1], "t": [b"....ftypavif"]}), tmp_path / "x.parquet")
+
+    found = survey(Source(uri="x.parquet", format="Parquet"), tmp_path, 3)
+
+    assert (found.source.contents, found.source.field) == ("Images", "t")
 
 
 def test_small_data_is_counted(base: Path) -> None:

@@ -106,6 +106,19 @@ def test_a_column_that_is_not_there_is_told(tmp_path: Path, content: str, shown:
     assert isinstance(error, DataError)
 
 
+def test_a_column_that_is_there_twice_is_refused_if_it_is_read(tmp_path: Path) -> None:
+    write(tmp_path, {"x.csv": "text,id,text\na,1,b\n", "y.csv": "id;text;id\n1;a;2\n"})
+
+    error = refused(
+        lambda: gather(CsvSource(uri="x.csv"), tmp_path), "there are 2 columns named 'text' in the first line"
+    )
+
+    assert isinstance(error, DataError)
+    assert error.where == f"{tmp_path}/x.csv"
+    assert error.remedy == "Give each column a name of its own."
+    assert contents(gather(CsvSource(uri="y.csv"), tmp_path)) == ["a"]
+
+
 def test_training_reads_it_and_ends_at_what_is_broken(tmp_path: Path) -> None:
     write(tmp_path, {"x.csv": "body\tn\na b\t1\nc\t2\n", "y.csv": "body\na,b\n", "empty.csv": ""})
     remarks = Remarks()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from raygen.spec import Fault
-from raygen.spec.schema.faults import Location, is_secret, shown, spelled
+from raygen.spec.schema.faults import Location, is_secret, shown, spelled, without_secrets
 
 
 def test_a_fault_reads_as_a_sentence() -> None:
@@ -57,6 +57,7 @@ def test_paths_are_spelled_as_people_write_them(location: Location, path: str) -
         ('say "x"', '"say \\"x\\""'),
         ("é\x1b[31m\n\u202e\ud800", '"é\\x1b[31m\\n\\u202e\\ud800"'),
         ("s3://me:pw@host/x", '"s3://...@host/x"'),
+        ("s3://b/x?X-Amz-Signature=abcdef", '"s3://b/x?..."'),
         ([], "[]"),
         ([1], "[1 item]"),
         ([1, 2], "[2 items]"),
@@ -68,6 +69,26 @@ def test_paths_are_spelled_as_people_write_them(location: Location, path: str) -
 )
 def test_values_are_shown_short_and_printable(value: Any, text: str) -> None:
     assert shown(value) == text
+
+
+@pytest.mark.parametrize(
+    ("uri", "text"),
+    [
+        ("https://me:pw@host/x", "https://...@host/x"),
+        ("s3://ID:se/cr@et@bucket/x", "s3://...@bucket/x"),
+        ("s3://ID@bucket/x", "s3://...@bucket/x"),
+        ("s3://bucket/a b/x?sig=a b", "s3://bucket/a b/x?..."),
+        ("https://me:p?w@host/x#token", "https://...@host/x#..."),
+        # As `Path` spells it.
+        ("s3:/ID:secret@bucket/x?sig=a", "s3:/...@bucket/x?..."),
+        ("s3://bucket/x@2/*.txt", "s3://bucket/x@2/*.txt"),
+        ("http://host:80/x@2", "http://host:80/x@2"),
+        ("hf://owner/name", "hf://owner/name"),
+        ("a?b@c#d", "a?b@c#d"),
+    ],
+)
+def test_what_may_be_secret_in_a_uri_is_hidden(uri: str, text: str) -> None:
+    assert without_secrets(uri) == text
 
 
 def test_long_values_are_cut() -> None:

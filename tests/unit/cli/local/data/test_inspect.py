@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from raygen.cli.main import main
-from tests.jobs import write_images
+from tests.jobs import job_document, write_images
 from tests.unit.data.text.test_documents import write
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -80,3 +80,33 @@ def test_what_cannot_be_shown_is_explained(
 
     assert shown in error["what"]
     assert error["remedy"]
+
+
+@pytest.mark.parametrize(
+    "uri", ["s3://ID:secret@bucket/x", "https://me:secret@host/x", "s3://bucket/x?X-Amz-Signature=secret"]
+)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["data", "inspect"],
+        ["data", "verify"],
+        ["export", "run"],
+        ["plan"],
+        ["probe"],
+        ["report"],
+        ["sample"],
+        ["logs"],
+        ["train", "job.yaml", "--output"],
+    ],
+    ids=" ".join,
+)
+def test_no_error_shows_what_is_secret_in_a_uri(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: list[str], uri: str
+) -> None:
+    (tmp_path / "job.yaml").write_text(json.dumps(job_document()))
+
+    assert main([*command, uri]) != 0
+
+    printed = "".join(capsys.readouterr())
+    assert "..." in printed
+    assert "secret" not in printed
