@@ -77,7 +77,8 @@ def heads_of(file: PartFile, source: Source, base: Path, column: str) -> Sequenc
     # Whoever reads the source is told what is wrong with it.
     with suppress(InputError):
         records = read_part(Part(0, (file,)), resolved_source(parse_source(fields)), base, Remarks())
-        return [one.content[:HEAD_BYTES] for one in islice(records, _VALUES) if isinstance(one, Record)]
+        contents = [one.content for one in islice(records, _VALUES) if isinstance(one, Record)]
+        return [content[:HEAD_BYTES] for content in contents if isinstance(content, bytes)]
     return []
 
 
