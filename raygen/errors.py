@@ -23,11 +23,17 @@ A run that was asked to stop is not an error: `raygen.train` returns a result wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from raygen.spec.schema.faults import Fault
+
+# A path that was cleaned has one slash where its URI had two. A password may hold slashes itself; what begins with digits is a port.
+_PLACE = r"((?<=[A-Za-z0-9+.-]):/{1,2})"
+_USER = re.compile(rf"{_PLACE}(?:[^/:]*:(?!\d+/).*|[^/]*)@", re.DOTALL)
+_QUERY = re.compile(rf"{_PLACE}([^?#]*[?#]).+", re.DOTALL)
 
 
 class RaygenError(Exception):
@@ -153,3 +159,8 @@ def reason_of(error: BaseException) -> str:
     class of the error. `raygen.spec.reasons` has what each means.
     """
     return error.kind if isinstance(error, GuardError) else type(error).__name__
+
+
+def without_secrets(uri: str) -> str:
+    """A URI as it may be printed: without user, query and fragment, where passwords and signatures are. A path stays as it is."""
+    return _QUERY.sub(r"\1\2...", _USER.sub(r"\1...@", uri))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from raygen.errors import JobFileError
+from raygen.errors import JobFileError, without_secrets
 from raygen.jobfile.json_text import compose_json
 from raygen.jobfile.overrides import apply, override
 from raygen.jobfile.text import MAX_BYTES, decode
@@ -19,7 +19,6 @@ from raygen.jobfile.tree import read
 from raygen.jobfile.writer import dumps
 from raygen.jobfile.yaml_text import compose_yaml
 from raygen.spec import Kind, TrainingJob, parse_kind
-from raygen.spec.schema.faults import without_secrets
 
 __all__ = ["Loaded", "LoadedJob", "dumps", "load", "load_kind", "loads", "loads_kind", "override"]
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from raygen.errors import InputError, MissingExtraError
-from raygen.spec.schema.faults import without_secrets
+from raygen.errors import InputError, MissingExtraError, without_secrets
 from raygen.storage.base import Storage
 from raygen.storage.local import LocalStorage
 

@@ -10,8 +10,7 @@ from typing import Any
 
 from raygen.cli.cluster.connection import connection
 from raygen.cli.output import print_result, printable
-from raygen.errors import InputError, RaygenError
-from raygen.spec.schema.faults import without_secrets
+from raygen.errors import InputError, RaygenError, without_secrets
 
 DRIVER = "driver"
 FOLLOW_SECONDS = 2.0

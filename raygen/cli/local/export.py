@@ -8,8 +8,7 @@ from pathlib import Path
 from raygen.cli.interrupts import unwound
 from raygen.cli.local.job_file import needs_training
 from raygen.cli.output import print_result
-from raygen.errors import InputError
-from raygen.spec.schema.faults import without_secrets
+from raygen.errors import InputError, without_secrets
 
 
 def run(args: argparse.Namespace) -> int:

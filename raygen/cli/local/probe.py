@@ -8,8 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from raygen import __version__
 from raygen.cli.output import print_result
-from raygen.errors import InputError
-from raygen.spec.schema.faults import without_secrets
+from raygen.errors import InputError, without_secrets
 from raygen.storage.probe import probe
 
 

@@ -7,9 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from raygen.errors import InputError
+from raygen.errors import InputError, without_secrets
 from raygen.spec.schema.base import Rule, Tagged, Uri, given, plain_uri
-from raygen.spec.schema.faults import without_secrets
 
 MUSIC_FORMAT = "Midi"
 """The format that holds music, which is read as a text of the names of its tokens."""

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from raygen.errors import without_secrets
+
 Location = tuple[str | int, ...]
 """Where a value is: keys and list positions from the root."""
 
@@ -22,10 +24,6 @@ _SECRET_WORDS = frozenset(
 )
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _PLAIN_KEY = re.compile(r"[A-Za-z_][-A-Za-z0-9_]{0,79}")
-# A path that was cleaned has one slash where its URI had two. A password may hold slashes itself; what begins with digits is a port.
-_PLACE = r"((?<=[A-Za-z0-9+.-]):/{1,2})"
-_USER = re.compile(rf"{_PLACE}(?:[^/:]*:(?!\d+/).*|[^/]*)@", re.DOTALL)
-_QUERY = re.compile(rf"{_PLACE}([^?#]*[?#]).+", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -88,11 +86,6 @@ def shown(value: object, location: Location = ()) -> str:
     if isinstance(value, str):
         return _quoted(without_secrets(value[: 10 * _SHOWN]))
     return f"a {type(value).__name__}"
-
-
-def without_secrets(uri: str) -> str:
-    """A URI as it may be printed: without user, query and fragment, where passwords and signatures are. A path stays as it is."""
-    return _QUERY.sub(r"\1\2...", _USER.sub(r"\1...@", uri))
 
 
 def is_secret(location: Location) -> bool:

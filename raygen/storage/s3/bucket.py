@@ -14,8 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from raygen.errors import InputError, OutputError
-from raygen.spec.schema.faults import without_secrets
+from raygen.errors import InputError, OutputError, without_secrets
 from raygen.storage.base import AlreadyExistsError, Buffer, Entry, NotFoundError
 from raygen.storage.keys import check_key, check_prefix
 from raygen.storage.s3.client import Connection, Reach, connect

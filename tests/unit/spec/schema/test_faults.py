@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from raygen.errors import without_secrets
 from raygen.spec import Fault
-from raygen.spec.schema.faults import Location, is_secret, shown, spelled, without_secrets
+from raygen.spec.schema.faults import Location, is_secret, shown, spelled
 
 
 def test_a_fault_reads_as_a_sentence() -> None:
