@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from raygen.data.cleaning.cleaner import Cleaner
 from raygen.data.cleaning.entities import entities
-from raygen.data.cleaning.masking import mask
+from raygen.data.cleaning.masking import mask, unescaped
 from raygen.data.cleaning.report import CleaningReport, Example, check_share
 from raygen.data.cleaning.signatures import Signatures
 from raygen.data.images.decoding import decode
@@ -32,6 +32,7 @@ from raygen.preparation.plan import PlannedPart, check_unchanged
 from raygen.preparation.sources import source_of
 from raygen.preparation.tables import write_groups
 from raygen.spec import Images
+from raygen.spec.data.cleaning import Masking
 
 CLEAN = pa.schema(
     [
@@ -49,6 +50,8 @@ BROKEN_SHARE = 0.01
 """Share of records that may be broken, where the job says nothing of cleaning."""
 _CUT = 1 << 12
 """Characters before the place where a broken record was cut off, among which may be a part of what is to be masked."""
+_JSON = ("JsonLines", "Tar")
+"""Formats whose broken records are JSON, or mostly so: what a backslash begins there is an escape."""
 _LARGER = 10
 """How many times as many records as in the largest part so far there may be in each of the others, where nobody knows."""
 _GROUP = 32 << 20
@@ -139,6 +142,7 @@ class _Stage:
         data = context.job.spec.data
         self._context = context
         self._number = number
+        self._format = source_of(context.job, planned.split, planned.source).format
         self._planned = planned
         self._remarks = Remarks()
         self._images = data.images or Images()
@@ -289,9 +293,14 @@ class _Stage:
         if b"\0" in content:
             # Compressed, or in units of several bytes: what is in it has no form to be known by.
             return b""
-        text, _ = mask(content.decode("utf-8", "replace"), masking.patterns)
-        if masking.entities:
-            text, _ = entities(masking)(text)
+        raw = content.decode("utf-8", "replace")
+        text, _ = _without_secrets(raw, masking)
+        # Elsewhere a backslash may be a secret's own, so what the text shows as it stands is masked first.
+        escaped = raw if self._format in _JSON else text
+        plain = unescaped(escaped)
+        if plain != escaped:
+            masked, is_found = _without_secrets(plain, masking)
+            text = masked if is_found else text
         # Nor has what was cut through.
         return text[: -_CUT if len(content) == KEPT_BYTES else None].encode()
 
@@ -301,6 +310,15 @@ class _Stage:
         if self._duplicates is not None:
             arrays |= self._duplicates.columns(waiting.texts, waiting.signatures)
         return pa.table(arrays)
+
+
+def _without_secrets(text: str, masking: Masking) -> tuple[str, bool]:
+    """The text as it is masked, and whether there was anything to mask."""
+    text, counts = mask(text, masking.patterns)
+    if not masking.entities:
+        return text, bool(counts)
+    text, others = entities(masking)(text)
+    return text, bool(counts or others)
 
 
 def _utf8(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
@@ -45,6 +46,21 @@ def excerpt(text: str, length: int = 80) -> str:
     masked, _ = mask(text[:_EXCERPT])
     line = " ".join(masked.split())
     return line if len(line) <= length and len(text) <= _EXCERPT else line[: length - 1].rstrip() + "…"
+
+
+_ESCAPES = re.compile(r'(?:\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))+')
+"""Several at once, since two can stand for one character."""
+_QUOTES = re.compile('"{2,}')
+
+
+def unescaped(text: str) -> str:
+    """What is between a file and the text in it undone: escapes of JSON, and the doubled quotes of separated values.
+
+    Next to them and with them among its characters nothing has the form that it is known by.
+    """
+    plain = _ESCAPES.sub(lambda found: str(json.loads(f'"{found[0]}"')), text)
+    # Half of a pair stands for nothing.
+    return _QUOTES.sub('"', plain).encode("utf-8", "replace").decode()
 
 
 def _masked(text: str, kind: PersonalData) -> tuple[str, int]:

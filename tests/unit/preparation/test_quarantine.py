@@ -1,0 +1,115 @@
+"""What is kept aside of broken records."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.prepared import documents, prepared, text_job, write_lines
+
+SECRETS = {
+    "AKIAIOSFODNN7EXAMPLE": "[SECRET]",
+    "GB82WEST12345698765432": "[IBAN]",
+    "4111111111111111": "[CARD]",
+    "8.8.8.8": "[IP]",
+    "+49 170 1234567": "[PHONE]",
+    "ann@example.org": "[EMAIL]",
+}
+
+
+def kept(base: Path, **cleaning: Any) -> list[str]:
+    """The broken records of `lines/` as they are kept aside."""
+    source = {
+        "uri": "lines",
+        "format": "JsonLines" if list((base / "lines").glob("*.jsonl")) else "Csv",
+        "field": "text",
+    }
+    changes = {"data__train": {"sources": [source]}}
+    prepared(text_job(data__cleaning=cleaning | {"maxBrokenShare": 0.9}, **changes), base)
+    aside = sorted((base / "prepared" / "quarantine").glob("*.jsonl"))
+    lines = [line for path in aside for line in path.read_text().splitlines()]
+    return [base64.b64decode(json.loads(line)["content"]).decode() for line in lines]
+
+
+def write_cut_off(base: Path, *lines: str) -> None:
+    """JSON lines, the last ones of which are no whole objects."""
+    write_lines(base / "lines" / "a.jsonl", documents(50))
+    with (base / "lines" / "a.jsonl").open("a") as file:
+        file.writelines(f"{line}\n" for line in lines)
+
+
+def write_rows(base: Path, *rows: str) -> None:
+    """Separated values, the last ones of which are no rows."""
+    (base / "lines").mkdir()
+    texts = [f'{number},"{text.strip()}"\n' for number, text in enumerate(documents(50))]
+    (base / "lines" / "a.csv").write_text("".join(["id,text\n", *texts, *(f"{row}\n" for row in rows)]))
+
+
+MASKED: dict[str, Any] = {"text": {"masking": {}}}
+
+
+@pytest.mark.parametrize("escape", [r"\n", r"\t", r"\u000a", r"\""])
+@pytest.mark.parametrize("secret", SECRETS)
+def test_an_escape_before_a_secret_does_not_hide_it(tmp_path: Path, escape: str, secret: str) -> None:
+    write_cut_off(tmp_path, rf'{{"x": "line 0{escape}{secret}\nend"')
+    (content,) = kept(tmp_path, **MASKED)
+    assert secret not in content
+    assert SECRETS[secret] in content
+    assert content.endswith('end"')
+
+
+@pytest.mark.parametrize(
+    ("line", "masked"),
+    [
+        (r'{"x": "password = \"hunter2xyzzy99\" or so"', '{"x": "password = "[SECRET]" or so"'),
+        (r'{"x": "{\"api_key\": \"hunter2xyzzy99\"}"', '{"x": "{"api_key": "[SECRET]"}"'),
+        (r'{"x": "to jos\u00e9.garc\u00eda@example.org"', '{"x": "to [EMAIL]"'),
+        (r'{"x": "\ud83d\ude00 ann@example.org \ud83d"', '{"x": "😀 [EMAIL] ?"'),
+        (r'{"x": "\nann@example.org \u00zz \q"', '{"x": "\n[EMAIL] \\u00zz \\q"'),
+        (r'{"x": "ann@example.org"', '{"x": "[EMAIL]"'),
+        (r'{"x": "", "y": "nothing \"here\"\n"', r'{"x": "", "y": "nothing \"here\"\n"'),
+    ],
+)
+def test_a_cut_off_line_is_masked_as_its_text_would_be(tmp_path: Path, line: str, masked: str) -> None:
+    write_cut_off(tmp_path, line)
+    assert kept(tmp_path, **MASKED) == [masked]
+
+
+@pytest.mark.parametrize(
+    ("row", "masked"),
+    [
+        ('7,"password = ""hunter2xyzzy99"" or" so', '7,"password = "[SECRET]" or" so'),
+        ('7,"password = ""hunter2xyzzy99""" so', '7,"password = "[SECRET]" so'),
+        (
+            '7,"{""x"": ""a\\nAKIAIOSFODNN7EXAMPLE"", ""pin"": 1}" so',
+            '7,"{"x": "a\n[SECRET]", "pin": 1}" so',
+        ),
+        # The backslashes are those of the text.
+        (
+            '7,"password = hunter\\n2xyzzy99, password = ""hunter2xyzzy99""" so',
+            '7,"password = [SECRET], password = "[SECRET]" so',
+        ),
+        ('7,"he said ""C:\\new""" so', '7,"he said ""C:\\new""" so'),
+    ],
+)
+def test_a_broken_row_is_masked_as_its_text_would_be(tmp_path: Path, row: str, masked: str) -> None:
+    write_rows(tmp_path, row)
+    assert kept(tmp_path, **MASKED) == [masked]
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_quotes_around_a_secret_do_not_hide_it(tmp_path: Path, secret: str) -> None:
+    write_rows(tmp_path, f'7,"""{secret}"" and ""C:\\n{secret}""" so')
+    (content,) = kept(tmp_path, **MASKED)
+    assert secret not in content
+    assert content.count(SECRETS[secret]) == 2
+
+
+def test_what_is_not_masked_is_kept_as_it_was_read(tmp_path: Path) -> None:
+    line = r'{"x": "line 0\nAKIAIOSFODNN7EXAMPLE \"'
+    write_cut_off(tmp_path, line)
+    assert kept(tmp_path, text={}) == [line]
