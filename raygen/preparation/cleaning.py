@@ -17,6 +17,7 @@ import pyarrow as pa
 from raygen.data.cleaning.cleaner import Cleaner
 from raygen.data.cleaning.entities import entities
 from raygen.data.cleaning.masking import mask, unescaped
+from raygen.data.cleaning.places import shortening
 from raygen.data.cleaning.report import CleaningReport, Example, check_share
 from raygen.data.cleaning.signatures import Signatures
 from raygen.data.images.decoding import decode
@@ -151,6 +152,7 @@ class _Stage:
         self._report = self._cleaner.report if self._cleaner is not None else CleaningReport()
         self._duplicates = likeness_of(context.job)
         self._aside: list[bytes] = []
+        self._short = shortening(context.base)
         self._size = 0
         self._characters: set[str] = set()
         self._labels: Counter[str] = Counter()
@@ -278,8 +280,8 @@ class _Stage:
         content = self._masked(content[:KEPT_BYTES])
         kept = {
             "key": record.key,
-            "where": record.where,
-            "reason": reason,
+            "where": self._short(record.where),
+            "reason": self._short(reason),
             "content": base64.b64encode(content).decode(),
         }
         self._aside.append(json.dumps(kept).encode() + b"\n")

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from raygen import __version__
+from raygen.data.cleaning.places import relative
 from raygen.data.cleaning.report import CleaningReport, check_share
 from raygen.data.images.pixels import DOMAIN_FILE, ImageShape
 from raygen.data.progress import Notice, Progress
@@ -29,7 +30,7 @@ from raygen.data.text.tokenizers import Tokenizer, train_tokenizer
 from raygen.data.text.windows import TOKENIZER_FILE
 from raygen.errors import DataError, OutputError, RaygenError
 from raygen.preparation.card.contents import CARD_HTML
-from raygen.preparation.card.writing import Found, make_card, relative, remarks_of, write_card
+from raygen.preparation.card.writing import Found, make_card, remarks_of, write_card
 from raygen.preparation.cleaning import BROKEN_SHARE, BrokenWatch, clean
 from raygen.preparation.context import WORK, Context
 from raygen.preparation.duplicates import deduplicate, likeness_of

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -93,35 +92,6 @@ def make_card(context: Context, index: Index, found: Found) -> Card:
         recipe=words_on_data(job),
         made_with=index.made_with,
     )
-
-
-def relative(
-    report: CleaningReport, remarks: Sequence[Remark], base: str
-) -> tuple[CleaningReport, tuple[Remark, ...]]:
-    """The same, with places relative to the job file's folder, so that the card is the same wherever that is.
-
-    Args:
-        report: What cleaning did.
-        remarks: What was skipped or changed.
-        base: Folder that relative paths start from.
-    """
-    # Reasons name places too, behind other words; within a path the same letters are no prefix.
-    folder = re.compile(rf"(?<![^\s'\"(,;:]){re.escape(base.rstrip('/'))}/")
-
-    def short(text: str) -> str:
-        return folder.sub("", text)
-
-    filters = {
-        name: replace(
-            found,
-            examples=[
-                replace(each, where=short(each.where), reason=short(each.reason)) for each in found.examples
-            ],
-        )
-        for name, found in report.filters.items()
-    }
-    named = tuple(replace(remark, examples=tuple(map(short, remark.examples))) for remark in remarks)
-    return replace(report, filters=filters), named
 
 
 def _sources(context: Context, cleaned: Sequence[Mapping[str, Any]]) -> list[Source]:

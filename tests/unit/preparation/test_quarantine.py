@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.prepared import documents, prepared, text_job, write_lines
+from tests.prepared import digests, documents, prepared, text_job, write_lines
 
 SECRETS = {
     "AKIAIOSFODNN7EXAMPLE": "[SECRET]",
@@ -113,3 +115,17 @@ def test_what_is_not_masked_is_kept_as_it_was_read(tmp_path: Path) -> None:
     line = r'{"x": "line 0\nAKIAIOSFODNN7EXAMPLE \"'
     write_cut_off(tmp_path, line)
     assert kept(tmp_path, text={}) == [line]
+
+
+def test_the_same_files_give_the_same_bytes_in_any_folder(tmp_path: Path) -> None:
+    here, there = tmp_path / "a", tmp_path / "b" / "longer"
+    write_cut_off(here, '{"text": "no', '{"text": 1}')
+    (here / "lines" / "b.jsonl").write_bytes(gzip.compress(b'{"text": "one"}\n' * 100)[:-12])
+    # With the times of the files, which are among what data is known by.
+    shutil.copytree(here, there)
+    for base in (here, there):
+        kept(base, **MASKED)
+    assert digests(here / "prepared") == digests(there / "prepared")
+    aside = "".join(path.read_text() for path in (here / "prepared" / "quarantine").iterdir())
+    assert '"where": "lines/a.jsonl:51"' in aside
+    assert str(tmp_path) not in aside
