@@ -269,8 +269,11 @@ class _Stage:
         return None
 
     def _broken(self, record: Record | BrokenRecord, reason: str) -> None:
-        records = record.records if isinstance(record, BrokenRecord) else 1
-        self._report.lose(Example(record.key, record.where, reason), records)
+        example = Example(record.key, record.where, reason)
+        if isinstance(record, BrokenRecord):
+            self._report.lose(example, record.records, is_estimate=record.is_estimate)
+        else:
+            self._report.lose(example)
         self._put_aside(record, reason)
 
     def _put_aside(self, record: Record | BrokenRecord, reason: str) -> None:

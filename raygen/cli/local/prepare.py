@@ -131,8 +131,9 @@ def _losses(counts: Mapping[str, Any]) -> dict[str, str]:
     by_filter = ", ".join(
         f"{name} {number(count)}" for name, count in sorted(dropped.items(), key=lambda one: -one[1])
     )
+    about = "about " if report.is_estimate else ""
     lines = {
-        "broken": f"{number(broken)} of {number(report.records)} records" if broken else "",
+        "broken": f"{about}{number(broken)} of {number(report.records)} records" if broken else "",
         "left out": f"{number(sum(dropped.values()))} records: {by_filter}" if dropped else "",
         "duplicates": f"{number(duplicates)} left out" if duplicates else "",
         "remarks": f"{number(len(remarks))} on what was skipped or converted; the card has them"

@@ -166,8 +166,11 @@ class Cleaner:
         return Rejected(record.key, record.where, name, reason)
 
     def _broken(self, record: Record | BrokenRecord, reason: str) -> Rejected:
-        records = record.records if isinstance(record, BrokenRecord) else 1
-        self._report.lose(Example(record.key, record.where, reason), records)
+        example = Example(record.key, record.where, reason)
+        if isinstance(record, BrokenRecord):
+            self._report.lose(example, record.records, is_estimate=record.is_estimate)
+        else:
+            self._report.lose(example)
         return Rejected(record.key, record.where, BROKEN, reason, broken=True)
 
 

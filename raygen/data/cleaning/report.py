@@ -67,6 +67,8 @@ class CleaningReport:
         dropped: Records that were left out, without broken ones.
         broken: Records that cannot be used.
         filters: What each filter did, in the order in which they are asked.
+        is_estimate: Whether some of the broken ones were not counted, since they are the rest of a damaged file; `records`
+            has them too.
     """
 
     records: int = 0
@@ -74,6 +76,7 @@ class CleaningReport:
     dropped: int = 0
     broken: int = 0
     filters: dict[str, FilterReport] = field(default_factory=dict)
+    is_estimate: bool = False
 
     @property
     def kept(self) -> int:
@@ -101,13 +104,15 @@ class CleaningReport:
         of_filter.dropped += 1
         of_filter.show([example])
 
-    def lose(self, example: Example, records: int = 1) -> None:
+    def lose(self, example: Example, records: int = 1, *, is_estimate: bool = False) -> None:
         """Counts a record that cannot be used, which was counted as one that was looked at.
 
         Args:
             example: The record, and why.
             records: How many it stands for, as of a `BrokenRecord`: the others were never looked at, and are counted here.
+            is_estimate: Whether nobody counted these, as of a `BrokenRecord`.
         """
+        self.is_estimate = self.is_estimate or is_estimate
         of_filter = self.of(BROKEN)
         self.records += records - 1
         self.broken += records
@@ -125,6 +130,7 @@ class CleaningReport:
             self.changed + other.changed,
             self.dropped + other.dropped,
             self.broken + other.broken,
+            is_estimate=self.is_estimate or other.is_estimate,
         )
         for name in dict.fromkeys([*self.filters, *other.filters]):
             of_filter = whole.of(name)
@@ -164,9 +170,10 @@ def check_share(report: CleaningReport, limit: float) -> None:
         return
     examples = report.of(BROKEN).examples
     named = "; ".join(f"{printable(example.where)}: {example.reason}" for example in examples)
-    more = f"; and {report.broken - len(examples):,} more" if report.broken > len(examples) else ""
+    about = "about " if report.is_estimate else ""
+    more = f"; and {about}{report.broken - len(examples):,} more" if report.broken > len(examples) else ""
     raise DataError(
-        f"{report.broken:,} of {report.records:,} records are broken, and at most {limit:.2%} may be: {named}{more}",
+        f"{about}{report.broken:,} of {report.records:,} records are broken, and at most {limit:.2%} may be: {named}{more}",
         where=examples[0].where if examples else "",
         remedy="Repair them or leave them out, or raise data.cleaning.maxBrokenShare.",
     )

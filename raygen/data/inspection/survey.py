@@ -47,7 +47,8 @@ class Survey:
         classes: The commonest labels that were read, and how many had each.
         samples: Some records, from all over the data.
         broken: The first of those that cannot be used.
-        broken_count: How many cannot be used of what was read; of the rest of a damaged file it may be an estimate.
+        broken_count: How many cannot be used of what was read.
+        is_estimate: Whether some of these were not counted, since they are the rest of a damaged file.
         remarks: What was skipped.
     """
 
@@ -62,6 +63,7 @@ class Survey:
     samples: list[Record] = field(default_factory=list)
     broken: list[BrokenRecord] = field(default_factory=list)
     broken_count: int = 0
+    is_estimate: bool = False
     remarks: Sequence[Remark] = ()
 
 
@@ -129,6 +131,7 @@ def _read(
     for record in _records(chosen, source, base, remarks, None if everything else -(-count // len(chosen))):
         if isinstance(record, BrokenRecord):
             found.broken_count += record.records
+            found.is_estimate = found.is_estimate or record.is_estimate
             if len(found.broken) < _FAULTS:
                 found.broken.append(record)
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from raygen.data.records.part import Part, PartFile
@@ -132,7 +132,8 @@ def each_file(part: Part, read: Callable[[PartFile, Reading], Records]) -> Recor
         except DamagedError as error:
             usual = sound_bytes / sound if sound and sound_bytes else USUAL_BYTES
             lost = reading.lost(given, usual)
-            yield BrokenRecord.of(file.key, error, where=file.uri, records=lost)
+            fault = BrokenRecord.of(file.key, error, where=file.uri)
+            yield replace(fault, records=lost, is_estimate=reading.records is None)
         else:
             sound, sound_bytes = sound + given, sound_bytes + file.size
 

@@ -45,7 +45,8 @@ class BrokenRecord:
         reason: Why, to follow a colon.
         content: What there is of it, up to KEPT_BYTES; empty where nothing can be kept.
         remedy: What to do about it, in the imperative.
-        records: How many records it stands for: of the rest of a file as many as are lost, which may be an estimate.
+        records: How many records it stands for: of the rest of a file as many as are lost.
+        is_estimate: Whether nobody counted these.
     """
 
     key: str
@@ -54,13 +55,12 @@ class BrokenRecord:
     content: bytes = b""
     remedy: str = ""
     records: int = 1
+    is_estimate: bool = False
 
     @classmethod
-    def of(
-        cls, key: str, error: DataError, content: bytes = b"", where: str = "", records: int = 1
-    ) -> BrokenRecord:
+    def of(cls, key: str, error: DataError, content: bytes = b"", where: str = "") -> BrokenRecord:
         """What an error says; `where` is for one that names no place."""
-        return cls(key, error.where or where, error.what, content[:KEPT_BYTES], error.remedy, records)
+        return cls(key, error.where or where, error.what, content[:KEPT_BYTES], error.remedy)
 
     def error(self) -> DataError:
         """The error of who cannot go on without this record."""

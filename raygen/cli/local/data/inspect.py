@@ -132,7 +132,8 @@ def _text(found: Survey, picture: str | None) -> str:
         rows["classes"] = ", ".join([*shown, *more])
     lines = [table({name: value for name, value in rows.items() if value})]
     if found.broken_count:
-        lines.append(f"\n{number(found.broken_count)} cannot be used:")
+        about = "about " if found.is_estimate else ""
+        lines.append(f"\n{about}{number(found.broken_count)} cannot be used:")
         lines += [f"  {inert(one.where)}: {inert(one.reason)}" for one in found.broken]
     lines += [f"\n{remark}" for remark in found.remarks]
     if picture is not None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +56,17 @@ def test_what_was_lost_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert int(shown["duplicates"].split()[0]) >= 2
     assert shown["remarks"] == "1 on what was skipped or converted; the card has them"
     assert shown["certificate"].startswith("holds")
+
+
+def test_of_a_damaged_file_it_is_told_about_how_much_was_lost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_lines(tmp_path / "lines/0.jsonl", documents(300))
+    (tmp_path / "lines/1.jsonl").write_bytes(gzip.compress(b'{"text": "one"}\n' * 100)[:-12])
+
+    shown = lines_of(tmp_path, capsys, data__cleaning={"maxBrokenShare": 0.9})
+
+    assert re.fullmatch(r"about \d+ of \d+ records", shown["broken"])
 
 
 def test_in_a_pod_what_it_printed_is_kept_with_the_run(

@@ -69,3 +69,11 @@ def test_the_rest_of_a_file_weighs_as_many_records_as_are_lost() -> None:
     assert report.of(BROKEN).dropped == 800
     with pytest.raises(DataError, match=r"800 of 1,000 records are broken.*it is cut off; and 799 more"):
         check_share(report, 0.01)
+
+
+def test_what_nobody_counted_is_told_as_an_estimate() -> None:
+    report = CleaningReport(records=201)
+    report.lose(Example("a", "a.csv", "it is cut off"), records=800, is_estimate=True)
+    whole = CleaningReport(records=1).merged(CleaningReport.from_json(report.to_json()))
+    with pytest.raises(DataError, match=r"about 800 of 1,001 records.*it is cut off; and about 799 more"):
+        check_share(whole, 0.01)

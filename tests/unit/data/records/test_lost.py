@@ -36,12 +36,18 @@ def counted(source: ResolvedSource, base: Path) -> tuple[int, int]:
     return len(sound(found)), sum(fault.records for fault in broken(found))
 
 
+def is_estimate(source: ResolvedSource, base: Path) -> bool:
+    """Whether it is not known how many are lost."""
+    return any(fault.is_estimate for fault in broken(gather(source, base)))
+
+
 def test_what_says_how_much_it_holds_is_taken_at_its_word(tmp_path: Path) -> None:
     shard = texts(*(f"text {number}" for number in range(100)))
     (tmp_path / "a.mds").write_bytes(shard[: len(shard) - 400])
     read, lost = counted(MdsSource(uri="a.mds", contents="Text"), tmp_path)
     assert 50 < read < 99
     assert read + lost == 100
+    assert not is_estimate(MdsSource(uri="a.mds", contents="Text"), tmp_path)
 
     write_idx(tmp_path / "a.idx", np.zeros((50, 4, 4), np.uint8))
     (tmp_path / "a.idx").write_bytes((tmp_path / "a.idx").read_bytes()[: 16 + 16 * 20 + 1])
@@ -80,6 +86,7 @@ def test_of_what_is_cut_off_as_much_is_taken_for_lost_as_was_read(tmp_path: Path
 
     assert read
     assert lost == read
+    assert is_estimate(source, tmp_path)
 
 
 def test_what_follows_a_damage_is_estimated_by_what_was_read(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gzip
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +35,18 @@ def test_texts_are_shown_with_where_they_are(capsys: pytest.CaptureFixture[str])
 
     assert "uri: a.jsonl, format: JsonLines, field: body" in shown
     assert "id (whole number), body (text)" in shown
-    assert "1 cannot be used:\n  a.jsonl:21: is not a JSON object" in shown
+    assert "\n1 cannot be used:\n  a.jsonl:21: is not a JSON object" in shown
     assert shown.count("--- a.jsonl:") == 2
     assert "\x1b" not in shown
+
+
+def test_of_a_damaged_file_it_is_told_about_how_much_is_lost(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    lines = "".join(json.dumps({"body": f"text {n}"}) + "\n" for n in range(1000))
+    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(lines.encode())[:-100])
+    assert main(["data", "inspect", "b.jsonl.gz"]) == 0
+    assert re.search(r"\nabout \d+ cannot be used:\n  b\.jsonl\.gz: ", capsys.readouterr().out)
 
 
 def test_as_json(capsys: pytest.CaptureFixture[str]) -> None:
