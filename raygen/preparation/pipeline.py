@@ -24,13 +24,14 @@ from raygen.data.cleaning.report import CleaningReport, check_share
 from raygen.data.images.pixels import DOMAIN_FILE, ImageShape
 from raygen.data.progress import Notice, Progress
 from raygen.data.remarks import Remark, Remarks, merged
+from raygen.data.shards.dataset import PreparedData
 from raygen.data.shards.index import INDEX_FILE, Component, Index, Shard, read_index
 from raygen.data.text.lengths import added
 from raygen.data.text.tokenizers import Tokenizer, train_tokenizer
 from raygen.data.text.windows import TOKENIZER_FILE
 from raygen.errors import DataError, OutputError, RaygenError
 from raygen.preparation.card.contents import CARD_HTML
-from raygen.preparation.card.writing import Found, make_card, remarks_of, write_card
+from raygen.preparation.card.writing import Found, remarks_of, write_card
 from raygen.preparation.cleaning import BROKEN_SHARE, BrokenWatch, clean
 from raygen.preparation.context import WORK, Context
 from raygen.preparation.duplicates import deduplicate, likeness_of
@@ -212,12 +213,11 @@ class _Pipeline:
         )
         with _left_out_told(report):
             self._check(index)
-            card = make_card(self._context, index, Found(cleaned, encoded, remarks, report, certificate))
         check_owner(self._context)
         broken = [number for number, one in enumerate(cleaned) if one["cleaning"]["broken"]]
         settle(self._context, index.shards, map(aside, broken))
         # Before the index, after which nothing is done any more.
-        write_card(self._context, card)
+        write_card(self._context, index, Found(cleaned, encoded, remarks, report, certificate))
         self._context.place.write(INDEX_FILE, index.to_json())
         try:
             self._context.place.delete_prefix(f"{WORK}/")
@@ -383,6 +383,7 @@ class _Pipeline:
             own = "Give other sources" if held.sources else "Give a larger fraction, sources of its own"
             remedy = f"{own}, or less strict filters."
             raise DataError("the validation split holds nothing", where="spec.data.validation", remedy=remedy)
+        PreparedData(self._context.job, Path(self._context.base), index).close()
 
 
 @contextmanager

@@ -254,8 +254,8 @@ class PreparedData:
             shards = self._shards(component.shards, own, train=True)
             streams.append(Stream(shards, own, per_window, open_pieces))
             if not streams[-1].samples and number not in unused:
-                whose = f"source {number + 1}" if mixture is not None else "the training split"
-                raise self._too_few(whose)
+                part = "the training split"
+                raise self._too_few(f"source {number + 1} of {part}" if mixture is not None else part)
         if mixture is None:
             return streams[0]
         given = mixture.weights or [None] * len(streams)

@@ -47,23 +47,22 @@ class Found:
     certificate: Mapping[str, Any] | None
 
 
-def write_card(context: Context, card: Card) -> None:
-    """Writes the card of a data set whose shards and files are there, and whose index is not: the index says that all is."""
-    context.place.write(CARD_JSON, card.to_json())
-    context.place.write(CARD_HTML, render_card(card_page(card)).encode("utf-8", "replace"))
-
-
-def make_card(context: Context, index: Index, found: Found) -> Card:
-    """The card of a data set whose shards and files are there.
+def write_card(context: Context, index: Index, found: Found) -> Card:
+    """Writes the card of a data set whose shards and files are there, and whose index is not: the index says that all is.
 
     Args:
         context: The preparation.
         index: That will be written.
         found: What the stages have said.
-
-    Raises:
-        DataError: the training split holds too little for a sample.
     """
+    card = make_card(context, index, found)
+    context.place.write(CARD_JSON, card.to_json())
+    context.place.write(CARD_HTML, render_card(card_page(card)).encode("utf-8", "replace"))
+    return card
+
+
+def make_card(context: Context, index: Index, found: Found) -> Card:
+    """The card of a data set, as `write_card` writes it."""
     job = context.job
     data = PreparedData(job, Path(context.base), index)
     try:

@@ -43,5 +43,5 @@ def test_outcome_report_attempt_and_status_give_the_same_reason(
     assert outcome is not None
     assert outcome["reason"] == told[-1]["outcome"]["reason"] == reason
     assert (attempt.cause or "").startswith(f"{reason}: ")
-    assert f"{reason}: {error.what}" in run.storage.read("report.html").decode()
+    assert f"{reason}: {error.located}" in run.storage.read("report.html").decode()
     assert reason in CONDITIONS["Succeeded"].reasons
