@@ -81,8 +81,6 @@ def compare(base: Path) -> None:
                     over.set()
             if killed is not None:
                 found["killed"] = killed.result()
-        nobody = pipelined(Workers(1, {"num_cpus": 0, "resources": {"nobody_has_this": 1}}))
-        found["first"] = window_without_pipelines(jobs()["images"], base, nobody)
         damaged = jobs()["text"]
         shard = next((base / "text" / "train").rglob("*.parquet"))
         shard.write_bytes(shard.read_bytes()[:-1])
@@ -141,12 +139,6 @@ def equal_batches(job: ResolvedJob, base: Path, by_ray: OpenPieces) -> int:
     return count
 
 
-def window_without_pipelines(job: ResolvedJob, base: Path, nobody: OpenPieces) -> int:
-    """Samples of the first window, from a reader whose pipelines never start."""
-    with closing(PreparedData(job, base, open_pieces=nobody)) as data:
-        return len(data.train_batch(range(SIZE)))
-
-
 def first_error(job: ResolvedJob, base: Path, options: Any) -> list[str]:
     """The error of a reader that meets a damaged shard."""
     with closing(PreparedData(job, base, **options)) as data, pytest.raises(DataError) as caught:
@@ -175,10 +167,6 @@ def found(base: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
 def test_batches_are_the_same_from_any_position_and_across_epochs(found: dict[str, Any]) -> None:
     assert sorted(found["batches"]) == ["images", "mixture", "text"]
     assert min(found["batches"].values()) > 60
-
-
-def test_the_first_window_does_not_wait_until_pipelines_have_started(found: dict[str, Any]) -> None:
-    assert found["first"] == SIZE
 
 
 def test_a_process_that_is_killed_while_it_reads_changes_no_batch(found: dict[str, Any]) -> None:
