@@ -147,7 +147,6 @@ def size_of(folder: Path) -> int:
 
 def run(command: list[str], cache: str = os.devnull) -> dict[str, Any]:
     """What a reader prints; whatever it caches goes to a folder."""
-    # litData's client refuses servers without TLS unless it is told.
     own = environment() | {"RAYGEN_CACHE_DIR": cache, "PEERS_CACHE_DIR": cache}
     done = subprocess.run(command, env=own, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -270,10 +270,7 @@ class _Stage:
 
     def _broken(self, record: Record | BrokenRecord, reason: str) -> None:
         example = Example(record.key, record.where, reason)
-        if isinstance(record, BrokenRecord):
-            self._report.lose(example, record.records, is_estimate=record.is_estimate)
-        else:
-            self._report.lose(example)
+        self._report.lose(example, record.records, is_estimate=record.is_estimate)
         self._put_aside(record, reason)
 
     def _put_aside(self, record: Record | BrokenRecord, reason: str) -> None:

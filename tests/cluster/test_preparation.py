@@ -14,7 +14,7 @@ from raygen.spec.names import READING_GROUP
 from tests.cluster.api import ROOT, until
 from tests.cluster.trainingjob import NAMESPACE, Raygen
 
-SOURCES, SIZE = 24, 300_000
+SOURCES = 24
 STEPS = 20
 PLACE = f"{NAMESPACE}/shakespeare"
 PREPARERS = "ray.io/group=preparation"
@@ -42,7 +42,7 @@ def fill(raygen: Raygen) -> None:
     s3 = raygen.cluster.s3()
     text = (ROOT / "examples/data/tinyshakespeare.txt").read_bytes()
     for number in range(SOURCES):
-        s3.put_object(Bucket="datasets", Key=f"parts/{number:02}.txt", Body=text[number * 1000 :][:SIZE])
+        s3.put_object(Bucket="datasets", Key=f"parts/{number:02}.txt", Body=text[number * 1000 :])
     for key in keys(raygen):
         s3.delete_object(Bucket="runs", Key=f"{PLACE}/{key}")
 

@@ -167,10 +167,7 @@ class Cleaner:
 
     def _broken(self, record: Record | BrokenRecord, reason: str) -> Rejected:
         example = Example(record.key, record.where, reason)
-        if isinstance(record, BrokenRecord):
-            self._report.lose(example, record.records, is_estimate=record.is_estimate)
-        else:
-            self._report.lose(example)
+        self._report.lose(example, record.records, is_estimate=record.is_estimate)
         return Rejected(record.key, record.where, BROKEN, reason, broken=True)
 
 

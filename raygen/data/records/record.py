@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from raygen.errors import DataError
 
@@ -23,12 +24,15 @@ class Record:
         content: Text, of music the names of its tokens; or the content of an image file.
         label: Class, as the source has it; None where there is none. A table may hold values of other types than those
             named, which are for the user of the label to refuse.
+        records, is_estimate: As of a `BrokenRecord`, which this may turn out to be.
     """
 
     key: str
     where: str
     content: str | bytes
     label: Label | None = None
+    records: ClassVar[int] = 1
+    is_estimate: ClassVar[bool] = False
 
     def with_content(self, content: str | bytes) -> Record:
         """The same record with other content."""

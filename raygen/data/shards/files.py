@@ -136,6 +136,18 @@ def column_values(column: pa.ChunkedArray) -> tuple[NDArray[Any], NDArray[np.int
     return np.from_dlpack(array), None
 
 
+def pieces_of(column: pa.ChunkedArray) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """All bytes of a column whose values are of different lengths, and (rows + 1,) offsets into them.
+
+    Raises:
+        TypeError: they are of one length, or no bytes.
+    """
+    values, offsets = column_values(column)
+    if offsets is None:
+        raise TypeError(f"values of {column.type} are not of different lengths")
+    return values, offsets
+
+
 @dataclass(frozen=True)
 class Documents:
     """The tokens of some documents.
@@ -151,8 +163,6 @@ class Documents:
 
 def documents_of(table: pa.Table, dtype: str) -> Documents:
     """The documents of a shard, whose tokens are of this type, such as `<u2`."""
-    values, offsets = column_values(table.column(TOKENS))
-    if offsets is None:
-        raise TypeError("tokens are values of different lengths")
+    values, offsets = pieces_of(table.column(TOKENS))
     tokens = np.frombuffer(values.tobytes() if not values.flags.c_contiguous else values, dtype=dtype)
     return Documents(tokens, offsets // np.dtype(dtype).itemsize)

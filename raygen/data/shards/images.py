@@ -17,7 +17,7 @@ from PIL import Image
 
 from raygen.data.images.pixels import ImageShape
 from raygen.data.protocol import Samples
-from raygen.data.shards.files import IMAGE, LABEL, column_values
+from raygen.data.shards.files import IMAGE, LABEL, column_values, pieces_of
 from raygen.data.shards.index import Shard
 from raygen.data.shards.order import FLIPS, Numbers, Window, words
 from raygen.data.shards.pieces import Fetch, Piece, Shards
@@ -126,9 +126,7 @@ class ImageDecoder:
         """The arrays; of images as PNG their bytes, where each begins, and labels, as `Pictures` has them."""
         if self.encoding == "Raw":
             return self(table)
-        content, offsets = column_values(table.column(IMAGE))
-        assert offsets is not None, "pictures are of different lengths"  # noqa: S101
-        return content, offsets, self._labels(table)
+        return *pieces_of(table.column(IMAGE)), self._labels(table)
 
     def size(self, shard: Shard) -> int:
         """How large they are, in bytes."""
