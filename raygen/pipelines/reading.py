@@ -74,6 +74,8 @@ class PipelinedPieces:
         self._executions: deque[_Execution] = deque()
         self._expected: _Key | None = None
         self._unplanned: _Key = (0, 0)
+        # Those who close it do so on another thread than reads.
+        self._lock = threading.Lock()
         self._closed = False
 
     def of(self, window: Window) -> Iterator[Piece]:
@@ -110,21 +112,23 @@ class PipelinedPieces:
 
     def close(self) -> None:
         """Ends the pipelines, and whoever waits for them."""
-        self._closed = True
+        with self._lock:
+            self._closed = True
         self._own.close()
         for execution in self._end():
             execution.join()
 
     def _begin(self) -> None:
         """Begins to read what no execution reads yet."""
-        if self._closed:
-            raise _closed()
         windows, shards = 0, list[Shard]()
         while len(shards) < SHARDS_AT_ONCE:
             shards += [self._listed[number] for number in self._order.shards(*self._unplanned)]
             self._unplanned = self._order.after(*self._unplanned)
             windows += 1
-        self._executions.append(_Execution(self._workers, self._fetch, shards, windows))
+        with self._lock:
+            if self._closed:
+                raise _closed()
+            self._executions.append(_Execution(self._workers, self._fetch, shards, windows))
 
     def _end(self) -> list[_Execution]:
         ended = list(self._executions)
@@ -149,7 +153,7 @@ class _Execution:
     def __init__(self, workers: Workers, fetch: Fetch, shards: Sequence[Shard], windows: int) -> None:
         self.windows = windows
         self._given: Queue[Piece | Exception] = Queue(1)
-        self._over = threading.Event()
+        self._over = _Over()
         self._thread = threading.Thread(
             target=self._run, args=(workers, fetch, shards), name="ray-data", daemon=True
         )
@@ -184,7 +188,7 @@ class _Execution:
         try:
             with (
                 losses_explained("reads data", "The same command goes on from the newest checkpoint."),
-                closing(_tables(workers, fetch, shards)) as tables,
+                closing(_tables(workers, fetch, shards, self._over)) as tables,
             ):
                 for table in tables:
                     self._give(_piece(table))
@@ -200,8 +204,17 @@ class _Execution:
                 break
 
 
-def _tables(workers: Workers, fetch: Fetch, shards: Sequence[Shard]) -> Generator[pa.Table]:
-    """What workers send of each shard, in the order of the shards."""
+class _Over(threading.Event):
+    """Says that an execution is to end. Ray sends an execution's settings to its workers, where nobody says so."""
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return _Over, ()
+
+
+def _tables(
+    workers: Workers, fetch: Fetch, shards: Sequence[Shard], over: threading.Event
+) -> Generator[pa.Table]:
+    """What workers send of each shard, in the order of the shards, until it is over."""
     import ray
 
     dataset = dataset_of([asdict(shard) for shard in shards])
@@ -212,7 +225,7 @@ def _tables(workers: Workers, fetch: Fetch, shards: Sequence[Shard]) -> Generato
     options.resource_limits = ray.data.ExecutionResources.for_limits(
         object_store_memory=(workers.count + 1) * largest
     )
-    dataset.context.custom_execution_callback_classes = [_rests()]
+    dataset.context.custom_execution_callback_classes = [_rests(over)]
     # Nothing is taken while a run is paused, evaluates, or trains long on a window: that is no fault.
     dataset.context.execution_no_progress_timeout_s = -1
     # Ray takes blocks for this large until it has seen some, and would read one at a time.
@@ -231,16 +244,20 @@ def _tables(workers: Workers, fetch: Fetch, shards: Sequence[Shard]) -> Generato
             yield ray.get(block)
 
 
-def _rests() -> type:
-    """A class of callbacks that let an execution wait while none of its tasks runs.
+def _rests(over: threading.Event) -> type:
+    """A class of callbacks that let an execution wait while none of its tasks runs, and end it when it is over.
 
     Ray's loop looks whether one may begin without a pause, and while all that may be read ahead has been read that would take a
-    core, and Python's lock, from training.
+    core, and Python's lock, from training. Where no task ever begins, because others have booked all there is, whoever waits for
+    its result can be told of the end from here alone.
     """
     from ray.data._internal.execution.execution_callback import ExecutionCallback
 
     class Rests(ExecutionCallback):
         def on_execution_step(self, executor: Any) -> None:
+            if over.is_set():
+                # Ray gives an error of its loop to whoever iterates over results, for whom this one is their end.
+                raise StopIteration
             if not any(operator.num_active_tasks() for operator in executor._topology):
                 time.sleep(REST_S)
 

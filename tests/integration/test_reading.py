@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
@@ -81,6 +82,7 @@ def compare(base: Path) -> None:
                     over.set()
             if killed is not None:
                 found["killed"] = killed.result()
+        found["left"] = left_by_one_that_waits(jobs()["images"], base)
         damaged = jobs()["text"]
         shard = next((base / "text" / "train").rglob("*.parquet"))
         shard.write_bytes(shard.read_bytes()[:-1])
@@ -139,6 +141,24 @@ def equal_batches(job: ResolvedJob, base: Path, by_ray: OpenPieces) -> int:
     return count
 
 
+def left_by_one_that_waits(job: ResolvedJob, base: Path) -> list[str]:
+    """Threads of a pipeline that are left after one was closed whose tasks never begin: what they book is nowhere."""
+    before = set(threading.enumerate())
+
+    def left(*names: str) -> list[str]:
+        return [one.name for one in set(threading.enumerate()) - before if one.name.startswith(names)]
+
+    nowhere = Workers(1, {"num_cpus": 0, "resources": {"nowhere": 1}})
+    with closing(PreparedData(job, base, open_pieces=pipelined(nowhere))) as data:
+        # The first window is read by this process; the pipeline that it starts is to send the next.
+        data.train_batch(range(SIZE))
+        deadline = time.monotonic() + 60
+        while not left("StreamingExecutor"):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    return left("ray-data", "StreamingExecutor")
+
+
 def first_error(job: ResolvedJob, base: Path, options: Any) -> list[str]:
     """The error of a reader that meets a damaged shard."""
     with closing(PreparedData(job, base, **options)) as data, pytest.raises(DataError) as caught:
@@ -172,6 +192,10 @@ def test_batches_are_the_same_from_any_position_and_across_epochs(found: dict[st
 def test_a_process_that_is_killed_while_it_reads_changes_no_batch(found: dict[str, Any]) -> None:
     """Of text: all its batches were compared."""
     assert found["killed"] > 0
+
+
+def test_what_waits_for_resources_for_ever_ends_when_it_is_closed(found: dict[str, Any]) -> None:
+    assert found["left"] == []
 
 
 def test_a_shard_that_was_changed_is_the_same_error(found: dict[str, Any]) -> None:
