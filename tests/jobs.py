@@ -107,7 +107,7 @@ def image_job_document(family: str = "VAE", **changes: Any) -> dict[str, Any]:
         optimizer = {"type": "Adam", "learningRate": 1e-3, "betas": [0.5, 0.99]}
         del spec["training"]["optimizer"]
         spec["training"]["optimizers"] = {"generator": optimizer, "discriminator": optimizer}
-        spec["evaluation"]["metrics"] = []
+        del spec["evaluation"]["everySteps"], spec["evaluation"]["metrics"]
     for path, value in changes.items():
         set_path(spec, path.split("__"), value)
     return copy.deepcopy(document)

@@ -113,7 +113,7 @@ def train(
     with control.on_signals():
         with control.interrupt_at_once():
             plan = ready()
-        for notice in plan.notices:
+        for notice in [*plan.notices, *control.notices(plan.job.spec.evaluation)]:
             observer.take(Notice(notice))
         if not dry_run and not _has_data(plan, observer, control):
             return _Attempt(plan, control, observer, startup, began).stopped_before()

@@ -87,9 +87,10 @@ class Evaluation(Spec):
     """What is measured and shown while training."""
 
     every_steps: Count | None = None
-    """Distance between evaluations, in steps. The last step is always evaluated. Default: only the last."""
+    """Distance between evaluations, in steps. The last step is always evaluated. Each measures what `metrics` names; without
+    any, nothing is evaluated. Default: only the last."""
     metrics: Annotated[tuple[Metric, ...], Field(max_length=32)] = ()
-    """Metrics, each under a name of its own."""
+    """What each evaluation measures on the validation split: metrics, each under a name of its own. Default: nothing."""
     samples: Samples | None = None
     """Texts to write while training. Default: none."""
 

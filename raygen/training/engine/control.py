@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from raygen.errors import InputError
+from raygen.spec import Evaluation
 
 STOP_AT = "StopAt"
 """Reason of a run that came to the step at which it was to stop."""
@@ -25,7 +26,8 @@ class Control:
     Args:
         stop_at: The last step before the run stops, of all its steps so far. Default: none but the job's own.
         report: Called with the step and the metrics after each evaluation, while training waits; whatever it calls here is
-            done before the next step, on any number of workers.
+            done before the next step, on any number of workers. Reports come from evaluations alone: the job's
+            `evaluation.metrics` say what is measured, and its `everySteps` how often; without metrics none comes.
 
     Attributes:
         reason: Why the run is to stop: the name of a signal, or what `stop` was given; None while nobody has asked.
@@ -57,6 +59,17 @@ class Control:
     def reports(self) -> bool:
         """Whether somebody hears of evaluations."""
         return self._report is not None
+
+    def notices(self, evaluation: Evaluation) -> list[str]:
+        """What somebody who hears of evaluations should know of a job's."""
+        if not self.reports or evaluation.metrics:
+            return []
+        return [
+            (
+                "spec.evaluation.metrics: names nothing to measure, so that report is never called. Add a metric, for"
+                " example {name: loss, type: ValidationLoss}, and everySteps."
+            )
+        ]
 
     def stop(self, reason: str = STOPPED) -> None:
         """Asks to stop at the next step; the first reason counts."""

@@ -32,3 +32,21 @@ def test_what_does_not_depend_on_it_is_not_named(family: str) -> None:
 def test_one_forward_pass_on_one_worker_needs_no_notice() -> None:
     assert told(image_job_document("GAN", model__gan__network="DCGAN")) == []
     assert told(job_document(model__transformer__dropout=0.1)) == []
+
+
+@pytest.mark.parametrize(
+    ("document", "remedy"),
+    [
+        (job_document(evaluation__metrics=None), "Add metrics (ValidationLoss, BitsPerByte, Perplexity), or remove everySteps."),
+        (image_job_document("GAN", evaluation__everySteps=5), "measure. Remove everySteps."),
+    ],
+    ids=["metrics to choose from", "no metrics for this model"],
+)  # fmt: skip
+def test_evaluations_of_nothing_are_told(document: dict[str, Any], remedy: str) -> None:
+    (notice,) = told(document)
+    assert notice.startswith("spec.evaluation.everySteps: nothing is evaluated")
+    assert notice.endswith(remedy)
+
+
+def test_a_job_without_evaluations_needs_no_notice() -> None:
+    assert told(job_document(evaluation=None)) == []

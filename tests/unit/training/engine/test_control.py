@@ -45,6 +45,23 @@ def test_reports_come_at_each_evaluation_and_what_they_ask_is_done_before_the_ne
     assert all("loss" in values for _, values in heard)
 
 
+def test_a_report_that_no_evaluation_will_make_is_told_once(base: Path) -> None:
+    unmeasured = job_document(evaluation__everySteps=None, evaluation__metrics=None)
+    heard: list[int] = []
+    watcher = Watcher()
+    train(base, unmeasured, control=Control(report=lambda step, values: heard.append(step)), observer=watcher)
+    assert heard == []
+    assert [message for message in watcher.notices if "report is never called" in message] == [
+        (
+            "spec.evaluation.metrics: names nothing to measure, so that report is never called. Add a metric, for"
+            " example {name: loss, type: ValidationLoss}, and everySteps."
+        )
+    ]
+    unheard = Watcher()
+    train(base, unmeasured, run="unheard", control=Control(stop_at=2), observer=unheard)
+    assert not any("report" in message for message in unheard.notices)
+
+
 def test_a_paused_run_leaves_a_checkpoint_and_waits_until_it_is_resumed(base: Path) -> None:
     control = Control(report=lambda step, values: control.pause() if step == 5 else None)
     paused, watcher = threading.Event(), Paused()
