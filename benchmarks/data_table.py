@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from harness import read_result
+from image_table import judged
 
 Heading = Callable[[str, dict[str, Any]], Iterator[str]]
 Row = Callable[..., Iterator[str]]
@@ -29,8 +30,7 @@ def image_streams(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
         for name, rates in result["images_per_s"].items():
             versions = result.get("versions_of_peers", {})
             label = " ".join(filter(None, (name, versions.get(name, ""))))
-            ratio = f"{result['ratio'][name]['median']:,.2f}" if name in result["ratio"] else ""
-            yield from row(label, *middle(rates, 0), ratio, IMAGE_LIMITS.get(name, ""))
+            yield from row(label, *middle(rates, 0), *_ratio(result, name, IMAGE_LIMITS.get(name, "")))
         yield ""
 
 
@@ -45,13 +45,19 @@ def picture_streams(heading: Heading, row: Row, middle: Middle) -> Iterator[str]
         for name, rates in result["images_per_s"].items():
             package = name.partition(",")[0]
             label = name.replace(package, f"{package} {result['versions_of_peers'].get(package, '')}".strip())
-            ratio = f"{result['ratio'][name]['median']:,.2f}" if name in result["ratio"] else ""
-            limit = f">= {result['must']:g}" if ratio else ""
-            yield from row(label, *middle(rates, 0), ratio, limit)
+            yield from row(label, *middle(rates, 0), *_ratio(result, name, f">= {result['must']:g}"))
         yield ""
         for name, written in result["written"].items():
             yield f"- {name} wrote {written['bytes'] / 1e6:,.0f} MB in {written['seconds']:,.0f} s."
         yield ""
+
+
+def _ratio(result: dict[str, Any], name: str, must: str) -> tuple[str, str]:
+    """raygen's speed as a multiple of another reader's, and what it must be; nothing for raygen itself."""
+    if name not in result["ratio"]:
+        return "", ""
+    median = result["ratio"][name]["median"]
+    return f"{median:,.2f}", judged(must, median)
 
 
 def augmentation_speed(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
@@ -79,19 +85,18 @@ def text_streams(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
         for name, rates in result["mb_per_s"].items():
             yield from row(f"MB/s, {name}", *middle(rates, 1), "")
         yield from row("million tokens/s, raygen", *middle(result["million_tokens_per_s"], 1), "")
-        ratio = middle(result["raygen_to_boto3"], 3)
-        yield from row("raygen's MB/s / those of bare reads", *ratio, f">= {must['raygen_to_boto3']:g}")
-        yield from row("s until the first batch", *middle(result["first_batch_s"], 2), "<= 0.5")
-        waits = f"{result['training_waits']:.2%}"
-        yield from row(
-            "share of a small GPT's steps that waits for data", waits, "", f"< {must['training_waits']:.0%}"
-        )
+        ratio, first = result["raygen_to_boto3"], result["first_batch_s"]
+        least = judged(f">= {must['raygen_to_boto3']:g}", ratio["median"])
+        yield from row("raygen's MB/s / those of bare reads", *middle(ratio, 3), least)
+        yield from row("s until the first batch", *middle(first, 2), judged("<= 0.5", first["median"]))
+        waits = result["training_waits"]
+        most = judged(f"< {must['training_waits'] * 100:g}%", waits * 100)
+        yield from row("share of a small GPT's steps that waits for data", f"{waits:.2%}", "", most)
         for size, found in result["memory_mb"].items():
             peaks = [one["peak_mb"] for one in found]
             label = f"MB of memory at most, two readers of {size} GB"
-            yield from row(
-                label, "", " and ".join(f"{peak:,.0f}" for peak in peaks), f"<= {must['memory_mb']}"
-            )
+            most = judged(f"<= {must['memory_mb']}", max(peaks))
+            yield from row(label, "", " and ".join(f"{peak:,.0f}" for peak in peaks), most)
         yield ""
 
 
@@ -104,7 +109,8 @@ def first_batch(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
         yield from row("who reads", "s from opening the data, median", "least to most", "must")
         yield from row(*["---"] * 4)
         for name, seconds in result["first_batch_s"].items():
-            yield from row(name, *middle(seconds, 2), f"<= {result['must'][name]:g}")
+            must = judged(f"<= {result['must'][name]:g}", seconds["median"])
+            yield from row(name, *middle(seconds, 2), must)
         yield ""
 
 
@@ -119,7 +125,9 @@ def data_kills(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
         for name, what in (("prepare", "data_sets"), ("stream", "passes")):
             found = result[name]
             ended = f"{found[what]} {what.replace('_', ' ')}"
-            yield from row(name, str(found["kills"]), ended, str(found["different"]), "0")
+            yield from row(
+                name, str(found["kills"]), ended, str(found["different"]), judged("<= 0", found["different"])
+            )
         yield ""
 
 
@@ -131,22 +139,30 @@ def duplicates(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
         yield from heading("Near-duplicates of texts", result)
         yield from row("figure", "value", "must")
         yield from row(*["---"] * 3)
-        for threshold, judged in result["pairs"].items():
-            for name, (label, limit) in PAIRS.items():
+        for threshold, figures in result["pairs"].items():
+            for name, (label, must) in PAIRS.items():
                 yield from row(
-                    f"{label}, 20,000 labelled pairs, threshold {threshold}", f"{judged[name]:.4f}", limit
+                    f"{label}, 20,000 labelled pairs, threshold {threshold}",
+                    f"{figures[name]:.4f}",
+                    judged(must, figures[name]),
                 )
         speed = result["speed"]
         for found in filter(None, (speed, result.get("large"))):
             ours, size = found["raygen"], f"{found['megabytes']:,.0f} MB"
-            yield from row(f"planted copies found, {size}", f"{ours['found']:.4f}", ">= 0.99")
+            yield from row(
+                f"planted copies found, {size}", f"{ours['found']:.4f}", judged(">= 0.99", ours["found"])
+            )
             share = ours["false_removals"] / found["documents"]
-            yield from row(f"texts removed that are no copies, {size}", f"{share:.3%}", "<= 0.1 %")
+            yield from row(
+                f"texts removed that are no copies, {size}", f"{share:.3%}", judged("<= 0.1 %", share * 100)
+            )
         if "large" in result:
             yield from row(f"MB/s, raygen, {size}", f"{ours['mb_per_second']:.2f}", "")
         for name in ("raygen", "datatrove"):
             if name in speed:
                 yield from row(f"MB/s, {name}", f"{speed[name]['mb_per_second']:.2f}", "")
         if "ratio" in speed:
-            yield from row("raygen's MB/s / datatrove's", f"{speed['ratio']:.2f}", ">= 1.5")
+            yield from row(
+                "raygen's MB/s / datatrove's", f"{speed['ratio']:.2f}", judged(">= 1.5", speed["ratio"])
+            )
         yield ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -74,7 +75,11 @@ def speed(heading: Heading, row: Row, middle: Callable[..., tuple[str, str]]) ->
             for side, values in result["interleaved"].items():
                 yield from row(f"{side}, alternating", *middle(values, 1), "")
             label = f"raygen / `{result['script']}`, within each pair"
-            yield from row(label, *middle(result["ratio"], 3), f">= {result['at_least']}")
+            yield from row(
+                label,
+                *middle(result["ratio"], 3),
+                judged(f">= {result['at_least']}", result["ratio"]["median"]),
+            )
             yield ""
 
 
@@ -83,3 +88,13 @@ def limit(figure: dict[str, Any]) -> str:
     least = "at_least" in figure
     bound = figure["at_least" if least else "at_most"]
     return f"{'>=' if least else '<='} {bound:,.4g}{'' if figure['holds'] else ', missed'}"
+
+
+def judged(must: str, value: float) -> str:
+    """A limit in words, such as `<= 0.1 %`, and whether a figure in the same unit keeps it."""
+    found = re.search(r"(>=|<=|<) ([\d.,]+)", must)
+    if found is None:
+        return must
+    bound = float(found[2].replace(",", ""))
+    kept = {">=": value >= bound, "<=": value <= bound, "<": value < bound}[found[1]]
+    return must if kept else f"{must}, missed"

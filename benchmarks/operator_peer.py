@@ -59,7 +59,7 @@ RAISED = {
     "clientConnection": {"qps": QPS, "burst": BURST},
     "controller": {"groupKindConcurrency": {"TrainJob.trainer.kubeflow.org": WORKERS}},
 }
-AT_DEFAULTS, RAISED_SHARE = 1.0, 0.8
+AT_DEFAULTS, RAISED_SHARE, PARALLEL_SHARE = 1.0, 0.8, 1.0
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def summary(rounds: list[dict[str, Object]], jobs: int) -> Object:
         "must": {
             "to_trainer": verdict(ratios["trainer"]["median"], AT_DEFAULTS, least=True),
             "to_trainer_raised": verdict(ratios["trainer_raised"]["median"], RAISED_SHARE, least=True),
-            "to_trainer_parallel": verdict(ratios["trainer_parallel"]["median"], RAISED_SHARE, least=True),
+            "to_trainer_parallel": verdict(ratios["trainer_parallel"]["median"], PARALLEL_SHARE, least=True),
         },
         "ratios_of_raygen": ratios,
         "sides": {

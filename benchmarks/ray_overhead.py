@@ -31,7 +31,7 @@ from raygen.models.protocol import Batch, Domain, MicroBatch, Sample, SampleRequ
 from raygen.models.registry import build_family
 from raygen.spec import resolve
 
-LEAST = 0.97
+LEAST = 0.98
 
 
 class Interleaved:

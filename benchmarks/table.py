@@ -106,7 +106,11 @@ def startup() -> Iterator[str]:
         yield from row(*["---"] * 4)
         for name, seconds in result["seconds"].items():
             limit = result["limits"].get(name)
-            yield from row(f"`{name}`", *middle(seconds, 3), f"<= {limit}" if limit else "")
+            yield from row(
+                f"`{name}`",
+                *middle(seconds, 3),
+                image_table.judged(f"<= {limit}" if limit else "", seconds["median"]),
+            )
         yield ""
 
 
@@ -126,7 +130,7 @@ def speed() -> Iterator[str]:
         yield from row(*["---"] * 4)
         for name, values in result["ratios"].items():
             label, limit = RATIO_NAMES[name]
-            yield from row(label, *middle(values, 3), limit)
+            yield from row(label, *middle(values, 3), image_table.judged(limit, values["median"]))
         yield ""
 
 
@@ -140,7 +144,8 @@ def quality() -> Iterator[str]:
             runs = [run for run in result["runs"] if run["side"] == side]
             if runs:
                 cells = f"{runs[0]['parameters']:,}", str(len(runs)), *middle(result["loss"][side], 4)
-                yield from row(SIDE_NAMES[side], *cells, QUALITY_LIMITS.get(side, ""))
+                must = image_table.judged(QUALITY_LIMITS.get(side, ""), result["loss"][side]["median"])
+                yield from row(SIDE_NAMES[side], *cells, must)
         estimates = [run["loss_on_20_batches"] for run in result["runs"] if "loss_on_20_batches" in run]
         if estimates:
             yield f"\nnanoGPT's own estimate on 20 batches: {', '.join(f'{loss:.4f}' for loss in estimates)}."
@@ -209,7 +214,8 @@ def checkpoints() -> Iterator[str]:
         yield from row(*["---"] * 4)
         yield from row("ms in the call", *middle(result["milliseconds_of_a_call"], 2), "")
         share = result["share_of_loop_waiting"], result["limit_of_share"]
-        yield from row("% of the loop in the call", *middle(share[0], 3, 100), f"<= {share[1] * 100:g}")
+        must = image_table.judged(f"<= {share[1] * 100:g}", share[0]["median"] * 100)
+        yield from row("% of the loop in the call", *middle(share[0], 3, 100), must)
         yield from row("% slower in all", *middle(result["slowdown"], 2, 100), "reported")
         yield ""
 
@@ -228,12 +234,11 @@ def s3() -> Iterator[str]:
         yield from row(
             "boto3's time / raygen's",
             *middle(result["raygen_to_boto3"], 3),
-            f">= {must['raygen_to_boto3']:g}",
+            image_table.judged(f">= {must['raygen_to_boto3']:g}", result["raygen_to_boto3"]["median"]),
         )
-        share = f"<= {must['share_of_loop_waiting'] * 100:g}"
-        yield from row(
-            "% of the loop in the call that saves", *middle(result["share_of_loop_waiting"], 3, 100), share
-        )
+        share = result["share_of_loop_waiting"]
+        bound = image_table.judged(f"<= {must['share_of_loop_waiting'] * 100:g}", share["median"] * 100)
+        yield from row("% of the loop in the call that saves", *middle(share, 3, 100), bound)
         yield ""
 
 
