@@ -14,7 +14,7 @@ import data_table
 import image_table
 import install_table
 import processor_table
-from harness import RESULTS, ROOT, read_result
+from harness import RESULTS, ROOT, read_result, spread
 
 SIDE_NAMES = {
     "nanogpt": "nanoGPT",
@@ -80,6 +80,7 @@ def page() -> str:
     data = [part(heading, row, middle) for part in of_data]
     alone = [
         startup(),
+        first_steps(),
         speed(),
         quality(),
         *images,
@@ -111,6 +112,23 @@ def startup() -> Iterator[str]:
                 *middle(seconds, 3),
                 image_table.judged(f"<= {limit}" if limit else "", seconds["median"]),
             )
+        yield ""
+
+
+def first_steps() -> Iterator[str]:
+    result = read_result("startup_workers")
+    if result:
+        other = result["other"]
+        yield from heading(f"`raygen train` to the first step, in turns with {other['commit'][:7]}", result)
+        yield f"On a loaded machine: {other['load']:.1f} processes, these among them, wanted a core on average.\n"
+        yield from row("workers", "s", "s before", "share, within each round", "least to most", "must")
+        yield from row(*["---"] * 6)
+        for workers, sides in result["workers"].items():
+            now, before = sides["this"]["seconds"], sides["other"]["seconds"]
+            shares = spread([a / b for a, b in zip(now["values"], before["values"], strict=True)])
+            times = middle(now, 1)[0], middle(before, 1)[0]
+            must = image_table.judged(f"<= {result['limit']}", shares["median"])
+            yield from row(workers, *times, *middle(shares, 2), must)
         yield ""
 
 
