@@ -41,7 +41,7 @@ def _check(value: object, path: str) -> None:
     if isinstance(value, dict):
         for key, child in value.items():
             if not isinstance(key, str):
-                raise _refused(path, f"has the key {key!r}, which is no string")
+                raise _refused(path, f"has the key {key!r}, which is not a string")
             _check(child, f"{path}.{key}")
     elif isinstance(value, list):
         for index, child in enumerate(value):

@@ -299,7 +299,9 @@ def build(job: ResolvedJob, domain: Domain, device: torch.device) -> CustomFamil
             isinstance(name, str) and isinstance(network, nn.Module) for name, network in networks.items()
         )
     ):
-        raise _unfit(custom.entrypoint, "its attribute `networks` is no mapping from names to torch modules")
+        raise _unfit(
+            custom.entrypoint, "its attribute `networks` is not a mapping from names to torch modules"
+        )
     for name, network in networks.items():
         if not any(p.requires_grad for p in network.parameters()):
             raise _unfit(custom.entrypoint, f"its network {name!r} has nothing to train")

@@ -232,25 +232,6 @@ def test_what_packages_say_to_each_other_has_types() -> None:
     assert len(untyped) <= UNTYPED, untyped
 
 
-def sentences() -> Iterator[tuple[str, str]]:
-    """What users read, and where: pages but for records, and texts in the code that are no docstrings."""
-    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("charts/raygen/**/*.md")):
-        if path.name not in ("CHANGELOG.md", "decisions.md", "glossary.md"):
-            yield re.sub(r"`[^`]*`", "", path.read_text()), str(path.relative_to(ROOT))
-    for path in SOURCES:
-        if path.is_relative_to(ROOT / "raygen"):
-            tree = ast.parse(path.read_text())
-            plain = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-            for node in ast.walk(tree):
-                if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in plain:
-                    yield node.value, f"{path.relative_to(ROOT)}:{node.lineno}"
-
-
-def test_what_users_read_has_the_words_of_the_glossary() -> None:
-    avoided = re.compile(r"\b(mend|mends|anew|whoever)\b", re.IGNORECASE)
-    assert not [(where, found[0]) for text, where in sentences() if (found := avoided.search(text))]
-
-
 def test_each_package_imports_only_what_its_line_allows() -> None:
     found: dict[str, set[str]] = {}
     for path in (ROOT / "raygen").rglob("*.py"):

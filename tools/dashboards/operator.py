@@ -105,7 +105,7 @@ OPERATOR = Dashboard(
             is_stacked=True,
         ),
         Panel(
-            "Answers that are no success",
+            "Answers that are not a success",
             "By status. 404 and 409 are part of the work; 403 means that a right or a policy is missing, 429 that the API"
             " server is busy, none that it is away.",
             "reqps",

@@ -97,7 +97,9 @@ def midi_of_text(text: str) -> bytes:
     named = text.split()
     unknown = next((word for word in named if word not in library.vocab), None)
     if unknown is not None:
-        raise DataError(f"{unknown!r} is no word of music", remedy="Give words such as Bar_None or Pitch_60.")
+        raise DataError(
+            f"{unknown!r} is not a word of music", remedy="Give words such as Bar_None or Pitch_60."
+        )
     # The library takes what it has read out of the lists that it is given.
     played = library.decode(TokSequence(tokens=list(named), ids=[library.vocab[word] for word in named]))
     content: bytes = played.dumps_midi()

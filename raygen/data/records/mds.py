@@ -89,7 +89,9 @@ def _shards(index: AnyFile, files: dict[str, AnyFile]) -> Iterator[tuple[AnyFile
         ]
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
-            "is no index of MDS shards", where=str(index), remedy="Restore it, or write the data set again."
+            "is not an index of MDS shards",
+            where=str(index),
+            remedy="Restore it, or write the data set again.",
         ) from error
     for names, count in named:
         there = [files[folder + name] for name in names if folder + name in files]
@@ -217,7 +219,7 @@ class _Shard:
 
     def _fault(self, why: str) -> DamagedError:
         return DamagedError(
-            f"is no shard of MDS, or damaged: {why}",
+            f"is not a shard of MDS, or is damaged: {why}",
             where=self._uri,
             remedy="Restore the file, or leave it out.",
         )
@@ -227,7 +229,7 @@ def _size(given: Any) -> int | None:
     """The size of a column as the header has it; ValueError for what is none."""
     if given is None or (type(given) is int and given >= 0):
         return given
-    raise ValueError("a size is no number")
+    raise ValueError("a size is not a number")
 
 
 def _chosen(columns: list[_Column], source: ResolvedSource, uri: str) -> tuple[_Column, _Column | None]:

@@ -195,7 +195,7 @@ def _records(file: PartFile, reading: Reading, field: str, remarks: Remarks, lim
                 yield too_long(key, where, limit, feed.lost)
                 continue
             except csv.Error as error:
-                reason = f"is no row of separated values: {error}"
+                reason = f"is not a row of separated values: {error}"
                 yield BrokenRecord(key, where, reason, feed.begun[:KEPT_BYTES], _REMEDY, feed.resume())
                 continue
             if count := feed.merged(delimiter, len(columns)):

@@ -170,7 +170,7 @@ class _Archive:
     def fault(self, why: str) -> DamagedError:
         """What is wrong with the archive."""
         return DamagedError(
-            f"is no tar archive, or damaged: {why}",
+            f"is not a tar archive, or is damaged: {why}",
             where=self._uri,
             remedy="Restore the file, or leave it out.",
         )

@@ -140,7 +140,7 @@ class Tokenizer:
             return np.asarray([self._words[word] for word in text.split()], dtype=np.int32)
         except KeyError as error:
             raise DataError(
-                f"{error.args[0]!r} is no word of music",
+                f"{error.args[0]!r} is not a word of music",
                 remedy="Give words such as Bar_None, Position_0 and Pitch_60, as in the run's samples.",
             ) from error
 
@@ -178,7 +178,7 @@ def to_utf8(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError as error:
         raise DataError(
-            f"half of a surrogate pair (U+{ord(text[error.start]):04X}, at position {error.start}) is no character",
+            f"half of a surrogate pair (U+{ord(text[error.start]):04X}, at position {error.start}) is not a character",
             remedy="Remove it, or write the whole character.",
         ) from error
 

@@ -182,7 +182,7 @@ class TextCleaning(Spec):
     fix_encoding: bool = False
     """Repair text that was decoded by the wrong encoding, such as schÃ¶n for schön, by ftfy; needs the extra `cleaning`."""
     control_characters: Literal["Remove", "Keep"] = "Remove"
-    """Remove: control characters but tab and line feed, byte-order marks and code points that are no characters go, and all ends of lines become
+    """Remove: control characters but tab and line feed, byte-order marks and code points that are not characters go, and all ends of lines become
     line feeds."""
     unicode: Literal["NFC", "NFKC", "Keep"] = "NFC"
     """Normalisation form (Unicode Standard Annex 15). NFC: one code point for a letter with its accents. NFKC: also plain
@@ -191,8 +191,8 @@ class TextCleaning(Spec):
     """Personal data and secrets to mask. Default: none."""
     rule_sets: Annotated[tuple[RuleSet, ...], Field(max_length=3)] = ()
     """Rules of published corpora, for text of the web. GopherRepetition: leaves out text that repeats lines, paragraphs or n-grams of
-    words (Rae et al. 2021, table A1); n-grams are only looked at from 25 words on. GopherQuality: leaves out what is no English prose by its
-    words and signs (the same, section A.1.1). C4: removes lines that are no English sentences, and leaves out pages with
+    words (Rae et al. 2021, table A1); n-grams are only looked at from 25 words on. GopherQuality: leaves out what is not English prose by its
+    words and signs (the same, section A.1.1). C4: removes lines that are not English sentences, and leaves out pages with
     code, placeholder text or fewer than three sentences (Raffel et al. 2020, section 2.2). Default: none."""
     min_characters: Count = 1
     """Least length, without blanks at both ends, in characters."""

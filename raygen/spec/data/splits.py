@@ -142,7 +142,7 @@ class Data(Spec):
     """How text becomes tokens; given exactly when the sources hold text."""
     packing: Literal["Stream", "Documents", "Single"] = "Stream"
     """How prepared documents become samples of one length. Stream: windows are cut from the documents one after the
-    other. Documents: the same windows, and attention begins anew with each document; a Custom model is given their numbers and
+    other. Documents: the same windows, and attention begins again with each document; a Custom model is given their numbers and
     has to heed them itself. Single: a sample is one document, cut off or filled up; each counts by its tokens. Documents of
     more than 24,000 characters may be taken for several."""
     images: Images | None = None

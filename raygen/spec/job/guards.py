@@ -28,7 +28,7 @@ class Guard(Tagged):
     right on more than the share `threshold` of images."""
     action: Literal["Stop", "RollBack", "Warn"]
     """Stop: the run fails, with its newest good checkpoint kept. RollBack: it goes back to the newest checkpoint
-    from before the trouble and goes on with a lower learning rate (`training.rollBack`). Warn: it is told."""
+    from before the trouble and goes on with a lower learning rate (`training.rollBack`). Warn: a notice says so, and the run goes on."""
     threshold: NonNegative | None = None
     """Limit. Default: 10 deviations for LossSpike, 0.8 for TextRepetition, 0.05 for ModeCollapse, 1 for
     PosteriorCollapse, 0.99 for DiscriminatorOverpowering."""

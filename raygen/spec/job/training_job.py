@@ -258,7 +258,7 @@ class TrainingJobSpec(Spec):
                 or self.model.vae.codebook is None
                 or all(m.type == "ValidationLoss" for m in self.evaluation.metrics)
             ),
-            rule="must be ValidationLoss with model.vae.codebook, whose loss is no bound of the likelihood",
+            rule="must be ValidationLoss with model.vae.codebook, whose loss is not a bound on the likelihood",
             remedy="Remove the other metrics.",
             cel=(
                 f"!has(self.model.vae) || !has(self.model.vae.codebook) || {_NO_METRICS}"

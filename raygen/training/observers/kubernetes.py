@@ -38,7 +38,7 @@ EVERY_SECONDS = 10.0
 REFUSED_SECONDS = 60.0
 """How long it may be refused before that is told: the operator has to record the head pod first."""
 LAST_SECONDS = 20.0
-"""How long the last words are tried."""
+"""How long it tries to write the outcome."""
 PAUSE_SECONDS = 1.0
 """Between tries while it is refused and that is not told yet; later tries are as rare as other writes."""
 LONGEST_SECONDS = 60.0
@@ -132,7 +132,7 @@ class StatusReporter(Observer):
         self._update({"recovery": recovery}, without=("throughput", "remainingSeconds", "eta"))
 
     def ended(self, result: Result) -> None:
-        """Writes the last words of a driver that ended well; blocks until they are written, or for `LAST_SECONDS`."""
+        """Writes the outcome of a driver that ended well; blocks until it is written, or for `LAST_SECONDS`."""
         metrics = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
         said = f"{result.state} at step {result.step} of {result.steps}" + (f": {metrics}" if metrics else "")
         if "step" in self._progress and result.step:
@@ -150,7 +150,7 @@ class StatusReporter(Observer):
         )
 
     def prepared(self, uri: str, fingerprint: str, message: str) -> None:
-        """Writes the last words of a driver that had only data to prepare; blocks as `ended` does.
+        """Writes the outcome of a driver that had only data to prepare; blocks as `ended` does.
 
         Args:
             uri: The data set's folder, as the job has it.
@@ -162,12 +162,12 @@ class StatusReporter(Observer):
         self._last({**words, "prepared": found})
 
     def stopped(self, reason: str) -> None:
-        """Writes the last words of such a driver that was asked to stop; blocks as `ended` does."""
+        """Writes the outcome of such a driver that was asked to stop; blocks as `ended` does."""
         message = "It was asked to stop while it prepared data."
         self._last({"state": "Stopped", "reason": reason, "message": message, "exitCode": 3})
 
     def failed(self, error: BaseException) -> None:
-        """Writes the last words of a driver that failed; blocks as `ended` does."""
+        """Writes the outcome of a driver that failed; blocks as `ended` does."""
         known = error if isinstance(error, RaygenError) else RunError(str(error))
         reason = reason_of(error)
         what = known.located

@@ -68,7 +68,7 @@ def work(task: Task, driver: Address) -> None:
         driver: Where its store is.
 
     An error that would come again (a guard, wrong data, a newer attempt, a fault in the code) is told to the driver
-    and not raised: Ray would start the workers anew. That another worker cannot be reached is no such error.
+    and not raised: Ray would start the workers again. That another worker cannot be reached is not such an error.
     """
     startup = Startup()
     with closing(Remote(driver)) as store:

@@ -37,7 +37,7 @@ VARIABLES = {"__rate_interval": "5m", "__range": "1h", "namespace": ".*", "train
 GUARDS = "ray_raygen_train_guard_events_total"
 SILENT = {
     "operator: Failed looks": "no look has failed",
-    "operator: Answers that are no success": "whether one is refused is chance",
+    "operator: Answers that are not a success": "whether one is refused is chance",
 }
 """Panels that may be empty here, and why."""
 

@@ -92,9 +92,9 @@ def test_a_class_beside_the_job_file_trains_and_is_sampled_later(image_base: Pat
     [
         ("class Model", "class Other", InputError, "no class 'Model'"),
         ("class Model:", "Model = 3\nclass Other:", InputError, "no class 'Model'"),
-        ('self.networks = {"mean": self.mean}', "pass", InputError, "`networks` is no mapping"),
-        ('{"mean": self.mean}', "{}", InputError, "`networks` is no mapping"),
-        ('{"mean": self.mean}', '{"mean": 3}', InputError, "`networks` is no mapping"),
+        ('self.networks = {"mean": self.mean}', "pass", InputError, "`networks` is not a mapping"),
+        ('{"mean": self.mean}', "{}", InputError, "`networks` is not a mapping"),
+        ('{"mean": self.mean}', '{"mean": 3}', InputError, "`networks` is not a mapping"),
         ('{"mean": self.mean}', '{"mean": nn.ReLU()}', InputError, "nothing to train"),
         ("def step", "def stepp", InputError, "no method `step`"),
         ("def evaluate", "def valuate", InputError, "no method `evaluate`"),

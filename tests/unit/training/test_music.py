@@ -96,7 +96,7 @@ def test_a_damaged_piece_ends_a_run_from_memory_and_is_set_aside_in_preparing(tm
 
 def test_a_prompt_of_other_words_is_refused_before_training(base: Path) -> None:
     samples = {"everySteps": 10, "prompts": ["Pitch_500"]}
-    with pytest.raises(DataError, match="'Pitch_500' is no word of music"):
+    with pytest.raises(DataError, match="'Pitch_500' is not a word of music"):
         train(base, "prompt", evaluation__samples=samples)
 
 

@@ -122,5 +122,5 @@ def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyP
 
 
 def test_other_words_are_refused() -> None:
-    with pytest.raises(DataError, match="'Pitch_200' is no word of music"):
+    with pytest.raises(DataError, match="'Pitch_200' is not a word of music"):
         midi_of_text("Bar_None Pitch_200")

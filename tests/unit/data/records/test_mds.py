@@ -256,7 +256,7 @@ def test_damaged_bytes_are_records_broken_ones_or_a_data_error(
     ("files", "shown"),
     [
         ({"set/index.json": index(("a.mds", "a.mds.zstd", 1))}, "the shard a.mds or a.mds.zstd is missing"),
-        ({"set/index.json": b"{}"}, "is no index of MDS shards"),
+        ({"set/index.json": b"{}"}, "is not an index of MDS shards"),
         ({"set/a.txt": b"", "set/b.txt": b""}, "there are no shards of MDS"),
     ],
 )
@@ -346,5 +346,5 @@ def test_a_header_with_a_size_that_is_none_is_a_damaged_file(tmp_path: Path, siz
 
     (fault,) = broken(gather(MdsSource(uri="a.mds", contents="Text"), tmp_path))
 
-    assert fault.reason == "is no shard of MDS, or damaged: its header describes no columns"
+    assert fault.reason == "is not a shard of MDS, or is damaged: its header describes no columns"
     assert fault.where == f"{tmp_path}/a.mds"

@@ -65,10 +65,10 @@ def test_rows_that_cannot_be_used_are_broken_and_the_others_are_read(tmp_path: P
         "a",
         "has 3 fields, and the first line names 2 columns",
         "has 1 fields, and the first line names 2 columns",
-        "is no row of separated values: ',' expected after '\"'",
+        "is not a row of separated values: ',' expected after '\"'",
         "is not UTF-8 (byte 0xff in the column 'text')",
         "g",
-        "is no row of separated values: unexpected end of data",
+        "is not a row of separated values: unexpected end of data",
     ]
     assert [fault.where.rpartition(":")[2] for fault in broken(found)] == ["3", "4", "5", "6", "10"]
     assert broken(found)[0].key == "x.csv#12"
