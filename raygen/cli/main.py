@@ -39,8 +39,13 @@ LOCAL = frozenset(
     }
 )
 """Verbs that work on this machine; all others talk to a cluster."""
-SHOWING = frozenset({"completion", "get", "list", "logs", "plan", "sample", "top", "version"})
-"""Verbs that have nothing left to do when nobody reads what they print."""
+SHOWING = frozenset(
+    {
+        *("completion", "data inspect", "data preview", "get", "list", "logs", "plan"),
+        *("sample", "top", "version"),
+    }
+)
+"""Verbs, or actions of one, that have nothing left to do when nobody reads what they print."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -330,11 +335,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code.
+
+    Raises:
+        SystemExit: The command line asks for help or the version, or is wrong.
     """
     with lasting_streams() as streams:
-        args = build_parser().parse_args(arguments)
-        streams.out.raises = args.verb in SHOWING
-        return streams.code(_run(args, streams), shows=args.verb in SHOWING)
+        try:
+            args = build_parser().parse_args(arguments)
+        except SystemExit as end:
+            # Help and the version, which were all that was asked for, or a fault in the arguments.
+            code = end.code if isinstance(end.code, int) else 0
+            raise SystemExit(streams.code(code, shows=True)) from None
+        shows = " ".join([args.verb, *filter(None, [getattr(args, "action", None)])]) in SHOWING
+        streams.out.raises = shows
+        return streams.code(_run(args, streams), shows=shows)
 
 
 def _run(args: argparse.Namespace, streams: Streams) -> int:

@@ -78,6 +78,39 @@ def test_a_verb_that_only_prints_fails_with_its_output(
     assert capsys.readouterr().err == (f"error: stdout cannot be written: {why}\n" if why else "")
 
 
+@pytest.mark.parametrize(("lost", "code"), [(full, 1), (read_only, 1), (without_a_reader, 141)])
+def test_actions_that_only_print_fail_with_their_output(
+    leads: Leads, base: Path, lost: Callable[[], int], code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(base)
+    Path("job.yaml").write_text(yaml.safe_dump(job_document()), encoding="utf-8")
+    leads(lost())
+    assert main(["data", "inspect", "text.txt"]) == code
+    leads(lost())
+    assert main(["data", "preview", "job.yaml", "-n", "1", "--device", "cpu"]) == code
+    assert main(["data", "inspect", "no-such.txt"]) == 2
+
+
+@pytest.mark.parametrize(("lost", "code"), [(full, 1), (read_only, 1), (without_a_reader, 141)])
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["data", "inspect", "--help"]])
+def test_help_and_version_fail_with_their_output(
+    leads: Leads, capsys: pytest.CaptureFixture[str], arguments: list[str], lost: Callable[[], int], code: int
+) -> None:
+    leads(lost())
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == code
+    error = capsys.readouterr().err
+    assert error.startswith("error: stdout cannot be written: ") if code == 1 else not error
+
+
+def test_a_wrong_command_line_is_exit_code_2_whatever_becomes_of_the_output(leads: Leads) -> None:
+    leads(full())
+    with pytest.raises(SystemExit) as end:
+        main(["data", "inspct"])
+    assert end.value.code == 2
+
+
 @pytest.mark.parametrize("lost", [full, read_only, without_a_reader])
 @pytest.mark.parametrize("name", ["stdout", "stderr"])
 def test_the_exit_code_says_how_a_verb_ended(
