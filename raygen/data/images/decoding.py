@@ -16,8 +16,9 @@ from raygen.data.remarks import Remarks
 from raygen.errors import DataError
 from raygen.spec import Images
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-"""Pillow's names of what is read; JPEG includes MPO, the pair of pictures that some cameras write."""
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "GIF", "TIFF")
+"""Pillow's names of what is read; JPEG includes MPO, the pair of pictures that some cameras write, and DIB is BMP without
+the file's header."""
 MAX_PIXELS = 1 << 26
 """The largest image that is decoded; a small file can hold a far larger one on purpose."""
 BACKGROUND = 255

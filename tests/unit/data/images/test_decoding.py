@@ -68,6 +68,14 @@ def test_of_animations_and_pages_the_first_is_used_and_remarked_on(kind: str) ->
     assert remarks == ["only the first of its frames or pages is used"]
 
 
+@pytest.mark.parametrize("kind", ["BMP", "DIB"])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_bitmap_is_read_with_and_without_the_header_of_its_file(kind: str, mode: str) -> None:
+    picture = Image.linear_gradient("L").resize((9, 9)).convert(mode)
+    pixels, remarks = read(encoded(picture, kind), mode="RGB")
+    assert (pixels.tolist(), remarks) == (np.asarray(picture.convert("RGB")).tolist(), [])
+
+
 def test_a_gif_of_one_frame_needs_no_remark() -> None:
     pixels, remarks = read(encoded(Image.new("RGB", (8, 8), (0, 0, 255)), "GIF"))
 
@@ -206,7 +214,7 @@ def test_other_files_are_not_images(head: bytes) -> None:
     assert not is_image(head)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "GIF", "TIFF"])
 @examples(40)
 @given(data=st.data())
 def test_damaged_images_are_read_or_refused(kind: str, data: st.DataObject) -> None:
@@ -233,11 +241,13 @@ ENDINGS = (
     "j.TIFF",
     "no-ending",
     "k.jpg_large",
+    "l.dib",
 )
 
 
 def test_ordinary_photographs_are_read_whatever_their_names(tmp_path: Path) -> None:
-    kinds = {"png": "PNG", "webp": "WEBP", "bmp": "BMP", "gif": "GIF", "tif": "TIFF", "tiff": "TIFF"}
+    kinds = {"png": "PNG", "webp": "WEBP", "bmp": "BMP", "dib": "DIB", "gif": "GIF"}
+    kinds |= {"tif": "TIFF", "tiff": "TIFF"}
     for name in ENDINGS:
         kind = kinds.get(name.rpartition(".")[2].lower(), "JPEG")
         (tmp_path / name).write_bytes(encoded(Image.new("RGB", (4, 4)), kind))
