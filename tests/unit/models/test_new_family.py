@@ -1,4 +1,4 @@
-"""A model family is a folder, a file of its fields, and a line: CONTRIBUTING.md's steps, taken on a copy of the package."""
+"""A model family is a folder, a file of its fields, and a line with its import: CONTRIBUTING.md's steps, taken on a copy of the package."""
 
 from __future__ import annotations
 
