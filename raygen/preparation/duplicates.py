@@ -112,7 +112,7 @@ def deduplicate(context: Context, item: tuple[tuple[str, ...], float]) -> dict[s
     found = _Records(context, splits, share)
     exactly = found.exactly(finder.shingle_words) if finder.shingle_words is not None else None
     order = np.arange(len(found.validation), dtype=np.int64)
-    result = find_duplicates(order, found.signatures, finder.likeness, found.validation, exactly)
+    result = find_duplicates(order, found.signatures, finder.likeness, found.first, exactly)
     report = CleaningReport()
     # As if each had been kept so far: the whole report adds those that are dropped here.
     filtered = report.of(FILTER)
@@ -179,25 +179,30 @@ def dropped_rows(context: Context, part: int) -> frozenset[int]:
 
 
 class _Records:
-    """The records of all parts, numbered in their order."""
+    """The records of all parts, numbered in their order.
+
+    Attributes:
+        signatures: Of each.
+        first: Which ones are of validation's own sources, and are kept rather than others. Among the others none is preferred for its
+            draw: a group of duplicates goes where the draw of the one that is kept says, so its copies give it no more chances.
+        validation: Which ones are of the validation split: those, or where there are none those that were drawn.
+    """
 
     def __init__(self, context: Context, splits: Sequence[str], share: float) -> None:
         self._context = context
         limit = np.uint64(min(int(share * 2**64), 2**64 - 1))
-        tables, held = [], []
+        tables, first, held = [], list[NDArray[np.bool_]](), []
         self._firsts = [0]
         for part, split in enumerate(splits):
             with opened(context.work, f"clean/{part:06d}.parquet") as table:
                 names = [name for name in table.schema_arrow.names if name in ("held", "exact", "sketch")]
                 found = table.read(columns=names)
-            held.append(
-                np.ones(len(found), dtype=bool)
-                if split == "validation"
-                else found.column("held").to_numpy() < limit
-            )
+            first.append(np.full(len(found), split == "validation"))
+            held.append(first[-1] | (found.column("held").to_numpy() < limit))
             tables.append(Signatures.of_columns(found))
             self._firsts.append(self._firsts[-1] + len(found))
         self.signatures = Signatures.joined(tables)
+        self.first = np.concatenate(first)
         self.validation: NDArray[np.bool_] = np.concatenate(held)
 
     def by_part(self, numbers: Numbers) -> list[pa.Table]:

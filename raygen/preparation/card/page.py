@@ -31,6 +31,7 @@ def card_page(card: Card) -> CardPage:
         subtitle=_subtitle(card),
         figures=_figures(card),
         verdict=_verdict(card),
+        observations=card.observations,
         samples=list(_samples(card.samples)),
         histograms=[drawn for drawn in _histograms(card) if drawn is not None],
         classes=_classes(card.splits),

@@ -98,8 +98,9 @@ class Masking(Spec):
 
 
 class TextDuplicates(Tagged):
-    """How texts are found that are there more than once, within and across the splits. Of those that are alike, one of validation is
-    kept rather than one of training, and then the first one in the order of the sources.
+    """How texts are found that are there more than once, within and across the splits. Of those that are alike, one of
+    `validation.sources` is kept rather than one of training, and then the first one in the order of the sources; by `validation.fraction`
+    the draw of the one that is kept decides for all.
     """
 
     type: Literal["Exact", "MinHash"]
