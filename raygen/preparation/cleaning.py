@@ -281,7 +281,7 @@ class _Stage:
         kept = {
             "key": record.key,
             "where": self._short(record.where),
-            "reason": self._short(reason),
+            "reason": reason,
             "content": base64.b64encode(content).decode(),
         }
         self._aside.append(json.dumps(kept).encode() + b"\n")

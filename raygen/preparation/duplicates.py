@@ -20,6 +20,7 @@ from raygen.data.cleaning.duplicates import (
     find_duplicates,
 )
 from raygen.data.cleaning.images import ImageLikeness
+from raygen.data.cleaning.places import shortening
 from raygen.data.cleaning.report import CleaningReport, Example
 from raygen.data.cleaning.signatures import Signatures, TextLikeness, jaccard, signatures
 from raygen.errors import DataError
@@ -113,7 +114,7 @@ def deduplicate(context: Context, item: tuple[tuple[str, ...], float]) -> dict[s
     exactly = found.exactly(finder.shingle_words) if finder.shingle_words is not None else None
     order = np.arange(len(found.validation), dtype=np.int64)
     result = find_duplicates(order, found.signatures, finder.likeness, found.first, exactly)
-    report = CleaningReport()
+    report, short = CleaningReport(), shortening(context.base)
     # As if each had been kept so far: the whole report adds those that are dropped here.
     filtered = report.of(FILTER)
     filtered.seen, filtered.dropped = len(order), len(result.dropped)
@@ -122,7 +123,8 @@ def deduplicate(context: Context, item: tuple[tuple[str, ...], float]) -> dict[s
         result.dropped[:_EXAMPLES].tolist(), result.kept[:_EXAMPLES].tolist(), result.similarity, strict=False
     ):
         key, where = names[dropped]
-        filtered.show([Example(key, where, f"it is like {names[kept][1]} (similarity {similarity:.2f})")])
+        reason = f"it is like {short(names[kept][1])} (similarity {similarity:.2f})"
+        filtered.show([Example(key, where, reason)])
     left_out = result.dropped
     shown, last = None, 0
     if finder.likeness is not None and found.validation.any():
