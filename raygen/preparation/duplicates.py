@@ -20,9 +20,11 @@ from raygen.data.cleaning.duplicates import (
     find_duplicates,
 )
 from raygen.data.cleaning.images import ImageLikeness
+from raygen.data.cleaning.masking import excerpt
 from raygen.data.cleaning.places import shortening
 from raygen.data.cleaning.report import CleaningReport, Example
 from raygen.data.cleaning.signatures import Signatures, TextLikeness, jaccard, signatures
+from raygen.data.images.files import shape_in_words
 from raygen.errors import DataError
 from raygen.preparation.context import Context
 from raygen.preparation.tables import opened, write_groups
@@ -122,9 +124,11 @@ def deduplicate(context: Context, item: tuple[tuple[str, ...], float]) -> dict[s
     for dropped, kept, similarity in zip(
         result.dropped[:_EXAMPLES].tolist(), result.kept[:_EXAMPLES].tolist(), result.similarity, strict=False
     ):
-        key, where = names[dropped]
-        reason = f"it is like {short(names[kept][1])} (similarity {similarity:.2f})"
-        filtered.show([Example(key, where, reason)])
+        key, where, shown = names[dropped]
+        _, other, kept_shown = names[kept]
+        reason = f"it is like {short(other)} (similarity {similarity:.2f})"
+        both = f"both: {shown}" if shown == kept_shown else f"{shown} / kept: {kept_shown}"
+        filtered.show([Example(key, where, reason, both)])
     left_out = result.dropped
     shown, last = None, 0
     if finder.likeness is not None and found.validation.any():
@@ -216,10 +220,18 @@ class _Records:
             for part in range(parts)
         ]
 
-    def names(self, numbers: Numbers) -> dict[int, tuple[str, str]]:
-        """Key and place of some records."""
-        found = self._values(numbers, ["key", "where"])
-        return {number: (row["key"], row["where"]) for number, row in found.items()}
+    def names(self, numbers: Numbers) -> dict[int, tuple[str, str, str]]:
+        """Key, place and excerpt of some records."""
+        found = self._values(numbers, ["key", "where", "label", "content"])
+        return {number: (row["key"], row["where"], self._shown(number, row)) for number, row in found.items()}
+
+    def _shown(self, number: int, row: dict[str, Any]) -> str:
+        if self._context.job.spec.data.kind == "text":
+            return excerpt(row["content"].decode("utf-8", "replace"))
+        part = int(np.searchsorted(self._firsts, number, side="right")) - 1
+        report = self._context.done(f"clean/{part:06d}") or {"shape": []}
+        label = "" if row["label"] == "null" else f", label {row['label']}"
+        return f"{shape_in_words(report['shape'])}{label}"
 
     def exactly(self, shingle_words: int) -> Any:
         """Compares texts by all of their shingles."""

@@ -49,6 +49,19 @@ def excerpt(text: str, length: int = 80) -> str:
     return line if len(line) <= length and len(text) <= _EXCERPT else line[: length - 1].rstrip() + "…"
 
 
+def excerpt_around(text: str, placeholder: str, length: int = 80) -> str:
+    """What is around the first placeholder of a masked text, as `excerpt` gives a beginning; the beginning if there is none."""
+    at = text.find(placeholder)
+    masked, _ = mask(text[max(at - _EXCERPT, 0) : at + _EXCERPT]) if at >= 0 else ("", {})
+    at = masked.find(placeholder)
+    if at < 0:
+        return excerpt(text, length)
+    side = (length - len(placeholder)) // 2 - 1
+    start, stop = max(at - side, 0), at + len(placeholder) + side
+    line = " ".join(masked[start:stop].split())
+    return f"{'…' if start else ''}{line}{'…' if stop < len(masked) else ''}"
+
+
 _ESCAPES = re.compile(r'(?:\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))+')
 """Several at once, since two can stand for one character."""
 _QUOTES = re.compile('"{2,}')

@@ -234,7 +234,10 @@ def _touched(found: FilterReport) -> bool:
 
 
 def _filter(name: str, found: FilterReport) -> dict[str, Cell]:
-    examples = "; ".join(": ".join(filter(None, (each.where, each.reason))) for each in found.examples)
+    examples = "\n".join(
+        ": ".join(filter(None, (each.where, each.reason, each.excerpt and f"“{each.excerpt}”")))
+        for each in found.examples
+    )
     return {
         "what": name,
         "seen": found.seen,
