@@ -124,10 +124,11 @@ def deduplicate(context: Context, item: tuple[tuple[str, ...], float]) -> dict[s
     for dropped, kept, similarity in zip(
         result.dropped[:_EXAMPLES].tolist(), result.kept[:_EXAMPLES].tolist(), result.similarity, strict=False
     ):
-        key, where, shown = names[dropped]
-        _, other, kept_shown = names[kept]
+        key, where, beginning = names[dropped]
+        _, other, kept_beginning = names[kept]
         reason = f"it is like {short(other)} (similarity {similarity:.2f})"
-        both = f"both: {shown}" if shown == kept_shown else f"{shown} / kept: {kept_shown}"
+        same = beginning == kept_beginning
+        both = f"both: {beginning}" if same else f"{beginning} / kept: {kept_beginning}"
         filtered.show([Example(key, where, reason, both)])
     left_out = result.dropped
     shown, last = None, 0
