@@ -76,7 +76,7 @@ def text_of_midi(content: bytes, where: str, remarks: Remarks) -> str:
     if not found.notes:
         return ""
     try:
-        score = Score.from_midi(content)
+        score: Any = Score.from_midi(content)
         given = [tempo.qpm for tempo in score.tempos]
         named: Sequence[str] = library.encode(score).tokens
     except Exception as error:  # the libraries raise whatever they meet
