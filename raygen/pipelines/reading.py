@@ -235,7 +235,8 @@ def _tables(
         batch_size=None,
         batch_format="pyarrow",
         zero_copy_batch=True,
-        compute=ray.data.TaskPoolStrategy(workers.count),
+        # More than there are shards Ray takes for a mistake, and warns of.
+        compute=ray.data.TaskPoolStrategy(min(workers.count, len(shards))),
         **workers.books,
     )
     # Not `iter_batches`, whose threads outlive an iteration that is left early. What is left of this one ends with its iterator.

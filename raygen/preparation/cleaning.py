@@ -16,9 +16,9 @@ import pyarrow as pa
 
 from raygen.data.cleaning.cleaner import Cleaner
 from raygen.data.cleaning.entities import entities
-from raygen.data.cleaning.masking import mask, unescaped
+from raygen.data.cleaning.masking import excerpt, mask, unescaped
 from raygen.data.cleaning.places import shortening
-from raygen.data.cleaning.report import CleaningReport, Example, check_share
+from raygen.data.cleaning.report import BROKEN, CleaningReport, Example, check_share
 from raygen.data.cleaning.signatures import Signatures
 from raygen.data.images.decoding import decode
 from raygen.data.images.files import fitted, shape_in_words
@@ -53,6 +53,8 @@ _CUT = 1 << 12
 """Characters before the place where a broken record was cut off, among which may be a part of what is to be masked."""
 _JSON = ("JsonLines", "Tar")
 """Formats whose broken records are JSON, or mostly so: what a backslash begins there is an escape."""
+_SHOWN_BYTES, _LEAST_LETTERS = 1 << 13, 10
+"""Bytes of a broken record that an excerpt is made from; and what more than a tenth of is no UTF-8 is no text."""
 _LARGER = 10
 """How many times as many records as in the largest part so far there may be in each of the others, where nobody knows."""
 _GROUP = 32 << 20
@@ -148,7 +150,9 @@ class _Stage:
         self._remarks = Remarks()
         self._images = data.images or Images()
         cleaning = data.cleaning
-        self._cleaner = Cleaner(cleaning, data.kind, Path(context.base)) if cleaning is not None else None
+        self._cleaner = (
+            Cleaner(cleaning, data.kind, Path(context.base), self._shown) if cleaning is not None else None
+        )
         self._report = self._cleaner.report if self._cleaner is not None else CleaningReport()
         self._duplicates = likeness_of(context.job)
         self._aside: list[bytes] = []
@@ -269,27 +273,49 @@ class _Stage:
         return None
 
     def _broken(self, record: Record | BrokenRecord, reason: str) -> None:
-        example = Example(record.key, record.where, reason)
+        shown = self._shown(record) if self._report.of(BROKEN).wants(record.key) else ""
+        example = Example(record.key, record.where, reason, shown)
         self._report.lose(example, record.records, is_estimate=record.is_estimate)
         self._put_aside(record, reason)
 
     def _put_aside(self, record: Record | BrokenRecord, reason: str) -> None:
-        content = (
-            record.content if isinstance(record.content, bytes) else record.content.encode("utf-8", "replace")
-        )
-        content = self._masked(content[:KEPT_BYTES])
+        content = self._masked(_raw(record)[:KEPT_BYTES], self._masking)
         kept = {
             "key": record.key,
             "where": self._short(record.where),
-            "reason": self._short(reason),
+            "reason": reason,
             "content": base64.b64encode(content).decode(),
         }
         self._aside.append(json.dumps(kept).encode() + b"\n")
 
-    def _masked(self, content: bytes) -> bytes:
-        """What is kept of a broken record, masked as the job asks for."""
+    @property
+    def _masking(self) -> Masking | None:
+        """What the job asks to be masked."""
         cleaning = self._context.job.spec.data.cleaning
-        masking = cleaning.text.masking if cleaning is not None and cleaning.text is not None else None
+        return cleaning.text.masking if cleaning is not None and cleaning.text is not None else None
+
+    def _shown(self, record: Record | BrokenRecord) -> str:
+        """What people may see of a broken record in a report: of a text the beginning, all masked that is known by its form."""
+        content, asked = _raw(record), self._masking
+        masking = (
+            Masking(
+                entities=asked.entities,
+                entity_threshold=asked.entity_threshold,
+                entity_model=asked.entity_model,
+            )
+            if asked
+            else Masking()
+        )
+        text = excerpt(self._masked(content[:_SHOWN_BYTES], masking).decode("utf-8", "replace"))
+        if text.count("\ufffd") * _LEAST_LETTERS > len(text):
+            text = ""
+        if self._context.job.spec.data.kind == "text":
+            return text
+        least = " or more" if isinstance(record, BrokenRecord) and len(content) == KEPT_BYTES else ""
+        return f"{len(content):,} bytes{least}" + (f": {text}" if text else "")
+
+    def _masked(self, content: bytes, masking: Masking | None) -> bytes:
+        """What is kept of a broken record, with this masked."""
         if masking is None:
             return content
         if b"\0" in content:
@@ -312,6 +338,10 @@ class _Stage:
         if self._duplicates is not None:
             arrays |= self._duplicates.columns(waiting.texts, waiting.signatures)
         return pa.table(arrays)
+
+
+def _raw(record: Record | BrokenRecord) -> bytes:
+    return record.content if isinstance(record.content, bytes) else record.content.encode("utf-8", "replace")
 
 
 def _without_secrets(text: str, masking: Masking) -> tuple[str, bool]:

@@ -20,8 +20,11 @@ from raygen.data.cleaning.duplicates import (
     find_duplicates,
 )
 from raygen.data.cleaning.images import ImageLikeness
+from raygen.data.cleaning.masking import excerpt
+from raygen.data.cleaning.places import shortening
 from raygen.data.cleaning.report import CleaningReport, Example
 from raygen.data.cleaning.signatures import Signatures, TextLikeness, jaccard, signatures
+from raygen.data.images.files import shape_in_words
 from raygen.errors import DataError
 from raygen.preparation.context import Context
 from raygen.preparation.tables import opened, write_groups
@@ -112,8 +115,8 @@ def deduplicate(context: Context, item: tuple[tuple[str, ...], float]) -> dict[s
     found = _Records(context, splits, share)
     exactly = found.exactly(finder.shingle_words) if finder.shingle_words is not None else None
     order = np.arange(len(found.validation), dtype=np.int64)
-    result = find_duplicates(order, found.signatures, finder.likeness, found.validation, exactly)
-    report = CleaningReport()
+    result = find_duplicates(order, found.signatures, finder.likeness, found.first, exactly)
+    report, short = CleaningReport(), shortening(context.base)
     # As if each had been kept so far: the whole report adds those that are dropped here.
     filtered = report.of(FILTER)
     filtered.seen, filtered.dropped = len(order), len(result.dropped)
@@ -121,8 +124,12 @@ def deduplicate(context: Context, item: tuple[tuple[str, ...], float]) -> dict[s
     for dropped, kept, similarity in zip(
         result.dropped[:_EXAMPLES].tolist(), result.kept[:_EXAMPLES].tolist(), result.similarity, strict=False
     ):
-        key, where = names[dropped]
-        filtered.show([Example(key, where, f"it is like {names[kept][1]} (similarity {similarity:.2f})")])
+        key, where, beginning = names[dropped]
+        _, other, kept_beginning = names[kept]
+        reason = f"it is like {short(other)} (similarity {similarity:.2f})"
+        same = beginning == kept_beginning
+        both = f"both: {beginning}" if same else f"{beginning} / kept: {kept_beginning}"
+        filtered.show([Example(key, where, reason, both)])
     left_out = result.dropped
     shown, last = None, 0
     if finder.likeness is not None and found.validation.any():
@@ -179,25 +186,30 @@ def dropped_rows(context: Context, part: int) -> frozenset[int]:
 
 
 class _Records:
-    """The records of all parts, numbered in their order."""
+    """The records of all parts, numbered in their order.
+
+    Attributes:
+        signatures: Of each.
+        first: Which ones are of validation's own sources, and are kept rather than others. Among the others none is preferred for its
+            draw: a group of duplicates goes where the draw of the one that is kept says, so its copies give it no more chances.
+        validation: Which ones are of the validation split: those, or where there are none those that were drawn.
+    """
 
     def __init__(self, context: Context, splits: Sequence[str], share: float) -> None:
         self._context = context
         limit = np.uint64(min(int(share * 2**64), 2**64 - 1))
-        tables, held = [], []
+        tables, first, held = [], list[NDArray[np.bool_]](), []
         self._firsts = [0]
         for part, split in enumerate(splits):
             with opened(context.work, f"clean/{part:06d}.parquet") as table:
                 names = [name for name in table.schema_arrow.names if name in ("held", "exact", "sketch")]
                 found = table.read(columns=names)
-            held.append(
-                np.ones(len(found), dtype=bool)
-                if split == "validation"
-                else found.column("held").to_numpy() < limit
-            )
+            first.append(np.full(len(found), split == "validation"))
+            held.append(first[-1] | (found.column("held").to_numpy() < limit))
             tables.append(Signatures.of_columns(found))
             self._firsts.append(self._firsts[-1] + len(found))
         self.signatures = Signatures.joined(tables)
+        self.first = np.concatenate(first)
         self.validation: NDArray[np.bool_] = np.concatenate(held)
 
     def by_part(self, numbers: Numbers) -> list[pa.Table]:
@@ -209,10 +221,18 @@ class _Records:
             for part in range(parts)
         ]
 
-    def names(self, numbers: Numbers) -> dict[int, tuple[str, str]]:
-        """Key and place of some records."""
-        found = self._values(numbers, ["key", "where"])
-        return {number: (row["key"], row["where"]) for number, row in found.items()}
+    def names(self, numbers: Numbers) -> dict[int, tuple[str, str, str]]:
+        """Key, place and excerpt of some records."""
+        found = self._values(numbers, ["key", "where", "label", "content"])
+        return {number: (row["key"], row["where"], self._shown(number, row)) for number, row in found.items()}
+
+    def _shown(self, number: int, row: dict[str, Any]) -> str:
+        if self._context.job.spec.data.kind == "text":
+            return excerpt(row["content"].decode("utf-8", "replace"))
+        part = int(np.searchsorted(self._firsts, number, side="right")) - 1
+        report = self._context.done(f"clean/{part:06d}") or {"shape": []}
+        label = "" if row["label"] == "null" else f", label {row['label']}"
+        return f"{shape_in_words(report['shape'])}{label}"
 
     def exactly(self, shingle_words: int) -> Any:
         """Compares texts by all of their shingles."""

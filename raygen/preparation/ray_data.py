@@ -34,7 +34,9 @@ class RayData:
 
         works = _Works(task, context, items)
         numbers = dataset_of([{"number": number} for number in range(len(items))])
-        answers = numbers.map(works, compute=ray.data.TaskPoolStrategy(self._workers), **self._resources)
+        # More than there are tasks Ray takes for a mistake, and warns of.
+        pool = ray.data.TaskPoolStrategy(min(self._workers, len(items)))
+        answers = numbers.map(works, compute=pool, **self._resources)
         reports: dict[int, dict[str, Any]] = {}
         with losses_explained("prepares data", _REMEDY):
             for answer in answers.iter_rows():

@@ -89,6 +89,7 @@ class CardPage:
         subtitle: What it is, in a few words.
         figures: Headline numbers.
         verdict: Whether the splits are apart; None where nobody looked.
+        observations: What else is to be known, in sentences.
         samples: By split.
         histograms: In this order.
         classes: In the order of their labels; empty without classes.
@@ -105,6 +106,7 @@ class CardPage:
     subtitle: str
     figures: Sequence[Figure] = ()
     verdict: Verdict | None = None
+    observations: Sequence[str] = ()
     samples: Sequence[SplitSamples] = ()
     histograms: Sequence[Histogram] = ()
     classes: Sequence[ClassCount] = ()

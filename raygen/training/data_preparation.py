@@ -8,6 +8,7 @@ from pathlib import Path
 
 from raygen.data.progress import Progress
 from raygen.data.remarks import Remarks
+from raygen.data.shards.cache import cache_limit
 from raygen.data.shards.index import read_index
 from raygen.data.shards.recipe import digest_of, words_on_data
 from raygen.data.shards.store import open_place
@@ -47,13 +48,15 @@ def prepare_data(
 
     Raises:
         DataError: the data cannot be used, or the folder holds another data set.
-        InputError: no machine of the cluster has room for it.
+        InputError: no machine of the cluster has room for it, or this machine's cache of shards is described wrongly.
         MissingExtraError: there are to be several workers, and Ray is not installed.
         PreparationStoppedError: it was asked to stop.
     """
     preparation, control = job.spec.preparation, control or Control()
     if preparation is None:
         raise ValueError("the job has no preparation")
+    # What is prepared is opened in the end, by way of the cache.
+    cache_limit()
     progress = _Told(observer, control)
     progress.at(f"{PREPARING}{LISTING}", 0, 0)
 

@@ -32,6 +32,7 @@ def run(args: argparse.Namespace) -> int:
         from raygen.cli.display import Display
         from raygen.compute.scale import available_cores
         from raygen.data.shards.dataset import remarks_on
+        from raygen.preparation.card.observations import observations
         from raygen.training.data_preparation import PreparationStoppedError, prepare_data
         from raygen.training.drain import hold
         from raygen.training.engine.control import Control
@@ -60,8 +61,8 @@ def run(args: argparse.Namespace) -> int:
             if status is not None:
                 status.failed(error)
             raise
-        for remark in remarks_on(prepared.index, job):
-            display.notice(str(remark))
+        for told in (*observations(prepared.index, job), *map(str, remarks_on(prepared.index, job))):
+            display.notice(told)
         if status is not None:
             status.prepared(preparation.uri, prepared.index.fingerprint, _sentence(prepared))
     print_result(args, _document(prepared), _text(prepared))

@@ -11,7 +11,7 @@ from typing import Literal
 from raygen.data.cleaning import images, rules
 from raygen.data.cleaning.entities import entities
 from raygen.data.cleaning.languages import detector, share_of
-from raygen.data.cleaning.masking import excerpt, mask
+from raygen.data.cleaning.masking import PLACEHOLDERS, excerpt, excerpt_around, mask
 from raygen.data.cleaning.normalisation import changes
 from raygen.data.cleaning.report import BROKEN, CleaningReport, Example, FilterReport
 from raygen.data.cleaning.words import words_of
@@ -43,6 +43,8 @@ class Rejected:
     broken: bool = False
 
 
+Shown = Callable[[Record | BrokenRecord], str]
+"""What of a broken record people may see."""
 Change = Callable[[str], tuple[str, Sequence[str]]]
 """A changed text, and the names under which that is counted; none if it is the same."""
 Check = Callable[[str], str | None]
@@ -56,6 +58,7 @@ class Cleaner:
         spec: What to do.
         kind: What records hold.
         base: Folder that relative paths start from.
+        shown: The excerpt of a broken record. Default: none has one.
 
     Raises:
         MissingExtraError: Something is asked for that an extra brings.
@@ -63,8 +66,13 @@ class Cleaner:
     """
 
     def __init__(
-        self, spec: ResolvedCleaning, kind: Literal["text", "images"], base: Path | None = None
+        self,
+        spec: ResolvedCleaning,
+        kind: Literal["text", "images"],
+        base: Path | None = None,
+        shown: Shown = lambda _: "",
     ) -> None:
+        self._shown = shown
         self._report = CleaningReport(filters={BROKEN: FilterReport()})
         self._kind = kind
         self._changes: list[Change] = []
@@ -131,13 +139,13 @@ class Cleaner:
             of_filter = self._report.of(name)
             of_filter.changed += 1
             if of_filter.wants(record.key):
-                of_filter.show([Example(record.key, record.where, excerpt=excerpt(text))])
+                of_filter.show([Example(record.key, record.where, excerpt=_changed(name, text))])
         for name, check in self._checks:
             # A rule set that also changes has seen the record already.
             self._report.of(name).seen += name not in self._changing_names
             reason = check(text)
             if reason is not None:
-                return self._rejected(record, name, reason, text)
+                return self._rejected(record, name, reason, lambda: excerpt(text))
         if text == before:
             return record
         self._report.changed += 1
@@ -146,27 +154,29 @@ class Cleaner:
     def _image(self, record: Record) -> Record | Rejected:
         if isinstance(record.content, str):
             return self._broken(record, "it is not an image")
+        encoded = record.content
         try:
-            image = images.opened(record.content, record.where, self._images)
+            image = images.opened(encoded, record.where, self._images)
         except DataError as error:
             return self._broken(record, error.what)
         found = images.fault(image, self._images)
         for name in _IMAGE_FILTERS:
             self._report.of(name).seen += 1
             if found is not None and found[0] == name:
-                return self._rejected(record, name, found[1], "")
+                return self._rejected(record, name, found[1], lambda: images.described(image, encoded))
         return record
 
-    def _rejected(self, record: Record, name: str, reason: str, text: str) -> Rejected:
+    def _rejected(self, record: Record, name: str, reason: str, shown: Callable[[], str]) -> Rejected:
         self._report.dropped += 1
         of_filter = self._report.of(name)
         of_filter.dropped += 1
         if of_filter.wants(record.key):
-            of_filter.show([Example(record.key, record.where, reason, excerpt(text))])
+            of_filter.show([Example(record.key, record.where, reason, shown())])
         return Rejected(record.key, record.where, name, reason)
 
     def _broken(self, record: Record | BrokenRecord, reason: str) -> Rejected:
-        example = Example(record.key, record.where, reason)
+        shown = self._shown(record) if self._report.of(BROKEN).wants(record.key) else ""
+        example = Example(record.key, record.where, reason, shown)
         self._report.lose(example, record.records, is_estimate=record.is_estimate)
         return Rejected(record.key, record.where, BROKEN, reason, broken=True)
 
@@ -174,6 +184,17 @@ class Cleaner:
 _IMAGE_FILTERS = ("minSide", "maxAspectRatio", "colours", "uniform")
 _ROUNDS = 8
 """After so many rounds of changes a text is taken as it is."""
+
+
+def _changed(name: str, text: str) -> str:
+    """What is shown of a text that a filter of this name has changed: the place that it masked, or else the beginning."""
+    _, masks, kind = name.partition("masking.")
+    if not masks:
+        return excerpt(text)
+    return excerpt_around(text, _PLACEHOLDERS.get(kind, f"[{kind}]"))
+
+
+_PLACEHOLDERS = {str(kind): placeholder for kind, placeholder in PLACEHOLDERS.items()}
 
 
 def _named(name: str, change: Callable[[str], str]) -> Change:

@@ -97,24 +97,24 @@ def find_duplicates(
     order: Numbers,
     signatures: Signatures,
     likeness: Likeness | None = None,
-    validation: NDArray[np.bool_] | None = None,
+    first: NDArray[np.bool_] | None = None,
     exactly: Exactly | None = None,
 ) -> Duplicates:
     """Which records to leave out, so that of those that are alike one is kept.
 
-    Records are taken one by one, those of validation first, and else by their numbers; one is left out if it is like one that was
-    kept. So each has its like among what is kept, and chains of small differences leave nothing out that is unlike all that stays.
+    Records are taken one by one, those that come first before the others, and else by their numbers; one is left out if it is like
+    one that was kept. So each has its like among what is kept, and chains of small differences leave nothing out that is unlike all that stays.
     Nothing depends on the order of the rows.
 
     Args:
         order: (records,); place of each in the order of the sources; all differ.
         signatures: Of the same records.
         likeness: How near duplicates are found; None looks for equal records alone.
-        validation: (records,); which ones are of the validation split. Default: none.
+        first: (records,); which ones are kept rather than the others. Default: none.
         exactly: Decides where the estimate is near the threshold. Default: the estimate decides.
     """
-    first_split = np.zeros(len(order), np.bool_) if validation is None else validation
-    rows = np.lexsort((order, ~first_split))
+    before = np.zeros(len(order), np.bool_) if first is None else first
+    rows = np.lexsort((order, ~before))
     ordered, exact = order[rows], signatures.exact[rows]
     keeper = _equal(exact)
     similarity = np.ones(len(order))

@@ -47,6 +47,12 @@ def opened(encoded: bytes, name: str, spec: ImageCleaning) -> Image.Image:
     return decode(encoded, name, Images(), Remarks())
 
 
+def described(image: Image.Image, encoded: bytes) -> str:
+    """What people see of a picture in a report."""
+    mode = "grey" if image.mode == "L" else image.mode
+    return f"{image.width}x{image.height} pixels, {mode}, {len(encoded):,} bytes"
+
+
 def fault(image: Image.Image, spec: ImageCleaning) -> tuple[str, str] | None:
     """The field by which a decoded picture is left out, and why; None if it is kept."""
     short, long = sorted(image.size)

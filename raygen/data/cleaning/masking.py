@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -46,6 +47,19 @@ def excerpt(text: str, length: int = 80) -> str:
     masked, _ = mask(text[:_EXCERPT])
     line = " ".join(masked.split())
     return line if len(line) <= length and len(text) <= _EXCERPT else line[: length - 1].rstrip() + "…"
+
+
+def excerpt_around(text: str, placeholder: str, length: int = 80) -> str:
+    """What is around the first placeholder of a masked text, as `excerpt` gives a beginning; the beginning if there is none."""
+    at = text.find(placeholder)
+    masked, _ = mask(text[max(at - _EXCERPT, 0) : at + _EXCERPT]) if at >= 0 else ("", {})
+    at = masked.find(placeholder)
+    if at < 0:
+        return excerpt(text, length)
+    side = (length - len(placeholder)) // 2 - 1
+    start, stop = max(at - side, 0), at + len(placeholder) + side
+    line = " ".join(masked[start:stop].split())
+    return f"{'…' if start else ''}{line}{'…' if stop < len(masked) else ''}"
 
 
 _ESCAPES = re.compile(r'(?:\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))+')
@@ -125,6 +139,43 @@ def _assigned(text: str) -> Iterator[Span]:
         found = _VALUE.search(text, start + 1)
 
 
+_SCHEMES = "Basic|Bearer|Digest|DPoP|Hawk|Negotiate|NTLM|OAuth|Token|PrivateToken|Api-?Key|Key|JWT|AWS|AWS4-HMAC-SHA256|SCRAM-SHA-1|SCRAM-SHA-256"
+_SCHEME = re.compile(_SCHEMES, re.IGNORECASE)
+_HEADER = re.compile(
+    # Of JSON, tables and calls of functions too, whose quotes may be escaped.
+    r"uthorization(?:[\\\"']{0,4})\]?[ \t]{0,8}(?:[:=]>?|,(?=[ \t]{0,8}[\\\"'rbf]{1,5}))[ \t]{0,8}(?:[rbf]{0,2}[\\\"']{1,4})?"
+    rf"(?:(?P<scheme>{_SCHEMES})[ \t]{{1,8}})?"
+    r"(?:(?P<pairs>[\w-]{1,40}=(?:\\?\"[^\"\r\n]{0,1000}\"?|[^\s,\"'=]{1,1000})(?:[ \t]{0,4},[ \t]{0,8}[\w-]{1,40}="
+    r"(?:\\?\"[^\"\r\n]{0,1000}\"?|[^\s,\"']{1,1000})){0,30})(?![^\s,\"'\\])|(?P<value>[\w.~+/:=-]{4,8192}))",
+    re.IGNORECASE | re.ASCII,
+)
+"""What proves who asks in headers of HTTP, Authorization and Proxy-Authorization (RFC 9110, section 11.6.2): one value, or several with names."""
+_SHORT_VALUE, _LONG_VALUE = 8, 16
+"""Characters of a value of a header at least, and those from which on one that names its scheme needs no digit."""
+
+
+def _authorizations(text: str) -> Iterator[Span]:
+    for found in _HEADER.finditer(text):
+        scheme = (found["scheme"] or "").lower()
+        if found["pairs"] is not None:
+            # Without a scheme this may be any sentence about authorization.
+            if scheme:
+                yield found.span("pairs")
+        elif not _SCHEME.fullmatch(found["value"]) and _proves(scheme, found["value"]):
+            yield found.span("value")
+
+
+def _proves(scheme: str, value: str) -> bool:
+    """Whether this may be what proves who asks, and not a word of a text about it."""
+    if scheme == "basic":
+        try:
+            return b":" in base64.b64decode(value, validate=True)
+        except ValueError:
+            pass
+    has_digit = any(character.isdigit() for character in value)
+    return (has_digit and len(value) >= _SHORT_VALUE) or (bool(scheme) and len(value) >= _LONG_VALUE)
+
+
 def _secrets(text: str) -> Iterator[Span]:
     spans: list[Span] = []
     if "PRIVATE KEY" in text:
@@ -134,6 +185,8 @@ def _secrets(text: str) -> Iterator[Span]:
             spans += [found.span() for found in pattern.finditer(text)]
     if "://" in text and "@" in text:
         spans += [found.span() for found in _IN_URL.finditer(text)]
+    if "uthorization" in text or "UTHORIZATION" in text:
+        spans += _authorizations(text)
     spans += _assigned(text)
     yield from sorted(spans, key=lambda span: (span[0], -span[1]))
 

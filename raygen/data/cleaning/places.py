@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -11,20 +10,21 @@ from raygen.data.remarks import Remark
 
 
 def shortening(base: str) -> Callable[[str], str]:
-    """What makes the places in a text relative.
+    """What makes a place relative: the URI of a file, and perhaps what of it.
+
+    Only where the place begins, since names in a file, such as those of an archive's members, are as that has them.
 
     Args:
         base: Folder that relative paths start from.
     """
-    # Reasons name places too, behind other words; within a path the same letters are no prefix.
-    folder = re.compile(rf"(?<![^\s'\"(,;:]){re.escape(base.rstrip('/'))}/")
-    return lambda text: folder.sub("", text)
+    folder = f"{base.rstrip('/')}/"
+    return lambda place: place.removeprefix(folder)
 
 
 def relative(
     report: CleaningReport, remarks: Sequence[Remark], base: str
 ) -> tuple[CleaningReport, tuple[Remark, ...]]:
-    """The same, with relative places.
+    """The same, with relative places; reasons name none that is not relative.
 
     Args:
         report: What cleaning did.
@@ -33,12 +33,7 @@ def relative(
     """
     short = shortening(base)
     filters = {
-        name: replace(
-            found,
-            examples=[
-                replace(each, where=short(each.where), reason=short(each.reason)) for each in found.examples
-            ],
-        )
+        name: replace(found, examples=[replace(each, where=short(each.where)) for each in found.examples])
         for name, found in report.filters.items()
     }
     named = tuple(replace(remark, examples=tuple(map(short, remark.examples))) for remark in remarks)

@@ -22,7 +22,7 @@ class Example:
         key: As of a `Record`.
         where: As of a `Record`.
         reason: Why it was left out; empty if it was changed.
-        excerpt: Its beginning, without personal data and secrets; empty where it has no text.
+        excerpt: What lets people judge, without personal data and secrets: its beginning, the place that was masked, or of an image its size.
     """
 
     key: str

@@ -12,7 +12,7 @@ from raygen.data.inspection.schemas import Schema, holds_bytes
 from raygen.data.remarks import Remarks
 from raygen.data.sources.compressed import unpacking
 from raygen.data.sources.files import AnyFile, find_files
-from raygen.errors import DamagedError
+from raygen.errors import DamagedError, DataError
 from raygen.spec import Source
 from raygen.spec.data.sources import EITHER_FORMATS, parse_source
 from raygen.spec.schema.base import given
@@ -107,6 +107,7 @@ def guess_fields(
         heads: What the first values of a column of bytes begin with. Default: nobody knows, so its name tells.
 
     Raises:
+        DataError: it says nothing of what it holds, and that is neither text nor images.
         InputError: what it says does not go with what it holds.
     """
     is_either = source.format in EITHER_FORMATS
@@ -114,6 +115,8 @@ def guess_fields(
     is_open = source.contents is None or (source.contents == "Images" and source.field is None)
     images = _images(source, schema, heads) if is_either and is_open else []
     if is_either and source.contents is None:
+        if not images:
+            _check_is_known(source, schema)
         changes["contents"] = "Images" if images or not schema else "Text"
     contents: Literal["Text", "Images"] = (
         "Text" if source.holds_text or changes.get("contents") == "Text" else "Images"
@@ -136,12 +139,33 @@ def _named(held: list[str], names: tuple[str, ...]) -> str | None:
 
 
 def _images(source: Source, schema: Schema, heads: Callable[[str], Sequence[bytes]]) -> list[str]:
-    """The columns that hold images. Where nothing else can be what is meant, those that might are taken for it."""
+    """The columns that hold images. Where nothing else can be what is meant, those that might are taken for it: of which nobody knows how
+    their values begin, or all where the source says that it holds images.
+    """
     found = [name for name, kind in schema.items() if _is_image(name, kind, source.format, heads)]
     if found or source.format in ("Tar", "Mds"):
         return found
     has_text = source.contents is None and any(map(_is_text, schema.values()))
-    return [] if has_text else [name for name, kind in schema.items() if holds_bytes(kind)]
+    if has_text:
+        return []
+    is_said = source.contents is not None
+    return [name for name, kind in schema.items() if holds_bytes(kind) and (is_said or not heads(name))]
+
+
+def _check_is_known(source: Source, schema: Schema) -> None:
+    """Refuses a table of bytes that are no images beside no text, such as tokens.
+
+    Raises:
+        DataError: it is one.
+    """
+    held = [name for name, kind in schema.items() if holds_bytes(kind)]
+    if source.field is not None or not held or any(map(_is_text, schema.values())):
+        return
+    raise DataError(
+        f"holds neither text nor images: what is in {', '.join(held)} begins like no image that is read",
+        where=source.uri,
+        remedy="Name the column by --field and what it holds by --contents; what raygen has prepared is shown by card.html beside its index.",
+    )
 
 
 def _is_image(name: str, kind: str, form: str, heads: Callable[[str], Sequence[bytes]]) -> bool:

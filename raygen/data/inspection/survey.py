@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+from raygen.data.cleaning.images import opened
 from raygen.data.inspection.guess import LOOKED_AT, format_of, guess_fields
 from raygen.data.inspection.schemas import Schema, heads_of, schema_of
 from raygen.data.records.listing import part_files
@@ -18,7 +19,9 @@ from raygen.data.records.parts import parts_of, read_part
 from raygen.data.records.record import BrokenRecord, Record
 from raygen.data.remarks import Remark, Remarks
 from raygen.data.sources.files import find_files
+from raygen.errors import DataError
 from raygen.spec import Source
+from raygen.spec.data.cleaning import ImageCleaning
 from raygen.spec.data.sources import ResolvedSource, resolved_source
 
 SMALL_BYTES = 256 << 20
@@ -42,12 +45,12 @@ class Survey:
         bytes: Their size.
         columns: What its first file has; of a tar the ends of names.
         records: How many records there are; None if nobody has counted.
-        read: How many were read.
+        read: How many were read and can be used.
         lengths: Shortest, median and longest that was read: characters of texts, bytes of image files.
         classes: The commonest labels that were read, and how many had each.
         samples: Some records, from all over the data.
         broken: The first of those that cannot be used.
-        broken_count: How many cannot be used of what was read.
+        broken_count: How many cannot be used of what was read, such as images that cannot be decoded.
         is_estimate: Whether some of these were not counted, since they are the rest of a damaged file.
         remarks: What was skipped.
     """
@@ -161,4 +164,15 @@ def _records(
         for number, record in enumerate(read_part(part, source, base, remarks)):
             if each is not None and number >= each:
                 break
-            yield record
+            yield record if isinstance(record, BrokenRecord) else _usable(record)
+
+
+def _usable(record: Record) -> Record | BrokenRecord:
+    """The record, unless it is an image that preparing and training could not decode."""
+    if isinstance(record.content, str):
+        return record
+    try:
+        opened(record.content, record.where, ImageCleaning())
+    except DataError as error:
+        return BrokenRecord.of(record.key, error, record.content, record.where)
+    return record

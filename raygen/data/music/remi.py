@@ -1,7 +1,8 @@
 """Notes as words and back: a piece of music is the text of its tokens' names, in the representation REMI.
 
 A new line begins with each bar, each position in it and each instrument, so that a note is a line. What miditok writes is
-what it reads again: only the first reading rounds (times to twelfths of a beat, velocities to 32 levels, tempos to 32).
+what it reads again: only the first reading rounds (times to twelfths of a beat, velocities to 32 levels, tempos to 32 between 40 and
+250 beats a minute, so that 120 becomes 121.29).
 
 Sources: Huang & Yang 2020 (REMI); Fradet et al. 2021 (MidiTok).
 """
@@ -30,6 +31,8 @@ _SETTINGS: dict[str, Any] = {
     "use_time_signatures": True,
 }
 """Of the representation; those who change them make tokens that models trained before cannot read."""
+_SAME_TEMPO = 0.01
+"""Beats a minute by which a tempo may differ from a word's, since files have it in whole microseconds."""
 
 
 def words() -> list[str]:
@@ -73,7 +76,9 @@ def text_of_midi(content: bytes, where: str, remarks: Remarks) -> str:
     if not found.notes:
         return ""
     try:
-        named: Sequence[str] = library.encode(Score.from_midi(content)).tokens
+        score: Any = Score.from_midi(content)
+        given = [tempo.qpm for tempo in score.tempos]
+        named: Sequence[str] = library.encode(score).tokens
     except Exception as error:  # the libraries raise whatever they meet
         raise DamagedError(
             f"it cannot be read as notes: {error}", where=where, remedy="Export it again, or leave it out."
@@ -81,6 +86,10 @@ def text_of_midi(content: bytes, where: str, remarks: Remarks) -> str:
     kept = sum(word.startswith("Pitch") for word in named)
     if kept < found.notes:
         remarks.skipped("note", "the words have no place for it", where, found.notes - kept)
+    rounded = sum(min(abs(library.tempos - tempo)) > _SAME_TEMPO for tempo in given)
+    if rounded:
+        why = f"it is rounded to one of {len(library.tempos)} from {library.tempos[0]:g} to {library.tempos[-1]:g} beats a minute"
+        remarks.converted("tempo", why, where, int(rounded))
     return "".join(map(separated, named)).lstrip() if kept else ""
 
 

@@ -94,6 +94,11 @@ class _Feed:
         return 1
 
     @property
+    def taken(self) -> bytes:
+        """The lines of the last row, as they were read."""
+        return b"\n".join(line.content or b"" for line in self._row)
+
+    @property
     def begun(self) -> bytes:
         """The first line of the last row."""
         return (self._row[0].content if self._row else None) or b""
@@ -202,19 +207,19 @@ def _records(file: PartFile, reading: Reading, field: str, remarks: Remarks, lim
                 reason = f"its quote is closed {count - 1:,} lines later, and each of these lines is a whole row by itself"
                 yield BrokenRecord(key, where, reason, feed.begun[:KEPT_BYTES], _REMEDY, feed.resume())
                 continue
-            found = _record(row, columns, field, key, where, remarks)
+            found = _record(row, feed, columns, field, key, where, remarks)
             if found is not None:
                 yield found
 
 
 def _record(
-    row: list[str], columns: list[str], field: str, key: str, where: str, remarks: Remarks
+    row: list[str], feed: _Feed, columns: list[str], field: str, key: str, where: str, remarks: Remarks
 ) -> Record | BrokenRecord | None:
     if not row:
         return None
     if len(row) != len(columns):
         reason = f"has {len(row)} fields, and the first line names {len(columns)} columns"
-        return BrokenRecord(key, where, reason, _bytes(row), _REMEDY)
+        return BrokenRecord(key, where, reason, feed.taken[:KEPT_BYTES], _REMEDY)
     text = row[columns.index(field)]
     if not text:
         remarks.skipped("line", "its text is empty", where)
@@ -225,7 +230,7 @@ def _record(
         byte = ord(text[error.start]) & 0xFF
         reason = f"is not UTF-8 (byte {byte:#04x} in the column {field!r})"
         remedy = "Convert the file to UTF-8, for example with iconv -f LATIN1 -t UTF-8, or leave it out."
-        return BrokenRecord(key, where, reason, _bytes(row), remedy)
+        return BrokenRecord(key, where, reason, feed.taken[:KEPT_BYTES], remedy)
     return Record(key, where, text)
 
 
@@ -238,10 +243,6 @@ def _fields(line: bytes, delimiter: bytes) -> int:
         return len(next(csv.reader([text], delimiter=delimiter.decode())))
     except csv.Error:
         return 0
-
-
-def _bytes(row: list[str]) -> bytes:
-    return "\t".join(row).encode("utf-8", "surrogateescape")
 
 
 def _header(line: str, field: str) -> tuple[str, list[str]]:

@@ -101,6 +101,7 @@ class Card:
         splits: Components of the training split, and then the validation split, if there is one.
         records: Documents or images that were kept, without duplicates.
         remarks: What was skipped or changed while the sources were read.
+        observations: What else is to be known of it, in sentences.
         cleaning: What cleaning did; of a job without it, which records could not be read.
         certificate: Whether validation has near duplicates in training; None where near duplicates were not looked for.
         vocabulary: Tokens in the vocabulary; 0 for images.
@@ -119,6 +120,7 @@ class Card:
     splits: tuple[Split, ...]
     records: int
     remarks: tuple[Remark, ...]
+    observations: tuple[str, ...]
     cleaning: CleaningReport
     certificate: Certificate | None
     vocabulary: int

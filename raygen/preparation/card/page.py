@@ -31,6 +31,7 @@ def card_page(card: Card) -> CardPage:
         subtitle=_subtitle(card),
         figures=_figures(card),
         verdict=_verdict(card),
+        observations=card.observations,
         samples=list(_samples(card.samples)),
         histograms=[drawn for drawn in _histograms(card) if drawn is not None],
         classes=_classes(card.splits),
@@ -233,7 +234,10 @@ def _touched(found: FilterReport) -> bool:
 
 
 def _filter(name: str, found: FilterReport) -> dict[str, Cell]:
-    examples = "; ".join(": ".join(filter(None, (each.where, each.reason))) for each in found.examples)
+    examples = "\n".join(
+        ": ".join(filter(None, (each.where, each.reason, each.excerpt and f"“{each.excerpt}”")))
+        for each in found.examples
+    )
     return {
         "what": name,
         "seen": found.seen,

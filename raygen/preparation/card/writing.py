@@ -18,6 +18,7 @@ from raygen.data.shards.index import Index, Shard
 from raygen.data.shards.recipe import words_on_data
 from raygen.data.shards.store import ShardStore
 from raygen.preparation.card.contents import CARD_HTML, CARD_JSON, Card, Source, Split
+from raygen.preparation.card.observations import observations
 from raygen.preparation.card.page import card_page
 from raygen.preparation.card.samples import samples_of
 from raygen.preparation.card.statistics import Statistics, summed
@@ -82,6 +83,7 @@ def make_card(context: Context, index: Index, found: Found) -> Card:
         splits=tuple(_splits(index, statistics, domain)),
         records=found.cleaning.kept,
         remarks=tuple(found.remarks),
+        observations=observations(index, job),
         cleaning=found.cleaning,
         certificate=_certificate(found.certificate),
         vocabulary=0 if images else int(index.schema["vocabulary"]),

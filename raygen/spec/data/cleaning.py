@@ -74,8 +74,9 @@ class Masking(Spec):
     """Personal data and secrets that are replaced by the name of their kind, such as [EMAIL]."""
 
     patterns: Annotated[tuple[PersonalData, ...], Field(max_length=6)] = PERSONAL_DATA
-    """Kinds that are known by their form. Secret: private keys, tokens of known services, passwords in URLs, and what is assigned to
-    a name such as api_key. Email: addresses. IBAN and CreditCard: numbers whose check digits are right. IPAddress: addresses of
+    """Kinds that are known by their form. Secret: private keys, tokens of known services, passwords in URLs, what is assigned to
+    a name such as api_key, and what follows the scheme (Bearer, Basic and others) in the headers Authorization and Proxy-Authorization of HTTP,
+    as requests, JSON, code and curl write them. Email: addresses. IBAN and CreditCard: numbers whose check digits are right. IPAddress: addresses of
     the public Internet. Phone: numbers with a country code, or as North America writes them."""
     entities: Annotated[tuple[_Entity, ...], Field(max_length=32)] = ()
     """Kinds that Presidio finds in English text, by its names: US_SSN, UK_NHS and others by their form, PERSON and LOCATION with
@@ -98,8 +99,9 @@ class Masking(Spec):
 
 
 class TextDuplicates(Tagged):
-    """How texts are found that are there more than once, within and across the splits. Of those that are alike, one of validation is
-    kept rather than one of training, and then the first one in the order of the sources.
+    """How texts are found that are there more than once, within and across the splits. Of those that are alike, one of
+    `validation.sources` is kept rather than one of training, and then the first one in the order of the sources; by `validation.fraction`
+    the draw of the one that is kept decides for all.
     """
 
     type: Literal["Exact", "MinHash"]

@@ -106,8 +106,8 @@ class ValidationSplit(Spec):
     """Places to read, in this order."""
     fraction: Fraction | None = None
     """Share of the training data that is kept for validation instead. Without `preparation`: of text the end, by characters; of
-    images every n-th, so that all classes are in it. With it: those records that a digest of their names chooses, whatever else there is; of fewer than
-    100 documents pieces of them."""
+    images every n-th, so that all classes are in it. With it: those records that a digest of their names chooses, each by itself, so that the share
+    is about this one: past a quarter more or less it is told; of duplicates the one that is kept decides; of fewer than 100 documents pieces of them."""
 
     rules: ClassVar[tuple[Rule, ...]] = (exactly_one(("sources", "fraction")),)
 

@@ -38,11 +38,12 @@ class Rows:
     def __init__(self, rows: list[dict[str, Any]]) -> None:
         self._rows = rows
         self.works: Any = None
+        self.at_a_time = 0
         self.done = 0
 
-    def map(self, works: Any, **settings: Any) -> Rows:
+    def map(self, works: Any, compute: int, **settings: Any) -> Rows:
         del settings
-        self.works = works
+        self.works, self.at_a_time = works, compute
         return self
 
     def iter_rows(self) -> Iterator[dict[str, Any]]:
@@ -91,6 +92,13 @@ def test_workers_of_ray_prepare_the_same(base: Path, pipelines: list[Rows]) -> N
     assert prepared(other, base, RayData(2, {"num_cpus": 1})).index == expected
     # Cleaning, encoding, and writing shards.
     assert len(pipelines) == 3
+
+
+def test_no_stage_asks_for_more_workers_than_it_has_tasks(base: Path, pipelines: list[Rows]) -> None:
+    """Of which Ray would warn."""
+    prepared(text_job(), base, RayData(5, {"num_cpus": 1}))
+    # Cleaning has a task for each of many parts, and all samples are written by one.
+    assert [each.at_a_time for each in pipelines] == [5, 5, 1]
 
 
 def test_the_first_error_of_a_worker_ends_a_stage(

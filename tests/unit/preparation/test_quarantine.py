@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import gzip
+import io
 import json
 import shutil
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +131,44 @@ def test_the_same_files_give_the_same_bytes_in_any_folder(tmp_path: Path) -> Non
     aside = "".join(path.read_text() for path in (here / "prepared" / "quarantine").iterdir())
     assert '"where": "lines/a.jsonl:51"' in aside
     assert str(tmp_path) not in aside
+
+
+@pytest.mark.parametrize("row", [b'7,one,"two, and three"', b'7;one;"two ""and"" three"', b'7\t"on\ne"\ttwo'])
+def test_a_row_with_too_many_fields_is_kept_as_it_was_read(tmp_path: Path, row: bytes) -> None:
+    delimiter = row[1:2].decode()
+    (tmp_path / "lines").mkdir()
+    rows = [f"{number}{delimiter}words\n" for number in range(50)]
+    head = "".join([f"id{delimiter}text\n", *rows]).encode()
+    (tmp_path / "lines" / "a.csv").write_bytes(head + row + b"\n")
+    assert kept(tmp_path, text={}) == [row.decode()]
+
+
+def test_a_row_that_is_not_utf_8_is_kept_as_it_was_read(tmp_path: Path) -> None:
+    write_rows(tmp_path)
+    row = b'7,"caf\xe9, ""noir"""'
+    with (tmp_path / "lines" / "a.csv").open("ab") as file:
+        file.write(row + b"\n")
+    source = {"uri": "lines", "format": "Csv", "field": "text"}
+    prepared(text_job(data__cleaning={"maxBrokenShare": 0.9}, data__train={"sources": [source]}), tmp_path)
+    (path,) = (tmp_path / "prepared" / "quarantine").iterdir()
+    assert base64.b64decode(json.loads(path.read_text())["content"]) == row
+
+
+def test_an_absolute_name_in_an_archive_is_named_as_it_is(tmp_path: Path) -> None:
+    # In the folder of the job file, whose name is left out of places.
+    name = f"{tmp_path}/secret/0001.txt"
+    (tmp_path / "shards").mkdir()
+    with tarfile.open(tmp_path / "shards" / "a.tar", "w") as archive:
+        for member, text in [*((f"{number:04d}.txt", "some words") for number in range(50)), (name, "no")]:
+            info = tarfile.TarInfo(member)
+            info.size = len(text)
+            archive.addfile(info, io.BytesIO(text.encode()))
+    source = {"uri": "shards", "format": "Tar", "contents": "Text"}
+    cleaning = {"text": {}, "maxBrokenShare": 0.9}
+    index = prepared(text_job(data__cleaning=cleaning, data__train={"sources": [source]}), tmp_path).index
+    (path,) = (tmp_path / "prepared" / "quarantine").iterdir()
+    aside = json.loads(path.read_text())
+    (example,) = index.counts["cleaning"]["filters"]["readable"]["examples"]
+    for told in (aside, example):
+        assert told["reason"] == f"the member's name {name!r} is an absolute path"
+        assert told["where"].startswith(f"shards/a.tar, sample {name.removesuffix('.txt')} at byte ")

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from raygen.errors import InputError
 from raygen.spec import ResolvedJob, parse, resolve
+from raygen.spec.names import CACHE_LIMIT_VARIABLE
 from raygen.training import data_preparation
 from raygen.training.data_preparation import PreparationStoppedError, prepare_data, prepare_missing
 from raygen.training.driver import train
@@ -89,3 +91,14 @@ def test_a_run_that_is_stopped_meanwhile_has_not_begun(tmp_path: Path) -> None:
     result = train(document, base=tmp_path, output=str(tmp_path / "runs"), observer=told, control=control)
     assert (result.state, result.reason, result.attempt) == ("Stopped", "Test", 0)
     assert result.exit_code == 3
+
+
+def test_a_cache_that_is_described_wrongly_is_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CACHE_LIMIT_VARIABLE, "1Mi")
+    told = Told(Control())
+    with pytest.raises(InputError, match="not a size of at least 100Mi"):
+        prepare_data(a_job(tmp_path), tmp_path, 1, told)
+    assert told.said == []
+    assert not (tmp_path / "prepared").exists()

@@ -59,12 +59,12 @@ def test_planted_copies_are_found_and_nothing_else(
     assert len(set(dropped) - set(copies)) == 0
 
 
-def test_the_first_is_kept_and_validation_before_training() -> None:
+def test_the_first_is_kept_and_those_that_come_first_before_others() -> None:
     text = "One two three four five six seven eight nine ten."
     texts = [text, text.upper(), "something quite different", text + "!"]
     assert found(texts) == {1: 0, 3: 0}
     assert found(texts, [3, 2, 1, 0]) == {2: 0, 3: 0}
-    assert found(texts, validation=np.array([False, False, False, True])) == {0: 3, 1: 3}
+    assert found(texts, first=np.array([False, False, False, True])) == {0: 3, 1: 3}
 
 
 def test_chains_of_small_changes_leave_out_only_what_is_like_what_stays() -> None:

@@ -67,6 +67,31 @@ def test_what_is_known_by_its_form_is_masked(kind: PersonalData, piece: str) -> 
         ("'client_secret' => 'abc12345'", "'client_secret' => '[SECRET]'"),
         (KEY.partition("\n-----END")[0] + "\nThe next line.", "[SECRET]\nThe next line."),
         (KEY.replace("\n", "\\n"), "[SECRET]"),
+        ("Authorization: Bearer abcdefghijklmnop", "Authorization: Bearer [SECRET]"),
+        ("authorization: bearer k7.x-9_~+/q==\r\nHost: x", "authorization: bearer [SECRET]\r\nHost: x"),
+        ("Authorization: Basic YTpi", "Authorization: Basic [SECRET]"),
+        ("Authorization: Basic dXNlcjpwYXNzd29yZA==", "Authorization: Basic [SECRET]"),
+        ("Proxy-Authorization: Basic dXNlcjpwYXNz", "Proxy-Authorization: Basic [SECRET]"),
+        ("HTTP_AUTHORIZATION=Basic dXNlcjpwYXNz", "HTTP_AUTHORIZATION=Basic [SECRET]"),
+        ("Authorization: 0123456789abcdef", "Authorization: [SECRET]"),
+        ('{"Authorization": "Bearer abc12345"}', '{"Authorization": "Bearer [SECRET]"}'),
+        ("{'Proxy-Authorization': 'Basic dTpw'}", "{'Proxy-Authorization': 'Basic [SECRET]'}"),
+        (r'"{\"Authorization\": \"Bearer abc12345\"}"', r'"{\"Authorization\": \"Bearer [SECRET]\"}"'),
+        ('headers["Authorization"] = "Token abc12345"', 'headers["Authorization"] = "Token [SECRET]"'),
+        ('set("Authorization", "Bearer abc12345");', 'set("Authorization", "Bearer [SECRET]");'),
+        (
+            "curl -H 'Authorization: Bearer abc12345' https://x.org",
+            "curl -H 'Authorization: Bearer [SECRET]' https://x.org",
+        ),
+        ('curl -H "Authorization:Basic dTpw" x', 'curl -H "Authorization:Basic [SECRET]" x'),
+        (
+            'Authorization: Digest username="me", uri="/", response="6629fae4"\nHost: x',
+            "Authorization: Digest [SECRET]\nHost: x",
+        ),
+        (
+            "Authorization: AWS4-HMAC-SHA256 Credential=abc/20130524, Signature=fe5f80\n",
+            "Authorization: AWS4-HMAC-SHA256 [SECRET]\n",
+        ),
     ],
 )
 def test_secrets_are_masked_with_nothing_beside_them(text: str, masked: str) -> None:
@@ -85,6 +110,9 @@ def test_secrets_are_masked_with_nothing_beside_them(text: str, masked: str) -> 
         "pi is 3.14159265358979, and 1,234,567,890 is large; 2024-2025-2026 are years.",
         "https://example.org/a:b@c",
         "task-oriented sk-learn, xoxo, hf_ and eyJ",
+        "Authorization: Bearer $TOKEN, Authorization: Bearer {token}, 'Authorization': 'Basic <credentials>'",
+        "Authorization: Basic authentication (RFC 7617). Proxy-Authorization: Bearer tokens. Authorization, 2024-05-06: none.",
+        "Authorization: AWS4-HMAC-SHA256 is a scheme.",
     ],
 )
 def test_harmless_text_stays(text: str) -> None:
@@ -92,7 +120,7 @@ def test_harmless_text_stays(text: str) -> None:
 
 
 PIECES = st.one_of(
-    st.sampled_from(["8.8.8.8", "a@b.org", "4111111111111111", "GB82WEST12345698765432", "+49 30 1234567", KEY, "://u:p1@h", "[", "]", "@", "AKIAIOSFODNN7EXAMPLE", "password=abc12345", "\u0338", "\u0301"]),
+    st.sampled_from(["8.8.8.8", "a@b.org", "4111111111111111", "GB82WEST12345698765432", "+49 30 1234567", KEY, "://u:p1@h", "[", "]", "@", "AKIAIOSFODNN7EXAMPLE", "password=abc12345", "Authorization: Basic ", "dTpw", "authorization=AWS4-HMAC-SHA256 ", "\u0338", "\u0301"]),
     st.text(string.printable, max_size=12),
 )  # fmt: skip
 
@@ -120,5 +148,5 @@ def test_no_excerpt_has_a_secret(before: str, piece: str, after: str) -> None:
 
 
 def test_a_text_that_is_made_to_be_slow_is_not() -> None:
-    for text in ("a" * 200_000 + "@", "1 " * 100_000, "@a." * 60_000, "A1" * 100_000, "1." * 100_000, ":" * 200_000, "://" * 60_000 + "@", "password" * 20_000, "-----BEGIN PRIVATE KEY-----" * 4000):  # fmt: skip
+    for text in ("a" * 200_000 + "@", "1 " * 100_000, "@a." * 60_000, "A1" * 100_000, "1." * 100_000, ":" * 200_000, "://" * 60_000 + "@", "password" * 20_000, "Authorization: " * 12_000, "Authorization: Digest " + "a=b, " * 30_000, "authorization: " + "a" * 200_000, "-----BEGIN PRIVATE KEY-----" * 4000):  # fmt: skip
         mask(text)

@@ -16,6 +16,7 @@ from raygen.data.inspection.survey import survey
 from raygen.errors import DataError
 from raygen.spec import Source
 from raygen.spec.data.sources import resolved_source
+from tests.prepared import documents, prepared, text_job, write_lines
 from tests.unit.data.records.reading import picture, write_tar
 from tests.unit.data.records.test_mds import images, index
 from tests.unit.data.text.test_documents import write
@@ -60,12 +61,48 @@ def test_bytes_are_images_if_they_begin_like_one(
     assert (found.contents, found.field) == ("Images" if field == "t" else "Text", field)
 
 
-def test_bytes_beside_which_there_is_no_text_are_taken_for_images(tmp_path: Path) -> None:
+def test_bytes_that_are_no_images_beside_no_text_are_not_guessed_at(tmp_path: Path) -> None:
     pq.write_table(pa.table({"n": [1], "t": [b"....ftypavif"]}), tmp_path / "x.parquet")
 
-    found = survey(Source(uri="x.parquet", format="Parquet"), tmp_path, 3)
+    with pytest.raises(DataError, match="neither text nor images: what is in t begins like no image"):
+        survey(Source(uri="x.parquet", format="Parquet"), tmp_path, 3)
+    said = survey(Source(uri="x.parquet", format="Parquet", contents="Images"), tmp_path, 3)
+    assert (said.source.field, said.read, said.broken_count) == ("t", 0, 1)
 
-    assert (found.source.contents, found.source.field) == ("Images", "t")
+
+def test_shards_that_raygen_has_prepared_are_not_guessed_at(tmp_path: Path) -> None:
+    write_lines(tmp_path / "lines" / "a.jsonl", documents(150))
+    prepared(text_job(), tmp_path)
+
+    with pytest.raises(DataError, match="neither text nor images: what is in tokens") as caught:
+        survey(Source(uri="prepared/train", format="Parquet"), tmp_path, 3)
+    assert "card.html" in caught.value.remedy
+
+
+def test_images_that_cannot_be_decoded_are_told_with_the_reason(tmp_path: Path) -> None:
+    whole = picture(0, (64, 64))
+    bomb = io.BytesIO()
+    Image.new("1", (20_000, 20_000)).save(bomb, format="PNG")
+    files = {
+        "a/whole.png": whole,
+        "b/whole.png": whole,
+        "a/empty.png": b"",
+        "a/cut.png": whole[: len(whole) // 2],
+        "a/page.jpg": b"<!DOCTYPE html><html></html>",
+        "b/bomb.png": bomb.getvalue(),
+    }
+    write(tmp_path, {f"pics/{name}": content for name, content in files.items()})
+
+    found = survey(Source(uri="pics", format="ImageFolder"), tmp_path, 10)
+
+    reasons = {one.where.removeprefix(f"{tmp_path}/pics/"): one.reason for one in found.broken}
+    assert (found.read, found.records, found.broken_count) == (2, 2, 4)
+    assert reasons.keys() == files.keys() - {"a/whole.png", "b/whole.png"}
+    assert reasons["a/empty.png"] == "the image is empty"
+    assert "cannot be decoded" in reasons["a/cut.png"]
+    assert "it is not a" in reasons["a/page.jpg"]
+    assert "pixels, and at most" in reasons["b/bomb.png"]
+    assert len(found.samples) == 2
 
 
 def test_small_data_is_counted(base: Path) -> None:

@@ -80,6 +80,25 @@ def test_what_is_left_out_or_changed_is_told() -> None:
     ]
 
 
+def test_tempos_that_no_word_has_are_told() -> None:
+    def tempo(time: int, beats: float) -> tuple[int, bytes]:
+        return time, b"\xff\x51\x03" + round(60e6 / beats).to_bytes(3)
+
+    own = [tempo(0, 120), tempo(4 * BEAT, 90), tempo(8 * BEAT, 250), *note(0, 12 * BEAT, 60)]
+
+    found, remarks = text(midi(own))
+
+    assert [word for word in found.split() if word.startswith("Tempo")] == [
+        "Tempo_121.29",
+        "Tempo_87.42",
+        "Tempo_250.0",
+    ]
+    assert remarks == [
+        "2 tempos converted: it is rounded to one of 32 from 40 to 250 beats a minute (a.mid and 1 more)"
+    ]
+    assert text(midi_of_text(found))[1] == []
+
+
 def test_a_piece_without_notes_is_empty() -> None:
     assert text(midi([]))[0] == ""
     assert text(midi(note(0, BEAT, 60)[:1]))[0] == ""
