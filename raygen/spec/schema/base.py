@@ -206,6 +206,7 @@ _ANY_OR_NAME = r"^([*]|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$"
 _QUEUE = (
     r"^([*]|([A-Za-z0-9]|[{]namespace[}])(([-_.A-Za-z0-9]|[{]namespace[}])*([A-Za-z0-9]|[{]namespace[}]))?)$"
 )
+_PATH = r"^[A-Za-z][-A-Za-z0-9_.\[\]]*$"
 _REASON = r"^[A-Za-z][A-Za-z0-9]*$"
 _LANGUAGE = r"^([a-z]{2,3}|unknown)$"
 _TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?Z$"
@@ -229,6 +230,7 @@ PATTERNS: dict[str, str] = {
     _PREFIX: "an s3:// or file:// URI without query, fragment, user and percent escape",
     _ANY_OR_NAME: "'*', or a name of lower-case letters, digits and '-'",
     _QUEUE: "'*', or letters, digits, '-', '_', '.' and {namespace}, with no '-', '_' and '.' first and last",
+    _PATH: "keys with dots between, and list items in brackets, such as training.optimizer.learningRate",
     _REASON: "letters and digits, with a letter first",
     _LANGUAGE: "a language code of two or three lower-case letters, or unknown",
     _TIME: "a time in UTC such as 2026-01-31T12:00:00Z",
@@ -265,6 +267,8 @@ Parameter = Annotated[str, Field(min_length=1, max_length=63, pattern=_IDENTIFIE
 Variable = Annotated[str, Field(min_length=1, max_length=256, pattern=_IDENTIFIER)]
 """Name of an environment variable."""
 Cpu = Annotated[str, Field(min_length=1, max_length=16, pattern=_CPU)]
+ParameterPath = Annotated[str, Field(min_length=1, max_length=200, pattern=_PATH)]
+"""A path into a job's spec."""
 Image = Annotated[str, Field(min_length=1, max_length=512, pattern=_IMAGE)]
 Version = Annotated[str, Field(min_length=5, max_length=32, pattern=_VERSION)]
 ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=_SUBDOMAIN)]

@@ -155,6 +155,7 @@ def _property(field: FieldShape, path: str) -> dict[str, Any]:
 
 def _value(shape: Shape, path: str) -> dict[str, Any]:
     makers = {
+        "any": _any,
         "choice": _choice,
         "list": _list,
         "map": _map,
@@ -244,6 +245,11 @@ def _string(shape: Shape, path: str) -> dict[str, Any]:
         raise SchemaError(f"{path}: text needs a greatest length")
     names = {"min_length": "minLength", "max_length": "maxLength", "pattern": "pattern"}
     return {"type": "string"} | {names[name]: bound for name, bound in shape.bounds.items()}
+
+
+def _any(shape: Shape, path: str) -> dict[str, Any]:
+    del shape, path
+    return {"x-kubernetes-preserve-unknown-fields": True}
 
 
 def _boolean(shape: Shape, path: str) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from pydantic.fields import FieldInfo
 
 from raygen.spec.schema.base import PATTERNS, Spec
 
-ValueKind = Literal["object", "map", "list", "choice", "text", "whole", "number", "truth"]
+ValueKind = Literal["object", "map", "list", "choice", "text", "whole", "number", "truth", "any"]
 
-_SCALARS: dict[Any, ValueKind] = {str: "text", int: "whole", float: "number", bool: "truth"}
+_SCALARS: dict[Any, ValueKind] = {str: "text", int: "whole", float: "number", bool: "truth", Any: "any"}
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,10 @@ class Shape:
             return "true or false"
         if self.kind == "list":
             return "a list" + self._length("item")
+        if self.kind == "any":
+            return "a value"
+        if self.kind == "map" and self.items is not None and self.items.kind == "any":
+            return "a map of names to values" + self._length("name")
         return "a group of keys" if self.kind == "object" else "a map of names to text" + self._length("name")
 
     def _range(self) -> str:
@@ -150,7 +154,7 @@ def shape_of(annotation: Any, metadata: tuple[Any, ...] = ()) -> Shape:
         if inner[-1] is not Ellipsis:
             bounds = {"min_length": len(inner), "max_length": len(inner)}
         return Shape("list", items=shape_of(inner[0]), bounds=bounds)
-    if issubclass(annotation, Spec):
+    if annotation is not Any and issubclass(annotation, Spec):
         return Shape("object", model=annotation)
     return Shape(_SCALARS[annotation], bounds=bounds)
 

@@ -78,6 +78,8 @@ def _value(shape: Shape) -> dict[str, Any]:
         return {"anyOf": [reference, {"type": "null"}]} if shape.nullable else reference
     if shape.kind == "choice":
         return {"enum": [*shape.choices, *([None] if shape.nullable else [])]}
+    if shape.kind == "any":
+        return {}
     kind = {"list": "array", "map": "object"}.get(shape.kind) or _TYPES[shape.kind]
     schema: dict[str, Any] = {"type": [kind, "null"] if shape.nullable else kind}
     schema |= {_BOUNDS[name]: bound for name, bound in shape.bounds.items() if name in _BOUNDS}

@@ -113,6 +113,8 @@ def _remedy(value: Any, shape: Shape) -> str:
         return "Give it a value." if shape.kind != "object" else "Give it keys and values."
     if shape.kind == "truth":
         return _truth_remedy(value)
+    if shape.kind == "any":
+        return "Write a value."
     by_kind = {
         "object": _object_remedy,
         "map": _object_remedy,

@@ -85,9 +85,9 @@ class _Parser:
 
     def _sum(self) -> Code:
         left = self._product()
-        while self.peek() == "+":
-            self._next()
-            left = _binary(lambda a, b: a + b, left, self._product())
+        while self.peek() in ("+", "-"):
+            operation = {"+": lambda a, b: a + b, "-": lambda a, b: a - b}[self._next()]
+            left = _binary(operation, left, self._product())
         return left
 
     def _product(self) -> Code:
@@ -153,6 +153,12 @@ class _Parser:
             return lambda s: [item(s) for item in items]
         if word == "has":
             return self._has()
+        if word in ("double", "int") and self.peek() == "(":
+            self._next("(")
+            converted = self.ternary()
+            self._next(")")
+            kind = {"double": float, "int": int}[word]
+            return lambda s: kind(converted(s))
         if word[0] == "'":
             text = re.sub(r"\\(.)", r"\1", word[1:-1])
             return lambda s: text
