@@ -12,6 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+EXAMPLES = tuple(
+    path
+    for path in sorted((Path(__file__).parents[1] / "examples").glob("*.yaml"))
+    if "\nkind: TrainingJob\n" in path.read_text(encoding="utf-8")
+)
+"""The examples that are jobs."""
 LINES = ("the quick brown fox jumps over the lazy dog", "pack my box with five dozen liquor jugs")
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import yaml
 
-from raygen.spec.kinds import KINDS, definitions
+from raygen.spec.job.training_job import TrainingJobSpec
+from raygen.spec.kinds import FILES, definitions
 from raygen.spec.reasons import (
     CONDITIONS,
     COUNTED,
@@ -60,7 +61,14 @@ A change counts for attempts that begin after it; of `ceilings.hours` and `headL
 are refused. A key that is left out has the default.
 """
 
-INTRODUCTIONS = {"TrainingJob": JOB, "RaygenRuntime": RUNTIME}
+SWEEP = """\
+# Sweep
+
+Every field of a sweep file. Made from the models in `raygen/spec` by `make generate`; edit those. What may stand in
+`spec.template.spec` is [a TrainingJob's spec](trainingjob.md#spec), of which `output` and `training.earlyStopping` cannot be given.
+"""
+
+INTRODUCTIONS = {"TrainingJob": JOB, "RaygenRuntime": RUNTIME, "Sweep": SWEEP}
 """What a kind's reference begins with; any other has the plain one."""
 PLAIN = """\
 # {name}
@@ -92,8 +100,8 @@ def generated() -> dict[str, str]:
     """Every generated file: path from the root of the repository -> text."""
     kinds = _definitions()
     return {
-        **{f"schemas/{_file(one)}.json": _schema(one.kind) for one in KINDS},
-        **{f"docs/reference/{_file(one)}.md": _reference(one) for one in KINDS},
+        **{f"schemas/{_file(one)}.json": _schema(one.kind) for one in FILES},
+        **{f"docs/reference/{_file(one)}.md": _reference(one) for one in FILES},
         GUIDE: _guide((SOURCE / GUIDE).read_text(encoding="utf-8")),
         **{f"manifests/crd/{name}.yaml": text for name, text in kinds.items()},
         **chart.definitions(kinds),
@@ -215,6 +223,9 @@ def _objects(path: str, model: type[Spec]) -> Iterator[tuple[str, type[Spec]]]:
     yield path, model
     for key, field in fields_of(model).items():
         below = f"{path}.{key}" if path else key
+        # A reference of its own has it.
+        if path and field.shape.model is TrainingJobSpec:
+            continue
         if field.shape.model is not None:
             yield from _objects(below, field.shape.model)
         elif field.shape.items is not None and field.shape.items.model is not None:

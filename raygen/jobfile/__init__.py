@@ -20,7 +20,7 @@ from raygen.jobfile.writer import dumps
 from raygen.jobfile.yaml_text import compose_yaml
 from raygen.spec import Kind, TrainingJob, parse_kind
 
-__all__ = ["Loaded", "LoadedJob", "dumps", "load", "load_kind", "loads", "loads_kind", "override"]
+__all__ = ["Loaded", "LoadedJob", "dumps", "kind_in", "load", "load_kind", "loads", "loads_kind", "override"]
 
 K = TypeVar("K", bound=Kind)
 
@@ -86,6 +86,20 @@ def loads_kind(
         lines[location] = None
     value = parse_kind(kind, document, lines, where=where, known=found)
     return Loaded(value, Path(name), document)
+
+
+def kind_in(path: str | Path) -> str | None:
+    """The kind that a file says it holds; None where it says none, or is not read.
+
+    Raises:
+        JobFileError: the file cannot be read, or is neither YAML nor JSON.
+    """
+    path = Path(path)
+    where = ascii(str(path))[1:-1]
+    compose = compose_json if str(path).lower().endswith(".json") else compose_yaml
+    document, _, _ = read(compose(decode(_content(path), where), where), where)
+    kind = document.get("kind") if isinstance(document, dict) else None
+    return kind if isinstance(kind, str) else None
 
 
 def _content(path: Path) -> bytes:

@@ -10,6 +10,7 @@ from raygen.spec.names import GROUP, VERSION
 from raygen.spec.runtime import RaygenRuntime
 from raygen.spec.schema.crd import Column, CustomResource, definition
 from raygen.spec.status import TrainingJobStatus
+from raygen.spec.sweep.sweep import Sweep
 
 FROZEN = "spec.output"
 """What a run could have elsewhere in its next attempt, but an object cannot: the run would not be the same one."""
@@ -90,8 +91,11 @@ JOBS = CustomResource(
 RUNTIMES = CustomResource(
     RaygenRuntime, plural="raygenruntimes", short="rrt", scope="Cluster", columns=_RUNTIME_COLUMNS
 )
+SWEEPS = CustomResource(Sweep, plural="sweeps", short="rsw", scope="Namespaced")
 KINDS = (JOBS, RUNTIMES)
-"""All of them: their definitions, schemas, references and addresses follow."""
+"""Those that a cluster serves: their definitions and addresses follow."""
+FILES = (*KINDS, SWEEPS)
+"""Those that a file may hold: their schemas and references follow."""
 
 
 def definitions() -> dict[str, dict[str, Any]]:

@@ -18,9 +18,9 @@ import pytest
 
 import raygen
 from raygen.jobfile import load
+from tests.jobs import EXAMPLES
 
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 GOLDEN = ROOT / "tests" / "golden"
 MODE = os.environ.get("RAYGEN_GOLDEN", "")
 STEPS = 50

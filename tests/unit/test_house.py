@@ -24,8 +24,10 @@ from packaging.version import Version
 
 import raygen
 from raygen.cli.main import build_parser
+from raygen.cli.sweep_actions import with_action
 from raygen.jobfile import load
 from raygen.spec.families.table import FAMILIES
+from tests.jobs import EXAMPLES
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -35,7 +37,6 @@ SOURCES = sorted(
     path for top in ("raygen", "tests", "tools", "benchmarks") for path in (ROOT / top).rglob("*.py")
 )
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-JOBS = sorted((ROOT / "examples").glob("*.yaml"))
 
 FILE_LINES = 400
 FUNCTION_LINES = 80
@@ -68,6 +69,7 @@ THIRD_PARTY = {
     "pipelines": {"numpy", "pyarrow", "ray"},
     "preparation": {"PIL", "numpy", "pyarrow", "ray"},
     "training": {"PIL", "mlflow", "numpy", "psutil", "ray", "tensorboardX", "torch", "wandb"},
+    "sweeps": {"cmaes", "numpy", "optuna", "pydantic", "ray", "scipy", "torch"},
     "kube": {"kubernetes", "urllib3"},
     "controller": set(),
     "client": {"kubernetes", "websocket"},
@@ -259,7 +261,7 @@ def test_the_command_line_starts_without_heavy_packages() -> None:
         "import sys; from raygen.cli.main import main; code = main(sys.argv[1:]);"
         f" print(code, sorted(set(sys.modules) & {set(HEAVY)}))"
     )
-    arguments = ["validate", str(JOBS[0])]
+    arguments = ["validate", str(EXAMPLES[0])]
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True
     )
@@ -308,18 +310,20 @@ def test_the_commands_in_a_document_exist(document: Path) -> None:
     unknown = []
     for command in commands(document):
         words = shlex.split(command, comments=True)
+        # What is printed into a file is the shell's.
+        words = words[: words.index(">")] if ">" in words else words
         if words[:1] == ["make"]:
             unknown += [f"make {word}" for word in words[1:] if "=" not in word and word not in targets]
         elif words[:1] == ["raygen"]:
             try:
-                build_parser().parse_args(words[1:])
+                build_parser().parse_args(with_action(words[1:]))
             except SystemExit as end:
                 if end.code:
                     unknown.append(command)
     assert not unknown
 
 
-@pytest.mark.parametrize("path", JOBS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_an_example_is_a_valid_job(path: Path) -> None:
     spec = load(path).job.spec
     assert path.read_text().startswith("# yaml-language-server: $schema=../schemas/trainingjob.json\n")
@@ -353,6 +357,7 @@ def test_public_names() -> None:
         "WorkersLost",
         "__version__",
         "load",
+        "sweep",
         "train",
     ]
     assert dir(raygen) == sorted(raygen.__all__)

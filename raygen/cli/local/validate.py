@@ -6,15 +6,32 @@ import argparse
 
 from raygen.cli.local.job_file import load_job
 from raygen.cli.output import print_result
+from raygen.jobfile import kind_in, load_kind
 from raygen.spec import notices, resolve
+from raygen.spec.sweep.space import Space
+from raygen.spec.sweep.sweep import Sweep
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints every fault, or that there is none; then what depends on the number of workers."""
+    if not args.job.startswith("env:") and kind_in(args.job) == Sweep.__name__:
+        return _sweep(args)
     loaded = load_job(args)
     name = loaded.job.metadata.name
     found = notices(resolve(loaded.job))
     document = {"valid": True, "name": name, "file": str(args.job), "notices": found}
     lines = [f"{args.job}: valid TrainingJob {name!r}", *(f"notice: {notice}" for notice in found)]
     print_result(args, document, "\n".join(lines))
+    return 0
+
+
+def _sweep(args: argparse.Namespace) -> int:
+    """Prints every fault of a sweep and of its space, or that there is none."""
+    loaded = load_kind(Sweep, args.job, overrides=args.overrides)
+    space = Space(loaded.value, str(loaded.path))
+    name, points = loaded.value.metadata.name, space.size if space.is_listed else None
+    document = {"valid": True, "name": name, "file": str(args.job), "notices": [], "points": points}
+    size = f"{points:,} points" if points is not None else "more points than can be listed"
+    text = f"{args.job}: valid Sweep {name!r} over {len(space.domains)} parameters, with {size}"
+    print_result(args, document, text)
     return 0

@@ -25,10 +25,10 @@ from raygen.operator.kind import Kind
 from raygen.operator.kinds import KINDS
 from raygen.operator.process import Operator, Settings
 from tests.copies import ROOT, copied, replace, run
+from tests.unit.operator.campaign import kind as campaign
+from tests.unit.operator.campaign.kind import CAMPAIGNS, Campaigns
 from tests.unit.operator.collector import Collector, facts
 from tests.unit.operator.scrape import value
-from tests.unit.operator.sweep import kind as sweep
-from tests.unit.operator.sweep.kind import SWEEPS, Sweeps
 from tests.unit.operator.trainingjob.world import START, job, runtime
 
 HERE = Path(__file__).parent
@@ -52,9 +52,9 @@ class Server(Connection):
 
     def list(self, resource: Resource, namespace: str = "", **query: str) -> tuple[list[Fields], str]:
         self.requests.append(resource.path(namespace))
-        names = {SWEEPS.kind: ("same", "odd"), TRAINING_JOBS.kind: ("same",)}.get(resource.kind, ())
+        names = {CAMPAIGNS.kind: ("same", "odd"), TRAINING_JOBS.kind: ("same",)}.get(resource.kind, ())
         items = [self._made(job(name, output={"uri": "s3://runs/team/"})) for name in names]
-        if resource == SWEEPS:
+        if resource == CAMPAIGNS:
             items = [item | {"status": {"attempts": {"begun": 4, "ended": 3}}} for item in items]
         if resource.kind == RUNTIMES.kind:
             items = [self._made(runtime())]
@@ -103,7 +103,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def working(server: Server, kind: Kind = sweep.KIND) -> Iterator[Operator]:
+def working(server: Server, kind: Kind = campaign.KIND) -> Iterator[Operator]:
     operator = Operator(server, (*KINDS, kind), Settings(health_port=0, workers=2))
     thread = threading.Thread(target=operator.run)
     thread.start()
@@ -122,18 +122,18 @@ def server() -> Server:
 
 def test_a_second_kind_is_looked_after_beside_one_of_the_same_name(server: Server) -> None:
     with working(server) as operator:
-        sweeps = operator.reconcilers[SWEEPS.kind]
-        assert isinstance(sweeps, Sweeps)
-        wait_for(lambda: bool(server.of("Sweep", "same") and server.of("TrainingJob", "same")))
-        wait_for(lambda: sweeps.ray_jobs == ["same-r1"])
-    assert server.of("Sweep", "same")[0]["status"]["trials"] == 3
+        campaigns = operator.reconcilers[CAMPAIGNS.kind]
+        assert isinstance(campaigns, Campaigns)
+        wait_for(lambda: bool(server.of("Campaign", "same") and server.of("TrainingJob", "same")))
+        wait_for(lambda: campaigns.ray_jobs == ["same-r1"])
+    assert server.of("Campaign", "same")[0]["status"]["trials"] == 3
     assert server.of("TrainingJob", "same")[0]["status"]["attemptCount"] == 1
     assert [body["metadata"]["name"] for body in server.of("RayJob", "same-r1")] == ["same-r1"]
-    assert Key("Sweep", "team", "same") in sweeps.looks
-    assert {key.kind for key in sweeps.looks} == {"Sweep"}
-    assert {(line["kind"], line["job"], line["attempt"]) for line in sweeps.lines} == {
-        ("Sweep", "same", 4),
-        ("Sweep", "odd", 4),
+    assert Key("Campaign", "team", "same") in campaigns.looks
+    assert {key.kind for key in campaigns.looks} == {"Campaign"}
+    assert {(line["kind"], line["job"], line["attempt"]) for line in campaigns.lines} == {
+        ("Campaign", "same", 4),
+        ("Campaign", "odd", 4),
     }
 
 
@@ -141,7 +141,7 @@ def test_kinds_share_the_watch_of_what_both_watch(server: Server) -> None:
     with working(server) as operator:
         wait_for(lambda: operator.leads)
         names = [one.resource.plural for one in operator.reflectors]
-    assert sorted(names) == ["pods", "raygenruntimes", "rayjobs", "sweeps", "trainingjobs"]
+    assert sorted(names) == ["campaigns", "pods", "raygenruntimes", "rayjobs", "trainingjobs"]
     assert len(server.requests) == len(set(server.requests)) == 5
 
 
@@ -150,29 +150,29 @@ def test_an_internal_error_is_told_on_the_object_of_its_kind(server: Server) -> 
         wait_for(lambda: any(kind == "Event" and "odd" in name for kind, name, _ in server.writes))
         wait_for(lambda: bool(server.of("TrainingJob", "same")))
         text = operator.metrics.text().decode()
-    (condition,) = server.of("Sweep", "odd")[0]["status"]["conditions"]
+    (condition,) = server.of("Campaign", "odd")[0]["status"]["conditions"]
     assert (condition["status"], condition["reason"]) == ("Unknown", "OperatorFault")
     assert "ZeroDivisionError: nobody foresaw this" in condition["message"]
-    assert "other sweeps are looked after" in condition["message"]
-    assert condition["message"].endswith("or recreate the sweep.")
+    assert "other campaigns are looked after" in condition["message"]
+    assert condition["message"].endswith("or recreate the campaign.")
     events = [body for kind, name, body in server.writes if kind == "Event" and "odd" in name]
-    assert events[0]["regarding"]["kind"] == "Sweep"
-    assert 'raygen_reconcile_errors_total{kind="sweeps",reason="fault"} 0.0' not in text
+    assert events[0]["regarding"]["kind"] == "Campaign"
+    assert 'raygen_reconcile_errors_total{kind="campaigns",reason="fault"} 0.0' not in text
     assert 'raygen_reconcile_errors_total{kind="trainingjobs",reason="fault"} 0.0' in text
-    assert 'raygen_reconcile_seconds_count{kind="sweeps"}' in text
+    assert 'raygen_reconcile_seconds_count{kind="campaigns"}' in text
 
 
 def test_its_statuses_are_counted_and_traced_as_it_says(server: Server, collector: Collector) -> None:
     with working(server) as operator:
-        sweeps = operator.reconcilers[SWEEPS.kind]
-        assert isinstance(sweeps, Sweeps)
-        wait_for(lambda: bool(sweeps.told and server.of("TrainingJob", "same")))
+        campaigns = operator.reconcilers[CAMPAIGNS.kind]
+        assert isinstance(campaigns, Campaigns)
+        wait_for(lambda: bool(campaigns.told and server.of("TrainingJob", "same")))
         text = operator.metrics.text()
-    assert value(text, "raygen_sweep_trials_total") == 3
+    assert value(text, "raygen_campaign_trials_total") == 3
     assert value(text, "raygen_attempts_ended_total", cause="Completed") == 0
     assert value(text, "raygen_reconcile_errors_total", kind="trainingjobs", reason="fault") == 0
-    assert set(collector.spans) == {"Sweep team/same"}, "the other has not ended"
-    assert facts(collector.spans["Sweep team/same"]) == {"trials": 3}
+    assert set(collector.spans) == {"Campaign team/same"}, "the other has not ended"
+    assert facts(collector.spans["Campaign team/same"]) == {"trials": 3}
 
 
 class Broken:
@@ -192,9 +192,9 @@ def broken(_: object) -> int:
 @pytest.mark.parametrize(
     ("kind", "faults"),
     [
-        (changed(sweep.KIND, figures=None, trace=None), set()),
+        (changed(campaign.KIND, figures=None, trace=None), set()),
         (
-            changed(sweep.KIND, figures=Broken, trace=Broken, attempt_of=broken),
+            changed(campaign.KIND, figures=Broken, trace=Broken, attempt_of=broken),
             {"no figures of team/same", "no trace of team/same", "no attempt of team/same"},
         ),
     ],
@@ -204,10 +204,10 @@ def test_without_figures_or_traces_that_work_its_objects_are_looked_after(
     kind: Kind, faults: set[str], server: Server, collector: Collector, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR), working(server, kind) as operator:
-        sweeps = operator.reconcilers[SWEEPS.kind]
-        assert isinstance(sweeps, Sweeps)
-        wait_for(lambda: sweeps.told == ["same"] and sweeps.ray_jobs == ["same-r1"])
-    assert sweeps.looks.count(Key("Sweep", "team", "same")) == 1, "no look has failed"
+        campaigns = operator.reconcilers[CAMPAIGNS.kind]
+        assert isinstance(campaigns, Campaigns)
+        wait_for(lambda: campaigns.told == ["same"] and campaigns.ray_jobs == ["same-r1"])
+    assert campaigns.looks.count(Key("Campaign", "team", "same")) == 1, "no look has failed"
     assert {text for text in caplog.messages if "team/same" in text and text.startswith("no ")} == faults
     assert not collector.spans
 
@@ -236,10 +236,10 @@ def test_rights_that_a_kind_lacks_are_known_from_the_list() -> None:
         for verb in rule["verbs"]
     }
     assert not rights(*KINDS) - granted, "write them into charts/raygen/templates/_rights.tpl"
-    assert rights(*KINDS, sweep.KIND) - granted == {
-        ("raygen.io", "sweeps", "list"),
-        ("raygen.io", "sweeps", "watch"),
-        ("raygen.io", "sweeps/status", "patch"),
+    assert rights(*KINDS, campaign.KIND) - granted == {
+        ("raygen.io", "campaigns", "list"),
+        ("raygen.io", "campaigns", "watch"),
+        ("raygen.io", "campaigns/status", "patch"),
     }
 
 
@@ -247,22 +247,24 @@ def test_rights_that_a_kind_lacks_are_known_from_the_list() -> None:
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the package with one more kind: what CONTRIBUTING.md says, but for the rights."""
     copy = copied(tmp_path_factory.mktemp("checkout"))
-    (copy / "spec/sweep.py").write_text((HERE / "sweep/model.py").read_text())
+    (copy / "spec/campaign.py").write_text((HERE / "campaign/model.py").read_text())
     kinds = copy / "spec/kinds.py"
-    replace(kinds, "KINDS = (JOBS, RUNTIMES)", "KINDS = (JOBS, RUNTIMES, SWEEPS)")
+    replace(kinds, "KINDS = (JOBS, RUNTIMES)", "KINDS = (JOBS, RUNTIMES, CAMPAIGNS)")
     after = "from raygen.spec.status import TrainingJobStatus\n"
-    replace(kinds, after, f"{after}from raygen.spec.sweep import SWEEPS\n")
-    (copy / "operator/sweep").mkdir()
-    (copy / "operator/sweep/__init__.py").write_text((HERE / "sweep/kind.py").read_text())
-    test, own = "from tests.unit.operator.sweep import model", "from raygen.spec import sweep as model"
-    replace(copy / "operator/sweep/__init__.py", test, own)
+    replace(kinds, after, f"{after}from raygen.spec.campaign import CAMPAIGNS\n")
+    (copy / "operator/campaign").mkdir()
+    (copy / "operator/campaign/__init__.py").write_text((HERE / "campaign/kind.py").read_text())
+    test, own = "from tests.unit.operator.campaign import model", "from raygen.spec import campaign as model"
+    replace(copy / "operator/campaign/__init__.py", test, own)
     kinds = copy / "operator/kinds.py"
-    replace(kinds, "(trainingjob.KIND,)", "(trainingjob.KIND, sweep.KIND)")
-    replace(kinds, "import trainingjob", "import sweep, trainingjob")
+    replace(kinds, "(trainingjob.KIND,)", "(trainingjob.KIND, campaign.KIND)")
+    replace(kinds, "import trainingjob", "import campaign, trainingjob")
     project = copy.parent / "pyproject.toml"
     shutil.copy(ROOT / "pyproject.toml", project)
-    replace(project, '"reasons | runtime | status"', '"sweep", "reasons | runtime | status"')
-    replace(project, '"trainingjob | process"', '"sweep", "trainingjob | process"')
+    replace(
+        project, '"reasons | runtime | status | sweep"', '"campaign", "reasons | runtime | status | sweep"'
+    )
+    replace(project, '"trainingjob | process"', '"campaign", "trainingjob | process"')
     return copy
 
 
@@ -270,19 +272,19 @@ def test_its_definition_schema_and_reference_are_made_from_its_line(package: Pat
     program = (
         "import json; from raygen.operator.kinds import KINDS; from raygen.spec.kinds import definitions;"
         "from tools.generate import generated;"
-        "print(json.dumps([[kind.name for kind in KINDS], definitions()['sweeps.raygen.io'], list(generated())]))"
+        "print(json.dumps([[kind.name for kind in KINDS], definitions()['campaigns.raygen.io'], list(generated())]))"
     )
     made = run(package, "-c", program)
     assert made.returncode == 0, made.stderr
     names, definition, files = json.loads(made.stdout)
-    assert names == ["TrainingJob", "Sweep"]
+    assert names == ["TrainingJob", "Campaign"]
     schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     assert schema["properties"]["status"]["properties"]["attempts"]["type"] == "object"
-    assert {name for name in files if "sweep" in name} == {
-        "schemas/sweep.json",
-        "docs/reference/sweep.md",
-        "manifests/crd/sweeps.raygen.io.yaml",
-        "charts/raygen/files/sweeps.raygen.io.yaml",
+    assert {name for name in files if "campaign" in name} == {
+        "schemas/campaign.json",
+        "docs/reference/campaign.md",
+        "manifests/crd/campaigns.raygen.io.yaml",
+        "charts/raygen/files/campaigns.raygen.io.yaml",
     }
 
 
@@ -290,7 +292,9 @@ def test_its_place_in_the_layers_is_all_that_contracts_ask(package: Path) -> Non
     program = "from importlinter.cli import lint_imports_command; lint_imports_command()"
     checked = run(package, "-c", program, "--no-cache", "--no-logo")
     assert checked.returncode == 0, checked.stdout
-    replace(package.parent / "pyproject.toml", '"sweep", "trainingjob | process"', '"trainingjob | process"')
+    replace(
+        package.parent / "pyproject.toml", '"campaign", "trainingjob | process"', '"trainingjob | process"'
+    )
     checked = run(package, "-c", program, "--no-cache", "--no-logo")
     assert checked.returncode == 1
-    assert "- raygen.operator.sweep\n" in checked.stdout
+    assert "- raygen.operator.campaign\n" in checked.stdout

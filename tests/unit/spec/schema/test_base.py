@@ -15,11 +15,12 @@ from raygen.spec.schema.faults import Location, spelled
 from raygen.spec.schema.fields import fields_of
 from raygen.spec.schema.json_schema import objects
 from raygen.spec.status import TrainingJobStatus
+from raygen.spec.sweep.sweep import Sweep
 from tests.budget import examples
 from tests.unit.spec.cel import evaluate
 from tests.unit.spec.documents import job_documents
 
-KINDS = (TrainingJob, RaygenRuntime, TrainingJobStatus)
+KINDS = (TrainingJob, RaygenRuntime, TrainingJobStatus, Sweep)
 MODELS = list(dict.fromkeys(model for kind in KINDS for model in (kind, *objects(kind))))
 RULES = [(model, rule) for model in MODELS for rule in model.rules]
 

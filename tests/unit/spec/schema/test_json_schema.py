@@ -14,12 +14,11 @@ from raygen.jobfile import load
 from raygen.spec import TrainingJob, parse
 from raygen.spec.schema.json_schema import json_schema, objects
 from tests.budget import examples
-from tests.jobs import image_job_document, job_document
+from tests.jobs import EXAMPLES, image_job_document, job_document
 from tests.unit.spec.documents import job_documents, mutated
 
 SCHEMA = json_schema(TrainingJob)
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
-EXAMPLES = sorted((Path(__file__).parents[4] / "examples").glob("*.yaml"))
 RULE_REMEDIES = {rule.remedy for model in [TrainingJob, *objects(TrainingJob)] for rule in model.rules}
 
 

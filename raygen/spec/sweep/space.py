@@ -1,0 +1,281 @@
+"""The space that a sweep searches: its domains, checked against the template, and the job that values make."""
+
+from __future__ import annotations
+
+import copy
+import math
+import random
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from raygen.errors import ValidationError
+from raygen.spec.job.training_job import KIND, TrainingJob, parse
+from raygen.spec.names import API_VERSION
+from raygen.spec.schema.faults import Fault, Location, bare_fault, fault, shown, spelled
+from raygen.spec.schema.fields import Shape
+from raygen.spec.schema.paths import WrongPathError, assign
+from raygen.spec.sweep.domains import Domain, Real, Values, domain_of, is_number, same
+from raygen.spec.sweep.parameters import Condition, Parameter
+from raygen.spec.sweep.sweep import Sweep
+
+MAX_GRID = 100_000
+"""Points of a grid; as many as a budget may have trials."""
+_TRIED = 64
+"""Points that are looked at before anything runs; if none of them makes a job, nothing in the space does, most likely."""
+_WRITES_BLOCKS = ("object", "list", "map")
+
+
+class Space:
+    """What a sweep varies.
+
+    Args:
+        sweep: The sweep.
+        where: Its file, for messages.
+
+    Attributes:
+        domains: The values of each parameter that does not follow another one, in the file's order.
+
+    Raises:
+        ValidationError: parameters do not fit the template or each other; holds every fault.
+    """
+
+    def __init__(self, sweep: Sweep, where: str = "") -> None:
+        spec = sweep.spec
+        self._name = sweep.metadata.name
+        self._template = spec.template.spec.model_dump(mode="json", exclude_unset=True)
+        self._parameters = {one.path: one for one in spec.parameters}
+        self._linked = tuple(one for one in spec.parameters if one.type == "Linked")
+        faults = list(self._faults())
+        self.domains: tuple[Domain, ...] = ()
+        if not faults:
+            self.domains = tuple(domain_of(one) for one in spec.parameters if one.type != "Linked")
+            self._order = self._by_condition()
+            faults = list(self._wrong_points(spec.starting_points, spec.seed))
+            if spec.search.type == "Grid" and self.size > MAX_GRID:
+                faults.append(self._too_large())
+        if faults:
+            raise ValidationError(faults, where=where, noun=sweep.noun)
+
+    @property
+    def size(self) -> int:
+        """Points of its grid; conditions make some of them the same."""
+        return math.prod(one.points if isinstance(one, Real) else len(one.listed) for one in self.domains)
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether a grid has all of its points."""
+        return not any(isinstance(one, Real) for one in self.domains)
+
+    @property
+    def ordered(self) -> tuple[Domain, ...]:
+        """The domains, each behind that which it depends on."""
+        return self._order
+
+    def takes_part(self, domain: Domain, values: Values) -> bool:
+        """Whether a parameter takes part, given the values of those that it depends on."""
+        return domain.when is None or _holds(domain.when, values)
+
+    def at(self, units: Mapping[str, float]) -> dict[str, Any]:
+        """The values at places from 0 to 1, by path; of those that take part alone."""
+        values: dict[str, Any] = {}
+        for domain in self._order:
+            if self.takes_part(domain, values):
+                values[domain.path] = domain.at(units[domain.path])
+        return {one.path: values[one.path] for one in self.domains if one.path in values}
+
+    def completed(self, given: Values) -> dict[str, Any]:
+        """Values of a starting point: what it leaves out is the template's, if that lies in the space, else the middle."""
+        values: dict[str, Any] = {}
+        for domain in self._order:
+            if not self.takes_part(domain, values):
+                continue
+            value = given.get(domain.path, self._in_template(domain.path))
+            values[domain.path] = value if value in domain else domain.at(0.5)
+        return {one.path: values[one.path] for one in self.domains if one.path in values}
+
+    def job(self, values: Values, name: str) -> TrainingJob:
+        """The job that these values make of the template.
+
+        Args:
+            values: As `at` gives them.
+            name: Of the job and its run.
+
+        Raises:
+            ValidationError: together they make no valid job.
+        """
+        return parse(self.document(values, name))
+
+    def document(self, values: Values, name: str) -> dict[str, Any]:
+        """The same as JSON values, unchecked."""
+        document = {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": {"name": name},
+            "spec": copy.deepcopy(self._template),
+        }
+        for domain in self.domains:
+            assign(document, domain.path, copy.deepcopy(values.get(domain.path)), TrainingJob)
+        for one in self._linked:
+            value = values.get(str(one.of)) if one.when is None or _holds(one.when, values) else None
+            _, shape = assign(document, one.path, value, TrainingJob)
+            if value is not None and one.factor is not None:
+                scaled = value * one.factor
+                assign(document, one.path, round(scaled) if shape.kind == "whole" else scaled, TrainingJob)
+        return document
+
+    def _in_template(self, path: str) -> Any:
+        place = {"spec": copy.deepcopy(self._template)}
+        location, _ = assign(place, path, None, TrainingJob)
+        value: Any = {"spec": self._template}
+        for part in location:
+            try:
+                value = value[part]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
+
+    def _by_condition(self) -> tuple[Domain, ...]:
+        """The domains, each behind that which it depends on; conditions have no rings."""
+        ordered: list[Domain] = []
+        left = list(self.domains)
+        while left:
+            known = {one.path for one in ordered}
+            ready = [one for one in left if one.when is None or one.when.path in known]
+            ordered += ready
+            left = [one for one in left if one not in ready]
+        return tuple(ordered)
+
+    def _faults(self) -> Iterator[Fault]:
+        for number, one in enumerate(self._parameters.values()):
+            place: Location = ("spec", "parameters", number)
+            try:
+                _, shape = assign({"spec": copy.deepcopy(self._template)}, one.path, None, TrainingJob)
+            except WrongPathError as wrong:
+                rule = f"leads nowhere in the template: {wrong.fault.rule}"
+                yield fault((*place, "path"), one.path, rule, wrong.fault.remedy)
+                continue
+            if one.path.removeprefix("spec.").split(".")[0] in ("output", "scale", "runtimeRef", "suspend"):
+                rule = "is where a job runs, not what it trains"
+                yield fault(
+                    (*place, "path"), one.path, rule, "Remove the parameter; give the template the value."
+                )
+            yield from self._unlike(one, shape, place)
+            yield from self._conditions(one, place)
+
+    def _unlike(self, one: Parameter, shape: Shape, place: Location) -> Iterator[Fault]:
+        """Faults of values that the field cannot have."""
+        if one.type == "Choice" and one.values is not None:
+            for number, value in enumerate(one.values):
+                if not _fits(shape, value):
+                    at = (*place, "values", number)
+                    yield fault(at, value, f"must be {shape.words}, as {one.path} is", "Change or remove it.")
+        elif one.type in ("Real", "Integer"):
+            allowed = ("number",) if one.type == "Real" else ("number", "whole")
+            if shape.kind not in allowed:
+                rule = f"belongs to fields that hold a number; {one.path} must be {shape.words}"
+                remedy = "Use type: Integer." if shape.kind == "whole" else "Use type: Choice."
+                yield fault((*place, "type"), one.type, rule, remedy)
+                return
+            for name, bound in (("low", one.low), ("high", one.high)):
+                value = int(bound) if bound is not None and shape.kind == "whole" else bound
+                if value is not None and not _fits(shape, value):
+                    rule = f"must be {shape.words}, as {one.path} is"
+                    yield fault((*place, name), value, rule, "Choose a value in this range.")
+
+    def _conditions(self, one: Parameter, place: Location) -> Iterator[Fault]:
+        """Faults of what refers to other parameters."""
+        if one.type == "Linked":
+            followed = self._parameters.get(str(one.of))
+            if followed is None or followed.type == "Linked":
+                rule = "must be the path of a parameter that is not Linked itself"
+                yield fault((*place, "of"), one.of, rule, "Name one of spec.parameters.")
+            elif one.factor is not None and followed.type == "Choice" and not _all_numbers(followed):
+                rule = f"belongs to numbers, and {one.of} has other values"
+                yield fault((*place, "factor"), one.factor, rule, "Remove it.")
+        if one.when is None:
+            return
+        decides = self._parameters.get(one.when.path)
+        at = (*place, "when", "path")
+        if decides is None or decides.type != "Choice" or decides.values is None:
+            rule = "must be the path of a parameter of type Choice"
+            yield fault(at, one.when.path, rule, "Name one of spec.parameters.")
+            return
+        if one.path in self._chain(one):
+            rule = "must not depend, over other conditions, on itself"
+            yield fault(at, one.when.path, rule, "Remove one of the conditions.")
+        for number, value in enumerate(one.when.values):
+            if not any(same(value, known) for known in decides.values):
+                listed = ", ".join(shown(known) for known in decides.values[:8])
+                rule = f"is not a value that {decides.path} takes: {listed}"
+                yield fault((*place, "when", "values", number), value, rule, "Choose one of them.")
+
+    def _chain(self, one: Parameter) -> list[str]:
+        """What it depends on, over all conditions."""
+        chain: list[str] = []
+        while one.when is not None and one.when.path in self._parameters and one.when.path not in chain:
+            chain.append(one.when.path)
+            one = self._parameters[one.when.path]
+        return chain
+
+    def _wrong_points(self, points: Any, seed: int) -> Iterator[Fault]:
+        """Faults of starting points, and of a space in which no point makes a job."""
+        known = {one.path: one for one in self.domains}
+        for number, point in enumerate(points):
+            place = ("spec", "startingPoints", number, "values")
+            for path, value in point.values.items():
+                if path not in known:
+                    remedy = f"Name one of {', '.join(known)}."
+                    yield bare_fault((*place, path), "is under a name that is not a parameter", remedy)
+                elif value not in known[path]:
+                    yield fault((*place, path), value, "lies outside of the parameter's values", "Change it.")
+        draw = random.Random(seed)
+        first: ValidationError | None = None
+        for _ in range(_TRIED):
+            try:
+                self.job(self.at({one.path: draw.random() for one in self.domains}), self._name)
+            except ValidationError as error:
+                first = first or error
+            else:
+                return
+        if first is not None:
+            one = first.faults[0]
+            rule = f"make no valid job in any of {_TRIED} places; in the first, {one.path} {one.rule}"
+            yield bare_fault(("spec", "parameters"), rule, one.remedy)
+
+    def _too_large(self) -> Fault:
+        rule = f"has {self.size:,} points, more than {MAX_GRID:,}"
+        remedy = "Give fewer points or values, or a larger step; or choose another search, such as TPE."
+        return Fault(spelled(("spec", "search")), '"Grid"', rule, remedy)
+
+
+def _holds(condition: Condition, values: Values) -> bool:
+    return condition.path in values and any(same(values[condition.path], one) for one in condition.values)
+
+
+def _all_numbers(parameter: Parameter) -> bool:
+    return all(is_number(one) for one in parameter.values or ())
+
+
+def _fits(shape: Shape, value: Any) -> bool:
+    """Whether a field may hold a value by itself, whatever the others are; blocks are checked with their job."""
+    if value is None:
+        return shape.nullable
+    if shape.kind in _WRITES_BLOCKS:
+        return isinstance(value, list) == (shape.kind == "list") and isinstance(value, list | dict)
+    if shape.kind == "truth":
+        return isinstance(value, bool)
+    if shape.kind == "choice":
+        return value in shape.choices
+    if shape.kind == "text":
+        return isinstance(value, str)
+    if not is_number(value):
+        return False
+    if shape.kind == "whole" and not float(value).is_integer():
+        return False
+    bounds = shape.bounds
+    return bool(
+        value >= bounds.get("ge", -math.inf)
+        and value > bounds.get("gt", -math.inf)
+        and value <= bounds.get("le", math.inf)
+        and value < bounds.get("lt", math.inf)
+    )
