@@ -1,0 +1,1 @@
+"""What decides how long each trial trains."""
