@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from raygen.models.sample import Sample as Sample
     from raygen.models.sample import SampleRequest as SampleRequest
     from raygen.spec import TrainingJob as TrainingJob
+    from raygen.sweeps.sweep import sweep as sweep
     from raygen.training.driver import train as train
     from raygen.training.engine.control import Control as Control
     from raygen.training.observers.events import Observer as Observer
@@ -48,6 +49,7 @@ _HOMES = {
     "ValidationError": "raygen.errors",
     "WorkersLost": "raygen.training.observers.events",
     "load": "raygen.jobfile",
+    "sweep": "raygen.sweeps.sweep",
     "train": "raygen.training.driver",
 }
 
@@ -66,6 +68,7 @@ __all__ = [
     "WorkersLost",
     "__version__",
     "load",
+    "sweep",
     "train",
 ]
 

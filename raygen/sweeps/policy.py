@@ -1,0 +1,105 @@
+"""What a sweep does next: its search, its scheduler and its budget put together, as a function of the history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from raygen.spec.sweep.space import Space
+from raygen.spec.sweep.sweep import Budget, Sweep
+from raygen.sweeps.history import History
+from raygen.sweeps.scheduling.opening import open_scheduler
+from raygen.sweeps.scheduling.protocol import End, Train
+from raygen.sweeps.search.opening import open_search
+
+HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class Begin:
+    """Have a new trial begin.
+
+    Attributes:
+        values: Values by path.
+        source: Who chose them.
+        until: The step at which it is to come back; None: at its end.
+    """
+
+    values: Mapping[str, Any]
+    source: str
+    until: int | None
+
+
+class Policy:
+    """Decides what a sweep does next.
+
+    Args:
+        sweep: The sweep.
+        cores: Cores of each trial.
+        where: Its file, for messages.
+
+    Attributes:
+        space: What it varies.
+
+    Raises:
+        ValidationError: parameters do not fit the template or each other.
+    """
+
+    def __init__(self, sweep: Sweep, cores: int, where: str = "") -> None:
+        self.space = Space(sweep, where)
+        self._spec = sweep.spec
+        self._cores = cores
+        self._search = open_search(sweep.spec, self.space)
+        self._scheduler = open_scheduler(sweep.spec)
+
+    def history(self) -> History:
+        """An empty one."""
+        return History(self._spec.objectives, self._spec.constraints)
+
+    def next(self, history: History) -> Begin | Train | End | None:
+        """What is to be done now that a worker is free; None: nothing, until a running trial says something.
+
+        It depends on the history alone: the same log gives the same decisions.
+        """
+        if self.used_up(history) is not None:
+            return None
+        begun = len(history.trials) - history.known
+        limit = self._spec.budget.trials
+        decision = self._scheduler.decide(history, may_begin=limit is None or begun < limit)
+        if not isinstance(decision, Train) or decision.trial is not None:
+            return decision
+        proposal = self._search.propose(history)
+        if proposal is None:
+            other = self._scheduler.decide(history, may_begin=False)
+            if isinstance(other, Train) and other.trial is None:
+                raise AssertionError("a scheduler begins a trial that may not begin")
+            return other
+        return Begin(proposal.values, proposal.source, decision.until)
+
+    def used_up(self, history: History) -> str | None:
+        """Which budget of time or money is used up, in words, or None."""
+        budget, scale = self._spec.budget, self._spec.template.spec.scale
+        gpus = scale.workers * scale.gpus_per_worker
+        hours = history.seconds / HOUR
+        if budget.hours is not None and history.now >= budget.hours * HOUR:
+            return f"the sweep has been at work for {budget.hours:g} hours"
+        if budget.gpu_hours is not None and hours * gpus >= budget.gpu_hours:
+            return f"trials have held GPUs for {budget.gpu_hours:g} hours"
+        if budget.cost is not None and spent(budget, history, gpus, self._cores) >= budget.cost.limit:
+            return f"trials have cost {budget.cost.limit:g}"
+        return None
+
+    def cost(self, history: History) -> float | None:
+        """What trials have cost, where the budget has prices."""
+        scale = self._spec.template.spec.scale
+        if self._spec.budget.cost is None:
+            return None
+        return spent(self._spec.budget, history, scale.workers * scale.gpus_per_worker, self._cores)
+
+
+def spent(budget: Budget, history: History, gpus: int, cores: int) -> float:
+    """What trials have cost, by the prices of a budget."""
+    if budget.cost is None:
+        return 0.0
+    return history.seconds / HOUR * (gpus * budget.cost.per_gpu_hour + cores * budget.cost.per_core_hour)

@@ -1,0 +1,151 @@
+"""One sweep, from its file to its best trials: opens its directory, goes on where it was, has trials trained."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from contextlib import closing
+from datetime import UTC, datetime
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from raygen.compute.scale import available_cores
+from raygen.errors import InputError, MissingExtraError
+from raygen.jobfile import load_kind
+from raygen.spec.schema.validate import parse_kind
+from raygen.spec.sweep.sweep import Sweep
+from raygen.storage import open_storage
+from raygen.sweeps.continuing import check_continues, warm_start
+from raygen.sweeps.directory import SweepDirectory
+from raygen.sweeps.driver import Driver, SweepResult, Watcher
+from raygen.sweeps.events import Began, Event
+from raygen.sweeps.history import History
+from raygen.sweeps.policy import Policy
+from raygen.sweeps.trials.training import function_at
+from raygen.training.engine.control import Control
+from raygen.training.observers.startup import Startup
+from raygen.training.ray.cluster import on_cluster, started_ray
+
+
+class SilentWatcher:
+    """Hears, and says nothing."""
+
+    def take(self, event: Event, history: History) -> None:
+        """Says nothing."""
+
+    def notice(self, text: str) -> None:
+        """Says nothing."""
+
+
+def sweep(
+    sweep: Sweep | Mapping[str, Any] | str | Path,
+    *,
+    base: str | Path | None = None,
+    output: str | None = None,
+    name: str | None = None,
+    cores: int | None = None,
+    watcher: Watcher | None = None,
+    control: Control | None = None,
+) -> SweepResult:
+    """Runs a sweep on this machine, or on the Ray cluster that RAY_ADDRESS names. One that exists goes on where it was.
+
+    In the main thread, SIGINT and SIGTERM stop it: trials leave checkpoints, and the result's state is Stopped.
+
+    Args:
+        sweep: A sweep, the content of a sweep file, or the path of one.
+        base: Folder that relative source paths start from. Default: the file's folder, else the working one.
+        output: Folder of all sweeps, instead of the file's.
+        name: The sweep's name, instead of the file's.
+        cores: Of this machine to use. Default: all that this process may.
+        watcher: Hears of what happens.
+        control: Stops the sweep.
+
+    Raises:
+        InputError: sweep, data or output are wrong.
+        RunError: too many trials have failed, or Ray does not start.
+        FencedError: another driver has taken over.
+    """
+    watcher, control = watcher or SilentWatcher(), control or Control()
+    where = ""
+    if isinstance(sweep, (str, Path)):
+        loaded = load_kind(Sweep, sweep)
+        sweep, base, where = loaded.value, base or loaded.path.parent, str(loaded.path)
+    typed = sweep if isinstance(sweep, Sweep) else parse_kind(Sweep, sweep)
+    if find_spec("ray") is None:
+        raise MissingExtraError("ray", "sweep")
+    _check_supported(typed)
+    for objective in typed.spec.objectives:
+        if objective.entry_point is not None:
+            function_at(objective.entry_point)
+    place = typed.spec.output
+    uri = f"{(output or place.uri).rstrip('/')}/{name or place.sweep or typed.metadata.name}"
+    directory = SweepDirectory(open_storage(uri))
+    events = directory.read()
+    check_continues(events, typed, directory.uri)
+    each = _cores_each(typed, events, cores or available_cores())
+    policy = Policy(typed, each, where)
+    with control.on_signals():
+        return _driven(typed, Path(base or ""), directory, policy, each, cores, control, watcher)
+
+
+def _driven(
+    sweep: Sweep,
+    base: Path,
+    directory: SweepDirectory,
+    policy: Policy,
+    each: int,
+    cores: int | None,
+    control: Control,
+    watcher: Watcher,
+) -> SweepResult:
+    """Claims the sweep, starts Ray, and drives."""
+    from raygen.sweeps.trials.processes import RayWorkers
+
+    have = cores or available_cores()
+    count = sweep.spec.concurrency
+    if not on_cluster() and count * each > have:
+        count = max(have // each, 1)
+        watcher.notice(
+            f"concurrency: {sweep.spec.concurrency} -> {count}; {each} cores for each trial, and there are {have}"
+        )
+    driver = directory.claim(_record())
+    gpus = sweep.spec.template.spec.scale.gpus_per_worker
+    with (
+        started_ray(count * each, have, Startup(), watcher.notice),
+        control.on_signals(),
+        closing(RayWorkers(count, each, gpus if on_cluster() else 0)) as workers,
+    ):
+        # What a driver before this one wrote while this one claimed belongs to the log.
+        events = directory.read()
+        known = [] if events else warm_start(sweep, policy.space, watcher.notice)
+        return Driver(
+            sweep, base, directory, driver, events, policy, workers, each, control, watcher, known=known
+        ).run()
+
+
+def _record() -> dict[str, Any]:
+    return {
+        "host": socket.gethostname(),
+        "process": os.getpid(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "raygen": version("raygen"),
+    }
+
+
+def _cores_each(sweep: Sweep, events: list[Event], cores: int) -> int:
+    """Cores of each trial: what the first driver gave them, since they decide how sums are rounded."""
+    given = sweep.spec.template.spec.scale.cpus_per_worker
+    known = next((event.cores for event in events if isinstance(event, Began)), None)
+    return given or known or max(cores // sweep.spec.concurrency, 1)
+
+
+def _check_supported(sweep: Sweep) -> None:
+    if sweep.spec.template.spec.scale.workers > 1:
+        raise InputError(
+            "trials of several workers cannot be trained yet",
+            where="spec.template.spec.scale.workers",
+            remedy="Use one worker; trials run side by side with spec.concurrency.",
+        )

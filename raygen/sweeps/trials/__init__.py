@@ -1,0 +1,1 @@
+"""What trains trials: one at a time in each of several processes."""

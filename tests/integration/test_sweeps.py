@@ -1,0 +1,172 @@
+"""Sweeps in processes of Ray: killed, gone on with, replayed, and their winner trained again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+from raygen.run.directory import RunDirectory
+from raygen.storage import LocalStorage
+from raygen.sweeps.directory import SweepDirectory
+from raygen.sweeps.events import Began, Ended, Event, Leased, Reported, Returned
+from raygen.sweeps.record import SweepRecord
+from tests.jobs import write_text
+from tests.sweeps import RATE, sweep_document
+
+pytestmark = pytest.mark.timeout(400)
+
+JUDGE = """
+def weight(run, step):
+    checkpoint = run.checkpoint(step)
+    assert step == 20
+    return sum(float(tensor.abs().sum()) for tensor in checkpoint.tensors.values())
+"""
+
+
+def write_sweep(folder: Path, **changes: Any) -> Path:
+    write_text(folder / "text.txt")
+    path = folder / "sweep.yaml"
+    path.write_text(yaml.safe_dump(sweep_document(**changes)), encoding="utf-8")
+    return path
+
+
+def raygen(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "raygen", *map(str, arguments)]
+
+
+def done(*arguments: str | Path, cwd: Path, code: int = 0) -> Any:
+    """What a command prints with --json."""
+    ended = subprocess.run(raygen(*arguments, "--json"), cwd=cwd, capture_output=True, text=True)
+    assert ended.returncode == code, ended.stdout + ended.stderr
+    return json.loads(ended.stdout)
+
+
+def events_of(sweep: Path) -> list[Event]:
+    return SweepDirectory(LocalStorage(sweep)).read()
+
+
+def until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_sweep_that_is_killed_goes_on_and_its_winner_is_the_run_of_its_own_job(tmp_path: Path) -> None:
+    path = write_sweep(
+        tmp_path,
+        search={"type": "TPE", "initialTrials": 2},
+        scheduler={"type": "ASHA", "firstSteps": 10, "reduction": 2},
+        concurrency=2,
+        budget={"trials": 5},
+        startingPoints=[{}],
+    )
+    sweep = tmp_path / "sweeps" / "rates"
+
+    def seen(*kinds: type) -> int:
+        return sum(isinstance(event, kinds) for event in events_of(sweep))
+
+    command = raygen("sweep", path, "--cores", "2")
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as driver:
+        until(lambda: seen(Reported) >= 1 and seen(Leased) >= 2, driver)
+        driver.kill()
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as driver:
+        until(lambda: seen(Began) == 2 and seen(Ended) >= 1, driver)
+        driver.send_signal(signal.SIGTERM)
+        assert driver.wait(60) == 3, driver.communicate()
+    result = done("sweep", path, "--cores", "2", cwd=tmp_path)
+    assert (result["state"], result["trials"]) == ("Succeeded", 5)
+
+    events = events_of(sweep)
+    reported = Counter((event.trial, event.step) for event in events if isinstance(event, Reported))
+    assert set(reported.values()) == {1}
+    assert seen(Began) == 3
+    replay = done("sweep", "replay", sweep, cwd=tmp_path)
+    assert (replay["proposals"], replay["drivers"], replay["differences"]) == (5, 3, [])
+
+    (best,) = result["best"]
+    history = SweepRecord(str(sweep)).history
+    assert best["metrics"]["loss"] == min(
+        one.reports[20]["loss"] for one in history.trials if 20 in one.reports
+    )
+    assert done("sweep", "show", sweep, cwd=tmp_path)["table"][0] == best
+    printed = subprocess.run(
+        raygen("sweep", "best", sweep, "--as-job"), cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    (tmp_path / "best.yaml").write_text(printed.stdout)
+    again = done("train", "best.yaml", cwd=tmp_path)
+    assert weights(Path(again["run"])) == weights(Path(best["run"]))
+
+
+def weights(run: Path) -> list[bytes]:
+    """The bytes of the last checkpoint's tensors."""
+    checkpoint = max(RunDirectory(LocalStorage(run.parent), run.name).storage.list("checkpoints/")).key.split(
+        "/"
+    )[1]
+    return [path.read_bytes() for path in sorted((run / "checkpoints" / checkpoint).glob("*.safetensors"))]
+
+
+def test_a_trial_whose_process_is_killed_goes_on_and_functions_judge_checkpoints(tmp_path: Path) -> None:
+    (tmp_path / "judge.py").write_text(JUDGE)
+    path = write_sweep(
+        tmp_path,
+        objectives=[{"entryPoint": "judge:weight", "goal": "Minimize"}],
+        constraints=[{"metric": "loss", "atMost": 100}],
+        parameters=[{"path": RATE, "type": "Choice", "values": [0.001, 0.01]}],
+        search={"type": "Grid"},
+        budget={"trials": 9},
+        template__spec__training__duration={"steps": 20},
+    )
+    sweep = tmp_path / "sweeps" / "rates"
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    command = raygen("sweep", path, "--json")
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as driver:
+        until(lambda: any(isinstance(event, Reported) for event in events_of(sweep)), driver)
+        (trains,) = [
+            one
+            for one in psutil.Process(driver.pid).children(recursive=True)
+            if "TrialProcess" in " ".join(one.cmdline())
+        ]
+        trains.kill()
+        out, err = driver.communicate()
+    assert driver.returncode == 0, err
+    assert json.loads(out)["reason"] == "SpaceExhausted"
+    assert any(isinstance(event, Returned) and event.reason == "WorkerLost" for event in events_of(sweep))
+    trials = SweepRecord(str(sweep)).history.trials
+    assert [one.state for one in trials] == ["Completed", "Completed"]
+    # A smaller rate moves the weights less.
+    judged = {one.values[RATE]: one.reports[20]["weight"] for one in trials}
+    assert all(one.reports[20]["loss"] < 100 for one in trials)
+    (best,) = json.loads(out)["best"]
+    assert judged[best["values"][RATE]] == min(judged.values())
+
+
+def test_what_cannot_run_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path)
+    refused = done("sweep", path, "--set", "search.type=Guess", cwd=tmp_path, code=2)
+    assert refused["faults"][0]["path"] == "spec.search.type"
+    refused = done("sweep", path, "--set", "scale.workers=2", cwd=tmp_path, code=2)
+    assert "scale" in refused["faults"][0]["path"]
+    refused = done("sweep", path, "--set", "template.spec.scale={workers: 2}", cwd=tmp_path, code=2)
+    assert refused["error"]["where"] == "spec.template.spec.scale.workers"
+    objective = "objectives=[{entryPoint: 'nowhere:at_all', goal: Minimize}]"
+    refused = done("sweep", path, "--set", objective, cwd=tmp_path, code=2)
+    assert refused["error"]["where"] == "nowhere:at_all"
+    refused = done("sweep", "replay", "sweeps/rates", cwd=tmp_path, code=2)
+    assert refused["error"]["what"] == "there is no sweep"
+    assert not (tmp_path / "sweeps").exists()
