@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-RESUMABLE = {"train": 3}
+RESUMABLE = {"train": 3, "sweep run": 3}
 """Exit codes of verbs that the same command continues."""
 INTERRUPTED = 128 + signal.SIGINT
 """Of all others; shells give the same code to a process that SIGINT ended."""

@@ -18,6 +18,7 @@ from raygen.cli.data_actions import add_data_actions
 from raygen.cli.interrupts import end_at_once, exit_code
 from raygen.cli.output import EXIT_CODES, json_line
 from raygen.cli.streams import Streams, lasting_streams
+from raygen.cli.sweep_actions import add_sweep_actions, with_action
 from raygen.errors import RaygenError, ValidationError
 
 LOCAL = frozenset(
@@ -32,6 +33,7 @@ LOCAL = frozenset(
             "probe",
             "report",
             "sample",
+            "sweep",
             "train",
             "validate",
         ),
@@ -42,7 +44,7 @@ LOCAL = frozenset(
 SHOWING = frozenset(
     {
         *("completion", "data inspect", "data preview", "get", "list", "logs", "plan"),
-        *("sample", "top", "version"),
+        *("sample", "sweep best", "sweep show", "top", "version"),
     }
 )
 """Verbs, or actions of one, that have nothing left to do when nobody reads what they print."""
@@ -93,7 +95,6 @@ def build_parser() -> argparse.ArgumentParser:
     plan = verb("plan", "what a job will cost: parameters, memory, steps, time")
     job_options(plan)
     device_options(plan)
-
     prepare = verb("prepare", "prepare a job's data: clean, tokenize or resize, shuffle, write as shards")
     job_options(prepare)
     cores_option(prepare)
@@ -114,6 +115,7 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--dry-run", action="store_true", help="check job, data and output, but do not train")
 
     _add_sample_options(verb("sample", "generate from a run"), device_options)
+    add_sweep_actions(verb("sweep", "try many values of a job's fields, and find the best"), job_options)
     _add_run_verbs(verb)
     submit = verb("submit", "make or change a job on a cluster; one that was stopped goes on")
     job_options(submit)
@@ -341,20 +343,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     with lasting_streams() as streams:
         try:
-            args = build_parser().parse_args(arguments)
+            args = build_parser().parse_args(with_action(sys.argv[1:] if arguments is None else arguments))
         except SystemExit as end:
             # Help and the version, which were all that was asked for, or a fault in the arguments.
             code = end.code if isinstance(end.code, int) else 0
             raise SystemExit(streams.code(code, shows=True)) from None
-        shows = " ".join([args.verb, *filter(None, [getattr(args, "action", None)])]) in SHOWING
-        streams.out.raises = shows
-        return streams.code(_run(args, streams), shows=shows)
+        named = " ".join([args.verb, *filter(None, [getattr(args, "action", None)])])
+        streams.out.raises = named in SHOWING
+        return streams.code(_run(args, named, streams), shows=named in SHOWING)
 
 
-def _run(args: argparse.Namespace, streams: Streams) -> int:
-    """Runs a verb; returns its exit code."""
+def _run(args: argparse.Namespace, named: str, streams: Streams) -> int:
+    """Runs a verb, `named` with its action; returns its exit code."""
     try:
-        with end_at_once(args.verb):
+        with end_at_once(named):
             code: int = import_module(args.module).run(args)
             sys.stdout.flush()
     except RaygenError as error:
@@ -363,7 +365,7 @@ def _run(args: argparse.Namespace, streams: Streams) -> int:
     except KeyboardInterrupt:
         # Asked twice: a run goes on from its newest checkpoint.
         print("interrupted", file=sys.stderr)
-        return exit_code(args.verb)
+        return exit_code(named)
     except OSError as error:
         if error is not streams.out.lost:
             raise

@@ -1,0 +1,62 @@
+"""The actions of `raygen sweep`, and their options."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+
+RUN = "run"
+ACTIONS = frozenset({RUN, "best", "replay", "show"})
+
+
+def with_action(arguments: Sequence[str]) -> list[str]:
+    """The arguments of a command line, with the action that `raygen sweep FILE` leaves out."""
+    given = list(arguments)
+    if given[:1] != ["sweep"] or {"-h", "--help"} & set(given[1:2]):
+        return given
+    named = next((one for one in given[1:] if not one.startswith("-")), None)
+    return given if named in ACTIONS else ["sweep", RUN, *given[1:]]
+
+
+def add_sweep_actions(
+    sweep: argparse.ArgumentParser, job_options: Callable[[argparse.ArgumentParser], None]
+) -> None:
+    """Adds the actions of `sweep`. Each one's module under raygen.cli.local.sweep has `run(args) -> int`.
+
+    Args:
+        sweep: The parser of the verb.
+        job_options: Adds a file and what changes it.
+    """
+    actions = sweep.add_subparsers(dest="action", metavar="FILE | ACTION", required=True)
+
+    def action(name: str, text: str) -> argparse.ArgumentParser:
+        added = actions.add_parser(name, help=text, description=text, epilog=sweep.epilog, allow_abbrev=False)
+        # Left out, it must not undo one that stands before the action.
+        added.add_argument(
+            "--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object on stdout"
+        )
+        added.set_defaults(module=f"raygen.cli.local.sweep.{name}")
+        return added
+
+    run = action(RUN, "run a sweep file; a sweep that exists goes on where it was (`run` may be left out)")
+    job_options(run)
+    run.add_argument("--output", metavar="URI", help="folder of all sweeps (default: the file's, or sweeps/)")
+    run.add_argument("--name", metavar="NAME", help="the sweep's name; the same name continues the sweep")
+    run.add_argument("--cores", type=int, metavar="N", help="cores of this machine to use (default: all)")
+    run.add_argument("--dry-run", action="store_true", help="check the file, and try nothing")
+
+    show = action("show", "the trials of a sweep, the best first")
+    show.add_argument("sweep", metavar="SWEEP", help="directory of the sweep")
+    show.add_argument("-n", dest="count", type=int, default=20, metavar="N", help="trials (default: 20)")
+
+    best = action("best", "the best trial of a sweep, or the job that gives it again")
+    best.add_argument("sweep", metavar="SWEEP", help="directory of the sweep")
+    best.add_argument("--trial", type=int, metavar="N", help="this trial instead")
+    best.add_argument(
+        "--as-job",
+        action="store_true",
+        help="print a job file whose training gives the same weights, to the bit",
+    )
+
+    replay = action("replay", "work out every proposal of a sweep again, and compare it with the log")
+    replay.add_argument("sweep", metavar="SWEEP", help="directory of the sweep")
