@@ -14,6 +14,7 @@ import data_table
 import image_table
 import install_table
 import processor_table
+import sweep_table
 from harness import RESULTS, ROOT, read_result, spread
 
 SIDE_NAMES = {
@@ -76,6 +77,7 @@ def page() -> str:
         data_table.data_kills,
         data_table.duplicates,
         data_table.augmentation_speed,
+        sweep_table.sweep_overhead,
     )
     data = [part(heading, row, middle) for part in of_data]
     alone = [
