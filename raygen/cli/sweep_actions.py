@@ -18,6 +18,12 @@ def with_action(arguments: Sequence[str]) -> list[str]:
     return given if named in ACTIONS else ["sweep", RUN, *given[1:]]
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("must be a number from 1")
+    return int(text)
+
+
 def add_sweep_actions(
     sweep: argparse.ArgumentParser, job_options: Callable[[argparse.ArgumentParser], None]
 ) -> None:
@@ -47,7 +53,7 @@ def add_sweep_actions(
 
     show = action("show", "the trials of a sweep, the best first")
     show.add_argument("sweep", metavar="SWEEP", help="directory of the sweep")
-    show.add_argument("-n", dest="count", type=int, default=20, metavar="N", help="trials (default: 20)")
+    show.add_argument("-n", dest="count", type=_count, default=20, metavar="N", help="trials (default: 20)")
 
     best = action("best", "the best trial of a sweep, or the job that gives it again")
     best.add_argument("sweep", metavar="SWEEP", help="directory of the sweep")

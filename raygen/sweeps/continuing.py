@@ -12,7 +12,7 @@ from raygen.sweeps.events import Began, Ended, Event, Proposed, Reported
 from raygen.sweeps.history import WARM_START, Trial
 from raygen.sweeps.record import SweepRecord
 
-_KEPT = ("template", "objectives", "constraints")
+_KEPT = ("template", "objectives", "constraints", "warmStart")
 """What decides the jobs of trials, or by what they were judged."""
 _SHAPES = ("path", "type", "of", "factor", "when")
 """The same of a parameter; its values may become more or fewer."""

@@ -140,11 +140,11 @@ class Log:
         if not events:
             return
         self._check()
+        # What is written at once is there at once: it goes into one segment.
+        if self._bytes >= SEGMENT_BYTES:
+            self._segment += 1
+            self._lines, self._bytes = [], 0
         for event in events:
-            if self._bytes >= SEGMENT_BYTES:
-                self._put()
-                self._segment += 1
-                self._lines, self._bytes = [], 0
             self._lines.append(_encode_line(document_of(event)))
             self._bytes += len(self._lines[-1])
         self._put()

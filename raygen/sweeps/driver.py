@@ -24,6 +24,8 @@ from raygen.training.engine.control import Control
 WAIT_S = 0.5
 """How often the driver looks whether it is to stop."""
 SUMMARY_S = 5.0
+LEAVE_S = 60.0
+"""How long trials have to leave once the sweep is to stop; what they have not saved by then they do again."""
 LOSSES = 3
 """Workers in a row that may be lost under a trial before it has failed."""
 
@@ -105,6 +107,7 @@ class Driver:
         self._asking: set[int] = set()
         self._leaving: set[int] = set()
         self._summarised = -math.inf
+        self._stopping: float | None = None
         for event in events:
             self._history.take(event)
         self._began = clock() - self._history.now
@@ -124,13 +127,13 @@ class Driver:
         """
         started = self._clock()
         while True:
-            self._check_failures()
             if self._is_to_stop():
                 self._stop_all()
             else:
                 self._fill()
             self._commit()
-            if not self._live and not self._tasks:
+            self._check_failures()
+            if (not self._live and not self._tasks) or self._gives_up():
                 break
             for message in self._workers.wait(WAIT_S):
                 self._take(message)
@@ -139,12 +142,15 @@ class Driver:
         history = self._history
         summary = self._summary()
         stopped = self._control.requested
+        begun = len(history.trials) - history.known
+        if not stopped and begun and history.failed == begun:
+            raise self._failures(f"all {begun} trials have failed")
         reason = self._control.reason or "" if stopped else self._why_over()
         return SweepResult(
             state="Stopped" if stopped else "Succeeded",
             reason=reason,
             sweep=self._directory.uri,
-            trials=len(history.trials),
+            trials=begun,
             best=tuple(summary["best"]),
             seconds=self._clock() - started,
         )
@@ -189,6 +195,8 @@ class Driver:
                 continue
             number = decision.trial if not isinstance(decision, Begin) else self._begin(decision)
             if number is None:
+                if self._history.failed > self._sweep.spec.failed_trials:
+                    return
                 continue
             self._record(Leased(number, decision.until, self._now()))
             if number in self._asking:
@@ -288,23 +296,36 @@ class Driver:
     def _check_failures(self) -> None:
         if self._history.failed <= self._sweep.spec.failed_trials:
             return
+        count, begun = self._history.failed, len(self._history.trials) - self._history.known
+        raise self._failures(
+            f"{count} of {begun} trials have failed, and {self._sweep.spec.failed_trials} may"
+        )
+
+    def _failures(self, what: str) -> RunError:
         failed = [one for one in self._history.trials if one.state == "Failed"]
-        self._commit()
         causes: dict[str, int] = {}
         for one in failed:
             causes[one.reason] = causes.get(one.reason, 0) + 1
         counted = ", ".join(f"{count} of {reason}" for reason, count in sorted(causes.items()))
-        raise RunError(
-            f"{len(failed)} of {len(self._history.trials)} trials have failed ({counted}); the last:"
-            f" {failed[-1].message or failed[-1].reason}",
+        return RunError(
+            f"{what} ({counted}); the last: {failed[-1].message or failed[-1].reason}",
             where=self._directory.uri,
-            remedy="Fix the cause, or allow more with spec.failedTrials; the same command goes on.",
+            remedy="Fix the cause, and sweep under another name; or allow more with spec.failedTrials and spec.budget.trials, and"
+            " the same command goes on.",
         )
 
     def _is_to_stop(self) -> bool:
-        return self._control.requested or self._policy.used_up(self._history) is not None
+        return self._control.requested or self._policy.used_up(self._history, self._now()) is not None
+
+    def _gives_up(self) -> bool:
+        """Whether trials that are to leave have had their time."""
+        if self._stopping is None:
+            return False
+        return self._clock() - self._stopping > LEAVE_S
 
     def _stop_all(self) -> None:
+        if self._stopping is None:
+            self._stopping = self._clock()
         for task in self._tasks:
             step = self._history.trials[task.trial].step
             self._record(Returned(task.trial, step, "Stopped", self._now()))

@@ -112,6 +112,10 @@ class History:
             self.failed += event.state == "Failed"
             self._leave(trial, event.state, event.reason)
 
+    def seconds_by(self, now: float) -> float:
+        """What `seconds` is at a later time, with what trials that are running have trained since."""
+        return self.seconds + sum(max(now - since, 0.0) for since in self._since.values())
+
     def score(self, trial: Trial, step: int | None = None) -> tuple[float, ...] | None:
         """What a trial has come to, one number for each objective, of which less is better.
 

@@ -77,16 +77,23 @@ class Policy:
             return other
         return Begin(proposal.values, proposal.source, decision.until)
 
-    def used_up(self, history: History) -> str | None:
-        """Which budget of time or money is used up, in words, or None."""
+    def used_up(self, history: History, now: float | None = None) -> str | None:
+        """Which budget of time or money is used up, in words, or None.
+
+        Args:
+            history: What is known.
+            now: Seconds that the sweep has been at work. Default: by the newest event.
+        """
         budget, scale = self._spec.budget, self._spec.template.spec.scale
         gpus = scale.workers * scale.gpus_per_worker
-        hours = history.seconds / HOUR
-        if budget.hours is not None and history.now >= budget.hours * HOUR:
+        now = history.now if now is None else max(now, history.now)
+        trained = history.seconds_by(now)
+        hours = trained / HOUR
+        if budget.hours is not None and now >= budget.hours * HOUR:
             return f"the sweep has been at work for {budget.hours:g} hours"
         if budget.gpu_hours is not None and hours * gpus >= budget.gpu_hours:
             return f"trials have held GPUs for {budget.gpu_hours:g} hours"
-        if budget.cost is not None and spent(budget, history, gpus, self._cores) >= budget.cost.limit:
+        if budget.cost is not None and spent(budget, trained, gpus, self._cores) >= budget.cost.limit:
             return f"trials have cost {budget.cost.limit:g}"
         return None
 
@@ -95,11 +102,11 @@ class Policy:
         scale = self._spec.template.spec.scale
         if self._spec.budget.cost is None:
             return None
-        return spent(self._spec.budget, history, scale.workers * scale.gpus_per_worker, self._cores)
+        return spent(self._spec.budget, history.seconds, scale.workers * scale.gpus_per_worker, self._cores)
 
 
-def spent(budget: Budget, history: History, gpus: int, cores: int) -> float:
-    """What trials have cost, by the prices of a budget."""
+def spent(budget: Budget, seconds: float, gpus: int, cores: int) -> float:
+    """What so much training has cost, by the prices of a budget."""
     if budget.cost is None:
         return 0.0
-    return history.seconds / HOUR * (gpus * budget.cost.per_gpu_hour + cores * budget.cost.per_core_hour)
+    return seconds / HOUR * (gpus * budget.cost.per_gpu_hour + cores * budget.cost.per_core_hour)

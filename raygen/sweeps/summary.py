@@ -56,5 +56,5 @@ def described(trial: Trial, history: History, trials: str) -> dict[str, Any]:
         "metrics": dict(trial.reports[step]) if step is not None else {},
         "step": step,
         "state": trial.state,
-        "run": f"{trials}/{run_name(trial.number)}",
+        "run": f"{trials}/{run_name(trial.number)}" if trial.source != WARM_START else None,
     }

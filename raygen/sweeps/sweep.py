@@ -73,7 +73,13 @@ def sweep(
     if isinstance(sweep, (str, Path)):
         loaded = load_kind(Sweep, sweep)
         sweep, base, where = loaded.value, base or loaded.path.parent, str(loaded.path)
-    typed = sweep if isinstance(sweep, Sweep) else parse_kind(Sweep, sweep)
+    typed = _named(sweep if isinstance(sweep, Sweep) else parse_kind(Sweep, sweep), name)
+    if cores is not None and cores < 1:
+        raise InputError(
+            f"a sweep cannot use {cores} cores",
+            where="cores",
+            remedy="Give a number from 1, or leave it out.",
+        )
     if find_spec("ray") is None:
         raise MissingExtraError("ray", "sweep")
     _check_supported(typed)
@@ -81,14 +87,15 @@ def sweep(
         if objective.entry_point is not None:
             function_at(objective.entry_point)
     place = typed.spec.output
-    uri = f"{(output or place.uri).rstrip('/')}/{name or place.sweep or typed.metadata.name}"
+    uri = f"{(output or place.uri).rstrip('/')}/{place.sweep or typed.metadata.name}"
     directory = SweepDirectory(open_storage(uri))
     events = directory.read()
     check_continues(events, typed, directory.uri)
     each = _cores_each(typed, events, cores or available_cores())
     policy = Policy(typed, each, where)
+    known = [] if events else warm_start(typed, policy.space, watcher.notice)
     with control.on_signals():
-        return _driven(typed, Path(base or ""), directory, policy, each, cores, control, watcher)
+        return _driven(typed, Path(base or ""), directory, policy, known, each, cores, control, watcher)
 
 
 def _driven(
@@ -96,6 +103,7 @@ def _driven(
     base: Path,
     directory: SweepDirectory,
     policy: Policy,
+    known: list[Event],
     each: int,
     cores: int | None,
     control: Control,
@@ -120,10 +128,20 @@ def _driven(
     ):
         # What a driver before this one wrote while this one claimed belongs to the log.
         events = directory.read()
-        known = [] if events else warm_start(sweep, policy.space, watcher.notice)
+        if events:
+            known = []
         return Driver(
             sweep, base, directory, driver, events, policy, workers, each, control, watcher, known=known
         ).run()
+
+
+def _named(sweep: Sweep, name: str | None) -> Sweep:
+    """The sweep with another name, where one is given."""
+    if name is None:
+        return sweep
+    document = sweep.model_dump(mode="json", exclude_unset=True)
+    document["spec"]["output"] = {**document["spec"].get("output", {}), "sweep": name}
+    return parse_kind(Sweep, document)
 
 
 def _record() -> dict[str, Any]:

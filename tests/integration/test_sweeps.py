@@ -28,6 +28,13 @@ from tests.sweeps import RATE, sweep_document
 pytestmark = pytest.mark.timeout(400)
 
 JUDGE = """
+import sys
+
+
+def leaves(run, step):
+    sys.exit(3)
+
+
 def weight(run, step):
     checkpoint = run.checkpoint(step)
     assert step == 20
@@ -170,3 +177,14 @@ def test_what_cannot_run_is_refused_before_anything_is_written(tmp_path: Path) -
     refused = done("sweep", "replay", "sweeps/rates", cwd=tmp_path, code=2)
     assert refused["error"]["what"] == "there is no sweep"
     assert not (tmp_path / "sweeps").exists()
+
+
+def test_a_function_that_leaves_ends_its_trials_and_the_sweep(tmp_path: Path) -> None:
+    (tmp_path / "judge.py").write_text(JUDGE)
+    path = write_sweep(
+        tmp_path, objectives=[{"entryPoint": "judge:leaves", "goal": "Minimize"}], budget={"trials": 2}
+    )
+    failed = done("sweep", path, "--name", "left", cwd=tmp_path, code=1)["error"]
+    assert failed["what"].startswith("all 2 trials have failed (2 of SystemExit)")
+    refused = done("sweep", path, "--name", "../out", cwd=tmp_path, code=2)
+    assert refused["faults"][0]["path"] == "spec.output.sweep"

@@ -6,6 +6,7 @@ import copy
 import math
 import random
 from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import Any
 
 from raygen.errors import ValidationError
@@ -21,7 +22,12 @@ from raygen.spec.sweep.sweep import Sweep
 MAX_GRID = 100_000
 """Points of a grid; as many as a budget may have trials."""
 _TRIED = 64
-"""Points that are looked at before anything runs; if none of them makes a job, nothing in the space does, most likely."""
+"""Points that are drawn and looked at before anything runs; if none makes a job, nothing in the space does, most likely."""
+_ALL_OF = 1000
+"""Points of a space of which all are looked at."""
+_JUDGES = ("evaluation.metrics",)
+_LENGTHS = ("evaluation.everySteps", "training.duration.steps")
+_STOPPING = "training.earlyStopping"
 _WRITES_BLOCKS = ("object", "list", "map")
 
 
@@ -44,6 +50,8 @@ class Space:
         self._name = sweep.metadata.name
         self._template = spec.template.spec.model_dump(mode="json", exclude_unset=True)
         self._parameters = {one.path: one for one in spec.parameters}
+        self._has_scheduler = spec.scheduler.type != "Full"
+        self._taken: dict[str, Location] = {}
         self._linked = tuple(one for one in spec.parameters if one.type == "Linked")
         faults = list(self._faults())
         self.domains: tuple[Domain, ...] = ()
@@ -149,18 +157,39 @@ class Space:
         for number, one in enumerate(self._parameters.values()):
             place: Location = ("spec", "parameters", number)
             try:
-                _, shape = assign({"spec": copy.deepcopy(self._template)}, one.path, None, TrainingJob)
+                location, shape = assign({"spec": copy.deepcopy(self._template)}, one.path, None, TrainingJob)
             except WrongPathError as wrong:
                 rule = f"leads nowhere in the template: {wrong.fault.rule}"
                 yield fault((*place, "path"), one.path, rule, wrong.fault.remedy)
                 continue
-            if one.path.removeprefix("spec.").split(".")[0] in ("output", "scale", "runtimeRef", "suspend"):
+            yield from self._conflicts(location, one, place)
+            if location[1] in ("output", "scale", "runtimeRef", "suspend"):
                 rule = "is where a job runs, not what it trains"
                 yield fault(
                     (*place, "path"), one.path, rule, "Remove the parameter; give the template the value."
                 )
             yield from self._unlike(one, shape, place)
             yield from self._conditions(one, place)
+
+    def _conflicts(self, location: Location, one: Parameter, place: Location) -> Iterator[Fault]:
+        """Faults of a field that another parameter sets as well, or that the sweep itself relies on."""
+        for other, taken in self._taken.items():
+            if taken[: len(location)] == location or location[: len(taken)] == taken:
+                rule = f"is a field, or a part of one, that the parameter {other} sets as well"
+                yield fault((*place, "path"), one.path, rule, "Remove one of the two.")
+        self._taken[one.path] = location
+        path = ".".join(str(part) for part in location[1:])
+        fixed = list(_JUDGES) if not self._has_scheduler else [*_JUDGES, *_LENGTHS]
+        names_metric = path.startswith("evaluation.metrics.") and path.endswith(".name")
+        if (
+            names_metric
+            or any(f"{known}.".startswith(f"{path}.") for known in fixed)
+            or path.startswith(_STOPPING)
+        ):
+            rule = "is what trials are compared by, and must be the same for all"
+            yield fault(
+                (*place, "path"), one.path, rule, "Remove the parameter; give the template the value."
+            )
 
     def _unlike(self, one: Parameter, shape: Shape, place: Location) -> Iterator[Fault]:
         """Faults of values that the field cannot have."""
@@ -228,19 +257,37 @@ class Space:
                     yield bare_fault((*place, path), "is under a name that is not a parameter", remedy)
                 elif value not in known[path]:
                     yield fault((*place, path), value, "lies outside of the parameter's values", "Change it.")
-        draw = random.Random(seed)
+            for path in known.keys() - point.values.keys():
+                value = self._in_template(path)
+                if value is not None and value not in known[path] and path in self.completed(point.values):
+                    rule = f"leaves {path} to the template, whose value {shown(value)} the parameter does not have"
+                    yield bare_fault(
+                        place, rule, "Give the point a value of its own, or the parameter that one."
+                    )
         first: ValidationError | None = None
-        for _ in range(_TRIED):
+        for values in self._looked_at(points, seed):
             try:
-                self.job(self.at({one.path: draw.random() for one in self.domains}), self._name)
+                self.job(values, self._name)
             except ValidationError as error:
                 first = first or error
             else:
                 return
         if first is not None:
             one = first.faults[0]
-            rule = f"make no valid job in any of {_TRIED} places; in the first, {one.path} {one.rule}"
+            rule = f"make no valid job in any of the places looked at; in the first, {one.path} {one.rule}"
             yield bare_fault(("spec", "parameters"), rule, one.remedy)
+
+    def _looked_at(self, points: Any, seed: int) -> Iterator[dict[str, Any]]:
+        """Points that show whether a space has a valid one: the template's, those to start with, drawn ones; of a small space all."""
+        yield self.completed({})
+        yield from (self.completed(point.values) for point in points)
+        draw = random.Random(seed)
+        for _ in range(_TRIED):
+            yield self.at({one.path: draw.random() for one in self.domains})
+        if self.is_listed and self.size <= _ALL_OF:
+            for chosen in product(*(one.listed for one in self.domains)):
+                values = dict(zip((one.path for one in self.domains), chosen, strict=True))
+                yield {one.path: values[one.path] for one in self.domains if self.takes_part(one, values)}
 
     def _too_large(self) -> Fault:
         rule = f"has {self.size:,} points, more than {MAX_GRID:,}"

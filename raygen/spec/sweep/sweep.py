@@ -109,7 +109,7 @@ class Cost(Spec):
 
 
 class Budget(Spec):
-    """What a sweep may use. When one of these is used up no trial begins or goes on; what trains comes to its next decision."""
+    """What a sweep may use. When time or money is used up, trials stop at their next step, with a checkpoint."""
 
     trials: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """Number of trials. Default: no limit."""
@@ -138,7 +138,7 @@ class StartingPoint(Spec):
     """Values to try first."""
 
     values: dict[ParameterPath, Any] = Field(default={}, max_length=64)
-    """Values by path. Those that are left out are the template's."""
+    """Values by path. Those that are left out are the template's, or, where it says nothing, in the middle."""
 
 
 class SweepOutput(Spec):
@@ -150,6 +150,13 @@ class SweepOutput(Spec):
     """The sweep's name: the folder inside `uri`. The same name continues the sweep. Default: the object's name."""
 
     rules: ClassVar[tuple[Rule, ...]] = (plain_uri("uri"),)
+
+
+_HAS_GPUS = (
+    "(has(self.template.spec.scale) && has(self.template.spec.scale.gpusPerWorker)"
+    " && self.template.spec.scale.gpusPerWorker > 0)"
+)
+"""CEL: trials have GPUs."""
 
 
 class SweepSpec(Spec):
@@ -201,6 +208,40 @@ class SweepSpec(Spec):
             cel="self.objectives.all(o, !has(o.metric) || (has(self.template.spec.evaluation)"
             " && has(self.template.spec.evaluation.metrics)"
             " && self.template.spec.evaluation.metrics.exists(m, m.name == o.metric)))",
+        ),
+        Rule(
+            fields=("objectives",),
+            at="objectives",
+            holds=lambda self: (
+                len({one.name for one in self.objectives if one.metric})
+                == sum(one.metric is not None for one in self.objectives)
+            ),
+            rule="must name metrics that differ",
+            remedy="Remove one of those with the same metric.",
+            cel="self.objectives.all(a, !has(a.metric)"
+            " || self.objectives.filter(b, has(b.metric) && b.metric == a.metric).size() == 1)",
+        ),
+        Rule(
+            fields=("budget.gpu_hours", "template.spec.scale.gpus_per_worker"),
+            at="budget.gpuHours",
+            holds=lambda self: self.budget.gpu_hours is None or self.template.spec.scale.gpus_per_worker > 0,
+            rule="needs a template whose trials have GPUs, or it is never used up",
+            remedy="Give the template scale.gpusPerWorker, or choose another budget.",
+            cel=f"!has(self.budget.gpuHours) || {_HAS_GPUS}",
+        ),
+        Rule(
+            fields=("budget.cost", "template.spec.scale.gpus_per_worker"),
+            at="budget.cost",
+            holds=lambda self: (
+                self.budget.cost is None
+                or self.budget.cost.per_core_hour > 0
+                or (self.budget.cost.per_gpu_hour > 0 and self.template.spec.scale.gpus_per_worker > 0)
+            ),
+            rule="must have a price for something that trials use, or it is never used up",
+            remedy="Give perCoreHour, or perGpuHour with a template whose trials have GPUs.",
+            cel="!has(self.budget.cost) || (has(self.budget.cost.perCoreHour) && self.budget.cost.perCoreHour > 0.0)"
+            " || (has(self.budget.cost.perGpuHour) && self.budget.cost.perGpuHour > 0.0"
+            f" && {_HAS_GPUS})",
         ),
         Rule(
             fields=("constraints", "template.spec.evaluation.metrics"),

@@ -90,7 +90,7 @@ class RunningTrial:
             self._say(Left(task.trial, result.step, state, result.reason, ""))
         except RaygenError as error:
             self._say(Left(task.trial, self._step, "Failed", reason_of(error), _sentence(error)))
-        except Exception as error:  # noqa: BLE001 (a trial that fails leaves the others alone)
+        except BaseException as error:  # noqa: BLE001 (a trial that fails, or a function that exits, leaves the others alone)
             self._say(Left(task.trial, self._step, "Failed", type(error).__name__, str(error)[:500]))
 
     def _tell_again(self) -> None:

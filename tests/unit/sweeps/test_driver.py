@@ -14,8 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raygen.errors import FencedError, OutputError, RunError
+from raygen.errors import FencedError, InputError, OutputError, RunError
+from raygen.spec.sweep.space import Space
 from raygen.storage import LocalStorage
+from raygen.sweeps.continuing import check_continues, warm_start
 from raygen.sweeps.directory import SEGMENT_BYTES, Log, SweepDirectory
 from raygen.sweeps.events import Began, Ended, Event, Leased, Proposed, Reported, Returned
 from raygen.sweeps.history import History
@@ -233,14 +235,16 @@ def test_too_many_failures_end_the_sweep_with_their_causes(tmp_path: Path) -> No
         return {"loss": math.inf}
 
     with pytest.raises(
-        RunError, match=r"3 of 3 trials have failed \(3 of NonFiniteMetric\); the last: loss is inf"
+        RunError,
+        match=r"3 of 3 trials have failed, and 2 may \(3 of NonFiniteMetric\); the last: loss is inf",
     ):
         drive(a_sweep(failedTrials=2, budget={"trials": 50}), tmp_path, VirtualWorkers(1, broken))
 
 
 def test_a_worker_that_is_lost_again_and_again_fails_its_trial(tmp_path: Path) -> None:
     workers = VirtualWorkers(1, loss, losses=1.0)
-    drive(a_sweep(budget={"trials": 1}), tmp_path, workers)
+    with pytest.raises(RunError, match=r"all 1 trials have failed \(1 of WorkerLost\)"):
+        drive(a_sweep(budget={"trials": 1}), tmp_path, workers)
     (trial,) = SweepRecord(str(tmp_path)).history.trials
     assert (trial.state, trial.reason) == ("Failed", "WorkerLost")
     assert workers.started == [0, 0, 0]
@@ -255,6 +259,47 @@ def test_budgets_of_time_and_money_end_it(tmp_path: Path) -> None:
     assert 0.05 <= summary["cost"] < 0.06
     drive(a_sweep(budget={"hours": 0.1}), tmp_path / "hours", VirtualWorkers(1, loss))
     assert 360 <= SweepRecord(str(tmp_path / "hours")).summary()["seconds"] < 400
+
+
+def test_time_that_is_used_up_stops_trials_that_say_nothing(tmp_path: Path) -> None:
+    """Their worker takes long to the next evaluation; the driver's clock goes on."""
+    workers = VirtualWorkers(1, loss, steps=20_000, every=10_000)
+    waits = workers.wait
+
+    def wait(seconds: float) -> Any:
+        if workers.slow and not workers.stopped:
+            workers.now += 10
+            return []
+        return waits(0)
+
+    workers.wait = wait  # type: ignore[method-assign]
+    assert drive(a_sweep(budget={"hours": 0.1}), tmp_path, workers).reason == "BudgetUsedUp"
+    assert 360 <= SweepRecord(str(tmp_path)).summary()["seconds"] < 400
+    assert not replay(str(tmp_path)).differences
+
+
+def test_failures_are_counted_while_values_make_no_job(tmp_path: Path) -> None:
+    parameters = [{"path": "model.transformer.heads", "type": "Integer", "low": 1, "high": 16}]
+    sweep = a_sweep(parameters=parameters, failedTrials=2, budget={"trials": 60}, seed=3)
+    with pytest.raises(RunError, match=r"3 of \d+ trials have failed, and 2 may"):
+        drive(sweep, tmp_path, VirtualWorkers(1, loss))
+
+
+def test_trials_of_an_earlier_sweep_are_known_and_no_trials_of_this_one(tmp_path: Path) -> None:
+    first = a_sweep(budget={"trials": 6})
+    drive(first, tmp_path / "first", VirtualWorkers(1, loss))
+    sweep = a_sweep(
+        warmStart=[str(tmp_path / "first")], search={"type": "TPE", "initialTrials": 3}, budget={"trials": 2}
+    )
+    known = warm_start(sweep, Space(sweep), pytest.fail)
+    result = drive(sweep, tmp_path / "second", VirtualWorkers(1, loss), known=known)
+    record = SweepRecord(str(tmp_path / "second"))
+    assert (result.trials, record.summary()["trials"], record.summary()["known"]) == (2, 2, 6)
+    assert {one["trial"] for one in result.best} <= {6, 7}
+    assert record.trial(0)["run"] is None
+    assert not replay(str(tmp_path / "second")).differences
+    with pytest.raises(InputError, match="another warmStart"):
+        check_continues(events_at(tmp_path / "second"), first, "there")
 
 
 def test_several_objectives_have_a_front_and_constraints_bound_it(tmp_path: Path) -> None:
@@ -313,7 +358,7 @@ def test_a_long_log_has_several_segments_and_reads_as_one(tmp_path: Path) -> Non
     assert directory.read() == events
     sizes = [entry.size for entry in directory.storage.list("log/")]
     assert len(sizes) > 5
-    assert all(SEGMENT_BYTES <= size < SEGMENT_BYTES + 2000 for size in sizes[:-1])
+    assert all(SEGMENT_BYTES <= size < SEGMENT_BYTES + 60_000 for size in sizes[:-1])
 
 
 def test_a_damaged_log_is_told_with_its_line(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from raygen.spec.sweep.sweep import Sweep
 from raygen.storage import LocalStorage, Storage
 from raygen.sweeps.directory import SweepDirectory
 from raygen.sweeps.driver import Driver, SweepResult
+from raygen.sweeps.events import Event
 from raygen.sweeps.policy import Policy
 from raygen.sweeps.sweep import SilentWatcher
 from raygen.sweeps.trials.protocol import Evaluated, Left, Message, TrialTask
@@ -62,6 +63,7 @@ class VirtualWorkers:
     def __post_init__(self) -> None:
         self.now = 0.0
         self.trained = 0
+        self.stopped = False
         self.started: list[int] = []
         self._draw = random.Random(self.seed)
         self._busy: dict[int, _Training] = {}
@@ -99,10 +101,15 @@ class VirtualWorkers:
     def stop(self, trial: int) -> None:
         """Leaves at the next evaluation."""
         one = self._busy[trial]
-        one.stopping = True
+        one.stopping = self.stopped = True
         if one.asking:
             one.asking = False
             self._soon(trial)
+
+    @property
+    def slow(self) -> bool:
+        """Whether a trial is between two evaluations."""
+        return bool(self._busy)
 
     def wait(self, seconds: float) -> Sequence[Message]:
         """The next thing that a trial says; time goes on until then."""
@@ -154,6 +161,7 @@ def drive(
     workers: VirtualWorkers,
     control: Control | None = None,
     watcher: Any = None,
+    known: Sequence[Event] = (),
 ) -> SweepResult:
     """One driver of a sweep, from its claim to its end."""
     directory = SweepDirectory(LocalStorage(storage) if isinstance(storage, Path) else storage)
@@ -170,6 +178,7 @@ def drive(
         control or Control(),
         watcher or SilentWatcher(),
         workers.clock,
+        known=known,
     ).run()
 
 

@@ -37,7 +37,12 @@ def run(args: argparse.Namespace) -> int:
             sys.stdout.write(dumps(job))
         return 0
     found = record.trial(number)
-    rows = {"trial": str(number), "state": found["state"], "step": str(found["step"]), "run": found["run"]}
+    rows = {
+        "trial": str(number),
+        "state": found["state"],
+        "step": str(found["step"]),
+        "run": found["run"] or "of an earlier sweep",
+    }
     rows |= {name: f"{value:.6g}" for name, value in found["metrics"].items()}
     rows |= {path: str(value) for path, value in found["values"].items()}
     print_result(args, found, table(rows))

@@ -99,7 +99,7 @@ class SweepDisplay:
         done = sum(one.has_ended for one in history.trials)
         limit = self._spec.budget.trials
         title = (
-            f"{len(history.trials)}{'' if limit is None else f' of {limit}'} trials, {history.running} running,"
+            f"{len(history.trials) - history.known}{'' if limit is None else f' of {limit}'} trials, {history.running} running,"
             f" {done} ended, {history.failed} failed, {duration(history.now)}"
         )
         table = Table(title=title, title_justify="left", show_edge=False)

@@ -25,7 +25,7 @@ from raygen.spec.sweep.parameters import Parameter
 from raygen.spec.sweep.space import Space
 from raygen.spec.sweep.sweep import Sweep
 from tests.budget import examples
-from tests.sweeps import LAYERS, RATE, a_sweep, sweep_document
+from tests.sweeps import LAYERS, PARAMETERS, RATE, a_sweep, sweep_document
 from tests.unit.spec.cel import evaluate
 
 TYPE = "training.optimizer.type"
@@ -143,6 +143,47 @@ def test_a_sweep_is_valid_and_its_defaults_are_those_of_the_reference() -> None:
         (sweep_document(startingPoints=[{"values": {RATE: 7.0}}]), "lies outside of the parameter's values"),
         (sweep_document(search={"type": "TPE", "population": 7}), "population: 7 belongs to type NSGAII"),
         (sweep_document(template__spec__training__seed="x"), "template.spec.training.seed"),
+        (
+            sweep_document(budget={"gpuHours": 1}),
+            "budget.gpuHours: .* needs a template whose trials have GPUs",
+        ),
+        (sweep_document(budget={"cost": {"limit": 5}}), "budget.cost: .* must have a price"),
+        (
+            sweep_document(objectives=[{"metric": "loss", "goal": "Minimize"}] * 2),
+            "must name metrics that differ",
+        ),
+        (
+            sweep_document(parameters=[PARAMETERS[0], {**PARAMETERS[0], "path": f"spec.{RATE}"}]),
+            "that the parameter training.optimizer.learningRate sets as well",
+        ),
+        (
+            sweep_document(
+                parameters=[
+                    PARAMETERS[0],
+                    {"path": "training.optimizer", "type": "Choice", "values": [{"type": "SGD"}]},
+                ]
+            ),
+            "or a part of one, that the parameter",
+        ),
+        (
+            sweep_document(
+                parameters=[{"path": "evaluation.metrics[0].name", "type": "Choice", "values": ["loss", "a"]}]
+            ),
+            "is what trials are compared by",
+        ),
+        (
+            sweep_document(
+                scheduler={"type": "ASHA"},
+                parameters=[{"path": "evaluation.everySteps", "type": "Integer", "low": 5, "high": 10}],
+            ),
+            "is what trials are compared by",
+        ),
+        (
+            sweep_document(
+                startingPoints=[{}], template__spec__training__optimizer={"type": "AdamW", "learningRate": 5}
+            ),
+            "leaves training.optimizer.learningRate to the template, whose value 5",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place_and_a_remedy(document: dict[str, Any], said: str) -> None:
@@ -162,8 +203,14 @@ def test_a_grid_of_very_many_points_is_refused_without_making_them() -> None:
 def test_a_space_without_a_valid_job_is_refused_with_the_fault_of_one() -> None:
     parameters = [{"path": "model.transformer.heads", "type": "Choice", "values": [3, 5, 7]}]
     (found,) = faults_of(sweep_document(parameters=parameters))
-    assert "spec.parameters: make no valid job in any of 64 places" in found
+    assert "spec.parameters: make no valid job in any of the places looked at" in found
     assert "must be divisible" in found or "hiddenSize" in found
+
+
+def test_a_space_is_searched_for_a_valid_job_before_it_is_refused() -> None:
+    sizes = {"path": "model.transformer.hiddenSize", "type": "Integer", "low": 17, "high": 64}
+    transformer = {"layers": 1, "heads": 16, "hiddenSize": 32, "contextLength": 16}
+    assert faults_of(sweep_document(parameters=[sizes], template__spec__model__transformer=transformer)) == []
 
 
 def test_lines_of_a_file_stand_in_its_faults() -> None:
