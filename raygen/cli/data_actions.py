@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
+from raygen.cli.actions import actions_of
+
 FORMATS = (
     *("Text", "JsonLines", "Csv", "Midi", "ImageFolder", "Idx", "Parquet", "Arrow", "Tar", "Mds"),
     "HuggingFace",
@@ -24,17 +26,7 @@ def add_data_actions(
         job_options: Adds a job file and what changes it.
         device_options: Adds the choice of a device.
     """
-    actions = data.add_subparsers(dest="action", metavar="ACTION", required=True)
-
-    def action(name: str, text: str) -> argparse.ArgumentParser:
-        added = actions.add_parser(name, help=text, description=text, epilog=data.epilog, allow_abbrev=False)
-        # Left out, it must not undo one that stands before the action.
-        added.add_argument(
-            "--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object on stdout"
-        )
-        added.set_defaults(module=f"raygen.cli.local.data.{name}")
-        return added
-
+    action = actions_of(data, "raygen.cli.local.data")
     inspect = action("inspect", "columns, counts and samples of a source, before there is a job")
     inspect.add_argument("uri", metavar="URI", help="file, folder, glob, s3://bucket/key or hf://owner/name")
     inspect.add_argument(

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
+from raygen.cli.live import LiveConsole
 from raygen.cli.output import duration, number, printable
 from raygen.models.sample import Sample
 from raygen.training.observers.events import Observer, Preparing, Progress, Started, WorkersLost
@@ -24,7 +21,7 @@ SHOWN_WAIT = 0.01
 """Share of the time that training waits for data, above which it is shown."""
 
 
-class Display(Observer):
+class Display(LiveConsole, Observer):
     """Prints events to stderr; stdout stays free for data.
 
     On a terminal the newest progress is one line at the bottom that changes. Elsewhere there is no such
@@ -32,22 +29,11 @@ class Display(Observer):
     """
 
     def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(console, per_second=4)
         self._clock = clock
         self._printed = clock()
-        self._console = console or Console(file=sys.stderr, highlight=False, soft_wrap=True)
-        self._live = Live(console=self._console, refresh_per_second=4, transient=True)
         self._steps = 0
         self._loss = ""
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._live.stop()
 
     def notice(self, message: str) -> None:
         """Prints a line that stays."""

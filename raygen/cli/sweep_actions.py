@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 
+from raygen.cli.actions import actions_of
+
 RUN = "run"
 ACTIONS = frozenset({RUN, "best", "replay", "show"})
 
@@ -33,17 +35,7 @@ def add_sweep_actions(
         sweep: The parser of the verb.
         job_options: Adds a file and what changes it.
     """
-    actions = sweep.add_subparsers(dest="action", metavar="FILE | ACTION", required=True)
-
-    def action(name: str, text: str) -> argparse.ArgumentParser:
-        added = actions.add_parser(name, help=text, description=text, epilog=sweep.epilog, allow_abbrev=False)
-        # Left out, it must not undo one that stands before the action.
-        added.add_argument(
-            "--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object on stdout"
-        )
-        added.set_defaults(module=f"raygen.cli.local.sweep.{name}")
-        return added
-
+    action = actions_of(sweep, "raygen.cli.local.sweep", metavar="FILE | ACTION")
     run = action(RUN, "run a sweep file; a sweep that exists goes on where it was (`run` may be left out)")
     job_options(run)
     run.add_argument("--output", metavar="URI", help="folder of all sweeps (default: the file's, or sweeps/)")

@@ -8,9 +8,10 @@ from typing import Any
 from raygen.errors import InputError
 from raygen.spec.sweep.space import Space
 from raygen.spec.sweep.sweep import Sweep
-from raygen.sweeps.events import Began, Ended, Event, Proposed, Reported
+from raygen.sweeps.events import Ended, Event, Proposed, Reported, newest_sweep
 from raygen.sweeps.history import WARM_START, Trial
 from raygen.sweeps.record import SweepRecord
+from raygen.sweeps.search.places import lies_in
 
 _KEPT = ("template", "objectives", "constraints", "warmStart")
 """What decides the jobs of trials, or by what they were judged."""
@@ -27,11 +28,11 @@ def check_continues(events: Sequence[Event], now: Sweep, where: str) -> None:
     Raises:
         InputError: something else differs.
     """
-    known = [event.sweep for event in events if isinstance(event, Began) and event.sweep is not None]
-    if not known:
+    known = newest_sweep(events)
+    if known is None:
         return
     before, after = (
-        _decisive(known[-1]["spec"]),
+        _decisive(known["spec"]),
         _decisive(now.model_dump(mode="json", exclude_unset=True)["spec"]),
     )
     differing = [path for path in dict.fromkeys([*before, *after]) if before.get(path) != after.get(path)]
@@ -78,10 +79,7 @@ def _again(trial: Trial, number: int) -> Iterator[Event]:
 
 def _fits(trial: Trial, sweep: Sweep, space: Space) -> bool:
     """Whether a trial is one that this space has, and was judged by all that counts here."""
-    domains = {one.path: one for one in space.domains}
-    if not all(path in domains and value in domains[path] for path, value in trial.values.items()):
-        return False
-    if any(one.path not in trial.values for one in space.domains if space.takes_part(one, trial.values)):
+    if not lies_in(space, trial.values):
         return False
     names = {one.name for one in sweep.spec.objectives} | {one.metric for one in sweep.spec.constraints}
     return bool(trial.reports) and names <= next(reversed(trial.reports.values())).keys()

@@ -18,9 +18,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from raygen.errors import FencedError, OutputError
-from raygen.storage import AlreadyExistsError, NotFoundError, Storage
-from raygen.sweeps.events import Began, Event, document_of, event_of
+from raygen.errors import FencedError, InputError, OutputError
+from raygen.storage import AlreadyExistsError, Storage
+from raygen.sweeps.events import Began, Event, document_of, event_of, newest_sweep
 
 SUMMARY = "summary.json"
 TRIALS = "trials"
@@ -93,19 +93,29 @@ class SweepDirectory:
                 events.append(event)
         return events
 
+    def read_known(self) -> list[Event]:
+        """The log of a sweep that is there.
+
+        Raises:
+            InputError: there is no sweep.
+            OutputError: its log is damaged, or does not begin with the sweep.
+        """
+        events = self.read()
+        if not events:
+            raise InputError(
+                "there is no sweep", where=self.uri, remedy="Give the directory of a sweep: sweeps/NAME."
+            )
+        if newest_sweep(events) is None:
+            raise OutputError(
+                "the log does not begin with its sweep",
+                where=self.uri,
+                remedy="Sweep again under another name.",
+            )
+        return events
+
     def write_summary(self, document: Mapping[str, Any]) -> None:
         """Replaces summary.json."""
         self.storage.write(SUMMARY, _encode(document))
-
-    def read_summary(self) -> dict[str, Any] | None:
-        """How the sweep was when that was last written, or None."""
-        try:
-            document: dict[str, Any] = json.loads(self.storage.read(SUMMARY))
-        except NotFoundError:
-            return None
-        except ValueError as error:
-            raise OutputError("is damaged", where=f"{self.uri}/{SUMMARY}", remedy="Delete it.") from error
-        return document
 
     def _drivers(self) -> list[int]:
         found = (_DRIVER.fullmatch(entry.key) for entry in self.storage.list("drivers/"))

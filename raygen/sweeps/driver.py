@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 from raygen.errors import RunError, ValidationError
 from raygen.spec.sweep.sweep import Sweep
 from raygen.sweeps.directory import Log, SweepDirectory, run_name
-from raygen.sweeps.events import Began, Ended, Event, Leased, Proposed, Reported, Returned
+from raygen.sweeps.events import Began, Ended, Event, Leased, Proposed, Reported, Returned, newest_sweep
 from raygen.sweeps.history import History, Trial
 from raygen.sweeps.policy import Begin, Policy
 from raygen.sweeps.scheduling.protocol import End
@@ -111,9 +111,8 @@ class Driver:
         for event in events:
             self._history.take(event)
         self._began = clock() - self._history.now
-        sweeps = [event.sweep for event in events if isinstance(event, Began) and event.sweep is not None]
         document = sweep.model_dump(mode="json", exclude_unset=True)
-        changed = not sweeps or sweeps[-1] != document
+        changed = newest_sweep(events) != document
         self._record(Began(driver, len(events), cores, document if changed else None, self._now()))
         for event in known:
             self._record(event)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -117,6 +117,17 @@ Event = Began | Proposed | Leased | Reported | Returned | Ended
 _KINDS: Mapping[str, type[Any]] = {
     one.__name__: one for one in (Began, Proposed, Leased, Reported, Returned, Ended)
 }
+
+
+def newest_sweep(events: Sequence[Event]) -> Mapping[str, Any] | None:
+    """The sweep as its newest driver had it, as JSON values; None before the first one."""
+    began = (event.sweep for event in reversed(events) if isinstance(event, Began))
+    return next((sweep for sweep in began if sweep is not None), None)
+
+
+def cores_of(events: Sequence[Event]) -> int | None:
+    """Cores of each trial, as the first driver fixed them; None before it."""
+    return next((event.cores for event in events if isinstance(event, Began)), None)
 
 
 def document_of(event: Event) -> dict[str, Any]:

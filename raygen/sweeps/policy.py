@@ -41,6 +41,8 @@ class Policy:
 
     Attributes:
         space: What it varies.
+        sweep: The sweep.
+        cores: Cores of each trial.
 
     Raises:
         ValidationError: parameters do not fit the template or each other.
@@ -48,8 +50,8 @@ class Policy:
 
     def __init__(self, sweep: Sweep, cores: int, where: str = "") -> None:
         self.space = Space(sweep, where)
+        self.sweep, self.cores = sweep, cores
         self._spec = sweep.spec
-        self._cores = cores
         self._search = open_search(sweep.spec, self.space)
         self._scheduler = open_scheduler(sweep.spec)
 
@@ -93,7 +95,7 @@ class Policy:
             return f"the sweep has been at work for {budget.hours:g} hours"
         if budget.gpu_hours is not None and hours * gpus >= budget.gpu_hours:
             return f"trials have held GPUs for {budget.gpu_hours:g} hours"
-        if budget.cost is not None and spent(budget, trained, gpus, self._cores) >= budget.cost.limit:
+        if budget.cost is not None and spent(budget, trained, gpus, self.cores) >= budget.cost.limit:
             return f"trials have cost {budget.cost.limit:g}"
         return None
 
@@ -102,7 +104,7 @@ class Policy:
         scale = self._spec.template.spec.scale
         if self._spec.budget.cost is None:
             return None
-        return spent(self._spec.budget, history.seconds, scale.workers * scale.gpus_per_worker, self._cores)
+        return spent(self._spec.budget, history.seconds, scale.workers * scale.gpus_per_worker, self.cores)
 
 
 def spent(budget: Budget, seconds: float, gpus: int, cores: int) -> float:

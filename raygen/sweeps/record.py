@@ -6,12 +6,9 @@ from typing import Any
 
 from raygen.errors import InputError
 from raygen.spec import TrainingJob, parse
-from raygen.spec.schema.validate import parse_kind
-from raygen.spec.sweep.sweep import Sweep
 from raygen.storage import open_storage
 from raygen.sweeps.directory import SweepDirectory
 from raygen.sweeps.driver import trial_job
-from raygen.sweeps.events import Began
 from raygen.sweeps.history import History, Trial
 from raygen.sweeps.replay import opened
 from raygen.sweeps.summary import described, summary_of
@@ -34,16 +31,10 @@ class SweepRecord:
 
     def __init__(self, uri: str) -> None:
         self.directory = SweepDirectory(open_storage(uri))
-        events = self.directory.read()
-        if not events:
-            raise InputError(
-                "there is no sweep", where=uri, remedy="Give the directory of a sweep: sweeps/NAME."
-            )
+        events = self.directory.read_known()
         self._policy, self.history = opened(events)
-        began = [event for event in events if isinstance(event, Began)]
-        document = next(event.sweep for event in reversed(began) if event.sweep is not None)
-        self.sweep = parse_kind(Sweep, document)
-        self._cores = began[0].cores
+        self.sweep = self._policy.sweep
+        self._cores = self._policy.cores
 
     @property
     def best(self) -> list[Trial]:

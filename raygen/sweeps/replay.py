@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from raygen.errors import InputError, RunError
 from raygen.spec.schema.validate import parse_kind
 from raygen.spec.sweep.sweep import Sweep
 from raygen.storage import open_storage
 from raygen.sweeps.directory import SweepDirectory
-from raygen.sweeps.events import Began, Ended, Event, Leased, Proposed
+from raygen.sweeps.events import Began, Ended, Event, Leased, Proposed, cores_of, newest_sweep
 from raygen.sweeps.history import WARM_START, History
 from raygen.sweeps.policy import Begin, Policy
 from raygen.sweeps.scheduling.protocol import End
@@ -58,10 +57,7 @@ def replay(uri: str) -> Replay:
         InputError: there is no sweep.
         OutputError: its log is damaged.
     """
-    events = SweepDirectory(open_storage(uri)).read()
-    if not events:
-        raise _no_sweep(uri)
-    return replayed(events)
+    return replayed(SweepDirectory(open_storage(uri)).read_known())
 
 
 def replayed(events: Sequence[Event]) -> Replay:
@@ -95,12 +91,8 @@ def replayed(events: Sequence[Event]) -> Replay:
 
 
 def opened(events: Sequence[Event]) -> tuple[Policy, History]:
-    """The policy of a sweep as its newest driver has it, and what is known after these events."""
-    began = [event for event in events if isinstance(event, Began)]
-    newest = next((event for event in reversed(began) if event.sweep is not None), None)
-    if newest is None or newest.sweep is None:
-        raise RunError("the log does not begin with its sweep", remedy="Sweep again under another name.")
-    policy = Policy(parse_kind(Sweep, newest.sweep), began[0].cores)
+    """The policy of a sweep as its newest driver has it, and what is known after these events, of which the first begins it."""
+    policy = Policy(parse_kind(Sweep, newest_sweep(events)), cores_of(events) or 1)
     history = policy.history()
     for event in events:
         history.take(event)
@@ -128,7 +120,3 @@ def _decided(policy: Policy, history: History) -> dict[str, Any]:
     if isinstance(decision, End):
         return {"do": "End", "trial": decision.trial, "reason": decision.reason}
     return {"do": "Train", "trial": decision.trial, "until": decision.until}
-
-
-def _no_sweep(uri: str) -> InputError:
-    return InputError("there is no sweep", where=uri, remedy="Give the directory of a sweep: sweeps/NAME.")

@@ -21,7 +21,7 @@ from raygen.storage import open_storage
 from raygen.sweeps.continuing import check_continues, warm_start
 from raygen.sweeps.directory import SweepDirectory
 from raygen.sweeps.driver import Driver, SweepResult, Watcher
-from raygen.sweeps.events import Began, Event
+from raygen.sweeps.events import Event, cores_of
 from raygen.sweeps.history import History
 from raygen.sweeps.policy import Policy
 from raygen.sweeps.trials.training import function_at
@@ -156,8 +156,7 @@ def _record() -> dict[str, Any]:
 def _cores_each(sweep: Sweep, events: list[Event], cores: int) -> int:
     """Cores of each trial: what the first driver gave them, since they decide how sums are rounded."""
     given = sweep.spec.template.spec.scale.cpus_per_worker
-    known = next((event.cores for event in events if isinstance(event, Began)), None)
-    return given or known or max(cores // sweep.spec.concurrency, 1)
+    return given or cores_of(events) or max(cores // sweep.spec.concurrency, 1)
 
 
 def _check_supported(sweep: Sweep) -> None:

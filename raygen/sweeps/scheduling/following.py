@@ -13,24 +13,13 @@ class Follower:
 
     def __init__(self) -> None:
         self._seen = 0
-        self._running: set[int] = set()
 
     def changed(self, history: History) -> list[Trial]:
         """The trials that may be other than at the last call, without those that an earlier sweep has trained."""
         numbers = dict.fromkeys(history.touched[self._seen :])
         self._seen = len(history.touched)
-        trials = history.trials
-        for number in numbers:
-            if trials[number].state == "Running":
-                self._running.add(number)
-            else:
-                self._running.discard(number)
-        if len(self._running) != history.running:
-            # A new driver took over: those that trained under the one before wait, and no event says so of each.
-            gone = [number for number in sorted(self._running) if trials[number].state != "Running"]
-            self._running.difference_update(gone)
-            numbers.update(dict.fromkeys(gone))
-        return [trials[number] for number in numbers if trials[number].source != WARM_START]
+        trials = (history.trials[number] for number in numbers)
+        return [trial for trial in trials if trial.source != WARM_START]
 
 
 class Queue:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
@@ -26,7 +25,7 @@ class Lattice:
 
     def __init__(self, space: Space) -> None:
         self._space = space
-        self.size = math.prod(len(one.listed) for one in space.domains)
+        self.size = space.size
 
     def values(self, number: int) -> dict[str, Any]:
         """Values of a point, of the parameters that take part."""

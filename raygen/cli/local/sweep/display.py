@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from raygen.cli.live import LiveConsole
 from raygen.cli.output import duration
 from raygen.spec.sweep.sweep import Sweep
 from raygen.sweeps.events import Began, Ended, Event, Proposed, Returned
@@ -23,7 +20,7 @@ ROWS = 12
 DRAWN_S = 0.5
 
 
-class SweepDisplay:
+class SweepDisplay(LiveConsole):
     """Prints to stderr; stdout stays free for data.
 
     On a terminal a table of the best trials changes at the bottom. Elsewhere there is none: what becomes of each trial is printed.
@@ -37,21 +34,10 @@ class SweepDisplay:
     def __init__(
         self, sweep: Sweep, console: Console | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        super().__init__(console, per_second=2)
         self._spec = sweep.spec
         self._clock = clock
-        self._console = console or Console(file=sys.stderr, highlight=False, soft_wrap=True)
-        self._live = Live(console=self._console, refresh_per_second=2, transient=True)
         self._drawn = clock()
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._live.stop()
 
     def notice(self, text: str) -> None:
         """Prints a line that stays."""

@@ -100,8 +100,7 @@ class Observer:
         level = self._greatest()
         if level != self._level:
             self._level, news = level, set(self._steps)
-        # A new driver has its trials wait without a word about each.
-        for number in news.union(self._pending):
+        for number in news:
             self._place(history, history.trials[number])
         return Observed(
             [self._scored[one] for one in sorted(self._scored)],
