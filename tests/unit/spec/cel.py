@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
+
+from raygen.spec.schema.base import Rule, Spec
+from raygen.spec.schema.faults import Location
+from raygen.spec.schema.fields import fields_of
 
 _TOKEN = re.compile(r"\s*(\d+\.\d+|\d+|'(?:[^'\\]|\\.)*'|\|\||&&|==|!=|<=|>=|[A-Za-z_]\w*|.)")
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -197,3 +201,25 @@ def _item(value: Code, number: int) -> Code:
 
 def _field(value: Code, name: str) -> Code:
     return lambda s: value(s)[name]
+
+
+def applied(
+    model: type[Spec], value: dict[str, Any], location: Location
+) -> Iterator[tuple[Location, dict[str, Any], Rule]]:
+    """Every rule that an object and those in it have, with the object's place and content."""
+    for rule in model.rules:
+        yield location, value, rule
+    for key, field in fields_of(model).items():
+        below = (*location, key)
+        if key in value and field.shape.model is not None:
+            yield from applied(field.shape.model, value[key], below)
+        elif key in value and field.shape.items is not None and field.shape.items.model is not None:
+            for number, item in enumerate(value[key]):
+                yield from applied(field.shape.items.model, item, (*below, number))
+
+
+def without_nulls(value: Any) -> Any:
+    """As the Kubernetes API server prunes them."""
+    if isinstance(value, dict):
+        return {key: without_nulls(inner) for key, inner in value.items() if inner is not None}
+    return [without_nulls(inner) for inner in value] if isinstance(value, list) else value

@@ -94,7 +94,8 @@ def _scalars(shape: Shape, key: str) -> list[Any]:
     if shape.kind == "whole":
         return [low, low + 1, low + 2, low + 3, low + 7]
     high = shape.bounds.get("le", shape.bounds.get("lt", 1))
-    return [low if "ge" in shape.bounds else high / 8, high / 4, high / 2, min(1, high / 2)]
+    values = [high / 4, high / 2, min(1, high / 2)]
+    return [low, *(max(low, one) for one in values)] if "ge" in shape.bounds else [high / 8, *values]
 
 
 @st.composite

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pydantic
@@ -11,13 +10,13 @@ from raygen.errors import ValidationError
 from raygen.spec import TrainingJob, Transformer, parse
 from raygen.spec.runtime import RaygenRuntime
 from raygen.spec.schema.base import PATTERNS, Rule, Spec
-from raygen.spec.schema.faults import Location, spelled
+from raygen.spec.schema.faults import spelled
 from raygen.spec.schema.fields import fields_of
 from raygen.spec.schema.json_schema import objects
 from raygen.spec.status import TrainingJobStatus
 from raygen.spec.sweep.sweep import Sweep
 from tests.budget import examples
-from tests.unit.spec.cel import evaluate
+from tests.unit.spec.cel import applied, evaluate, without_nulls
 from tests.unit.spec.documents import job_documents
 
 KINDS = (TrainingJob, RaygenRuntime, TrainingJobStatus, Sweep)
@@ -28,10 +27,10 @@ RULES = [(model, rule) for model in MODELS for rule in model.rules]
 @examples(400)
 @given(job_documents())
 def test_rules_and_their_cel_find_the_same_faults(document: dict[str, Any]) -> None:
-    pruned = _without_nulls(document)
+    pruned = without_nulls(document)
     expected = {
         (spelled((*location, *(rule.at.split(".") if rule.at else ()))), rule.remedy)
-        for location, value, rule in _applied(TrainingJob, pruned, ())
+        for location, value, rule in applied(TrainingJob, pruned, ())
         if not evaluate(rule.cel, value)
     }
     try:
@@ -41,27 +40,6 @@ def test_rules_and_their_cel_find_the_same_faults(document: dict[str, Any]) -> N
     else:
         found = set()
     assert found == expected
-
-
-def _applied(
-    model: type[Spec], value: dict[str, Any], location: Location
-) -> Iterator[tuple[Location, dict[str, Any], Rule]]:
-    for rule in model.rules:
-        yield location, value, rule
-    for key, field in fields_of(model).items():
-        below = (*location, key)
-        if key in value and field.shape.model is not None:
-            yield from _applied(field.shape.model, value[key], below)
-        elif key in value and field.shape.items is not None and field.shape.items.model is not None:
-            for number, item in enumerate(value[key]):
-                yield from _applied(field.shape.items.model, item, (*below, number))
-
-
-def _without_nulls(value: Any) -> Any:
-    """As the Kubernetes API server prunes them."""
-    if isinstance(value, dict):
-        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
-    return [_without_nulls(inner) for inner in value] if isinstance(value, list) else value
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from raygen.spec.kinds import SWEEPS
 from raygen.spec.names import GROUP, VERSION
 from raygen.spec.schema.base import Spec
 from raygen.spec.schema.crd import definition
-from raygen.spec.schema.faults import Location, spelled
+from raygen.spec.schema.faults import spelled
 from raygen.spec.schema.fields import fields_of
 from raygen.spec.schema.json_schema import json_schema
 from raygen.spec.schema.validate import parse_kind
@@ -26,7 +25,7 @@ from raygen.spec.sweep.space import Space
 from raygen.spec.sweep.sweep import Sweep
 from tests.budget import examples
 from tests.sweeps import LAYERS, PARAMETERS, RATE, a_sweep, sweep_document
-from tests.unit.spec.cel import evaluate
+from tests.unit.spec.cel import applied, evaluate, without_nulls
 
 TYPE = "training.optimizer.type"
 CHOICE = {"path": TYPE, "type": "Choice", "values": ["AdamW", "Muon"]}
@@ -262,7 +261,7 @@ def test_rules_and_their_cel_find_the_same_faults(
         document["spec"][key] = copy.deepcopy(value)
     if not has_steps:
         document["spec"]["template"]["spec"]["training"]["duration"] = {"epochs": 1}
-    pruned = _without_nulls(document)
+    pruned = without_nulls(document)
     try:
         parse_kind(Sweep, pruned)
     except ValidationError as error:
@@ -274,7 +273,7 @@ def test_rules_and_their_cel_find_the_same_faults(
         return
     expected = {
         (spelled((*location, *(rule.at.split(".") if rule.at else ()))), rule.remedy)
-        for location, value, rule in _applied(Sweep, pruned, ())
+        for location, value, rule in applied(Sweep, pruned, ())
         if not evaluate(rule.cel, value)
     }
     assert found == expected
@@ -286,21 +285,3 @@ def _remedies(model: type[Spec]) -> set[str]:
         inner = field.shape.model or (field.shape.items.model if field.shape.items is not None else None)
         found |= _remedies(inner) if inner is not None else set()
     return found
-
-
-def _applied(model: type[Spec], value: Any, location: Location) -> Iterator[tuple[Location, Any, Any]]:
-    for rule in model.rules:
-        yield location, value, rule
-    for key, field in fields_of(model).items():
-        below = (*location, key)
-        if key in value and field.shape.model is not None:
-            yield from _applied(field.shape.model, value[key], below)
-        elif key in value and field.shape.items is not None and field.shape.items.model is not None:
-            for number, item in enumerate(value[key]):
-                yield from _applied(field.shape.items.model, item, (*below, number))
-
-
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
-    return [_without_nulls(inner) for inner in value] if isinstance(value, list) else value
