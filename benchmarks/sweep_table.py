@@ -28,7 +28,9 @@ def sweep_overhead(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
         result = read_result(name)
         if not result:
             continue
-        title = f"{result['trials']:,} trials that sleep for {result['seconds']:g} s, {result['slots']} at a time"
+        title = (
+            f"{result['trials']:,} trials that sleep for {result['seconds']:g} s, {result['slots']} at a time"
+        )
         yield from heading(title, result)
         yield from row("figure", "median", "least to most", "must")
         yield from row(*["---"] * 4)
