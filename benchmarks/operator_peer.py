@@ -44,7 +44,7 @@ from raygen.kube.resources import Resource
 from tests.cluster.api import until
 from tests.cluster.apiserver import NAMESPACES, ApiServer, apply, free_port, serving
 from tests.cluster.operator.stub import Surroundings
-from tests.unit.operator.trainingjob.world import job
+from tests.unit.operator.attempts.world import job
 
 Object = dict[str, Any]
 

@@ -36,7 +36,7 @@ from raygen.spec.names import JOB_LABEL
 from tests.cluster.api import until
 from tests.cluster.apiserver import NAMESPACES, ApiServer, free_port, serving
 from tests.cluster.operator.stub import Surroundings
-from tests.unit.operator.trainingjob.world import job
+from tests.unit.operator.attempts.world import job
 
 Object = dict[str, Any]
 

@@ -31,7 +31,7 @@ from testcluster.console import ClusterError
 from raygen.kube import PODS, RAY_JOBS, TRAINING_JOBS, ApiError, Connection, Resource, connect
 from raygen.kube.connection import MERGE
 from raygen.kube.errors import NO_PARAMETERS
-from raygen.operator.trainingjob.attempts import is_over
+from raygen.operator.attempts.endings import is_over
 from raygen.spec.names import JOB_LABEL, RAY_NODE_TYPE
 from tests.cluster.api import Cluster, until
 from tests.cluster.trainingjob import NAMESPACE, SYSTEM, Raygen, installed

@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from raygen.spec.job.training_job import TrainingJobSpec
-from raygen.spec.kinds import FILES, definitions
+from raygen.spec.kinds import KINDS, definitions
 from raygen.spec.reasons import (
     CONDITIONS,
     COUNTED,
@@ -100,8 +100,8 @@ def generated() -> dict[str, str]:
     """Every generated file: path from the root of the repository -> text."""
     kinds = _definitions()
     return {
-        **{f"schemas/{_file(one)}.json": _schema(one.kind) for one in FILES},
-        **{f"docs/reference/{_file(one)}.md": _reference(one) for one in FILES},
+        **{f"schemas/{_file(one)}.json": _schema(one.kind) for one in KINDS},
+        **{f"docs/reference/{_file(one)}.md": _reference(one) for one in KINDS},
         GUIDE: _guide((SOURCE / GUIDE).read_text(encoding="utf-8")),
         **{f"manifests/crd/{name}.yaml": text for name, text in kinds.items()},
         **chart.definitions(kinds),

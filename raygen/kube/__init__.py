@@ -11,6 +11,7 @@ from raygen.kube.resources import (
     PODS,
     RAY_JOBS,
     RUNTIMES,
+    SWEEPS,
     TRAINING_JOBS,
     Resource,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "PODS",
     "RAY_JOBS",
     "RUNTIMES",
+    "SWEEPS",
     "TRAINING_JOBS",
     "ApiError",
     "Connection",

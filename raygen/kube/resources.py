@@ -46,6 +46,7 @@ class Resource:
 
 
 TRAINING_JOBS = Resource.of(kinds.JOBS)
+SWEEPS = Resource.of(kinds.SWEEPS)
 RUNTIMES = Resource.of(kinds.RUNTIMES)
 RAY_JOBS = Resource("ray.io", "v1", "rayjobs", "RayJob")
 PODS = Resource("", "v1", "pods", "Pod")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raygen.operator import trainingjob
+from raygen.operator import sweep, trainingjob
 from raygen.operator.kind import Kind
 
-KINDS: tuple[Kind, ...] = (trainingjob.KIND,)
+KINDS: tuple[Kind, ...] = (trainingjob.KIND, sweep.KIND)

@@ -10,6 +10,8 @@ from raygen.spec.names import GROUP, VERSION
 from raygen.spec.runtime import RaygenRuntime
 from raygen.spec.schema.crd import Column, CustomResource, definition
 from raygen.spec.status import TrainingJobStatus
+from raygen.spec.sweep.changes import may_change as sweep_may_change
+from raygen.spec.sweep.status import SweepStatus
 from raygen.spec.sweep.sweep import Sweep
 
 FROZEN = "spec.output"
@@ -63,6 +65,23 @@ _JOB_COLUMNS = (
     Column("Run", "string", ".status.run", priority=1),
     Column("Message", "string", f"{_SUMMARY}.message", priority=1),
 )
+_SWEEP_COLUMNS = (
+    Column("Status", "string", f"{_SUMMARY}.reason"),
+    Column("Trials", "string", ".status.progress.said"),
+    Column("Running", "integer", ".status.progress.running"),
+    Column("Best", "number", ".status.progress.best.metrics[0].value"),
+    Column("ETA", "string", ".status.progress.eta"),
+    Column("Attempts", "integer", ".status.attemptCount"),
+    Column("Age", "date", ".metadata.creationTimestamp"),
+    Column("Failed", "integer", ".status.progress.failed", priority=1),
+    Column("BestTrial", "integer", ".status.progress.best.trial", priority=1),
+    Column("Used", "number", ".status.progress.used", priority=1),
+    Column("Reported", "date", ".status.progress.time", priority=1),
+    Column("Queue", "string", ".spec.scheduling.queueName", priority=1),
+    Column("Runtime", "string", ".spec.runtimeRef.name", priority=1),
+    Column("Directory", "string", ".status.run", priority=1),
+    Column("Message", "string", f"{_SUMMARY}.message", priority=1),
+)
 _RUNTIME_COLUMNS = (
     Column("Image", "string", ".spec.image"),
     Column("Age", "date", ".metadata.creationTimestamp"),
@@ -91,11 +110,19 @@ JOBS = CustomResource(
 RUNTIMES = CustomResource(
     RaygenRuntime, plural="raygenruntimes", short="rrt", scope="Cluster", columns=_RUNTIME_COLUMNS
 )
-SWEEPS = CustomResource(Sweep, plural="sweeps", short="rsw", scope="Namespaced")
-KINDS = (JOBS, RUNTIMES)
-"""Those that a cluster serves: their definitions and addresses follow."""
-FILES = (*KINDS, SWEEPS)
-"""Those that a file may hold: their schemas and references follow."""
+SWEEPS = CustomResource(
+    Sweep,
+    plural="sweeps",
+    short="rsw",
+    scope="Namespaced",
+    columns=_SWEEP_COLUMNS,
+    status=SweepStatus,
+    may_change=sweep_may_change,
+    cannot_change="cannot change, since it decides what trials are and how they are judged."
+    " Make another Sweep, with another name and output.sweep, and this one's directory in warmStart.",
+)
+KINDS = (JOBS, RUNTIMES, SWEEPS)
+"""All kinds: their definitions, addresses, schemas and references follow."""
 
 
 def definitions() -> dict[str, dict[str, Any]]:

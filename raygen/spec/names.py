@@ -8,8 +8,10 @@ API_VERSION = f"{GROUP}/{VERSION}"
 """In objects: the same in one."""
 
 JOB_LABEL = f"{GROUP}/job"
-"""On RayJobs and pods: the name of their TrainingJob. The operator writes and reads it. On head pods of RayClusters that
+"""On RayJobs and pods: the name of their TrainingJob or Sweep. The operator writes and reads it. On head pods of RayClusters that
 take jobs: nothing. The creator of such a cluster sets it, so that the operator sees its head."""
+KIND_LABEL = f"{GROUP}/kind"
+"""On RayJobs and pods: the kind of what `JOB_LABEL` names, where it is no TrainingJob. The operator writes and reads it."""
 ATTEMPT_LABEL = f"{GROUP}/attempt"
 """On RayJobs and pods: the number of the attempt. The operator writes and reads it."""
 RAY_JOB_LABEL = f"{GROUP}/rayjob"
@@ -49,10 +51,10 @@ READING_GROUP = "reading"
 """Name of the group of workers that read data while others train. The operator writes and reads it."""
 
 JOB_VARIABLE = "RAYGEN_JOB"
-"""In the head pod: the job file as JSON. The operator writes it, `raygen train` reads it."""
+"""In the head pod: the job or sweep file as JSON. The operator writes it, `raygen train` or `raygen sweep` reads it."""
 STATUS_VARIABLE = "RAYGEN_STATUS"
-"""In the head pod: where the driver tells its progress, as JSON {name, namespace, uid, rayJob}. The operator writes it,
-the driver reads it."""
+"""In the head pod: where the driver tells its progress, as JSON {kind, plural, name, namespace, uid, rayJob}; without kind and plural
+a TrainingJob. The operator writes it, the driver reads it."""
 JOIN_VARIABLE = "RAYGEN_JOIN_SECONDS"
 """For the driver: how long machines of a Ray cluster may take to join. Users and the operator set it, the driver reads it."""
 CACHE_LIMIT_VARIABLE = "RAYGEN_CACHE_LIMIT"

@@ -1,4 +1,6 @@
-"""The status of a TrainingJob: what the operator and the driver say of it, each its own part."""
+"""The status of a TrainingJob, and what any kind's has whose objects are done in attempts: what the operator and the driver say of
+it, each its own part.
+"""
 
 from __future__ import annotations
 
@@ -199,21 +201,19 @@ class Outcome(Spec):
     """The data set, of a driver that prepared it or found it whole."""
 
 
-class TrainingJobStatus(Spec):
-    """What the cluster knows of a job. The operator writes all of it but `preparation`, `progress` and `outcome`, which the
-    driver writes. What is not known, or does not apply, is left out.
-    """
+class AttemptedStatus(Spec):
+    """What the operator says of an object that is done in attempts. What is not known, or does not apply, is left out."""
 
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16)] = ()
-    """Statements about the job, by type."""
+    """Statements about it, by type."""
     observed_generation: Index | None = None
-    """Generation of the job that the operator has seen."""
+    """Its generation that the operator has seen."""
     start_time: Time | None = None
-    """When the job became active; set again after each suspension."""
+    """When it became active; set again after each suspension."""
     active_seconds: Index | None = None
     """How long it was active before `startTime`, in seconds."""
     completion_time: Time | None = None
-    """When the job ended for good."""
+    """When it ended for good."""
     attempts: Annotated[tuple[Attempt, ...], Field(max_length=MAX_ATTEMPTS)] = ()
     """The newest attempts."""
     attempt_count: Index | None = None
@@ -223,9 +223,16 @@ class TrainingJobStatus(Spec):
     driver: Driver | None = None
     """The head pod of the running attempt."""
     run: Place | None = None
-    """The run directory."""
+    """Its directory: a run's, or a sweep's."""
     dashboard_url: Uri | None = None
     """Address of Ray's dashboard inside the cluster."""
+
+
+class TrainingJobStatus(AttemptedStatus):
+    """What the cluster knows of a job. The operator writes all of it but `preparation`, `progress` and `outcome`, which the
+    driver writes. What is not known, or does not apply, is left out.
+    """
+
     prepared: PreparedData | None = None
     """The data set that an attempt of this job has prepared, or found whole."""
     preparation: PreparationProgress | None = None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from raygen.errors import InputError
+from raygen.spec.sweep.changes import KEPT
 from raygen.spec.sweep.space import Space
 from raygen.spec.sweep.sweep import Sweep
 from raygen.sweeps.events import Ended, Event, Proposed, Reported, newest_sweep
@@ -13,8 +14,6 @@ from raygen.sweeps.history import WARM_START, Trial
 from raygen.sweeps.record import SweepRecord
 from raygen.sweeps.search.places import lies_in
 
-_KEPT = ("template", "objectives", "constraints", "warmStart")
-"""What decides the jobs of trials, or by what they were judged."""
 _SHAPES = ("path", "type", "of", "factor", "when")
 """The same of a parameter; its values may become more or fewer."""
 
@@ -87,7 +86,7 @@ def _fits(trial: Trial, sweep: Sweep, space: Space) -> bool:
 
 def _decisive(spec: dict[str, Any]) -> dict[str, Any]:
     """What must stay as it is, by the words of a message."""
-    found = {name: spec.get(name) for name in _KEPT}
+    found = {name: spec.get(name) for name in KEPT}
     for one in spec["parameters"]:
         found[f"parameter {one['path']}"] = {key: one.get(key) for key in _SHAPES}
     return found

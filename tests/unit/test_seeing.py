@@ -17,14 +17,14 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from promql_parser import AggModifierType, AggregateExpr, MatchOp, VectorSelector
 
+from raygen.operator.attempts import stored_job
+from raygen.operator.attempts.watches import JOBS
 from raygen.operator.kinds import KINDS
 from raygen.operator.process import Operator, Settings
-from raygen.operator.trainingjob import stored_job
-from raygen.operator.trainingjob.watches import JOBS
 from tests.figures import OF_GPUS, OF_RAY, OF_RUNS
+from tests.unit.operator.attempts.world import job
 from tests.unit.operator.test_process import Server, wait_for
 from tests.unit.operator.trainingjob.telemetry.test_fleet import told
-from tests.unit.operator.trainingjob.world import job
 
 CHART = Path(__file__).parents[2] / "charts" / "raygen" / "files"
 DASHBOARDS = {

@@ -1,18 +1,18 @@
 {{/*
-What the operator may do with jobs. No secrets, no exec, no logs, no roles, no wildcards. Pods and events can be read, to
+What the operator may do with jobs and sweeps. No secrets, no exec, no logs, no roles, no wildcards. Pods and events can be read, to
 explain them; its own Events are written through their own API group.
 */}}
 {{- define "raygen.rights" -}}
 - apiGroups: [raygen.io]
-  resources: [trainingjobs]
+  resources: [trainingjobs, sweeps]
   # Deleted after ttlSecondsAfterFinished.
   verbs: [get, list, watch, delete]
 - apiGroups: [raygen.io]
-  resources: [trainingjobs/status]
+  resources: [trainingjobs/status, sweeps/status]
   verbs: [patch]
 - apiGroups: [raygen.io]
   # For clusters that let nobody block the deletion of what he may not finalize.
-  resources: [trainingjobs/finalizers]
+  resources: [trainingjobs/finalizers, sweeps/finalizers]
   verbs: [update]
 - apiGroups: [ray.io]
   resources: [rayjobs]

@@ -10,6 +10,7 @@ from raygen.operator.rayjob import scheduling
 from raygen.spec import TrainingJob
 from raygen.spec.data.preparation import Preparation
 from raygen.spec.data.reading import Reading
+from raygen.spec.kinds import SWEEPS
 from raygen.spec.names import (
     ATTEMPT_LABEL,
     DRIVER_RESOURCE,
@@ -17,6 +18,7 @@ from raygen.spec.names import (
     JOB_LABEL,
     JOB_VARIABLE,
     JOIN_VARIABLE,
+    KIND_LABEL,
     PREPARATION_GROUP,
     PREPARATION_RESOURCE,
     RAY_CLUSTER_LABEL,
@@ -69,9 +71,14 @@ _OF_THE_OPERATOR = {
 """Fields that the operator alone acts upon; a change of them needs no new attempt."""
 
 
-def ray_job_name(job: str, attempt: int) -> str:
-    """Name of an attempt's RayJob: at most 45 characters, and KubeRay takes 47."""
-    return f"{job}-r{attempt}"
+_SWEEP = SWEEPS.kind.__name__
+_COMMANDS = {"TrainingJob": "train", _SWEEP: "sweep"}
+"""Commands of drivers, by kind."""
+
+
+def ray_job_name(name: str, attempt: int, kind: str = "TrainingJob") -> str:
+    """Name of an attempt's RayJob: at most 45 characters, and KubeRay takes 47. A sweep may have the name of a job."""
+    return f"{name}-{'s' if kind == _SWEEP else 'r'}{attempt}"
 
 
 def job_hash(document: Body) -> str:
@@ -84,13 +91,15 @@ def travelling(document: Body, cpus: int | None = None) -> str:
     """The job file as the driver gets it.
 
     Args:
-        document: The TrainingJob.
-        cpus: Cores of a worker's pod where the job does not say: the driver, in the head's pod, cannot see them.
+        document: The TrainingJob or Sweep.
+        cpus: Cores of a worker where the job does not say: the driver, in the head's pod, cannot see them.
     """
     metadata = {key: document["metadata"][key] for key in ("name", "namespace")}
     spec = {key: value for key, value in document["spec"].items() if key not in _OF_THE_OPERATOR}
     if cpus is not None:
-        spec["scale"] = {"cpusPerWorker": cpus} | spec.get("scale", {})
+        template = spec["template"]["spec"] if document["kind"] == _SWEEP else spec
+        scaled = template | {"scale": {"cpusPerWorker": cpus} | template.get("scale", {})}
+        spec = spec | {"template": {"spec": scaled}} if document["kind"] == _SWEEP else scaled
     job = {
         "apiVersion": document["apiVersion"],
         "kind": document["kind"],
@@ -106,21 +115,22 @@ def render(
     """The RayJob of an attempt.
 
     Args:
-        document: The TrainingJob as the cluster has it, with its UID.
-        job: The same, read.
+        document: The TrainingJob or Sweep as the cluster has it, with its UID.
+        job: The same, read; of a Sweep a job that has its pods.
         runtime: What it runs with.
         attempt: From 1.
         stage: Preparation, if it only prepares the job's data, in pods for that.
     """
-    metadata = document["metadata"]
-    name = ray_job_name(metadata["name"], attempt)
+    metadata, kind = document["metadata"], document["kind"]
+    name = ray_job_name(metadata["name"], attempt, kind)
     labels = {JOB_LABEL: metadata["name"], ATTEMPT_LABEL: str(attempt)}
+    labels |= {KIND_LABEL: kind} if kind == _SWEEP else {}
     labels |= {STAGE_LABEL: stage} if stage else {}
     told = scheduling.labels(job.spec, runtime.spec, name, metadata["uid"])
     spec = {
         "submissionMode": "HTTPMode",
         # Ray runs it in a shell, so nothing of the job is in it.
-        "entrypoint": f"raygen {'prepare' if stage == PREPARATION else 'train'} env:{JOB_VARIABLE}",
+        "entrypoint": f"raygen {'prepare' if stage == PREPARATION else _COMMANDS[kind]} env:{JOB_VARIABLE}",
         "backoffLimit": 0,
     }
     if runtime.spec.shared_cluster is not None:
@@ -322,6 +332,8 @@ def _group(
 def _where_to_tell(document: Body, ray_job: str) -> str:
     """What the driver has to know to write its part of the status."""
     status = {key: document["metadata"][key] for key in ("name", "namespace", "uid")} | {"rayJob": ray_job}
+    if document["kind"] == _SWEEP:
+        status |= {"kind": SWEEPS.kind.__name__, "plural": SWEEPS.plural}
     return json.dumps(status, separators=(",", ":"))
 
 

@@ -1,27 +1,51 @@
-"""TrainingJobs: the plan for one, and one module for each policy in it."""
+"""TrainingJobs: what sets them apart from other kinds that are done in attempts, and what is told of them."""
 
 from __future__ import annotations
 
-from raygen.kube.bodies import Body
+from functools import partial
+
+from raygen.kube import TRAINING_JOBS
+from raygen.kube.bodies import Body, Fields
+from raygen.operator.attempts.controller import Controller
+from raygen.operator.attempts.draft import own_part
+from raygen.operator.attempts.watches import JOBS, SHARED
+from raygen.operator.attempts.work import Asked, Work
 from raygen.operator.kind import Kind
-from raygen.operator.trainingjob.controller import Controller
-from raygen.operator.trainingjob.draft import own_part
+from raygen.operator.rayjob.admission import refusals
 from raygen.operator.trainingjob.telemetry.figures import JobFigures
 from raygen.operator.trainingjob.telemetry.fleet import Fleet
 from raygen.operator.trainingjob.telemetry.trace import JobTrace
-from raygen.operator.trainingjob.watches import JOBS, WATCHES
+from raygen.spec import parse
 
-__all__ = ["KIND"]
+__all__ = ["KIND", "WORK"]
 
 
 def _attempt_of(job: Body) -> int | None:
     return job["status"].get("attemptCount")
 
 
+def _read(document: Fields) -> Asked:
+    job = parse(document)
+    return Asked(refusals=partial(refusals, job), job=lambda _: job)
+
+
+def _directory(spec: Fields, name: str) -> str:
+    output = spec.get("output") or {}
+    return f"{(output.get('uri') or '').rstrip('/')}/{output.get('run') or name}"
+
+
+WORK = Work(
+    resource=TRAINING_JOBS,
+    own=JOBS,
+    noun="job",
+    read=_read,
+    directory=_directory,
+    continues="its newest checkpoint",
+)
 KIND = Kind(
     own=JOBS,
-    watches=WATCHES,
-    reconciler=Controller,
+    watches=(JOBS, *SHARED),
+    reconciler=partial(Controller, WORK),
     own_status=own_part,
     noun="job",
     attempt_of=_attempt_of,

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 from raygen.errors import ValidationError
 from raygen.spec.job.training_job import KIND, TrainingJob, parse
 from raygen.spec.names import API_VERSION
@@ -18,6 +20,7 @@ from raygen.spec.schema.paths import WrongPathError, assign
 from raygen.spec.sweep.domains import Domain, Real, Values, domain_of, is_number, same
 from raygen.spec.sweep.parameters import Condition, Parameter
 from raygen.spec.sweep.sweep import Sweep
+from raygen.spec.sweep.template import OF_THE_SWEEP
 
 MAX_GRID = 100_000
 """Points of a grid; as many as a budget may have trials."""
@@ -28,6 +31,8 @@ _ALL_OF = 1000
 _JUDGES = ("evaluation.metrics",)
 _LENGTHS = ("evaluation.everySteps", "training.duration.steps")
 _STOPPING = "training.earlyStopping"
+_ELSEWHERE = ("output", "scale", *map(to_camel, OF_THE_SWEEP))
+"""Where a job runs."""
 _WRITES_BLOCKS = ("object", "list", "map")
 
 
@@ -163,7 +168,7 @@ class Space:
                 yield fault((*place, "path"), one.path, rule, wrong.fault.remedy)
                 continue
             yield from self._conflicts(location, one, place)
-            if location[1] in ("output", "scale", "runtimeRef", "suspend"):
+            if location[1] in _ELSEWHERE:
                 rule = "is where a job runs, not what it trains"
                 yield fault(
                     (*place, "path"), one.path, rule, "Remove the parameter; give the template the value."

@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from raygen.spec.job.output import Output
-from raygen.spec.job.training_job import Metadata, TrainingJobSpec
+from raygen.spec.job.cluster import Attempts, RuntimeRef, Scheduling, Seconds
+from raygen.spec.job.training_job import Metadata
 from raygen.spec.schema.base import (
     Entrypoint,
     Index,
@@ -25,6 +25,7 @@ from raygen.spec.schema.base import (
 )
 from raygen.spec.sweep.parameters import Parameter
 from raygen.spec.sweep.search import Scheduler, Search
+from raygen.spec.sweep.template import Template
 
 
 class SweepMetadata(Metadata):
@@ -32,33 +33,6 @@ class SweepMetadata(Metadata):
 
     name: JobName
     """The sweep's name: lower-case letters, digits and '-', with a letter first, at most 40 characters."""
-
-
-class Template(Spec):
-    """The job that trials are made of."""
-
-    spec: TrainingJobSpec
-    """A whole job, as a TrainingJob has it; parameters replace some of its values."""
-
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            fields=("spec.output",),
-            at="spec.output",
-            holds=lambda self: self.spec.output == Output(),
-            rule="cannot be given, since the runs of trials lie in the sweep's directory",
-            remedy="Give spec.output of the sweep instead.",
-            cel="!has(self.spec.output) || (!has(self.spec.output.run)"
-            " && (!has(self.spec.output.uri) || self.spec.output.uri == 'runs/'))",
-        ),
-        Rule(
-            fields=("spec.training.early_stopping",),
-            at="spec.training.earlyStopping",
-            holds=lambda self: self.spec.training.early_stopping is None,
-            rule="cannot be given, since the sweep's scheduler decides how long a trial trains",
-            remedy="Remove earlyStopping, and choose spec.scheduler.",
-            cel="!has(self.spec.training.earlyStopping)",
-        ),
-    )
 
 
 class Objective(Spec):
@@ -179,6 +153,8 @@ class SweepSpec(Spec):
     """What the sweep may use."""
     concurrency: Annotated[int, Field(ge=1, le=1024)] = 1
     """Trials that train at the same time."""
+    trials_per_worker: Annotated[int, Field(ge=1, le=64)] = 1
+    """Trials at the same time that share a worker pod on a cluster; each pod has cores, memory and GPUs for so many."""
     failed_trials: Annotated[int, Field(ge=0, le=100_000)] = 5
     """Failed trials that are put up with; one more ends the sweep as failed."""
     seed: Index = 0
@@ -189,6 +165,19 @@ class SweepSpec(Spec):
     """Directories of earlier sweeps over the same parameters and objectives, whose finished trials the search knows."""
     output: SweepOutput = SweepOutput()
     """Where the sweep's directory is."""
+    scheduling: Scheduling | None = None
+    """How the sweep waits for its turn on a cluster. Default: it does not."""
+    runtime_ref: RuntimeRef = RuntimeRef()
+    """What the sweep runs with on a cluster: image, nodes, storage, limits."""
+    attempts: Attempts = Attempts()
+    """How often the sweep is started on a cluster."""
+    suspend: bool = False
+    """Stop on a cluster, trials with checkpoints, and do not start until this is false again."""
+    active_deadline_seconds: Seconds | None = None
+    """Longest time that a sweep may be active on a cluster, suspended time not counted, in seconds; then it ends as
+    failed, trials with checkpoints. Default: what the runtime allows."""
+    ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    """Time after which a finished sweep is deleted from the cluster, in seconds; its directory stays. Default: never."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

@@ -16,7 +16,7 @@ from raygen.spec.schema.base import Spec
 from raygen.spec.schema.fields import Shape, fields_of
 from tests.cluster.apiserver import NAMESPACES
 from tests.cluster.operator.stub import Surroundings
-from tests.unit.operator.trainingjob.world import job, runtime
+from tests.unit.operator.attempts.world import job, runtime
 
 Object = dict[str, Any]
 Path = tuple[str | int, ...]

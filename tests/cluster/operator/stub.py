@@ -14,9 +14,10 @@ from raygen.controller.events import Recorder
 from raygen.controller.queue import Key, WorkQueue
 from raygen.kube import PODS, RAY_JOBS, RUNTIMES, TRAINING_JOBS, ApiError, Connection
 from raygen.kube.connection import MERGE
+from raygen.operator.attempts.controller import Controller
+from raygen.operator.attempts.watches import JOBS, SHARED
 from raygen.operator.kind import Tools, stores_of
-from raygen.operator.trainingjob.controller import Controller
-from raygen.operator.trainingjob.watches import JOBS, WATCHES
+from raygen.operator.trainingjob import WORK
 from raygen.spec.names import (
     ATTEMPT_LABEL,
     DRIVER_MANAGER,
@@ -24,7 +25,7 @@ from raygen.spec.names import (
     RAY_JOB_LABEL,
     RAY_NODE_TYPE,
 )
-from tests.unit.operator.trainingjob.world import job, runtime
+from tests.unit.operator.attempts.world import job, runtime
 
 Object = dict[str, Any]
 Fault = Callable[[str, str], str]
@@ -70,9 +71,9 @@ class Process:
 
     def __init__(self, connection: Connection, namespace: str) -> None:
         self.connection, self.namespace = connection, namespace
-        self.stores, self.queue = stores_of(WATCHES), WorkQueue()
+        self.stores, self.queue = stores_of((JOBS, *SHARED)), WorkQueue()
         self.controller = Controller(
-            Tools(connection, self.stores, self.queue, Recorder(connection, "tests"))
+            WORK, Tools(connection, self.stores, self.queue, Recorder(connection, "tests"))
         )
 
     def see(self) -> None:

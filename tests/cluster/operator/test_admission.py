@@ -19,7 +19,7 @@ from raygen.spec.names import DRIVER_MANAGER, OPERATOR_MANAGER
 from raygen.spec.runtime import RaygenRuntime
 from tests.cluster.api import until
 from tests.cluster.apiserver import ROOT, ApiServer, apply
-from tests.unit.operator.trainingjob.world import job, runtime
+from tests.unit.operator.attempts.world import job, runtime
 
 Object = dict[str, Any]
 

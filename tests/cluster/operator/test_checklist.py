@@ -31,8 +31,8 @@ from tests.cluster.operator.asking import (
     working,
 )
 from tests.cluster.operator.stub import Harmed, Process, Surroundings
+from tests.unit.operator.attempts.world import DIGEST, World
 from tests.unit.operator.specs import drawn
-from tests.unit.operator.trainingjob.world import DIGEST, World
 
 Object = dict[str, Any]
 

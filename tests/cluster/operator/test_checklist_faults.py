@@ -13,7 +13,7 @@ from raygen.controller.conditions import find
 from raygen.controller.queue import Key
 from raygen.kube import RAY_JOBS, TRAINING_JOBS, ApiError, Connection
 from raygen.kube.connection import MERGE
-from raygen.operator.trainingjob import controller as controller_module
+from raygen.operator.attempts import controller as controller_module
 from tests.cluster.api import until
 from tests.cluster.apiserver import CRDS, NAMESPACES, serving
 from tests.cluster.operator import asking

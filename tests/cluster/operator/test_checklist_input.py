@@ -21,8 +21,8 @@ from tests.cluster.operator import asking
 from tests.cluster.operator.asking import get_at, job_of, places, refused, says, set_at
 from tests.cluster.operator.stub import Harmed, Process, Surroundings
 from tests.jobs import image_job_document, job_document
+from tests.unit.operator.attempts.world import World, runtime
 from tests.unit.operator.rayjob.test_render import expanded
-from tests.unit.operator.trainingjob.world import World, runtime
 
 Object = dict[str, Any]
 

@@ -252,7 +252,7 @@ def summary(world: Surroundings) -> Object:
 def test_one_job_that_nobody_foresaw_stalls_nobody(
     admin: Connection, team: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from raygen.operator.trainingjob import controller as module
+    from raygen.operator.attempts import controller as module
 
     worlds = [Surroundings(admin, team, f"job-{number}") for number in range(20)]
     worlds[0].runtime()

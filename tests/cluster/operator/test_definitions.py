@@ -19,7 +19,7 @@ from raygen.spec.runtime import parse_runtime
 from raygen.spec.schema.crd import MAX_BYTES
 from tests.cluster.apiserver import ROOT
 from tests.jobs import image_job_document, job_document
-from tests.unit.operator.trainingjob.world import runtime
+from tests.unit.operator.attempts.world import runtime
 from tests.unit.spec.documents import job_documents, mutated, valid_jobs
 
 Object = dict[str, Any]

@@ -10,9 +10,9 @@ import pytest
 from testcluster import tools
 
 from raygen.spec.names import KUBERAY_NAMES
+from tests.unit.operator.attempts.world import World
 from tests.unit.operator.rayjob.test_render import SEED
 from tests.unit.operator.specs import drawn
-from tests.unit.operator.trainingjob.world import World
 
 Object = dict[str, Any]
 COUNT = 3000

@@ -11,9 +11,9 @@ from testcluster import tools
 from raygen.kube import PODS, RAY_JOBS, ApiError, Connection
 from raygen.kube.resources import Resource
 from tests.cluster.apiserver import NAMESPACES
+from tests.unit.operator.attempts.world import World
 from tests.unit.operator.rayjob.test_render import SEED
 from tests.unit.operator.specs import drawn
-from tests.unit.operator.trainingjob.world import World
 
 Object = dict[str, Any]
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 from raygen import __version__
 from raygen.kube import PODS, RUNTIMES
 from tests.unit.client.stub import TEAM, Answer, Cluster
-from tests.unit.operator.trainingjob.world import runtime
+from tests.unit.operator.attempts.world import runtime
 
 Object = dict[str, Any]
 

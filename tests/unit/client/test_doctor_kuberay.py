@@ -13,7 +13,7 @@ from raygen.client.doctor.inside import DEPLOYMENTS
 from raygen.client.doctor.kuberay import CONFIG_MAPS
 from raygen.kube import RUNTIMES
 from tests.unit.client.stub import TEAM, Cluster
-from tests.unit.operator.trainingjob.world import runtime
+from tests.unit.operator.attempts.world import runtime
 
 Object = dict[str, Any]
 

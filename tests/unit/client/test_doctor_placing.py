@@ -11,7 +11,7 @@ import pytest
 from raygen.cli.main import main
 from raygen.kube import RUNTIMES
 from tests.unit.client.stub import Cluster
-from tests.unit.operator.trainingjob.world import runtime
+from tests.unit.operator.attempts.world import runtime
 
 
 @pytest.mark.parametrize(

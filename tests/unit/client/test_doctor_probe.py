@@ -17,7 +17,7 @@ from raygen.spec.runtime import parse_runtime
 from raygen.storage.probe import KINDS
 from tests.unit.client.kubelet import NAME, PLACED, URIS, Kubelet, ended, printed, tried, waits
 from tests.unit.client.stub import TEAM, Cluster, serving
-from tests.unit.operator.trainingjob.world import World, job, runtime
+from tests.unit.operator.attempts.world import World, job, runtime
 
 Object = dict[str, Any]
 Doctor = Callable[..., tuple[int, list[Object]]]

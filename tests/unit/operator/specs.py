@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from tests.unit.operator.trainingjob.world import DIGEST, Object, job, runtime
+from tests.unit.operator.attempts.world import DIGEST, Object, job, runtime
 
 SHELL = (
     "$(id)",

@@ -1,4 +1,4 @@
-"""A second kind beside TrainingJobs, whose status has another shape: what it takes, and that the operator looks after both."""
+"""A further kind beside those that there are, whose status has another shape: what it takes, and that the operator looks after both."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from raygen.operator.kind import Kind
 from raygen.operator.kinds import KINDS
 from raygen.operator.process import Operator, Settings
 from tests.copies import ROOT, copied, replace, run
+from tests.unit.operator.attempts.world import START, job, runtime
 from tests.unit.operator.campaign import kind as campaign
 from tests.unit.operator.campaign.kind import CAMPAIGNS, Campaigns
 from tests.unit.operator.collector import Collector, facts
 from tests.unit.operator.scrape import value
-from tests.unit.operator.trainingjob.world import START, job, runtime
 
 HERE = Path(__file__).parent
 
@@ -141,8 +141,8 @@ def test_kinds_share_the_watch_of_what_both_watch(server: Server) -> None:
     with working(server) as operator:
         wait_for(lambda: operator.leads)
         names = [one.resource.plural for one in operator.reflectors]
-    assert sorted(names) == ["campaigns", "pods", "raygenruntimes", "rayjobs", "trainingjobs"]
-    assert len(server.requests) == len(set(server.requests)) == 5
+    assert sorted(names) == ["campaigns", "pods", "raygenruntimes", "rayjobs", "sweeps", "trainingjobs"]
+    assert len(server.requests) == len(set(server.requests)) == 6
 
 
 def test_an_internal_error_is_told_on_the_object_of_its_kind(server: Server) -> None:
@@ -249,7 +249,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = copied(tmp_path_factory.mktemp("checkout"))
     (copy / "spec/campaign.py").write_text((HERE / "campaign/model.py").read_text())
     kinds = copy / "spec/kinds.py"
-    replace(kinds, "KINDS = (JOBS, RUNTIMES)", "KINDS = (JOBS, RUNTIMES, CAMPAIGNS)")
+    replace(kinds, "KINDS = (JOBS, RUNTIMES, SWEEPS)", "KINDS = (JOBS, RUNTIMES, SWEEPS, CAMPAIGNS)")
     after = "from raygen.spec.status import TrainingJobStatus\n"
     replace(kinds, after, f"{after}from raygen.spec.campaign import CAMPAIGNS\n")
     (copy / "operator/campaign").mkdir()
@@ -257,14 +257,12 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     test, own = "from tests.unit.operator.campaign import model", "from raygen.spec import campaign as model"
     replace(copy / "operator/campaign/__init__.py", test, own)
     kinds = copy / "operator/kinds.py"
-    replace(kinds, "(trainingjob.KIND,)", "(trainingjob.KIND, campaign.KIND)")
-    replace(kinds, "import trainingjob", "import campaign, trainingjob")
+    replace(kinds, "sweep.KIND)", "sweep.KIND, campaign.KIND)")
+    replace(kinds, "import sweep,", "import campaign, sweep,")
     project = copy.parent / "pyproject.toml"
     shutil.copy(ROOT / "pyproject.toml", project)
-    replace(
-        project, '"reasons | runtime | status | sweep"', '"campaign", "reasons | runtime | status | sweep"'
-    )
-    replace(project, '"trainingjob | process"', '"campaign", "trainingjob | process"')
+    replace(project, '"reasons | runtime | status"', '"campaign", "reasons | runtime | status"')
+    replace(project, '"trainingjob | sweep | process"', '"campaign", "trainingjob | sweep | process"')
     return copy
 
 
@@ -277,7 +275,7 @@ def test_its_definition_schema_and_reference_are_made_from_its_line(package: Pat
     made = run(package, "-c", program)
     assert made.returncode == 0, made.stderr
     names, definition, files = json.loads(made.stdout)
-    assert names == ["TrainingJob", "Campaign"]
+    assert names == ["TrainingJob", "Sweep", "Campaign"]
     schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     assert schema["properties"]["status"]["properties"]["attempts"]["type"] == "object"
     assert {name for name in files if "campaign" in name} == {
@@ -293,7 +291,9 @@ def test_its_place_in_the_layers_is_all_that_contracts_ask(package: Path) -> Non
     checked = run(package, "-c", program, "--no-cache", "--no-logo")
     assert checked.returncode == 0, checked.stdout
     replace(
-        package.parent / "pyproject.toml", '"campaign", "trainingjob | process"', '"trainingjob | process"'
+        package.parent / "pyproject.toml",
+        '"campaign", "trainingjob | sweep | process"',
+        '"trainingjob | sweep | process"',
     )
     checked = run(package, "-c", program, "--no-cache", "--no-logo")
     assert checked.returncode == 1

@@ -140,7 +140,7 @@ def test_an_operator_tells_of_itself_and_of_each_kind() -> None:
         assert value(text, "raygen_leader") == 1
         assert value(text, "raygen_queue_age_seconds") is not None
         silences = {labels: one for (name, labels), one in samples(text).items() if "silence" in name}
-        kinds = ("trainingjobs", "raygenruntimes", "rayjobs", "pods")
+        kinds = ("trainingjobs", "sweeps", "raygenruntimes", "rayjobs", "pods")
         assert silences.keys() == {frozenset({("kind", kind)}) for kind in kinds}
         assert max(silences.values()) < 20
         build = next(dict(labels) for name, labels in samples(text) if name == "raygen_build_info")

@@ -7,8 +7,8 @@ import pytest
 from raygen.controller.conditions import moment
 from raygen.operator import traces
 from raygen.operator.kinds import KINDS
+from tests.unit.operator.attempts.world import START
 from tests.unit.operator.trainingjob.telemetry.test_trace import world
-from tests.unit.operator.trainingjob.world import START
 
 
 def test_without_an_address_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,12 +36,12 @@ from raygen.data.text.documents import read_documents
 from raygen.data.text.tokenizers import train_tokenizer
 from raygen.models.protocol import sort_parameters
 from raygen.models.registry import build_family
-from raygen.operator.trainingjob.policies.deadline import seconds_left
+from raygen.operator.attempts.policies.deadline import seconds_left
 from raygen.spec import parse, resolve
 from raygen.training.engine.guards import Guards
 from raygen.training.optimizers.updates import make_optimizers
 from tests.jobs import image_job_document, job_document
-from tests.unit.operator.trainingjob.world import World
+from tests.unit.operator.attempts.world import World
 
 
 class Domain:

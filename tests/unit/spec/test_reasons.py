@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import raygen.errors
-from raygen.operator.trainingjob import attempts
+from raygen.operator.attempts import endings
 from raygen.spec.job.guards import GUARDS
 from raygen.spec.reasons import (
     CONDITIONS,
@@ -20,7 +20,7 @@ from raygen.spec.reasons import (
     WAITING,
 )
 
-OPERATOR = Path(attempts.__file__).parents[1]
+OPERATOR = Path(endings.__file__).parents[1]
 PLACES = {"Ending": 0, "Trouble": 0, "tell": 1, "put": 2, "Refusal": 0}
 """Calls by which the operator says why, and which of their arguments is the word."""
 UNSEEN = {"RaygenError", "ExportError", "RunError", "GuardError", "RollBackError", "ApiError", "StoppedError"}
@@ -82,8 +82,8 @@ def test_no_word_is_there_that_nobody_writes() -> None:
 
 
 def test_the_operator_counts_what_is_said_to_count() -> None:
-    assert set(UNCOUNTED) == attempts.FREE
-    assert not attempts.FINAL - {*SUCCEEDED, *FINAL}
+    assert set(UNCOUNTED) == endings.FREE
+    assert not endings.FINAL - {*SUCCEEDED, *FINAL}
     assert set(REFUSED) <= WAITING.keys()
 
 

@@ -12,7 +12,7 @@ from raygen.spec import parse
 from raygen.spec.job.cluster import Scheduling
 from raygen.spec.runtime import Scheduler, parse_runtime
 from tests.jobs import job_document
-from tests.unit.operator.trainingjob.world import runtime
+from tests.unit.operator.attempts.world import runtime
 from tests.unit.spec.cel import evaluate
 
 

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from raygen.controller.conditions import RUNNING, SUCCEEDED
 from raygen.controller.store import Store
 from raygen.kube.bodies import Body
-from raygen.operator.trainingjob import stored_job
+from raygen.operator.attempts import stored_job
 from raygen.spec import reasons
 
 OTHER = "Other"

@@ -15,8 +15,8 @@ from datetime import datetime
 
 from raygen.controller.conditions import SUCCEEDED, find, moment
 from raygen.kube.bodies import Body, Fields
+from raygen.operator.attempts.endings import FREE
 from raygen.operator.kind import Span
-from raygen.operator.trainingjob.attempts import FREE
 
 REMEMBERED = 10_000
 """Attempts of which it is known when they got their quota and began their steps."""

@@ -17,8 +17,8 @@ from raygen.controller.reflector import Listener
 from raygen.controller.store import place_of
 from raygen.kube import Resource
 from raygen.kube.bodies import Body, Fields
+from raygen.operator.attempts import watches
 from raygen.operator.kind import Kind, Span, Tools, Watch
-from raygen.operator.trainingjob import watches
 from tests.unit.operator.campaign import model
 
 CAMPAIGNS = Resource.of(model.CAMPAIGNS)

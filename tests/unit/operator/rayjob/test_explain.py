@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from raygen.controller.conditions import stamp
-from tests.unit.operator.trainingjob.world import World, job
+from tests.unit.operator.attempts.world import World, job
 
 
 def started(**changes: Any) -> World:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.operator.trainingjob.world import World, runtime
+from tests.unit.operator.attempts.world import World, runtime
 
 POD = 'pods "tiny-r1-cluster-head-x7k2p" is forbidden: '
 SCC = (

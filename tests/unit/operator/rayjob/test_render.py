@@ -16,8 +16,8 @@ from raygen.jobfile import loads
 from raygen.operator.rayjob.render import MAX_JOB_BYTES, MAX_SHARED_JOB_BYTES, PROBES, job_hash, render
 from raygen.spec import parse
 from raygen.spec.runtime import RaygenRuntime
+from tests.unit.operator.attempts.world import World, job, runtime
 from tests.unit.operator.specs import drawn
-from tests.unit.operator.trainingjob.world import World, job, runtime
 
 SEED = 20260131
 GOLDEN = Path(__file__).parent / "golden"

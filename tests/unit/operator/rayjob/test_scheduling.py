@@ -9,7 +9,7 @@ import pytest
 from raygen.operator.rayjob.render import render
 from raygen.spec import parse
 from raygen.spec.runtime import parse_runtime
-from tests.unit.operator.trainingjob.world import World, job, runtime
+from tests.unit.operator.attempts.world import World, job, runtime
 
 VOLCANO = {"type": "Volcano", "queueNames": ["research", "{namespace}-low"], "priorityClassNames": ["high"]}
 KAI = VOLCANO | {"type": "KAI"}

@@ -9,8 +9,8 @@ import pytest
 from raygen.operator.kinds import KINDS
 from raygen.operator.metrics import Metrics
 from raygen.operator.trainingjob.telemetry.figures import CAUSES
+from tests.unit.operator.attempts.world import World
 from tests.unit.operator.scrape import samples, value
-from tests.unit.operator.trainingjob.world import World
 
 
 class Counted(World):

@@ -11,12 +11,12 @@ import pytest
 
 from raygen.controller.conditions import stamp
 from raygen.controller.store import Store
+from raygen.operator.attempts import stored_job
 from raygen.operator.kinds import KINDS
 from raygen.operator.metrics import Metrics
-from raygen.operator.trainingjob import stored_job
 from raygen.operator.trainingjob.telemetry.fleet import REASONS, Fleet
+from tests.unit.operator.attempts.world import START, job
 from tests.unit.operator.scrape import samples, value
-from tests.unit.operator.trainingjob.world import START, job
 
 Object = dict[str, Any]
 SCRAPE_SECONDS = 0.1

@@ -9,8 +9,8 @@ import pytest
 from raygen.operator import traces
 from raygen.operator.kinds import KINDS
 from raygen.operator.trainingjob.telemetry import trace
+from tests.unit.operator.attempts.world import START, World, job
 from tests.unit.operator.collector import Collector, facts
-from tests.unit.operator.trainingjob.world import START, World, job
 
 
 class Traced(World):

@@ -1,0 +1,1 @@
+"""Policies of what is done in attempts, one module each."""

@@ -1,1 +1,0 @@
-"""Policies of a TrainingJob, one module each."""
