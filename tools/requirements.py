@@ -12,7 +12,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-IMAGES = {"train": ("train", "ray", "s3", "cleaning"), "operator": ("operator", "tracing")}
+IMAGES = {"train": ("train", "ray", "sweep", "s3", "cleaning"), "operator": ("operator", "tracing")}
 """The extras of each image."""
 
 

@@ -117,7 +117,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_sample_options(verb("sample", "generate from a run"), device_options)
     add_sweep_actions(verb("sweep", "try many values of a job's fields, and find the best"), job_options)
     _add_run_verbs(verb)
-    submit = verb("submit", "make or change a job on a cluster; one that was stopped goes on")
+    submit = verb("submit", "make or change a job or sweep on a cluster; one that was stopped goes on")
     job_options(submit)
     _add_cluster_options(submit)
     submit.add_argument("--dry-run", action="store_true", help="have the cluster check it, and make nothing")
@@ -154,15 +154,20 @@ def _add_cluster_verbs(verb: Callable[[str, str], argparse.ArgumentParser]) -> N
 
     def of_a_job(name: str, text: str) -> argparse.ArgumentParser:
         added = verb(name, text)
-        added.add_argument("name", metavar="NAME", help="the job's name")
+        added.add_argument("name", metavar="NAME", help="the name of the job or sweep")
+        added.add_argument(
+            "--sweep",
+            action="store_true",
+            help="the name is a sweep's (default: a job's, or a sweep's where there is no such job)",
+        )
         _add_cluster_options(added)
         return added
 
-    listing = verb("list", "list the jobs of a cluster")
+    listing = verb("list", "list the jobs and sweeps of a cluster")
     _add_cluster_options(listing)
     listing.add_argument("-A", "--all-namespaces", action="store_true", help="jobs of all namespaces")
-    of_a_job("get", "how a job on a cluster is, and why")
-    top = verb("top", "what the jobs of a cluster use, and how well: GPUs, goodput, cost")
+    of_a_job("get", "how a job or sweep on a cluster is, and why")
+    top = verb("top", "what the jobs and sweeps of a cluster use, and how well: GPUs, goodput, cost")
     _add_cluster_options(top)
     top.add_argument("-A", "--all-namespaces", action="store_true", help="jobs of all namespaces")
     top.add_argument("--ended", action="store_true", help="jobs without pods too")
@@ -170,7 +175,7 @@ def _add_cluster_verbs(verb: Callable[[str, str], argparse.ArgumentParser]) -> N
         "--price", type=_price, metavar="PRICE", help="price of one GPU-hour; adds a cost column"
     )
     top.add_argument("--watch", type=_seconds, metavar="SECONDS", help="again and again, with this pause")
-    wait = of_a_job("wait", "wait for the end of a job on a cluster")
+    wait = of_a_job("wait", "wait for the end of a job or sweep on a cluster")
     wait.add_argument(
         "--for",
         dest="until",
@@ -180,9 +185,9 @@ def _add_cluster_verbs(verb: Callable[[str, str], argparse.ArgumentParser]) -> N
         help="or until its status is this, such as Training; may be repeated",
     )
     wait.add_argument("--timeout", type=float, metavar="SECONDS", help="longest wait (default: none)")
-    of_a_job("stop", "suspend a job on a cluster, with a checkpoint")
-    of_a_job("delete", "delete a job from a cluster; its run directory stays")
-    logs = of_a_job("logs", "what a job on a cluster prints, also when its pods are gone")
+    of_a_job("stop", "suspend a job or sweep on a cluster, with checkpoints")
+    of_a_job("delete", "delete a job or sweep from a cluster; its directory stays")
+    logs = of_a_job("logs", "what a job or sweep on a cluster prints, a job also when its pods are gone")
     logs.add_argument("-f", "--follow", action="store_true", help="go on until it ends")
     logs.add_argument(
         "--attempt",
@@ -193,7 +198,7 @@ def _add_cluster_verbs(verb: Callable[[str, str], argparse.ArgumentParser]) -> N
     logs.add_argument(
         "--rank", type=_rank, default="driver", metavar="N", help="this worker instead of the driver"
     )
-    dashboard = of_a_job("dashboard", "open the way to the Ray dashboard of a job on a cluster")
+    dashboard = of_a_job("dashboard", "open the way to the Ray dashboard of a job or sweep on a cluster")
     dashboard.add_argument("--port", type=int, default=0, help="port of this machine (default: a free one)")
 
 

@@ -1,4 +1,4 @@
-"""Submitting, looking at and ending jobs."""
+"""Submitting, looking at and ending jobs and sweeps: a job is either of them where nothing else is said."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from raygen.errors import InputError, RunError, ValidationError
-from raygen.kube import TRAINING_JOBS, ApiError, Connection
+from raygen.kube import SWEEPS, TRAINING_JOBS, ApiError, Connection, Resource
 from raygen.kube.connection import MERGE
 from raygen.spec import Fault, TrainingJob, check
+from raygen.spec.sweep.space import Space
+from raygen.spec.sweep.sweep import Sweep
 
 Object = dict[str, Any]
 
@@ -51,24 +53,49 @@ def _pending(what: str) -> Object:
     return {"type": SUMMARY, "status": "Unknown", "reason": "Pending", "message": message}
 
 
-def submit(connection: Connection, job: TrainingJob, namespace: str, *, dry_run: bool = False) -> Object:
+def kind_of(connection: Connection, namespace: str, name: str, *, sweep: bool = False) -> Resource:
+    """Whether a name is a job's, or a sweep's; where there are both the job's, unless a sweep is asked for.
+
+    Raises:
+        InputError: There is neither.
+    """
+    for kind in (SWEEPS,) if sweep else (TRAINING_JOBS, SWEEPS):
+        try:
+            connection.get(kind, namespace, name)
+        except ApiError as error:
+            if error.is_missing:
+                continue
+            if not error.is_refused:
+                raise
+            # What is done next will say which right is lacking.
+        return kind
+    raise _missing(namespace, name, SWEEPS if sweep else None)
+
+
+def submit(
+    connection: Connection, job: TrainingJob | Sweep, namespace: str, *, dry_run: bool = False
+) -> Object:
     """Makes a job, or changes it: what the file says is what it will be, and it is not suspended unless that says so.
 
     Raises:
         ValidationError: The job has faults, or the cluster's rules find some.
         InputError: The cluster does not allow it, or has no TrainingJobs.
     """
-    document = check(job).model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    if isinstance(job, Sweep):
+        # Parameters that do not fit the template are faults too.
+        Space(job)
+    kind, checked = (SWEEPS, job) if isinstance(job, Sweep) else (TRAINING_JOBS, check(job))
+    document = checked.model_dump(mode="json", exclude_unset=True, exclude_none=True)
     document["metadata"]["namespace"] = namespace
     document["spec"].setdefault("suspend", False)
     try:
         return _judged(
             lambda: connection.apply(
-                TRAINING_JOBS, namespace, job.metadata.name, document, manager=MANAGER, dry_run=dry_run
+                kind, namespace, job.metadata.name, document, manager=MANAGER, dry_run=dry_run
             )
         )
     except ApiError as error:
-        raise _explained(error, f"{namespace}/{job.metadata.name}") from error
+        raise _explained(error, f"{namespace}/{job.metadata.name}", kind) from error
 
 
 def _judged(ask: Callable[[], Object]) -> Object:
@@ -83,14 +110,14 @@ def _judged(ask: Callable[[], Object]) -> Object:
             time.sleep(PAUSE_SECONDS)
 
 
-def _explained(error: ApiError, where: str) -> Exception:
+def _explained(error: ApiError, where: str, kind: Resource) -> Exception:
     if error.status == 422 and error.causes:
         faults = [Fault(path, "", message.rstrip("."), "") for path, message in error.causes if path]
         if faults:
             return ValidationError(faults, where=where)
     if error.is_missing:
         return InputError(
-            "the cluster has no TrainingJobs, or no such namespace",
+            f"the cluster has no {kind.kind}s, or no such namespace",
             where=where,
             remedy="Install raygen there (manifests/install), and make the namespace.",
         )
@@ -99,24 +126,26 @@ def _explained(error: ApiError, where: str) -> Exception:
     return error
 
 
-def get(connection: Connection, namespace: str, name: str) -> Object:
+def get(connection: Connection, namespace: str, name: str, kind: Resource = TRAINING_JOBS) -> Object:
     """A job.
 
     Raises:
         InputError: There is none of this name.
     """
     try:
-        return connection.get(TRAINING_JOBS, namespace, name)
+        return connection.get(kind, namespace, name)
     except ApiError as error:
         if error.is_missing:
-            raise _missing(namespace, name) from error
+            raise _missing(namespace, name, kind) from error
         raise
 
 
-def attempt_is_over(connection: Connection, namespace: str, name: str, ray_job: str) -> bool:
+def attempt_is_over(
+    connection: Connection, namespace: str, name: str, ray_job: str, kind: Resource = TRAINING_JOBS
+) -> bool:
     """Whether an attempt has ended, or its job is gone; not while the API server does not say."""
     try:
-        status = get(connection, namespace, name).get("status") or {}
+        status = get(connection, namespace, name, kind).get("status") or {}
     except InputError:
         return True
     except ApiError as error:
@@ -126,39 +155,50 @@ def attempt_is_over(connection: Connection, namespace: str, name: str, ray_job: 
     return not any(one["rayJob"] == ray_job and "ended" not in one for one in status.get("attempts") or ())
 
 
-def list_jobs(connection: Connection, namespace: str) -> list[Object]:
-    """All jobs of a namespace, or of all with ""."""
-    found, _ = connection.list(TRAINING_JOBS, namespace)
+def list_jobs(connection: Connection, namespace: str, kind: Resource = TRAINING_JOBS) -> list[Object]:
+    """All objects of a kind of a namespace, or of all with ""."""
+    try:
+        found, _ = connection.list(kind, namespace)
+    except ApiError as error:
+        # Of sweeps a cluster that has an older release knows nothing.
+        if kind != SWEEPS or not error.is_missing:
+            raise
+        return []
     return sorted(found, key=lambda job: (job["metadata"]["namespace"], job["metadata"]["name"]))
 
 
-def stop(connection: Connection, namespace: str, name: str) -> Object:
+def stop(connection: Connection, namespace: str, name: str, kind: Resource = TRAINING_JOBS) -> Object:
     """Suspends a job: it leaves a checkpoint, frees what it has, and goes on when it is submitted again.
 
     One that has ended is left as it is; its summary says so.
     """
-    job = get(connection, namespace, name)
+    job = get(connection, namespace, name, kind)
     if ended(job):
         return job
-    path = TRAINING_JOBS.path(namespace, name)
+    path = kind.path(namespace, name)
     query = {"fieldManager": MANAGER}
     try:
         body = {"spec": {"suspend": True}}
         return _judged(lambda: connection.request("PATCH", path, query=query, body=body, content_type=MERGE))
     except ApiError as error:
         if error.is_missing:
-            raise _missing(namespace, name) from error
+            raise _missing(namespace, name, kind) from error
         raise
 
 
-def delete(connection: Connection, namespace: str, name: str) -> None:
-    """Deletes a job from the cluster; its run directory stays."""
-    job = get(connection, namespace, name)
-    connection.delete(TRAINING_JOBS, namespace, name, uid=job["metadata"]["uid"])
+def delete(connection: Connection, namespace: str, name: str, kind: Resource = TRAINING_JOBS) -> None:
+    """Deletes a job from the cluster; its directory stays."""
+    job = get(connection, namespace, name, kind)
+    connection.delete(kind, namespace, name, uid=job["metadata"]["uid"])
 
 
 def follow(
-    connection: Connection, namespace: str, name: str, *, timeout: float | None = None
+    connection: Connection,
+    namespace: str,
+    name: str,
+    *,
+    timeout: float | None = None,
+    kind: Resource = TRAINING_JOBS,
 ) -> Iterator[Object]:
     """A job now, and whenever it changes; ends when it is deleted.
 
@@ -183,16 +223,16 @@ def follow(
         try:
             # A list gives a version that a watch can go on from, which of a single object is not promised.
             seconds = max(left(LIST_SECONDS), LEAST_SECONDS)
-            listed = connection.request("GET", TRAINING_JOBS.path(namespace), query=query, seconds=seconds)
+            listed = connection.request("GET", kind.path(namespace), query=query, seconds=seconds)
             if not listed["items"]:
-                raise _missing(namespace, name)
+                raise _missing(namespace, name, kind)
             yield listed["items"][0]
             away = None
             seconds = left(WATCH_SECONDS)
             if seconds <= 0:
                 raise late()
             events = connection.watch(
-                TRAINING_JOBS,
+                kind,
                 namespace,
                 listed["metadata"]["resourceVersion"],
                 seconds=max(seconds, 1.0),
@@ -221,6 +261,7 @@ def wait(
     until: Sequence[str] = (),
     timeout: float | None = None,
     tell: Callable[[Object], None] | None = None,
+    kind: Resource = TRAINING_JOBS,
 ) -> Object:
     """Waits until a job has ended, rests suspended, or has one of the given reasons.
 
@@ -231,8 +272,9 @@ def wait(
         until: Reasons of the summary condition that end the wait too, such as Training.
         timeout: Longest wait, in seconds.
         tell: Takes the job whenever it changes.
+        kind: What it is.
     """
-    for job in follow(connection, namespace, name, timeout=timeout):
+    for job in follow(connection, namespace, name, timeout=timeout, kind=kind):
         if tell is not None:
             tell(job)
         found = current(job)
@@ -243,8 +285,9 @@ def wait(
     )
 
 
-def _missing(namespace: str, name: str) -> InputError:
+def _missing(namespace: str, name: str, kind: Resource | None) -> InputError:
+    what = "TrainingJob or Sweep" if kind is None else kind.kind
     return InputError(
-        f"there is no TrainingJob {name} in the namespace {namespace}",
+        f"there is no {what} {name} in the namespace {namespace}",
         remedy="List them: raygen list --all-namespaces",
     )

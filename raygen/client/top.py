@@ -15,9 +15,10 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True)
 class Usage:
-    """One job.
+    """One job or sweep.
 
     Attributes:
+        kind: Which of them.
         namespace: Where it is.
         name: Its name.
         reason: How it is.
@@ -25,7 +26,8 @@ class Usage:
         workers: Of its workers.
         gpus: Of all its workers together.
         step: Steps done.
-        steps: Steps in all; 0 while nobody has said.
+        steps: Steps in all; 0 while nobody has said, and of a sweep.
+        trials: How many trials of a sweep have ended: 12 of 50; "" of a job.
         throughput: Tokens of text, or images, per second.
         goodput: Share of the attempt's time that was spent in training steps; None while nobody has said.
         eta: Time left, as the driver says it.
@@ -33,6 +35,7 @@ class Usage:
             cluster, is none; waiting for pods is.
     """
 
+    kind: str
     namespace: str
     name: str
     reason: str
@@ -41,6 +44,7 @@ class Usage:
     gpus: int
     step: int
     steps: int
+    trials: str
     throughput: float
     goodput: float | None
     eta: str
@@ -55,9 +59,11 @@ def usage(jobs: Iterable[Object], now: datetime) -> list[Usage]:
 
 def _usage(job: Object, now: datetime) -> Usage:
     metadata, status = job["metadata"], job.get("status") or {}
-    scale, progress = job["spec"].get("scale") or {}, status.get("progress") or {}
+    template = (job["spec"].get("template") or {}).get("spec") or job["spec"]
+    scale, progress = template.get("scale") or {}, status.get("progress") or {}
     attempts = status.get("attempts") or ()
-    workers = int(scale.get("workers") or 1)
+    # A sweep has as many for each trial that trains.
+    workers = int(scale.get("workers") or 1) * int(job["spec"].get("concurrency") or 1)
     gpus = all_gpus = workers * int(scale.get("gpusPerWorker") or 0)
     since = status.get("startTime")
     until = _moment(status["completionTime"]) if "completionTime" in status else now
@@ -68,6 +74,7 @@ def _usage(job: Object, now: datetime) -> Usage:
     if any("ended" not in one for one in preparing):
         workers, gpus = int((job["spec"].get("preparation") or {}).get("workers") or 1), 0
     return Usage(
+        kind=str(job.get("kind") or "TrainingJob"),
         namespace=metadata["namespace"],
         name=metadata["name"],
         reason=current(job)["reason"],
@@ -76,6 +83,7 @@ def _usage(job: Object, now: datetime) -> Usage:
         gpus=gpus,
         step=int(progress.get("step", 0)),
         steps=int(progress.get("steps", 0)),
+        trials=str(progress.get("said", "")),
         throughput=float(progress.get("throughput") or 0.0),
         goodput=progress.get("goodput"),
         eta=str(progress.get("eta", "")),

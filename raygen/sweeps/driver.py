@@ -19,6 +19,7 @@ from raygen.sweeps.policy import Begin, Policy
 from raygen.sweeps.scheduling.protocol import End
 from raygen.sweeps.summary import summary_of
 from raygen.sweeps.trials.protocol import Evaluated, Left, Message, TrialTask, Workers
+from raygen.training import drain
 from raygen.training.engine.control import Control
 
 WAIT_S = 0.5
@@ -35,6 +36,12 @@ class Watcher(Protocol):
 
     def take(self, event: Event, history: History) -> None:
         """An event, and what is known after it."""
+
+    def began(self, directory: SweepDirectory, driver: int) -> None:
+        """A driver has begun: where, and its number."""
+
+    def summarised(self, summary: Mapping[str, Any]) -> None:
+        """How the sweep is, every few seconds and at its end: what `summary.json` holds."""
 
     def notice(self, text: str) -> None:
         """A sentence that a person should know."""
@@ -111,6 +118,7 @@ class Driver:
         for event in events:
             self._history.take(event)
         self._began = clock() - self._history.now
+        watcher.began(directory, driver)
         document = sweep.model_dump(mode="json", exclude_unset=True)
         changed = newest_sweep(events) != document
         self._record(Began(driver, len(events), cores, document if changed else None, self._now()))
@@ -314,6 +322,8 @@ class Driver:
         )
 
     def _is_to_stop(self) -> bool:
+        if drain.asked():
+            self._control.stop(drain.REASON)
         return self._control.requested or self._policy.used_up(self._history, self._now()) is not None
 
     def _gives_up(self) -> bool:
@@ -350,7 +360,9 @@ class Driver:
         now = self._clock()
         if at_once or now - self._summarised >= SUMMARY_S:
             self._summarised = now
-            self._directory.write_summary(self._summary())
+            summary = self._summary()
+            self._directory.write_summary(summary)
+            self._watcher.summarised(summary)
 
 
 def trial_job(policy: Policy, trial: Trial, cores: int) -> dict[str, Any]:

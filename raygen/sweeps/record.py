@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 from raygen.errors import InputError
 from raygen.spec import TrainingJob, parse
 from raygen.storage import open_storage
@@ -60,6 +62,13 @@ class SweepRecord:
             InputError: there is no trial of this number.
         """
         document = trial_job(self._policy, self._numbered(number), self._cores)
+        spec = self.sweep.spec
+        # Where the sweep ran the job may run too.
+        document["spec"] |= {
+            to_camel(name): value.model_dump(mode="json", exclude_unset=True)
+            for name in ("runtime_ref", "scheduling")
+            if name in spec.model_fields_set and (value := getattr(spec, name)) is not None
+        }
         document["metadata"]["name"] = f"{self.sweep.metadata.name[:35].rstrip('-')}-{number:04d}"
         return parse(document)
 

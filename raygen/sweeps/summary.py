@@ -36,7 +36,10 @@ def summary_of(sweep: Sweep, history: History, policy: Policy, trials: str) -> d
         "seconds": round(history.now, 3),
         "trialSeconds": round(history.seconds, 3),
         "steps": sum(one.step for one in history.trials),
+        "used": round(policy.share_used(history), 4),
     }
+    if sweep.spec.budget.trials is not None:
+        document["limit"] = sweep.spec.budget.trials
     if history.known:
         document["known"] = history.known
     if len(sweep.spec.objectives) > 1:
@@ -56,5 +59,6 @@ def described(trial: Trial, history: History, trials: str) -> dict[str, Any]:
         "metrics": dict(trial.reports[step]) if step is not None else {},
         "step": step,
         "state": trial.state,
+        "checkpoint": trial.step if trial.step and trial.state not in ("Running", "Failed") else None,
         "run": f"{trials}/{run_name(trial.number)}" if trial.source != WARM_START else None,
     }

@@ -36,6 +36,12 @@ class SilentWatcher:
     def take(self, event: Event, history: History) -> None:
         """Says nothing."""
 
+    def began(self, directory: SweepDirectory, driver: int) -> None:
+        """Says nothing."""
+
+    def summarised(self, summary: Mapping[str, Any]) -> None:
+        """Says nothing."""
+
     def notice(self, text: str) -> None:
         """Says nothing."""
 

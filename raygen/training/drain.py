@@ -17,6 +17,8 @@ import psutil
 
 REASON = "PodLeaving"
 """Why a run was stopped by its pod."""
+_WORKERS = ("ray::RayTrainWorker", "ray::TrialProcess.run")
+"""What Ray calls processes that train."""
 POLL_S = 0.2
 HOLD_S = 600.0
 """A pod that was asked to go and still runs after this long will not go."""
@@ -41,8 +43,13 @@ def asked() -> bool:
 
 def hold() -> None:
     """Says that this process has left its checkpoint, and waits for the end of the pod."""
-    (_folder() / f"left-{os.getpid()}").touch()
+    answer()
     time.sleep(HOLD_S)
+
+
+def answer() -> None:
+    """Says that this process has left its checkpoint."""
+    (_folder() / f"left-{os.getpid()}").touch()
 
 
 def leave(seconds: float) -> bool:
@@ -82,9 +89,13 @@ def _waiting(folder: Path) -> list[int]:
 
 
 def _trains(command: list[str]) -> bool:
-    """Whether a command line is a worker's of Ray Train, or a driver's. Ray Data's workers have nothing to leave."""
-    return _drives(command) or any(word.startswith("ray::RayTrainWorker") for word in command)
+    """Whether a command line is a worker's of Ray Train, a sweep's that has a trial, or a driver's. Ray Data's workers have nothing
+    to leave.
+    """
+    return _drives(command) or any(word.startswith(_WORKERS) for word in command)
 
 
 def _drives(command: list[str]) -> bool:
-    return bool({"train", "prepare"} & set(command)) and any(Path(word).name == "raygen" for word in command)
+    return bool({"train", "prepare", "sweep"} & set(command)) and any(
+        Path(word).name == "raygen" for word in command
+    )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from raygen.cli.extras import needs
 
 if TYPE_CHECKING:
-    from raygen.kube import Connection
+    from raygen.kube import Connection, Resource
 
 
 def needs_cluster() -> AbstractContextManager[None]:
@@ -24,6 +24,14 @@ def connection(args: argparse.Namespace) -> tuple[Connection, str]:
         from raygen.kube import connect
     found = connect(args.kubeconfig, args.context)
     return found, args.namespace or found.namespace
+
+
+def object_of(args: argparse.Namespace) -> tuple[Connection, str, Resource]:
+    """The cluster, the namespace, and whether the name is a job's or a sweep's."""
+    found, namespace = connection(args)
+    from raygen.client.jobs import kind_of
+
+    return found, namespace, kind_of(found, namespace, args.name, sweep=args.sweep)
 
 
 def age(stamp: str) -> str:

@@ -6,18 +6,18 @@ import argparse
 import sys
 import threading
 
-from raygen.cli.cluster.connection import connection
+from raygen.cli.cluster.connection import object_of
 from raygen.cli.interrupts import unwound
 from raygen.cli.output import print_result
 
 
 def run(args: argparse.Namespace) -> int:
-    """Opens the way to the Ray dashboard of a job, until Ctrl-C."""
-    cluster, namespace = connection(args)
+    """Opens the way to the Ray dashboard of a job or sweep, until Ctrl-C."""
+    cluster, namespace, kind = object_of(args)
     from raygen.client.dashboard import Forward
     from raygen.client.jobs import get
 
-    forward = Forward(cluster, get(cluster, namespace, args.name), args.port)
+    forward = Forward(cluster, get(cluster, namespace, args.name, kind), args.port)
     try:
         with unwound():
             print_result(args, {"url": forward.url}, f"{forward.url}  (Ctrl-C ends it)")

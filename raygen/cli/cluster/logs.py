@@ -6,11 +6,14 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from raygen.cli.cluster.connection import connection
+from raygen.cli.cluster.connection import object_of
 from raygen.cli.output import print_result, printable
 from raygen.errors import InputError, RaygenError, without_secrets
+
+if TYPE_CHECKING:
+    from raygen.kube import Resource
 
 DRIVER = "driver"
 FOLLOW_SECONDS = 2.0
@@ -21,10 +24,10 @@ def run(args: argparse.Namespace) -> int:
     """Prints what the driver of a job says while its head pod is there, and after that what its run directory has kept."""
     if "/" in args.name or args.name in (".", ".."):
         return _kept(args, args.name)
-    cluster, namespace = connection(args)
+    cluster, namespace, kind = object_of(args)
     from raygen.client.jobs import current, get
 
-    job = get(cluster, namespace, args.name)
+    job = get(cluster, namespace, args.name, kind)
     status = job.get("status") or {}
     is_asked = args.attempt is not None or args.rank != DRIVER
     # One that Kueue took back has trained, though its attempt has not ended.
@@ -37,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         )
     if "run" in status and (is_asked or not status.get("driver")):
         return _kept(args, status["run"])
-    return _live(args, cluster, job)
+    return _live(args, cluster, job, kind)
 
 
 def _kept(args: argparse.Namespace, where: str) -> int:
@@ -105,7 +108,7 @@ def _text(lines: Iterable[Mapping[str, Any]]) -> str:
     return "".join(f"{printable(str(line.get('text', '')))}\n" for line in lines)
 
 
-def _live(args: argparse.Namespace, cluster: Any, job: dict[str, Any]) -> int:
+def _live(args: argparse.Namespace, cluster: Any, job: dict[str, Any], kind: Resource) -> int:
     """Prints from the head pod."""
     from raygen.client.dashboard import Forward
     from raygen.client.jobs import attempt_is_over
@@ -132,7 +135,7 @@ def _live(args: argparse.Namespace, cluster: Any, job: dict[str, Any]) -> int:
                 sys.stdout.flush()
 
         def over() -> bool:
-            return attempt_is_over(cluster, namespace, args.name, attempt)
+            return attempt_is_over(cluster, namespace, args.name, attempt, kind)
 
         if not logs(forward.url, job_id, write, follow=args.follow, over=over):
             run = job["status"].get("run")

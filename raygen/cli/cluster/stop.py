@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-from raygen.cli.cluster.connection import brief, connection
+from raygen.cli.cluster.connection import brief, object_of
 from raygen.cli.output import print_result
 
 
 def run(args: argparse.Namespace) -> int:
-    """Suspends a job."""
-    cluster, namespace = connection(args)
+    """Suspends a job or sweep."""
+    cluster, namespace, kind = object_of(args)
     from raygen.client.jobs import ended, stop, summary
 
-    job = stop(cluster, namespace, args.name)
+    job = stop(cluster, namespace, args.name, kind)
     name = f"{namespace}/{args.name}"
     text = f"{name} stops with a checkpoint; submit it again, and it goes on"
     if ended(job):

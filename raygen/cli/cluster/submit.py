@@ -5,18 +5,18 @@ from __future__ import annotations
 import argparse
 
 from raygen.cli.cluster.connection import connection
-from raygen.cli.local.job_file import load_job
+from raygen.cli.local.job_file import holds_sweep, load_job, load_sweep
 from raygen.cli.output import print_result
 
 
 def run(args: argparse.Namespace) -> int:
-    """Makes or changes a job on the cluster."""
-    loaded = load_job(args)
+    """Makes or changes a job or sweep on the cluster."""
+    loaded = load_sweep(args) if holds_sweep(args) else load_job(args)
     cluster, namespace = connection(args)
     from raygen.client.jobs import ended, submit, summary
 
-    namespace = args.namespace or loaded.job.metadata.namespace or namespace
-    made = submit(cluster, loaded.job, namespace, dry_run=args.dry_run)
+    namespace = args.namespace or loaded.value.metadata.namespace or namespace
+    made = submit(cluster, loaded.value, namespace, dry_run=args.dry_run)
     metadata = made["metadata"]
     name = f"{metadata['namespace']}/{metadata['name']}"
     has_ended = ended(made) and not args.dry_run

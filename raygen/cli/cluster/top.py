@@ -24,12 +24,12 @@ def run(args: argparse.Namespace) -> int:
     cluster, namespace = connection(args)
     from raygen.client.jobs import list_jobs
     from raygen.client.top import goodput, usage
+    from raygen.kube import SWEEPS
 
     where = "" if args.all_namespaces else namespace
     while True:
-        found = [
-            one for one in usage(list_jobs(cluster, where), datetime.now(UTC)) if one.active or args.ended
-        ]
+        objects = [*list_jobs(cluster, where), *list_jobs(cluster, where, SWEEPS)]
+        found = [one for one in usage(objects, datetime.now(UTC)) if one.active or args.ended]
         share = goodput(found)
         text = _text(found, share, price=args.price, with_namespace=args.all_namespaces)
         if args.watch and sys.stdout.isatty():
@@ -69,11 +69,11 @@ def _text(found: list[Usage], share: float | None, *, price: float | None, with_
 
 def _row(one: Usage, *, price: float | None, with_namespace: bool) -> list[str]:
     cells = [
-        one.name,
+        f"{one.name} (sweep)" if one.kind == "Sweep" else one.name,
         one.reason,
         str(one.workers),
         str(one.gpus),
-        f"{number(one.step)}/{number(one.steps)} {one.step / one.steps:.0%}" if one.steps else "",
+        f"{number(one.step)}/{number(one.steps)} {one.step / one.steps:.0%}" if one.steps else one.trials,
         number(round(one.throughput)) if one.throughput else "",
         f"{one.goodput:.0%}" if one.goodput is not None else "",
         one.eta,

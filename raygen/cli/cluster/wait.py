@@ -6,13 +6,13 @@ import argparse
 import sys
 from typing import Any
 
-from raygen.cli.cluster.connection import brief, connection
+from raygen.cli.cluster.connection import brief, object_of
 from raygen.cli.output import print_result
 
 
 def run(args: argparse.Namespace) -> int:
-    """Waits for the end of a job; 0 if it succeeded or has a reason that was asked for, 1 if it failed, 3 if it rests."""
-    cluster, namespace = connection(args)
+    """Waits for the end of a job or sweep; 0 if it succeeded or has a reason that was asked for, 1 if it failed, 3 if it rests."""
+    cluster, namespace, kind = object_of(args)
     from raygen.client.jobs import current, wait
 
     told = ""
@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
             print(line, file=sys.stderr)
             told = line
 
-    job = wait(cluster, namespace, args.name, until=args.until, timeout=args.timeout, tell=tell)
+    job = wait(cluster, namespace, args.name, until=args.until, timeout=args.timeout, tell=tell, kind=kind)
     found = current(job)
     print_result(args, brief(job), f"{namespace}/{args.name}: {found['reason']}")
     if found["status"] == "Unknown":

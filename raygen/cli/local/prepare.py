@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         from raygen.training.drain import hold
         from raygen.training.engine.control import Control
         from raygen.training.observers.events import Broadcast
-        from raygen.training.observers.kubernetes import reporter
+        from raygen.training.observers.job_status import reporter
         from raygen.training.ray.log_capture import keep_preparation_logs
     keep_preparation_logs(job)
     control = Control()

@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
         from raygen.training.drain import asked, hold
         from raygen.training.driver import train
         from raygen.training.observers.events import Broadcast
-        from raygen.training.observers.kubernetes import reporter
+        from raygen.training.observers.job_status import reporter
         from raygen.training.ray.log_capture import keep_driver_logs
     kept = keep_driver_logs(loaded.job.metadata.name)
     with Display() as display:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from raygen.cli.local.job_file import load_job
+from raygen.cli.local.job_file import holds_sweep, load_job, load_sweep
 from raygen.cli.output import print_result
-from raygen.jobfile import kind_in, load_kind
 from raygen.spec import notices, resolve
 from raygen.spec.sweep.space import Space
-from raygen.spec.sweep.sweep import Sweep
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints every fault, or that there is none; then what depends on the number of workers."""
-    if not args.job.startswith("env:") and kind_in(args.job) == Sweep.__name__:
+    if holds_sweep(args):
         return _sweep(args)
     loaded = load_job(args)
     name = loaded.job.metadata.name
@@ -27,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _sweep(args: argparse.Namespace) -> int:
     """Prints every fault of a sweep and of its space, or that there is none."""
-    loaded = load_kind(Sweep, args.job, overrides=args.overrides)
+    loaded = load_sweep(args)
     space = Space(loaded.value, str(loaded.path))
     name, points = loaded.value.metadata.name, space.size if space.is_listed else None
     document = {"valid": True, "name": name, "file": str(args.job), "notices": [], "points": points}

@@ -49,7 +49,7 @@ def as_job(item: Body) -> StoredJob:
     return cast("StoredJob", item)
 
 
-def runtime_of(spec: Any) -> str:
+def runtime_of(spec: object) -> str:
     """The runtime that a spec names; of one that older definitions let in, it may name anything."""
     reference = spec.get("runtimeRef") if isinstance(spec, dict) else None
     name = reference.get("name") if isinstance(reference, dict) else None

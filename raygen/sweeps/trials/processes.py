@@ -9,6 +9,7 @@ from typing import Any
 
 from raygen.sweeps.trials.protocol import Left, Message, TrialTask
 from raygen.sweeps.trials.training import RunningTrial
+from raygen.training import drain
 
 THREADS = 2
 """Of a process: one hands on what a trial says, while another takes what it is told."""
@@ -122,7 +123,11 @@ class RayWorkers:
             return [Left(one.trial, 0, "WorkerLost", type(error).__name__, _last_line(error))]
         if isinstance(message, Left):
             del self._busy[one.trial]
-            self._idle.append(one.actor)
+            if message.reason == drain.REASON:
+                # Its pod is about to go.
+                self._ray.kill(one.actor)
+            else:
+                self._idle.append(one.actor)
         return [message]
 
 

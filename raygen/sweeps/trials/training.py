@@ -15,6 +15,7 @@ from raygen.run.directory import RunDirectory
 from raygen.run.measurements import EVALUATION
 from raygen.storage import open_storage
 from raygen.sweeps.trials.protocol import Evaluated, Left, Message, TrialTask
+from raygen.training import drain
 from raygen.training.driver import train
 from raygen.training.engine.control import STOP_AT, Control
 
@@ -85,6 +86,8 @@ class RunningTrial:
             )
             if result.step > 0 and task.functions and result.reason != "Stopped":
                 self._say(Evaluated(task.trial, result.step, self._judged(result.run, result.step), False))
+            if result.reason == drain.REASON:
+                drain.answer()
             whole = result.state == "Succeeded"
             state = "Whole" if whole else "Leased" if result.reason == STOP_AT else "Stopped"
             self._say(Left(task.trial, result.step, state, result.reason, ""))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import atexit
 import os
+from collections.abc import Callable
 from contextlib import suppress
 
 from raygen.errors import RaygenError
 from raygen.run.directory import RunDirectory
 from raygen.run.logs import PODS, PREPARATION_ATTEMPT, KeptLogs
 from raygen.spec import ResolvedJob
-from raygen.storage import open_storage
+from raygen.storage import Storage, open_storage
 from raygen.training.observers.events import Observer, Started
 
 
@@ -44,6 +45,20 @@ def keep_driver_logs(job: str) -> Observer:
     # An error is printed last, after everything else has ended.
     atexit.register(logs.end)
     return _Attaching(logs)
+
+
+def keep_sweep_logs(name: str) -> Callable[[Storage, int], None]:
+    """Copies what this process prints into a sweep's directory until it ends; gives what has to be told where that is, and which
+    driver this one is.
+
+    Outside of pods it does nothing.
+    """
+    if PODS not in os.environ:
+        return lambda *_: None
+    logs = KeptLogs(name)
+    logs.begin()
+    atexit.register(logs.end)
+    return logs.attach
 
 
 def keep_preparation_logs(job: ResolvedJob) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -62,6 +63,12 @@ def test_trials_train_side_by_side_and_never_more_than_may(tmp_path: Path) -> No
         def take(self, event: Event, history: History) -> None:
             nonlocal most
             most = max(most, history.running)
+
+        def began(self, directory: SweepDirectory, driver: int) -> None:
+            pass
+
+        def summarised(self, summary: Mapping[str, Any]) -> None:
+            pass
 
         def notice(self, text: str) -> None:
             raise AssertionError(text)
@@ -184,6 +191,12 @@ def test_a_signal_stops_it_and_the_next_driver_goes_on(tmp_path: Path) -> None:
         def take(self, event: Event, history: History) -> None:
             if isinstance(event, Reported) and event.trial == 2:
                 control.stop("SIGTERM")
+
+        def began(self, directory: SweepDirectory, driver: int) -> None:
+            pass
+
+        def summarised(self, summary: Mapping[str, Any]) -> None:
+            pass
 
         def notice(self, text: str) -> None:
             raise AssertionError(text)

@@ -12,7 +12,8 @@ from raygen import errors
 from raygen.run.directory import RunDirectory
 from raygen.spec.reasons import CONDITIONS
 from raygen.storage import open_storage
-from raygen.training.observers.kubernetes import StatusReporter
+from raygen.training.observers.job_status import StatusReporter
+from raygen.training.observers.kubernetes import StatusWriter
 from tests.jobs import job_document
 from tests.unit.training.runs import Watcher, train
 
@@ -37,7 +38,9 @@ def test_outcome_report_attempt_and_status_give_the_same_reason(
     with pytest.raises(type(error)):
         train(base, SHORT, observer=Watcher(fail))
     told: list[Any] = []
-    StatusReporter("tiny-r1", lambda status: told.append(json.loads(json.dumps(status))), print).failed(error)
+    StatusReporter(
+        StatusWriter("tiny-r1", lambda status: told.append(json.loads(json.dumps(status))), print)
+    ).failed(error)
     run = RunDirectory(open_storage(str(base / "runs")), "tiny")
     outcome, (attempt,) = run.read_outcome(), run.attempts()
     assert outcome is not None

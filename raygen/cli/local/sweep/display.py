@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -12,6 +13,7 @@ from rich.text import Text
 from raygen.cli.live import LiveConsole
 from raygen.cli.output import duration
 from raygen.spec.sweep.sweep import Sweep
+from raygen.sweeps.directory import SweepDirectory
 from raygen.sweeps.events import Began, Ended, Event, Proposed, Returned
 from raygen.sweeps.history import History, Trial
 from raygen.sweeps.record import ranked
@@ -38,6 +40,12 @@ class SweepDisplay(LiveConsole):
         self._spec = sweep.spec
         self._clock = clock
         self._drawn = clock()
+
+    def began(self, directory: SweepDirectory, driver: int) -> None:
+        """Says nothing."""
+
+    def summarised(self, summary: Mapping[str, Any]) -> None:
+        """Draws from what happens."""
 
     def notice(self, text: str) -> None:
         """Prints a line that stays."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.operator.attempts.test_endings import failed
 
+from tests.unit.operator.attempts.test_endings import failed
 from tests.unit.operator.attempts.world import World, job, runtime
 
 FAILED = {"state": "Failed", "exitCode": 1, "reason": "RunError", "message": "the workers were lost"}

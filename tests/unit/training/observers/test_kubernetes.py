@@ -31,7 +31,8 @@ from raygen.training.observers.events import (
     Started,
     WorkersLost,
 )
-from raygen.training.observers.kubernetes import StatusReporter, reporter, send
+from raygen.training.observers.job_status import StatusReporter, reporter
+from raygen.training.observers.kubernetes import StatusWriter, send
 from raygen.training.result import Result
 
 Object = dict[str, Any]
@@ -78,7 +79,7 @@ def progress(step: int, loss: float = 1.5) -> Progress:
 
 def test_progress_and_outcome_fit_the_definition_and_each_other(sink: Sink) -> None:
     said: list[str] = []
-    one = StatusReporter("tiny-r1", sink, said.append)
+    one = StatusReporter(StatusWriter("tiny-r1", sink, said.append))
     one.started(PLAN)
     one.progressed(progress(60))
     one.evaluated(60, {"loss": 1.4, "broken": math.nan})
@@ -100,7 +101,7 @@ def test_progress_and_outcome_fit_the_definition_and_each_other(sink: Sink) -> N
 
 
 def test_how_far_data_is_prepared_and_what_it_came_to(sink: Sink) -> None:
-    one = StatusReporter("tiny-r1", sink, lambda line: None)
+    one = StatusReporter(StatusWriter("tiny-r1", sink, lambda line: None))
     one.preparing(Preparing("listing sources", 0, 0))
     one.preparing(Preparing("cleaning", 12, 40))
     one.prepared("s3://runs/team/prepared/", "f" * 64, "Prepared: 12 documents.")
@@ -123,7 +124,7 @@ def test_how_far_data_is_prepared_and_what_it_came_to(sink: Sink) -> None:
 
 
 def test_preparation_that_is_stopped_can_go_on(sink: Sink) -> None:
-    one = StatusReporter("tiny-r1", sink, lambda line: None)
+    one = StatusReporter(StatusWriter("tiny-r1", sink, lambda line: None))
     one.preparing(Preparing("listing sources", 0, 0))
     one.stopped("PodLeaving")
     last = sink.taken[-1]
@@ -133,7 +134,7 @@ def test_preparation_that_is_stopped_can_go_on(sink: Sink) -> None:
 
 
 def test_once_it_trains_nobody_asks_how_data_was_prepared(sink: Sink) -> None:
-    one = StatusReporter("tiny-r1", sink, lambda line: None)
+    one = StatusReporter(StatusWriter("tiny-r1", sink, lambda line: None))
     one.preparing(Preparing("cleaning", 1, 2))
     one.started(PLAN)
     one.ended(RESULT)
@@ -141,7 +142,7 @@ def test_once_it_trains_nobody_asks_how_data_was_prepared(sink: Sink) -> None:
 
 
 def test_while_workers_are_replaced_it_says_why_and_not_how_fast_they_were(sink: Sink) -> None:
-    one = StatusReporter("tiny-r1", sink, lambda line: None)
+    one = StatusReporter(StatusWriter("tiny-r1", sink, lambda line: None))
     one.started(PLAN)
     one.progressed(progress(60))
     one.workers_lost(WorkersLost("the processes of these workers ended: 1", drained=False))
@@ -159,7 +160,7 @@ def test_while_workers_are_replaced_it_says_why_and_not_how_fast_they_were(sink:
 
 
 def test_once_they_begin_again_it_is_where_they_begin(sink: Sink) -> None:
-    one = StatusReporter("tiny-r1", sink, lambda line: None)
+    one = StatusReporter(StatusWriter("tiny-r1", sink, lambda line: None))
     one.progressed(progress(60))
     one.workers_lost(WorkersLost("a pod went", drained=True))
     one.started(PLAN)
@@ -170,7 +171,7 @@ def test_once_they_begin_again_it_is_where_they_begin(sink: Sink) -> None:
 
 
 def test_it_is_written_at_most_so_often(sink: Sink) -> None:
-    one = StatusReporter("tiny-r1", sink, lambda line: None)
+    one = StatusReporter(StatusWriter("tiny-r1", sink, lambda line: None))
     one.started(PLAN)
     assert sink.came.wait(5)
     for step in range(51, 99):
@@ -182,7 +183,7 @@ def test_it_is_written_at_most_so_often(sink: Sink) -> None:
 
 
 def test_numbers_that_json_does_not_have_are_left_out(sink: Sink) -> None:
-    one = StatusReporter("tiny-r1", sink, lambda line: None)
+    one = StatusReporter(StatusWriter("tiny-r1", sink, lambda line: None))
     one.started(PLAN)
     one.progressed(progress(60, math.nan))
     one.ended(RESULT)
@@ -199,7 +200,7 @@ def test_numbers_that_json_does_not_have_are_left_out(sink: Sink) -> None:
     ],
 )
 def test_an_error_is_told_with_its_remedy(sink: Sink, error: Exception, reason: str, code: int) -> None:
-    one = StatusReporter("tiny-r1", sink, lambda line: None)
+    one = StatusReporter(StatusWriter("tiny-r1", sink, lambda line: None))
     one.failed(error)
     outcome = sink.taken[-1]["outcome"]
     TrainingJobStatus.model_validate_json(json.dumps(sink.taken[-1]))
@@ -213,7 +214,7 @@ def test_training_goes_on_where_nothing_can_be_written_and_one_line_says_so(
     monkeypatch.setattr(module, "REFUSED_SECONDS", 0.05)
     said: list[str] = []
     sink.refusing = "the API server answers 403"
-    one = StatusReporter("tiny-r1", sink, said.append)
+    one = StatusReporter(StatusWriter("tiny-r1", sink, said.append))
     one.started(PLAN)
     pause = threading.Event()
     for step in range(51, 81):
@@ -229,7 +230,7 @@ def test_once_that_is_told_it_is_tried_as_rarely_as_it_is_written(
     monkeypatch.setattr(module, "REFUSED_SECONDS", 0.05)
     told = threading.Event()
     sink.refusing = "the API server answers 403"
-    one = StatusReporter("tiny-r1", sink, lambda line: told.set())
+    one = StatusReporter(StatusWriter("tiny-r1", sink, lambda line: told.set()))
     one.started(PLAN)
     assert told.wait(5)
     before = sink.tries
@@ -241,7 +242,7 @@ def test_once_that_is_told_it_is_tried_as_rarely_as_it_is_written(
 
 def test_a_server_that_asks_for_rest_gets_it(sink: Sink) -> None:
     sink.refusing = module.BusyError("the API server answers 429", 30.0)
-    one = StatusReporter("tiny-r1", sink, lambda line: None)
+    one = StatusReporter(StatusWriter("tiny-r1", sink, lambda line: None))
     one.started(PLAN)
     threading.Event().wait(0.3)
     assert sink.tries == 1
@@ -251,7 +252,7 @@ def test_a_server_that_asks_for_rest_gets_it(sink: Sink) -> None:
 
 def test_it_is_written_as_soon_as_it_is_allowed(sink: Sink) -> None:
     sink.refusing = "not recorded yet"
-    one = StatusReporter("tiny-r1", sink, lambda line: None)
+    one = StatusReporter(StatusWriter("tiny-r1", sink, lambda line: None))
     one.started(PLAN)
     sink.refusing = ""
     assert sink.came.wait(5)
@@ -259,7 +260,7 @@ def test_it_is_written_as_soon_as_it_is_allowed(sink: Sink) -> None:
 
 
 def test_several_observers_hear_the_same(sink: Sink) -> None:
-    one = StatusReporter("tiny-r1", sink, lambda line: None)
+    one = StatusReporter(StatusWriter("tiny-r1", sink, lambda line: None))
     both = Broadcast(Observer(), one)
     for event in (
         PLAN,
