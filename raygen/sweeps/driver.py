@@ -142,9 +142,9 @@ class Driver:
             self._check_failures()
             if (not self._live and not self._tasks) or self._gives_up():
                 break
+            self._summarise()
             for message in self._workers.wait(WAIT_S):
                 self._take(message)
-            self._summarise()
         self._summarise(at_once=True)
         history = self._history
         summary = self._summary()

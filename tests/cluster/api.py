@@ -17,7 +17,7 @@ from testcluster import control, images
 from testcluster.console import ClusterError
 from testcluster.paths import KUBECONFIG
 
-from raygen.kube import RAY_JOBS, TRAINING_JOBS, ApiError, Connection, connect
+from raygen.kube import RAY_JOBS, SWEEPS, TRAINING_JOBS, ApiError, Connection, connect
 from raygen.kube.resources import LEASES, PODS, Resource
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ POLL_SECONDS = 0.5
 ROOT = Path(__file__).resolve().parents[2]
 
 
-POLLED = {"pod": PODS, "rayjob": RAY_JOBS, "trainingjob": TRAINING_JOBS, "lease": LEASES}
+POLLED = {"pod": PODS, "rayjob": RAY_JOBS, "trainingjob": TRAINING_JOBS, "sweep": SWEEPS, "lease": LEASES}
 """What is waited for; each look by kubectl would take a tenth of a second of what is waited for."""
 
 

@@ -102,9 +102,11 @@ def alone(installed: Raygen) -> Iterator[Raygen]:
 
     def gone() -> bool:
         pods = cluster.end_pods(RESEARCH, "raygen.io/job")
-        return not pods and not cluster.get("trainingjob", namespace=RESEARCH)
+        return not pods and not any(
+            cluster.get(kind, namespace=RESEARCH) for kind in ("trainingjob", "sweep")
+        )
 
-    cluster.kubectl("--namespace", RESEARCH, "delete", "trainingjobs", "--all", "--wait=false")
+    cluster.kubectl("--namespace", RESEARCH, "delete", "trainingjobs,sweeps", "--all", "--wait=false")
     until("the jobs and their pods to go", 120, gone)
 
 

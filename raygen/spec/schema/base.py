@@ -33,6 +33,8 @@ class Rule:
         remedy: What to do about it.
         cel: The same condition in the Common Expression Language, over `self`.
         schema: As much of it as a JSON Schema of the object says in a few words, for editors; None where it says nothing.
+        structural: The whole of it as a structural schema's value validation, where `cel` reads a field whose values may be
+            anything: to CEL in an API server there is no such field.
     """
 
     fields: tuple[str, ...]
@@ -42,6 +44,7 @@ class Rule:
     remedy: str
     cel: str
     schema: Mapping[str, Any] | None = None
+    structural: Mapping[str, Any] | None = None
 
     def stated(self, subject: Any) -> str:
         """What must be true of this object, with the values that the rule shows."""
@@ -125,6 +128,9 @@ def foreign_rule(tag: str, name: str, types: tuple[str, ...]) -> Rule:
         rule=f"belongs to {tag} {listed}, not to this one ({{self.{tag}}})",
         remedy=f"Remove {alias}, or set {tag}: {types[0]}.",
         cel=f"!has(self.{alias}) || {_is_one_of(tag, quoted)}",
+        structural={
+            "anyOf": [{"properties": {tag: {"enum": list(types)}}}, {"not": {"required": [alias]}}],
+        },
     )
 
 

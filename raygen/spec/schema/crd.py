@@ -7,6 +7,7 @@ resolves them).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -181,12 +182,29 @@ def _object(shape: Shape, path: str) -> dict[str, Any]:
         "properties": {key: _property(field, f"{path}.{key}") for key, field in fields.items()},
     }
     required = [key for key, field in fields.items() if field.required]
-    rules = [_rule(rule, path) for rule in model.rules]
+    unseen = re.compile(
+        "|".join(rf"\bself\.{key}\b" for key, one in fields.items() if not _is_seen(one.shape)) or "$^"
+    )
+    untold = [rule for rule in model.rules if unseen.search(rule.cel)]
+    rules = [_rule(rule, path) for rule in model.rules if rule not in untold]
+    shapes = [_structural(rule, path) for rule in untold]
     return (
         schema
         | ({"required": required} if required else {})
+        | ({"allOf": shapes} if shapes else {})
         | ({"x-kubernetes-validations": rules} if rules else {})
     )
+
+
+def _is_seen(shape: Shape) -> bool:
+    """Whether CEL knows of a field: of one without a type, or whose items have none, it does not."""
+    return shape.kind != "any" and (shape.items is None or _is_seen(shape.items))
+
+
+def _structural(rule: Rule, path: str) -> dict[str, Any]:
+    if rule.structural is None:
+        raise SchemaError(f"{path}: a rule over a field that CEL does not know: {rule.rule}")
+    return dict(rule.structural)
 
 
 def _rule(rule: Rule, path: str) -> dict[str, Any]:
@@ -221,10 +239,15 @@ def _map(shape: Shape, path: str) -> dict[str, Any]:
     if high is None or pattern is None:
         raise SchemaError(f"{path}: the keys of a map need a pattern and a greatest length")
     escaped = pattern.replace("\\", "\\\\").replace("'", "\\'")
-    return {
+    schema = {
         "type": "object",
         "additionalProperties": _value(shape.items, f"{path}{{}}"),
         "maxProperties": shape.bounds["max_length"],
+    }
+    if not _is_seen(shape):
+        # Nor do keys have a rule then; whoever reads the object checks them.
+        return schema
+    return schema | {
         "x-kubernetes-validations": [
             {
                 "rule": f"self.all(k, k.size() >= {low} && k.size() <= {high} && k.matches('{escaped}'))",

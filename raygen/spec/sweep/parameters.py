@@ -72,6 +72,9 @@ def _needed(name: str, types: tuple[str, ...]) -> Rule:
         rule=f"must be given with type {listed}",
         remedy=f"Add {name}.",
         cel=f"!(self.type in [{quoted}]) || has(self.{name})",
+        structural={
+            "anyOf": [{"required": [name]}, {"not": {"properties": {"type": {"enum": list(types)}}}}],
+        },
     )
 
 

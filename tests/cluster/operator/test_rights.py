@@ -31,9 +31,13 @@ def test_the_operator_can_do_what_it_does_and_nothing_else(api: ApiServer, admin
 
 SNAPSHOT = sorted(
     [
-        *(f"raygen.io/trainingjobs: {verb}" for verb in ("get", "list", "watch", "delete")),
-        "raygen.io/trainingjobs/status: patch",
-        "raygen.io/trainingjobs/finalizers: update",
+        *(
+            f"raygen.io/{kind}: {verb}"
+            for kind in ("trainingjobs", "sweeps")
+            for verb in ("get", "list", "watch", "delete")
+        ),
+        *(f"raygen.io/{kind}/status: patch" for kind in ("trainingjobs", "sweeps")),
+        *(f"raygen.io/{kind}/finalizers: update" for kind in ("trainingjobs", "sweeps")),
         *(f"raygen.io/raygenruntimes: {verb}" for verb in ("get", "list", "watch")),
         *(f"ray.io/rayjobs: {verb}" for verb in ("get", "list", "watch", "create", "delete")),
         *(f"core/{kind}: {verb}" for kind in ("pods", "events") for verb in ("get", "list", "watch")),

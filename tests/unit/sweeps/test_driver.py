@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +23,7 @@ from raygen.sweeps.events import Began, Ended, Event, Leased, Proposed, Reported
 from raygen.sweeps.history import History
 from raygen.sweeps.record import SweepRecord, ranked
 from raygen.sweeps.replay import replay, replayed
+from raygen.sweeps.sweep import SilentWatcher
 from raygen.training.engine.control import Control
 from tests.budget import examples
 from tests.sweeps import LAYERS, RATE, a_sweep
@@ -59,16 +59,10 @@ def test_every_trial_is_trained_whole_and_the_best_is_the_least(tmp_path: Path) 
 def test_trials_train_side_by_side_and_never_more_than_may(tmp_path: Path) -> None:
     most = 0
 
-    class Watcher:
+    class Watcher(SilentWatcher):
         def take(self, event: Event, history: History) -> None:
             nonlocal most
             most = max(most, history.running)
-
-        def began(self, directory: SweepDirectory, driver: int) -> None:
-            pass
-
-        def summarised(self, summary: Mapping[str, Any]) -> None:
-            pass
 
         def notice(self, text: str) -> None:
             raise AssertionError(text)
@@ -187,16 +181,10 @@ def test_a_sweep_that_is_over_goes_on_when_more_trials_may_be_tried(tmp_path: Pa
 def test_a_signal_stops_it_and_the_next_driver_goes_on(tmp_path: Path) -> None:
     control = Control()
 
-    class Watcher:
+    class Watcher(SilentWatcher):
         def take(self, event: Event, history: History) -> None:
             if isinstance(event, Reported) and event.trial == 2:
                 control.stop("SIGTERM")
-
-        def began(self, directory: SweepDirectory, driver: int) -> None:
-            pass
-
-        def summarised(self, summary: Mapping[str, Any]) -> None:
-            pass
 
         def notice(self, text: str) -> None:
             raise AssertionError(text)

@@ -12,6 +12,8 @@ from raygen.operator import stored
 from raygen.operator.attempts.draft import own_part
 from raygen.operator.attempts.model import Observed, Plan
 from raygen.operator.attempts.plan import plan
+from raygen.operator.attempts.work import Work
+from raygen.operator.rayjob.render import ray_job_name
 from raygen.operator.rayjob.trouble import Trouble
 from raygen.operator.trainingjob import WORK
 from raygen.spec.names import ATTEMPT_LABEL, JOB_LABEL, RAY_JOB_LABEL, RAY_NODE_TYPE
@@ -57,9 +59,12 @@ def runtime(**changes: Any) -> Object:
 
 
 class World:
-    """The objects around one job, and the time."""
+    """The objects around one job, or another object that is done in attempts, and the time."""
 
-    def __init__(self, document: Object | None = None, grants: Object | None = None) -> None:
+    def __init__(
+        self, document: Object | None = None, grants: Object | None = None, work: Work = WORK
+    ) -> None:
+        self.work = work
         self.job: Object | None = document if document is not None else job()
         self.runtime: Object | None = grants if grants is not None else runtime()
         self.ray_jobs: dict[str, Object] = {}
@@ -76,7 +81,7 @@ class World:
     def observed(self) -> Observed:
         assert self.job is not None
         return Observed(
-            WORK,
+            self.work,
             copy.deepcopy(self.job),
             copy.deepcopy(self.runtime),
             [stored.ray_job(copy.deepcopy(one)) for one in self.ray_jobs.values()],
@@ -122,7 +127,7 @@ class World:
             told.update(copy.deepcopy(made.status))
             self._wrote("status")
         for one in made.delete:
-            if one.resource.plural == "trainingjobs":
+            if one.resource == self.work.resource:
                 self.job = None
             elif one.name in self.ray_jobs and self.ray_jobs[one.name]["metadata"]["uid"] == one.uid:
                 self.ray_jobs[one.name]["metadata"]["deletionTimestamp"] = stamp(self.now)
@@ -213,7 +218,7 @@ class World:
             self.pods.clear()
 
     def name(self, attempt: int) -> str:
-        return f"tiny-r{attempt}"
+        return ray_job_name("tiny", attempt, self.work.resource.kind)
 
     # ---- what is seen
 

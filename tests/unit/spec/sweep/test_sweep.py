@@ -24,6 +24,7 @@ from raygen.spec.sweep.parameters import Parameter
 from raygen.spec.sweep.space import Space
 from raygen.spec.sweep.sweep import Sweep
 from tests.budget import examples
+from tests.jobs import set_path
 from tests.sweeps import LAYERS, PARAMETERS, RATE, a_sweep, sweep_document
 from tests.unit.spec.cel import applied, evaluate, without_nulls
 
@@ -245,8 +246,26 @@ spec_fields = st.sampled_from(
         ("objectives", [{"metric": "loss", "entryPoint": "a:b", "goal": "Minimize"}]),
         ("constraints", [{"metric": "other", "atMost": 1, "atLeast": 0}]),
         ("parameters", [{"path": RATE, "type": "Linked", "of": RATE}] * 2),
+        ("template.spec.suspend", False),
+        ("template.spec.scheduling", {"queueName": "q"}),
+        ("template.spec.output", {"run": "r"}),
+        ("scheduling", {}),
+        ("trialsPerWorker", 4),
     ]
 )
+
+
+def damaged(changed: list[tuple[str, Any]], others: list[tuple[str, Any]], has_steps: bool) -> dict[str, Any]:
+    """A sweep with these values in its first parameter and in its spec, most of them wrong."""
+    document = sweep_document()
+    for key, value in changed:
+        document["spec"]["parameters"][0][key] = value
+    for key, value in others:
+        set_path(document["spec"], key.split("."), copy.deepcopy(value))
+    if not has_steps:
+        document["spec"]["template"]["spec"]["training"]["duration"] = {"epochs": 1}
+    pruned: dict[str, Any] = without_nulls(document)
+    return pruned
 
 
 @examples(200)
@@ -254,14 +273,7 @@ spec_fields = st.sampled_from(
 def test_rules_and_their_cel_find_the_same_faults(
     changed: list[tuple[str, Any]], others: list[tuple[str, Any]], has_steps: bool
 ) -> None:
-    document = sweep_document()
-    for key, value in changed:
-        document["spec"]["parameters"][0][key] = value
-    for key, value in others:
-        document["spec"][key] = copy.deepcopy(value)
-    if not has_steps:
-        document["spec"]["template"]["spec"]["training"]["duration"] = {"epochs": 1}
-    pruned = without_nulls(document)
+    pruned = damaged(changed, others, has_steps)
     try:
         parse_kind(Sweep, pruned)
     except ValidationError as error:
