@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,14 @@ from testcluster import kuberay, tools
 
 from raygen.client.jobs import submit
 from raygen.errors import RaygenError
-from raygen.jobfile import load
-from raygen.kube import RAY_JOBS, RUNTIMES, TRAINING_JOBS, Connection
+from raygen.jobfile import load, load_kind
+from raygen.kube import RUNTIMES, SWEEPS, TRAINING_JOBS
 from raygen.kube.connection import MERGE
 from raygen.kube.resources import SECRETS, Resource
+from raygen.spec.sweep.sweep import Sweep
 from tests.cluster.api import until
 from tests.cluster.apiserver import ROOT, ApiServer, started
-from tests.cluster.operator.stub import Harmed, Process, Surroundings
+from tests.cluster.operator.life import JOB, NAMESPACE, SAMPLE, Life
 from tests.cluster.operator.terminal import Shell, Step, commands
 
 Object = dict[str, Any]
@@ -28,91 +29,11 @@ Object = dict[str, Any]
 INSTALL = ROOT / "manifests" / "install" / "README.md"
 README = ROOT / "README.md"
 GUIDE = ROOT / "docs" / "jobs-on-a-cluster.md"
-SAMPLE = ROOT / "manifests" / "samples" / "gpt.yaml"
-NAMESPACE, JOB, GROUP = "research", "gpt-tiny", "researchers"
+GROUP = "researchers"
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 PLACEHOLDERS = {"REGISTRY/": "registry.example.org/", "@sha256:...": "@sha256:" + "0" * 64}
 NEVER_RUN = {"kubectl drain", "kubectl wait"}
 """Named in a sentence, with nothing that could be run."""
-
-
-class Life:
-    """The life of the documents' job: the operator, KubeRay and the driver move it on."""
-
-    def __init__(self, admin: Connection) -> None:
-        self.admin = admin
-        self.world = Surroundings(admin, NAMESPACE, JOB)
-        self._operator = Process(Harmed(admin), NAMESPACE)
-        self.attempt = 0
-
-    def work(self) -> None:
-        """The operator does what there is to do."""
-        self._operator.work()
-        found = self.world.job() if self.exists() else {}
-        self.attempt = (found.get("status") or {}).get("attemptCount", 0)
-
-    def exists(self) -> bool:
-        found, _ = self.admin.list(TRAINING_JOBS, NAMESPACE)
-        return bool(found)
-
-    def clear(self) -> None:
-        """The job is gone, and the garbage collector has been there."""
-        if self.exists():
-            uid = self.world.job()["metadata"]["uid"]
-            self.admin.delete(TRAINING_JOBS, NAMESPACE, JOB, uid=uid)
-        for one in self.world.ray_jobs():
-            self.world.no_pods(int(one["metadata"]["name"].rpartition("r")[2]))
-            self.admin.delete(RAY_JOBS, NAMESPACE, one["metadata"]["name"], uid=one["metadata"]["uid"])
-        self.attempt = 0
-
-    def trains(self, step: int = 120, first: int = 1) -> None:
-        """Its pods run, and the driver has done some steps."""
-        self.work()
-        if not self.world.job()["status"].get("driver"):
-            self.world.runs(self.attempt)
-        numbers = {"steps": 2000, "loss": 1.5, "throughput": 900.0, "eta": "1m", "goodput": 0.9}
-        checkpoint = {"checkpoint": step // 250 * 250} if step >= 250 else {}
-        self.world.driver(self.attempt, step, first, more=numbers | checkpoint)
-        self.work()
-
-    def rests(self) -> None:
-        """A job that was asked to leaves a checkpoint, and its pods go."""
-        attempt = self.attempt
-        self.work()
-        self.world.no_pods(attempt)
-        self.work()
-
-    def ends(self, *, well: bool) -> None:
-        """The driver ends, and its RayJob."""
-        state = "Succeeded" if well else "Failed"
-        reason, code = ("Completed", 0) if well else ("DataError", 2)
-        self.world.driver(
-            self.attempt, 2000, state=state, reason=reason, message=f"{reason} it is", exitCode=code
-        )
-        self.world.over(self.attempt, succeeded=well)
-        self.work()
-
-    def again(self, *, well: bool | None = None) -> Callable[[], None]:
-        """Another life of the same job, which trains, or has ended already."""
-
-        def begin() -> None:
-            self.clear()
-            self.submit()
-            self.trains()
-            if well is not None:
-                self.ends(well=well)
-
-        return begin
-
-    def submit(self) -> None:
-        submit(self.admin, load(SAMPLE).job, NAMESPACE)
-        self.work()
-
-    def token(self) -> None:
-        """KubeRay has made the Secret of the dashboard."""
-        name = f"{JOB}-r{self.attempt}-c"
-        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": NAMESPACE}}
-        self.admin.create(SECRETS, NAMESPACE, secret | {"data": {"auth_token": "dG9rZW4="}})
 
 
 @pytest.fixture(scope="module")
@@ -283,6 +204,39 @@ def test_the_recipes(member: Shell, life: Life) -> None:
     assert said["kubectl get rtj -o wide"].splitlines()[0].split()[1:] == columns()
     assert json.loads(said[f"raygen get {JOB} --json"])["metadata"]["name"] == JOB
     assert json.loads(said["raygen list --json"])["jobs"][0]["reason"] == "Completed"
+
+
+def test_the_commands_for_sweeps(member: Shell, life: Life) -> None:
+    at = f"gpt-rates --namespace {NAMESPACE}"
+
+    def ends() -> None:
+        told = {"type": "Succeeded", "status": "True", "reason": "BudgetUsedUp", "message": "It is."}
+        told |= {"lastTransitionTime": "2026-01-31T12:00:00Z"}
+        body = {"apiVersion": SWEEPS.api_version, "kind": SWEEPS.kind, "status": {"conditions": [told]}}
+        body["metadata"] = {"name": "gpt-rates", "namespace": NAMESPACE}
+        life.admin.apply(SWEEPS, NAMESPACE, "gpt-rates", body, manager="tests", subresource="status")
+
+    def again() -> None:
+        uid = life.admin.get(SWEEPS, NAMESPACE, "gpt-rates")["metadata"]["uid"]
+        life.admin.delete(SWEEPS, NAMESPACE, "gpt-rates", uid=uid)
+        submit(life.admin, load_kind(Sweep, ROOT / "manifests/samples/sweep.yaml").value, NAMESPACE)
+
+    patch = 'kubectl patch rsw gpt-rates --namespace research --type=merge --patch=\'{"spec": {"budget": {"trials": 40}}}\''
+    steps = {
+        "kubectl apply -f manifests/samples/sweep.yaml": Step(says="gpt-rates created"),
+        f"kubectl get rsw --namespace {NAMESPACE}": Step(says="gpt-rates"),
+        f"raygen list --namespace {NAMESPACE}": Step(says="gpt-rates"),
+        f"raygen get {at}": Step(says="The operator has not seen the job yet"),
+        f"raygen wait {at}": Step(
+            hears="The operator has not seen the job yet", meanwhile=ends, says="BudgetUsedUp"
+        ),
+        patch: Step(says="patched"),
+        f"raygen stop {at}": Step(before=again, says="stops with a checkpoint"),
+        f"raygen submit manifests/samples/sweep.yaml --namespace {NAMESPACE}": Step(says="submitted"),
+        f"raygen top --namespace {NAMESPACE}": Step(says="no active jobs"),
+        f"raygen delete {at}": Step(says="deleted"),
+    }
+    member.follow(commands(ROOT / "docs" / "sweeps.md", "On a cluster"), steps)
 
 
 def columns() -> list[str]:
