@@ -23,6 +23,9 @@ class SweepRecord:
     Attributes:
         sweep: The sweep, as its newest driver had it.
         history: All that is known.
+        events: The log.
+        policy: Decides what follows.
+        space: What varies.
 
     Raises:
         InputError: there is no sweep.
@@ -31,10 +34,9 @@ class SweepRecord:
 
     def __init__(self, uri: str) -> None:
         self.directory = SweepDirectory(open_storage(uri))
-        events = self.directory.read_known()
-        self._policy, self.history = opened(events)
-        self.sweep = self._policy.sweep
-        self._cores = self._policy.cores
+        self.events = self.directory.read_known()
+        self.policy, self.history = opened(self.events)
+        self.sweep, self.space = self.policy.sweep, self.policy.space
 
     @property
     def best(self) -> list[Trial]:
@@ -43,7 +45,7 @@ class SweepRecord:
 
     def summary(self) -> dict[str, Any]:
         """The sweep in short."""
-        return summary_of(self.sweep, self.history, self._policy, self.directory.trials)
+        return summary_of(self.sweep, self.history, self.policy, self.directory.trials)
 
     def trial(self, number: int) -> dict[str, Any]:
         """A trial in short.
@@ -59,7 +61,7 @@ class SweepRecord:
         Raises:
             InputError: there is no trial of this number.
         """
-        document = trial_job(self._policy, self._numbered(number), self._cores)
+        document = trial_job(self.policy, self._numbered(number), self.policy.cores)
         document["metadata"]["name"] = f"{self.sweep.metadata.name[:35].rstrip('-')}-{number:04d}"
         return parse(document)
 
