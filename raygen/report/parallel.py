@@ -9,7 +9,7 @@ from raygen.report.axis import Axis
 
 TALL = 300
 """Height of an axis in pixels."""
-LANE = 26
+LANE = 34
 """Height of the lane below the axes, for lines without a value there, in pixels."""
 WIDEST = 130
 """Pixels between two axes below which the picture is scrolled instead of made narrower."""

@@ -14,13 +14,15 @@ from typing import Literal
 from raygen.report.axis import Axis
 from raygen.report.chart import HEIGHT, LARGEST, spread
 
-Shape = Literal["disc", "square", "ring", "tick"]
+Shape = Literal["disc", "large", "square", "ring", "stick", "tick"]
 Stroke = Literal["line", "faint", "dashed", "dotted"]
 Point = tuple[float, float]
 
 MAX_HINTS = 160
 TICK = 9
-"""Height of a tick in pixels."""
+"""Height of a tick, which stands on its point, in pixels."""
+STICK = 8
+"""Height of a stick, which has its point in the middle, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Bundle:
         tone: Number of its colour.
         lines: Each as (x, y) from left to right.
         stepped: A value holds until the next point.
+        ends: Shape of the mark at the end of each line; None for none.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Bundle:
     tone: int
     lines: Sequence[Sequence[Point]]
     stepped: bool = False
+    ends: Shape | None = None
 
 
 @dataclass(frozen=True)
@@ -81,12 +85,14 @@ class DrawnMarks:
         look: Its shape or stroke.
         tone: Number of its colour.
         path: SVG path, 0 to 1000 across and 0 to `HEIGHT` down.
+        ends: Shape of the marks at the ends of lines; empty for none.
     """
 
     name: str
     look: str
     tone: int
     path: str
+    ends: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,7 @@ class Plot:
         title: What it shows.
         across: What stands below it.
         bundles: Lines, in the order of the legend.
-        clouds: Points, the same.
+        clouds: Points, the same; those without a name are ends of lines, and have no place there.
         x: Marks across: per cent and label.
         y: Marks down: pixels and label.
         hints: Texts at points.
@@ -156,11 +162,24 @@ def draw_plot(
     """
     x, y = axes
     lines = [
-        DrawnMarks(one.name, one.stroke, one.tone, "".join(_line(line, axes, one.stepped) for line in one.lines))
+        DrawnMarks(
+            one.name,
+            one.stroke,
+            one.tone,
+            "".join(_line(line, axes, one.stepped) for line in one.lines),
+            one.ends or "",
+        )
         for one in bundles
     ]
+    ends = [
+        Cloud("", one.ends, one.tone, [line[-1] for line in one.lines if line])
+        for one in bundles
+        if one.ends is not None
+    ]
     outside = sum(not _inside(point, axes) for one in clouds for point in one.points)
-    points = [DrawnMarks(one.name, one.shape, one.tone, "".join(_marks(one, axes))) for one in clouds]
+    points = [
+        DrawnMarks(one.name, one.shape, one.tone, "".join(_marks(one, axes))) for one in (*ends, *clouds)
+    ]
     counted = f"{outside:,} point{'s' * (outside != 1)} outside the picture" if outside else ""
     return Plot(
         title=title,
@@ -187,8 +206,11 @@ def _marks(cloud: Cloud, axes: tuple[Axis, Axis]) -> Iterator[str]:
     for point in cloud.points:
         if _inside(point, axes):
             left, top = 1000 * axes[0].share(point[0]), _down(axes[1], point[1])
-            length = f"v{-min(TICK, top):.0f}" if cloud.shape == "tick" else "h0"
-            yield f"M{_number(left)} {_number(top)}{length}"
+            if cloud.shape == "stick":
+                yield f"M{_number(left)} {_number(top - STICK / 2)}v{STICK}"
+            else:
+                length = f"v{-min(TICK, top):.0f}" if cloud.shape == "tick" else "h0"
+                yield f"M{_number(left)} {_number(top)}{length}"
 
 
 def _line(line: Sequence[Point], axes: tuple[Axis, Axis], stepped: bool) -> str:

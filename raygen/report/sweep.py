@@ -88,6 +88,7 @@ class SweepPage:
         history: Trials in the order in which they came.
         coordinates: Parameters and objectives of many trials at once.
         importance: For each objective; those without trials enough are left out.
+        method: How importance was found.
         unimportant: Why there is nothing about importance; empty if there is.
         slices: Parameters one by one.
         curves: Learning curves.
@@ -110,6 +111,7 @@ class SweepPage:
     history: Sequence[Plot] = ()
     coordinates: Sequence[Parallel] = ()
     importance: Sequence[Weights] = ()
+    method: str = ""
     unimportant: str = ""
     slices: Sequence[Plot] = ()
     curves: Sequence[Plot] = ()

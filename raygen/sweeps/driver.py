@@ -51,6 +51,7 @@ class SweepResult:
         trials: How many trials there are.
         best: The best ones: number, values, metrics, step and run of each.
         seconds: Wall time of this driver.
+        report: Where the report is; empty if none was written.
     """
 
     state: Literal["Succeeded", "Stopped"]
@@ -59,6 +60,7 @@ class SweepResult:
     trials: int
     best: tuple[Mapping[str, Any], ...]
     seconds: float
+    report: str = ""
 
 
 class Driver:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from itertools import combinations
 
 from raygen.report.axis import Axis, linear_axis
@@ -31,7 +32,7 @@ MOST_FRONT_NAMES = 6
 _MARKS: dict[Kind, tuple[Shape, int]] = {
     "completed": ("disc", 0),
     "stopped early": ("square", 1),
-    "not ended": ("ring", 2),
+    "waiting or running": ("stick", 2),
     "breaks a constraint": ("ring", 3),
     "of an earlier sweep": ("ring", 5),
     "failed": ("tick", 4),
@@ -60,7 +61,7 @@ def _by_number(view: View, objective: int) -> Plot:
     # Those that failed have come to nothing: they stand at the edge.
     failed = [(float(trial.number), y.low) for trial in _spread(view.failed, MOST_POINTS)]
     course = _running_best(view, objective, [float(one.trial.number) for one in view.judged])
-    clouds = [*_clouds(drawn, [(float(one.trial.number), one.values[objective]) for one in drawn])]
+    clouds = _clouds(drawn, [(float(one.trial.number), one.values[objective]) for one in drawn])
     if failed:
         clouds.append(Cloud("failed", *_MARKS["failed"], failed))
     name = view.objectives[objective].name
@@ -68,7 +69,9 @@ def _by_number(view: View, objective: int) -> Plot:
         f"{name} of each trial",
         "trial",
         (x, y),
-        [Bundle("best so far", "line", 0, [[*course, (x.high, course[-1][1])]], stepped=True)] if course else [],
+        [Bundle("best so far", "line", 0, [[*course, (x.high, course[-1][1])]], stepped=True)]
+        if course
+        else [],
         clouds,
         _hints(view, drawn, objective, [float(one.trial.number) for one in drawn]),
         summary=_course_summary(view, objective, course),
@@ -79,7 +82,8 @@ def _by_number(view: View, objective: int) -> Plot:
 def _by_time(view: View) -> Plot:
     longest = max(view.history.now, *(one.at for one in view.judged))
     unit, size = next(
-        ((unit, size) for unit, size in (("hours", HOUR), ("minutes", 60.0)) if longest >= 2 * size), ("seconds", 1.0)
+        ((unit, size) for unit, size in (("hours", HOUR), ("minutes", 60.0)) if longest >= 2 * size),
+        ("seconds", 1.0),
     )
     drawn, note = view.bounded(MOST_POINTS)
     y = view.objective_axis(0, [one.values[0] for one in view.judged])
@@ -91,7 +95,9 @@ def _by_time(view: View) -> Plot:
         f"{name} over time",
         f"{unit} at work",
         (x, y),
-        [Bundle("best so far", "line", 0, [[*course, (x.high, course[-1][1])]], stepped=True)] if course else [],
+        [Bundle("best so far", "line", 0, [[*course, (x.high, course[-1][1])]], stepped=True)]
+        if course
+        else [],
         _clouds(drawn, [(time, one.values[0]) for time, one in zip(times, drawn, strict=True)]),
         _hints(view, drawn, 0, times),
         summary=_course_summary(view, 0, course),
@@ -104,7 +110,7 @@ def _running_best(view: View, objective: int, places: Sequence[float]) -> list[P
     sign = view.objectives[objective].sign
     pairs = list(zip(places, view.judged, strict=True))
     whole = [pair for pair in pairs if pair[1].kind == "completed"]
-    own = [pair for pair in pairs if pair[1].kind in ("stopped early", "not ended")]
+    own = [pair for pair in pairs if pair[1].kind in ("stopped early", "waiting or running")]
     course: list[Point] = []
     for place, one in sorted(whole or own, key=lambda pair: (pair[0], pair[1].trial.number)):
         if not course or sign * one.values[objective] < sign * course[-1][1]:
@@ -131,7 +137,10 @@ def _front(view: View, first: int, second: int) -> Plot:
         names[0],
         (x, y),
         [Bundle("Pareto front", "line", 1, [edge])] if len(edge) > 1 else [],
-        [*_clouds(others, [place(one) for one in others]), Cloud("the best", "disc", 1, [place(one) for one in front])],
+        [
+            *_clouds(others, [place(one) for one in others]),
+            Cloud("the best", "large", 1, [place(one) for one in front]),
+        ],
         [Hint(place(one), _said(view, one)) for one in [*front, *_by_rank(view, others)]],
         summary=f"{names[1]} against {names[0]} of {len(view.judged):,} trials. The best are {trials}{more}.",
         note=note,
@@ -208,7 +217,9 @@ def _coordinates(view: View, objective: int, paths: Sequence[str]) -> Parallel:
     others = ranked[limit // 4 :]
     chosen = first + [others[number] for number in spread(len(others), limit - len(first))]
     positions = {
-        path: Positions(view.domains[path], [one.trial.values[path] for one in chosen if path in one.trial.values])
+        path: Positions(
+            view.domains[path], [one.trial.values[path] for one in chosen if path in one.trial.values]
+        )
         for path in paths[:MOST_SCALES]
     }
     names = [view.names[path] for path in positions]
@@ -231,11 +242,15 @@ def _coordinates(view: View, objective: int, paths: Sequence[str]) -> Parallel:
     ]
     left = []
     if len(chosen) < len(ranked):
-        left.append(f"{len(chosen):,} of {len(ranked):,} trials are drawn, the best {len(first):,} among them")
+        left.append(
+            f"{len(chosen):,} of {len(ranked):,} trials are drawn, the best {len(first):,} among them"
+        )
     if len(positions) < len(paths):
         left.append(f"{len(positions)} of {len(paths)} parameters have an axis, the most important ones")
     values = ", ".join(
-        f"{view.names[path]} {shown(ranked[0].trial.values[path])}" for path in positions if path in ranked[0].trial.values
+        f"{view.names[path]} {shown(ranked[0].trial.values[path])}"
+        for path in positions
+        if path in ranked[0].trial.values
     )
     name = view.objectives[objective].name
     return draw_parallel(
@@ -255,7 +270,9 @@ def curve_plots(view: View) -> list[Plot]:
 
 def _curves(view: View, objective: int) -> Plot | None:
     name = view.objectives[objective].name
-    kinds = [(one.trial, one.kind) for one in sorted(view.judged, key=lambda one: view.ranks[one.trial.number])]
+    kinds = [
+        (one.trial, one.kind) for one in sorted(view.judged, key=lambda one: view.ranks[one.trial.number])
+    ]
     kinds += [(trial, "failed") for trial in view.failed]
     curves = [(trial, kind, _course(trial, name)) for trial, kind in kinds]
     curves = [one for one in curves if one[2]]
@@ -264,30 +281,40 @@ def _curves(view: View, objective: int) -> Plot | None:
     first = curves[: MOST_CURVES // 4]
     others = curves[MOST_CURVES // 4 :]
     chosen = first + [others[number] for number in spread(len(others), MOST_CURVES - len(first))]
-    best, *rest = chosen if chosen[0][1] != "failed" else [None, *chosen]
+    # Those that failed come last, so the first one is the best, if any is.
+    best = next((one for one in chosen[:1] if one[1] != "failed"), None)
+    rest = chosen if best is None else chosen[1:]
     points = [point for _, _, course in chosen for point in course]
     axes = (
         linear_axis(0, max(step for step, _ in points), whole=True),
         view.objective_axis(objective, [value for _, value in points]),
     )
-    bundles, clouds = [], []
+    bundles = []
     for kind in KINDS:
         lines = [course for _, other, course in rest if other == kind]
         shape, tone = _MARKS[kind]
-        bundles.append(Bundle(kind, _STROKES.get(kind, "faint"), tone, lines))
-        clouds.append(Cloud("", shape, tone, [line[-1] for line in lines]))
+        bundles.append(Bundle(kind, _STROKES.get(kind, "faint"), tone, lines, ends=shape))
     if best is not None:
-        bundles.append(Bundle(f"the best, trial {best[0].number}", "line", 1 if best[1] != "stopped early" else 0, [best[2]]))
-    counts = ", ".join(f"{sum(other == kind for _, other, _ in curves):,} {kind}" for kind in KINDS if any(other == kind for _, other, _ in curves))
+        bundles.append(Bundle(f"the best, trial {best[0].number}", "line", 1, [best[2]], ends="large"))
+    counted = Counter(kind for _, kind, _ in curves)
+    counts = ", ".join(f"{counted[kind]:,} {kind}" for kind in KINDS if counted[kind])
     return draw_plot(
         f"{name} by step",
         "step",
         axes,
         bundles,
-        clouds,
-        [Hint(course[-1], f"trial {trial.number}, {kind}: {label(course[-1][1])} at step {course[-1][0]:,.0f}") for trial, kind, course in chosen],
+        (),
+        [
+            Hint(
+                course[-1],
+                f"trial {trial.number}, {kind}: {label(course[-1][1])} at step {course[-1][0]:,.0f}",
+            )
+            for trial, kind, course in chosen
+        ],
         summary=f"{name} by step for {len(curves):,} trials: {counts}.",
-        note=f"{len(chosen):,} of {len(curves):,} trials are drawn, the best {len(first):,} among them" if len(chosen) < len(curves) else "",
+        note=f"{len(chosen):,} of {len(curves):,} trials are drawn, the best {len(first):,} among them"
+        if len(chosen) < len(curves)
+        else "",
     )
 
 
@@ -296,7 +323,7 @@ def _course(trial: Trial, name: str) -> list[Point]:
     return thinned(course, CURVE_POINTS)
 
 
-def _clouds(drawn: Sequence[Judged], points: Sequence[Point]) -> Iterator[Cloud] | list[Cloud]:
+def _clouds(drawn: Sequence[Judged], points: Sequence[Point]) -> list[Cloud]:
     """The points of each kind."""
     clouds = []
     for kind in reversed(KINDS):
@@ -308,7 +335,9 @@ def _clouds(drawn: Sequence[Judged], points: Sequence[Point]) -> Iterator[Cloud]
 
 def _hints(view: View, drawn: Sequence[Judged], objective: int, places: Sequence[float]) -> list[Hint]:
     at = {one.trial.number: place for one, place in zip(drawn, places, strict=True)}
-    return [Hint((at[one.trial.number], one.values[objective]), _said(view, one)) for one in _by_rank(view, drawn)]
+    return [
+        Hint((at[one.trial.number], one.values[objective]), _said(view, one)) for one in _by_rank(view, drawn)
+    ]
 
 
 def _by_rank(view: View, drawn: Sequence[Judged]) -> list[Judged]:
@@ -317,7 +346,8 @@ def _by_rank(view: View, drawn: Sequence[Judged]) -> list[Judged]:
 
 def _said(view: View, one: Judged) -> str:
     values = ", ".join(
-        f"{objective.name} {label(value)}" for objective, value in zip(view.objectives, one.values, strict=True)
+        f"{objective.name} {label(value)}"
+        for objective, value in zip(view.objectives, one.values, strict=True)
     )
     return f"trial {one.trial.number}, {one.kind}: {values}"
 

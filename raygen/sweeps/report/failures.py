@@ -46,7 +46,7 @@ def remedy_for(cause: str, trial: int) -> str:
     if cause in _REMEDIES:
         return _REMEDIES[cause]
     if known is not None and known.remedy != NOTHING:
-        return known.remedy
+        return known.remedy.replace("`", "")
     return (
         f"Read the report of its run, trials/{run_name(trial)}; raygen sweep best SWEEP --trial {trial} --as-job prints its job, to"
         " be trained alone."

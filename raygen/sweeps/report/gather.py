@@ -11,11 +11,11 @@ from raygen.report.sweep import SweepPage, TrialSamples, Weights, render_sweep
 from raygen.run.directory import REPORT, RunDirectory
 from raygen.storage import open_storage
 from raygen.sweeps.directory import run_name
-from raygen.sweeps.history import Trial
+from raygen.sweeps.history import WARM_START, Trial
 from raygen.sweeps.record import SweepRecord, ranked
 from raygen.sweeps.report.charts import coordinate_plots, curve_plots, history_plots, slice_plots
 from raygen.sweeps.report.failures import failures_of
-from raygen.sweeps.report.importance import importance_of
+from raygen.sweeps.report.importance import METHOD, importance_of
 from raygen.sweeps.report.status import (
     best_rows,
     budget_used,
@@ -61,7 +61,7 @@ def gather(record: SweepRecord) -> SweepPage:
     weights, unimportant = importance_of(view)
     order = list(_order(view, weights))
     columns = {one.path: view.names[one.path] for one in spec.parameters}
-    others = (one for one in ranked(record.history) if one.source != "WarmStart")
+    others = (one for one in ranked(record.history) if one.source != WARM_START)
     return SweepPage(
         title=record.sweep.metadata.name,
         subtitle=_subtitle(record),
@@ -76,6 +76,7 @@ def gather(record: SweepRecord) -> SweepPage:
         history=history_plots(view),
         coordinates=coordinate_plots(view, order),
         importance=weights,
+        method=METHOD,
         unimportant=unimportant,
         slices=slice_plots(view, order),
         curves=curve_plots(view),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 from raygen.report.page import Cell, Figure
 from raygen.report.wording import duration, label
@@ -17,8 +16,6 @@ from raygen.sweeps.report.view import View, shown
 
 MOST_VALUES = 12
 """Values of a Choice that are named."""
-MOST_BEST = 16
-"""Trials of a Pareto front that have a row among the best."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,9 @@ def status_of(record: SweepRecord) -> Status:
         return Status("Failed", f"All {begun:,} trials have failed.", see)
     if over:
         limit = spec.budget.trials
-        reached = f"all {limit:,} trials of the budget have begun" if limit is not None and begun >= limit else ""
+        reached = (
+            f"all {limit:,} trials of the budget have begun" if limit is not None and begun >= limit else ""
+        )
         why = used_up or reached or "the space has no other values"
         return Status("Succeeded", f"It is over: {why}.")
     if history.running:
@@ -91,7 +90,9 @@ def facts_of(record: SweepRecord) -> Iterator[tuple[str, str]]:
     goals = (f"{one.name} ({one.goal.lower()})" for one in spec.objectives)
     yield f"Objective{'s' * (len(spec.objectives) > 1)}", ", ".join(goals)
     bounds = [
-        f"{one.metric} at most {one.at_most:g}" if one.at_most is not None else f"{one.metric} at least {one.at_least:g}"
+        f"{one.metric} at most {one.at_most:g}"
+        if one.at_most is not None
+        else f"{one.metric} at least {one.at_least:g}"
         for one in spec.constraints
     ]
     if bounds:
@@ -107,9 +108,8 @@ def figures_of(view: View) -> Iterator[Figure]:
     record, history = view.record, view.history
     best = record.best
     for objective in view.objectives if best else ():
-        course = [(view.history.objectives, one) for one in best]
         number = list(view.objectives).index(objective)
-        top = min(course, key=lambda item: (history.score(item[1]) or ())[number])[1]
+        top = min(best, key=lambda one: (history.score(one) or ())[number])
         score = (history.score(top) or ())[number]
         front = f", of {len(best)} on the front" if len(view.objectives) > 1 else ""
         yield Figure(objective.name, objective.sign * score, "", f"the best: trial {top.number}{front}")
@@ -131,11 +131,9 @@ def _time(seconds: float) -> tuple[float, str]:
 
 
 def best_rows(view: View) -> list[dict[str, Cell]]:
-    """The best trials with all that they reported, their values and their runs."""
-    return [
-        {**trial_row(view, trial), "run": f"trials/{run_name(trial.number)}"}
-        for trial in islice(view.record.best, MOST_BEST)
-    ]
+    """The best trials with their runs, by the first objective."""
+    best = sorted(view.record.best, key=lambda one: (view.history.score(one) or (), one.number))
+    return [{**trial_row(view, one), "run": f"trials/{run_name(one.number)}"} for one in best]
 
 
 def trial_row(view: View, trial: Trial) -> dict[str, Cell]:
@@ -154,8 +152,16 @@ def parameter_row(one: Parameter, name: str) -> dict[str, Cell]:
     """What a parameter may be."""
     condition = ""
     if one.when is not None:
-        condition = f"{one.when.path} is {' or '.join(shown(value) for value in one.when.values[:MOST_VALUES])}"
-    return {"parameter": name, "path": one.path, "type": one.type, "values": _values(one), "only while": condition}
+        condition = (
+            f"{one.when.path} is {' or '.join(shown(value) for value in one.when.values[:MOST_VALUES])}"
+        )
+    return {
+        "parameter": name,
+        "path": one.path,
+        "type": one.type,
+        "values": _values(one),
+        "only while": condition,
+    }
 
 
 def _values(one: Parameter) -> str:

@@ -18,13 +18,15 @@ from raygen.sweeps.history import WARM_START, History, Trial
 from raygen.sweeps.record import SweepRecord
 
 Kind = Literal[
-    "completed", "stopped early", "not ended", "breaks a constraint", "of an earlier sweep", "failed"
+    "completed", "stopped early", "waiting or running", "breaks a constraint", "of an earlier sweep", "failed"
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SHOWN_CHARACTERS = 60
 """Characters of a value that are shown."""
 FAR = 4.0
 """An axis of an objective ends before the worst tenth, if that would make it so many times as long."""
+MARGIN = 0.05
+"""What an axis of an objective has beyond its values, as a share of their range."""
 _RESERVED = ("trial", "state", "step", "source", "why", "run")
 """Columns of tables that are neither metrics nor parameters."""
 
@@ -88,16 +90,17 @@ class View:
     def ranked(self, objective: int) -> list[Judged]:
         """Judged trials with the best first, of which one objective decides where the trials are alike in length."""
         sign = self.objectives[objective].sign
-        return sorted(self.judged, key=lambda one: (*self._rank(one)[:3], sign * one.values[objective], one.trial.number))
+        return sorted(
+            self.judged,
+            key=lambda one: (*self._rank(one)[:3], sign * one.values[objective], one.trial.number),
+        )
 
     def bounded(self, limit: int) -> tuple[list[Judged], str]:
         """At most so many judged trials by number, a quarter of them the best, the others evenly spread; and what was left out."""
         if len(self.judged) <= limit:
             return self.judged, ""
         chosen = sorted(self.judged, key=lambda one: self.ranks[one.trial.number])
-        first, others = chosen[: limit // 4], sorted(
-            chosen[limit // 4 :], key=lambda one: one.trial.number
-        )
+        first, others = chosen[: limit // 4], sorted(chosen[limit // 4 :], key=lambda one: one.trial.number)
         kept = first + [others[number] for number in spread(len(others), limit - len(first))]
         text = f"{len(kept):,} of {len(self.judged):,} trials are drawn, the best {len(first):,} among them"
         return sorted(kept, key=lambda one: one.trial.number), text
@@ -107,7 +110,8 @@ class View:
         ordered = sorted(values, key=lambda value: self.objectives[objective].sign * value)
         best, worst, far = ordered[0], ordered[-1], ordered[int(0.9 * (len(ordered) - 1))]
         end = best + 1.5 * (far - best) if abs(worst - best) > FAR * abs(far - best) > 0 else worst
-        return linear_axis(min(best, end), max(best, end), widen=True)
+        margin = MARGIN * abs(end - best)
+        return linear_axis(min(best, end) - margin, max(best, end) + margin)
 
     def _rank(self, one: Judged) -> tuple[float, ...]:
         whole = one.kind in ("completed", "of an earlier sweep")
@@ -172,7 +176,7 @@ class Positions:
         if domain.log and low > 0:
             self.axis = logarithmic_axis(low, high)
         else:
-            self.axis = linear_axis(low, high, whole=not isinstance(domain, Real), widen=True)
+            self.axis = linear_axis(low, high, whole=not isinstance(domain, Real))
 
     @property
     def are_categories(self) -> bool:
@@ -195,7 +199,7 @@ def _kind(trial: Trial, history: History) -> Kind:
         return "breaks a constraint"
     if trial.state == "Completed":
         return "completed"
-    return "stopped early" if trial.state == "Stopped" else "not ended"
+    return "stopped early" if trial.state == "Stopped" else "waiting or running"
 
 
 def _times(events: Sequence[Event]) -> Mapping[int, float]:

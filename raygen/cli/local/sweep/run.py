@@ -43,6 +43,8 @@ def run(args: argparse.Namespace) -> int:
             f"{path.rpartition('.')[2]}={shown(value)}" for path, value in one["values"].items()
         )
         rows[f"best: trial {one['trial']}"] = f"{metrics}  ({values})"
+    if result.report:
+        rows["report"] = result.report
     if result.best:
         rows["again"] = f"raygen sweep best {result.sweep} --as-job > best.yaml"
     print_result(args, asdict(result), table(rows))
