@@ -126,10 +126,12 @@ def _front(view: View, first: int, second: int) -> Plot:
     def place(one: Judged) -> Point:
         return one.values[first], one.values[second]
 
-    front = [one for one in view.judged if one.trial.number in view.best]
-    others = [one for one in drawn if one.trial.number not in view.best]
+    best = {one.number for one in view.best}
+    front = [one for one in view.judged if one.trial.number in best]
+    others = [one for one in drawn if one.trial.number not in best]
     names = view.objectives[first].name, view.objectives[second].name
     edge = _edge(view, front, first, second)
+    large = [front[number] for number in spread(len(front), MOST_POINTS)]
     trials = ", ".join(str(one.trial.number) for one in front[:MOST_FRONT_NAMES])
     more = f" and {len(front) - MOST_FRONT_NAMES} more" if len(front) > MOST_FRONT_NAMES else ""
     return draw_plot(
@@ -139,9 +141,9 @@ def _front(view: View, first: int, second: int) -> Plot:
         [Bundle("Pareto front", "line", 1, [edge])] if len(edge) > 1 else [],
         [
             *_clouds(others, [place(one) for one in others]),
-            Cloud("the best", "large", 1, [place(one) for one in front]),
+            Cloud("the best", "large", 1, [place(one) for one in large]),
         ],
-        [Hint(place(one), _said(view, one)) for one in [*front, *_by_rank(view, others)]],
+        [Hint(place(one), _said(view, one)) for one in [*large, *_by_rank(view, others)]],
         summary=f"{names[1]} against {names[0]} of {len(view.judged):,} trials. The best are {trials}{more}.",
         note=note,
     )

@@ -107,7 +107,7 @@ def _order(view: View, weights: Sequence[Weights]) -> Iterator[tuple[int, str]]:
 
 def _samples(view: View) -> Iterator[TrialSamples]:
     """Samples of the best trial; of several objectives those of the best in each."""
-    best = view.record.best
+    best = view.best
     chosen: dict[int, tuple[Trial, list[str]]] = {}
     for number, objective in enumerate(view.objectives if best else ()):
         top = min(best, key=lambda one: ((view.history.score(one) or ())[number], one.number))

@@ -105,8 +105,7 @@ def facts_of(record: SweepRecord) -> Iterator[tuple[str, str]]:
 
 def figures_of(view: View) -> Iterator[Figure]:
     """Headline numbers: what the best have come to, how many trials there are, and what they have taken."""
-    record, history = view.record, view.history
-    best = record.best
+    history, best = view.history, view.best
     for objective in view.objectives if best else ():
         number = list(view.objectives).index(objective)
         top = min(best, key=lambda one: (history.score(one) or ())[number])
@@ -132,8 +131,7 @@ def _time(seconds: float) -> tuple[float, str]:
 
 def best_rows(view: View) -> list[dict[str, Cell]]:
     """The best trials with their runs, by the first objective."""
-    best = sorted(view.record.best, key=lambda one: (view.history.score(one) or (), one.number))
-    return [{**trial_row(view, one), "run": f"trials/{run_name(one.number)}"} for one in best]
+    return [{**trial_row(view, one), "run": f"trials/{run_name(one.number)}"} for one in view.best]
 
 
 def trial_row(view: View, trial: Trial) -> dict[str, Cell]:

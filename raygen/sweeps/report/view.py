@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from pydantic import JsonValue
 
 from raygen.report.axis import Axis, category_axis, linear_axis, logarithmic_axis
-from raygen.report.chart import spread
+from raygen.report.chart import LARGEST, spread
 from raygen.report.wording import label
 from raygen.spec.sweep.domains import Choice, Domain, Real, same
 from raygen.sweeps.events import Ended, Event, Reported
@@ -23,7 +23,7 @@ Kind = Literal[
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SHOWN_CHARACTERS = 60
 """Characters of a value that are shown."""
-FAR = 4.0
+FAR = 10.0
 """An axis of an objective ends before the worst tenth, if that would make it so many times as long."""
 MARGIN = 0.05
 """What an axis of an objective has beyond its values, as a share of their range."""
@@ -64,6 +64,7 @@ class View:
         ranks: Places of judged trials by number, 0 for the best: those that keep to the constraints and were trained whole
             come first, then those that were trained further, then those with better values. Of several objectives the
             first one decides.
+        best: The best trials, by the first objective.
     """
 
     def __init__(self, record: SweepRecord) -> None:
@@ -85,7 +86,7 @@ class View:
                 self.judged.append(Judged(trial, kind, values, times.get(trial.number, 0.0)))
         ordered = sorted(self.judged, key=self._rank)
         self.ranks = {one.trial.number: place for place, one in enumerate(ordered)}
-        self.best = {one.number for one in record.best}
+        self.best = sorted(record.best, key=lambda one: (self.history.score(one) or (), one.number))
 
     def ranked(self, objective: int) -> list[Judged]:
         """Judged trials with the best first, of which one objective decides where the trials are alike in length."""
@@ -107,7 +108,8 @@ class View:
 
     def objective_axis(self, objective: int, values: Sequence[float]) -> Axis:
         """An axis for values of an objective, of which the worst are left out where they would flatten the others."""
-        ordered = sorted(values, key=lambda value: self.objectives[objective].sign * value)
+        sign = self.objectives[objective].sign
+        ordered = sorted((one for one in values if abs(one) <= LARGEST), key=lambda one: sign * one) or [0.0]
         best, worst, far = ordered[0], ordered[-1], ordered[int(0.9 * (len(ordered) - 1))]
         end = best + 1.5 * (far - best) if abs(worst - best) > FAR * abs(far - best) > 0 else worst
         margin = MARGIN * abs(end - best)
