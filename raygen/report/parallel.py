@@ -14,7 +14,7 @@ LANE = 34
 WIDEST = 130
 """Pixels between two axes below which the picture is scrolled instead of made narrower."""
 LEVELS = ((0.05, "best 5 %"), (0.25, "to 25 %"), (0.5, "to 50 %"), (0.75, "to 75 %"), (1.0, "the rest"))
-"""Shares of the lines, from the best on, that have a colour of their own."""
+"""Shares of all, from the best on, that have a colour of their own."""
 
 
 @dataclass(frozen=True)
@@ -74,21 +74,27 @@ class Parallel:
 
 
 def draw_parallel(
-    title: str, scales: Sequence[Scale], lines: Sequence[Sequence[float | None]], summary: str, note: str = ""
+    title: str,
+    scales: Sequence[Scale],
+    lines: Sequence[Sequence[float | None]],
+    shares: Sequence[float],
+    summary: str,
+    note: str = "",
 ) -> Parallel:
     """Parallel coordinates.
 
     Args:
         title: What they show.
         scales: Two axes or more.
-        lines: The value at each axis, None where there is none; the best line first: (lines, scales).
+        lines: The value at each axis, None where there is none: (lines, scales). Of one colour the last is on top.
+        shares: What share of all is better, from 0 to below 1: (lines,).
         summary: One sentence for those who cannot see it.
         note: What is not drawn.
     """
     places = [1000 * (number + 0.5) / len(scales) for number in range(len(scales))]
     paths = [""] * len(LEVELS)
-    for rank, line in enumerate(lines):
-        level = next(n for n, (share, _) in enumerate(LEVELS) if rank < max(share * len(lines), n == 0))
+    for line, better in zip(lines, shares, strict=True):
+        level = next(n for n, (share, _) in enumerate(LEVELS) if better < share)
         ends = (
             f"{place:.0f} {_down(scale.axis, value):.0f}"
             for place, scale, value in zip(places, scales, line, strict=True)

@@ -155,7 +155,7 @@ def draw_plot(
         across: What stands below it.
         axes: That across, and that from below to above.
         bundles: Lines; those without a point that can be drawn are left out.
-        clouds: The same of points. They lie above lines, the last one on top.
+        clouds: The same of points, the last one on top. They lie above lines but for those of the stroke `line`.
         hints: Texts, the most important ones first; at most `MAX_HINTS` are kept.
         summary: One sentence for those who cannot see it.
         note: What is not drawn, besides points outside of the axes, which are counted here.

@@ -100,10 +100,10 @@ def test_a_sweep_that_is_killed_goes_on_and_its_winner_is_the_run_of_its_own_job
         until(lambda: seen(Began) == 2 and seen(Ended) >= 1, driver)
         driver.send_signal(signal.SIGTERM)
         assert driver.wait(60) == 3, driver.communicate()
-    assert "Stopped" in (sweep / "report.html").read_text()
+    assert '<span class="badge Stopped">' in (sweep / "report.html").read_text()
     result = done("sweep", path, "--cores", "2", cwd=tmp_path)
     assert (result["state"], result["trials"]) == ("Succeeded", 5)
-    assert result["report"] == "sweeps/rates/report.html"
+    assert result["report"] == str(sweep / "report.html")
     report = (sweep / "report.html").read_text()
     assert f"Trial {result['best'][0]['trial']}, the best in loss" in report
     assert "<b>the </b>" in report

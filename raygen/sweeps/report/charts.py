@@ -69,7 +69,7 @@ def _by_number(view: View, objective: int) -> Plot:
         f"{name} of each trial",
         "trial",
         (x, y),
-        [Bundle("best so far", "line", 0, [[*course, (x.high, course[-1][1])]], stepped=True)]
+        [Bundle("best so far", "line", 6, [[*course, (x.high, course[-1][1])]], stepped=True)]
         if course
         else [],
         clouds,
@@ -95,7 +95,7 @@ def _by_time(view: View) -> Plot:
         f"{name} over time",
         f"{unit} at work",
         (x, y),
-        [Bundle("best so far", "line", 0, [[*course, (x.high, course[-1][1])]], stepped=True)]
+        [Bundle("best so far", "line", 6, [[*course, (x.high, course[-1][1])]], stepped=True)]
         if course
         else [],
         _clouds(drawn, [(time, one.values[0]) for time, one in zip(times, drawn, strict=True)]),
@@ -218,6 +218,7 @@ def _coordinates(view: View, objective: int, paths: Sequence[str]) -> Parallel:
     first = ranked[: limit // 4]
     others = ranked[limit // 4 :]
     chosen = first + [others[number] for number in spread(len(others), limit - len(first))]
+    places = {one.trial.number: place / len(ranked) for place, one in enumerate(ranked)}
     positions = {
         path: Positions(
             view.domains[path], [one.trial.values[path] for one in chosen if path in one.trial.values]
@@ -259,6 +260,7 @@ def _coordinates(view: View, objective: int, paths: Sequence[str]) -> Parallel:
         f"Coloured by {name}",
         [Scale(_cut(name), title, axis) for name, title, axis in axes],
         lines,
+        [places[one.trial.number] for one in chosen],
         f"{len(chosen):,} trials as lines over {', '.join(names)} and what they have come to. The best has {values}.",
         "; ".join(left),
     )

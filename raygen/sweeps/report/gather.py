@@ -82,7 +82,7 @@ def gather(record: SweepRecord) -> SweepPage:
         curves=curve_plots(view),
         samples=list(_samples(view)),
         failures=failures_of(view.failed),
-        trials=[trial_row(view, one) for one in others],
+        trials=[{**trial_row(view, one), "why": one.reason} for one in others],
         template=record.sweep.model_dump(mode="json", exclude_unset=True, by_alias=True)["spec"]["template"],
     )
 

@@ -37,7 +37,10 @@ def status_of(record: SweepRecord) -> Status:
     """How a sweep is, as far as its log says: whether a driver is at work is not in it."""
     history, spec = record.history, record.sweep.spec
     begun = len(history.trials) - history.known
-    see = "Fix the causes, which stand below, and sweep under another name; or allow more with spec.failedTrials."
+    see = (
+        "Fix the causes, which stand below, and sweep under another name; or allow more with spec.failedTrials and"
+        " spec.budget.trials, and the same command goes on."
+    )
     if history.failed > spec.failed_trials:
         text = f"{history.failed:,} of {begun:,} trials have failed, and {spec.failed_trials:,} may."
         return Status("Failed", text, see)

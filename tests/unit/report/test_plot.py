@@ -100,7 +100,7 @@ def test_categories_have_a_place_each_and_names_that_fit() -> None:
 def test_parallel_coordinates_put_the_best_last_and_on_top() -> None:
     scales = [Scale("a", "a", UNIT[0]), Scale("b", "b", UNIT[0])]
     lines = [[rank / 99, None if rank == 99 else 1.0] for rank in range(100)]
-    drawn = draw_parallel("title", scales, lines, "summary", "note")
+    drawn = draw_parallel("title", scales, lines, [rank / 100 for rank in range(100)], "summary", "note")
     assert [name for name, _, _ in drawn.levels] == [name for _, name in reversed(LEVELS)]
     assert [path.count("M") for _, _, path in drawn.levels] == [25, 25, 25, 20, 5]
     assert drawn.levels[-1][2].startswith(f"M250 {TALL}L750 0M")
@@ -111,7 +111,8 @@ def test_parallel_coordinates_put_the_best_last_and_on_top() -> None:
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
 def test_the_best_of_few_lines_has_the_colour_of_the_best(count: int) -> None:
     scales = [Scale("a", "a", UNIT[0]), Scale("b", "b", UNIT[0])]
-    drawn = draw_parallel("title", scales, [[0.0, 1.0]] * count, "summary")
+    shares = [rank / count for rank in range(count)]
+    drawn = draw_parallel("title", scales, [[0.0, 1.0]] * count, shares, "summary")
     assert drawn.levels[-1][1] == 0
     assert sum(path.count("M") for _, _, path in drawn.levels) == count
     assert not drawn.lane
@@ -129,7 +130,9 @@ def sweep_page(text: str) -> SweepPage:
         summary=text,
         note=text,
     )
-    parallel = draw_parallel(text, [Scale(text, text, category_axis([text]))] * 2, [[0.0, None]], text, text)
+    parallel = draw_parallel(
+        text, [Scale(text, text, category_axis([text]))] * 2, [[0.0, None]], [0.0], text, text
+    )
     row = {text: text, "number": 1.0}
     return SweepPage(
         title=text,
