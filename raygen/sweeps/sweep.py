@@ -26,7 +26,6 @@ from raygen.sweeps.events import Event, cores_of
 from raygen.sweeps.history import History
 from raygen.sweeps.policy import Policy
 from raygen.sweeps.record import SweepRecord
-from raygen.sweeps.report.gather import write_report
 from raygen.sweeps.trials.training import function_at
 from raygen.training.engine.control import Control
 from raygen.training.observers.startup import Startup
@@ -113,6 +112,7 @@ def _driven(
     watcher: Watcher,
 ) -> SweepResult:
     """Claims the sweep, starts Ray, drives, and writes the report."""
+    from raygen.sweeps.report.gather import write_report
     from raygen.sweeps.trials.processes import RayWorkers
 
     have = cores or available_cores()

@@ -13,9 +13,11 @@ from raygen.storage import open_storage
 from raygen.sweeps.directory import run_name
 from raygen.sweeps.history import WARM_START, Trial
 from raygen.sweeps.record import SweepRecord, ranked
-from raygen.sweeps.report.charts import coordinate_plots, curve_plots, history_plots, slice_plots
+from raygen.sweeps.report.curves import curve_plots
 from raygen.sweeps.report.failures import failures_of
+from raygen.sweeps.report.history import history_plots
 from raygen.sweeps.report.importance import METHOD, importance_of
+from raygen.sweeps.report.parameters import coordinate_plots, slice_plots
 from raygen.sweeps.report.status import (
     best_rows,
     budget_used,

@@ -16,7 +16,7 @@ from raygen.run.directory import RunDirectory
 from raygen.storage import LocalStorage
 from raygen.sweeps.events import Event, Proposed, Reported
 from raygen.sweeps.record import SweepRecord
-from raygen.sweeps.report.charts import MOST_CURVES
+from raygen.sweeps.report.curves import MOST_CURVES
 from raygen.sweeps.report.gather import gather, write_report
 from tests.sweeps import LAYERS, RATE
 from tests.unit.evaluation.reports import HOSTILE, png
