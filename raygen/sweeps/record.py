@@ -77,10 +77,22 @@ class SweepRecord:
 
 def ranked(history: History) -> list[Trial]:
     """Trials in the order in which a table shows them: the best first, those that failed last."""
+    return sorted(
+        history.trials,
+        key=lambda trial: (*standing(trial, history), history.score(trial) or (), trial.number),
+    )
 
-    def rank(trial: Trial) -> tuple[Any, ...]:
-        score = history.score(trial)
-        feasible = history.is_feasible(trial)
-        return (trial.state == "Failed", score is None, not feasible, -trial.step, score or (), trial.number)
 
-    return sorted(history.trials, key=rank)
+def standing(trial: Trial, history: History) -> tuple[float, ...]:
+    """What comes before scores in that order; less is better.
+
+    Trials that were trained whole come first, however many steps each of them had; then those that were trained further.
+    """
+    whole = trial.state == "Completed"
+    return (
+        trial.state == "Failed",
+        history.score(trial) is None,
+        not history.is_feasible(trial),
+        not whole,
+        0 if whole else -trial.step,
+    )

@@ -13,6 +13,7 @@ from raygen.sweeps.report.marks import MARKS
 from raygen.sweeps.report.view import KINDS, Kind, View
 
 MOST_CURVES = 200
+"""Trials of a plot where there is one objective; where there are several, half as many."""
 CURVE_POINTS = 50
 """Points of a curve."""
 
@@ -39,9 +40,9 @@ def _curves(view: View, objective: int) -> Plot | None:
     curves = [one for one in curves if one[2]]
     if not any(len(course) > 1 for _, _, course in curves):
         return None
-    first = curves[: MOST_CURVES // 4]
-    others = curves[MOST_CURVES // 4 :]
-    chosen = first + [others[number] for number in spread(len(others), MOST_CURVES - len(first))]
+    limit = MOST_CURVES if len(view.objectives) == 1 else MOST_CURVES // 2
+    first, others = curves[: limit // 4], curves[limit // 4 :]
+    chosen = first + [others[number] for number in spread(len(others), limit - len(first))]
     # Those that failed come last, so the first one is the best, if any is.
     best = next((one for one in chosen[:1] if one[1] != "failed"), None)
     rest = chosen if best is None else chosen[1:]

@@ -12,7 +12,7 @@ from raygen.run.directory import REPORT, RunDirectory
 from raygen.storage import open_storage
 from raygen.sweeps.directory import run_name
 from raygen.sweeps.history import WARM_START, Trial
-from raygen.sweeps.record import SweepRecord, ranked
+from raygen.sweeps.record import SweepRecord
 from raygen.sweeps.report.curves import curve_plots
 from raygen.sweeps.report.failures import failures_of
 from raygen.sweeps.report.history import history_plots
@@ -63,7 +63,7 @@ def gather(record: SweepRecord) -> SweepPage:
     weights, unimportant = importance_of(view)
     order = list(_order(view, weights))
     columns = {one.path: view.names[one.path] for one in spec.parameters}
-    others = (one for one in ranked(record.history) if one.source != WARM_START)
+    others = (one for one in view.ordered if one.source != WARM_START)
     return SweepPage(
         title=record.sweep.metadata.name,
         subtitle=_subtitle(record),
@@ -84,7 +84,7 @@ def gather(record: SweepRecord) -> SweepPage:
         curves=curve_plots(view),
         samples=list(_samples(view)),
         failures=failures_of(view.failed),
-        trials=[{**trial_row(view, one), "why": one.reason} for one in others],
+        trials=[trial_row(view, one) for one in others],
         template=record.sweep.model_dump(mode="json", exclude_unset=True, by_alias=True)["spec"]["template"],
     )
 

@@ -15,7 +15,9 @@ from raygen.sweeps.report.marks import MARKS, by_rank, clouds_of, hints_of, said
 from raygen.sweeps.report.view import Judged, View
 
 MOST_POINTS = 4000
-"""Trials of a plot; of more the best are drawn, and others evenly spread."""
+"""Trials of a plot where there is one objective; of more trials the best are drawn, and others evenly spread."""
+LEAST_POINTS = 1000
+"""The same where objectives are many, and their plots too."""
 MOST_FRONT_NAMES = 6
 """Trials of a front that are named for those who cannot see it."""
 
@@ -24,18 +26,23 @@ def history_plots(view: View) -> list[Plot]:
     """Each objective by the number of the trial, and of one objective by time too; of several the fronts of each two."""
     if not view.judged:
         return []
-    plots = [_by_number(view, objective) for objective in range(len(view.objectives))]
-    if len(view.objectives) == 1:
-        return [*plots, _by_time(view)]
-    return [*(_front(view, *pair) for pair in combinations(range(len(view.objectives)), 2)), *plots]
+    numbers = range(len(view.objectives))
+    if len(numbers) == 1:
+        return [_by_number(view, 0, MOST_POINTS), _by_time(view)]
+    pairs = list(combinations(numbers, 2))
+    limit = max(MOST_POINTS // (len(pairs) + len(numbers)), LEAST_POINTS)
+    return [
+        *(_front(view, *pair, limit) for pair in pairs),
+        *(_by_number(view, one, limit) for one in numbers),
+    ]
 
 
-def _by_number(view: View, objective: int) -> Plot:
-    drawn, note = view.bounded(MOST_POINTS)
+def _by_number(view: View, objective: int, limit: int) -> Plot:
+    drawn, note = view.bounded(limit)
     y = view.objective_axis(objective, [one.values[objective] for one in view.judged])
     x = linear_axis(0, max(len(view.history.trials) - 1, 1), whole=True)
     # Those that failed have come to nothing: they stand at the edge.
-    failures = [view.failed[number] for number in spread(len(view.failed), MOST_POINTS)]
+    failures = [view.failed[number] for number in spread(len(view.failed), limit)]
     failed = [(float(trial.number), y.low) for trial in failures]
     course = _running_best(view, objective, [float(one.trial.number) for one in view.judged])
     clouds = clouds_of(drawn, [(float(one.trial.number), one.values[objective]) for one in drawn])
@@ -95,9 +102,9 @@ def _running_best(view: View, objective: int, places: Sequence[float]) -> list[P
     return course
 
 
-def _front(view: View, first: int, second: int) -> Plot:
+def _front(view: View, first: int, second: int, limit: int) -> Plot:
     """Two objectives against each other, with the best trials on top and the edge of these two."""
-    drawn, note = view.bounded(MOST_POINTS)
+    drawn, note = view.bounded(limit)
     x, y = (view.objective_axis(n, [one.values[n] for one in view.judged]) for n in (first, second))
 
     def place(one: Judged) -> Point:
@@ -108,7 +115,7 @@ def _front(view: View, first: int, second: int) -> Plot:
     others = [one for one in drawn if one.trial.number not in best]
     names = view.objectives[first].name, view.objectives[second].name
     edge = _edge(view, front, first, second)
-    large = [front[number] for number in spread(len(front), MOST_POINTS)]
+    large = [front[number] for number in spread(len(front), limit)]
     trials = ", ".join(str(one.trial.number) for one in front[:MOST_FRONT_NAMES])
     more = f" and {len(front) - MOST_FRONT_NAMES} more" if len(front) > MOST_FRONT_NAMES else ""
     return draw_plot(

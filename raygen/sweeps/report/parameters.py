@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 from raygen.report.axis import Axis
 from raygen.report.chart import spread
@@ -25,7 +26,7 @@ MOST_SCALES = 10
 def slice_plots(view: View, order: Sequence[tuple[int, str]]) -> list[Plot]:
     """Parameters against objectives, for each pair of an objective's number and a path; at most `MOST_SLICES`."""
     plots = (_slice(view, objective, path) for objective, path in order)
-    return [plot for plot in plots if plot is not None][:MOST_SLICES]
+    return list(islice((plot for plot in plots if plot is not None), MOST_SLICES))
 
 
 def _slice(view: View, objective: int, path: str) -> Plot | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from raygen.report.page import Cell, Figure
@@ -12,7 +12,7 @@ from raygen.sweeps.directory import run_name
 from raygen.sweeps.history import WARM_START, Trial
 from raygen.sweeps.policy import HOUR
 from raygen.sweeps.record import SweepRecord
-from raygen.sweeps.report.view import View, shown
+from raygen.sweeps.report.view import RESERVED, View, shown
 
 MOST_VALUES = 12
 """Values of a Choice that are named."""
@@ -133,15 +133,22 @@ def _time(seconds: float) -> tuple[float, str]:
 
 
 def best_rows(view: View) -> list[dict[str, Cell]]:
-    """The best trials with their runs, by the first objective."""
-    return [{**trial_row(view, one), "run": f"trials/{run_name(one.number)}"} for one in view.best]
+    """The best trials with all their metrics and their runs, by the first objective."""
+    metrics = sorted({name for one in view.best for values in one.reports.values() for name in values})
+    objectives = [one.name for one in view.objectives]
+    names = [*objectives, *(name for name in metrics if name not in objectives)]
+    return [{**_row(view, one, names), "run": f"trials/{run_name(one.number)}"} for one in view.best]
 
 
 def trial_row(view: View, trial: Trial) -> dict[str, Cell]:
-    """A trial as a row."""
-    described = view.record.trial(trial.number)
+    """A trial as a row, with its objectives and values, and why it is where it is."""
+    return {**_row(view, trial, [one.name for one in view.objectives]), "why": trial.reason}
+
+
+def _row(view: View, trial: Trial, metrics: Sequence[str]) -> dict[str, Cell]:
+    reported = view.record.trial(trial.number)["metrics"]
     row: dict[str, Cell] = {"trial": trial.number, "state": trial.state, "step": trial.step}
-    row |= {one.name: described["metrics"].get(one.name) for one in view.objectives}
+    row |= {name if name not in RESERVED else f"metric {name}": reported.get(name) for name in metrics}
     for path in view.domains:
         value = trial.values.get(path)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)

@@ -15,7 +15,7 @@ from raygen.report.wording import label
 from raygen.spec.sweep.domains import Choice, Domain, Real, same
 from raygen.sweeps.events import Ended, Event, Reported
 from raygen.sweeps.history import WARM_START, History, Trial
-from raygen.sweeps.record import SweepRecord
+from raygen.sweeps.record import SweepRecord, ranked, standing
 
 Kind = Literal[
     "completed", "stopped early", "waiting or running", "breaks a constraint", "of an earlier sweep", "failed"
@@ -27,7 +27,7 @@ FAR = 10.0
 """An axis of an objective ends before the worst tenth, if that would make it so many times as long."""
 MARGIN = 0.05
 """What an axis of an objective has beyond its values, as a share of their range."""
-_RESERVED = ("trial", "state", "step", "source", "why", "run")
+RESERVED = ("trial", "state", "step", "source", "why", "run")
 """Columns of tables that are neither metrics nor parameters."""
 
 
@@ -61,9 +61,8 @@ class View:
         domains: Values of the parameters by path, without those that follow others.
         judged: Trials that have reported their objectives and did not fail, by number.
         failed: Trials that have failed, by number.
-        ranks: Places of judged trials by number, 0 for the best: those that keep to the constraints and were trained whole
-            come first, then those that were trained further, then those with better values. Of several objectives the
-            first one decides.
+        ordered: All trials with the best first, as tables have them.
+        ranks: Places of judged trials among each other by number, 0 for the best.
         best: The best trials, by the first objective.
     """
 
@@ -71,7 +70,7 @@ class View:
         self.record, self.history = record, record.history
         self.domains: dict[str, Domain] = {one.path: one for one in record.space.domains}
         self.objectives = record.sweep.spec.objectives
-        taken = (*_RESERVED, *(one.name for one in self.objectives))
+        taken = (*RESERVED, *(one.name for one in self.objectives), *record.sweep.spec.metrics)
         self.names = short_names([one.path for one in record.sweep.spec.parameters], taken)
         times = _times(record.events)
         self.judged: list[Judged] = []
@@ -84,8 +83,10 @@ class View:
                 values = tuple(one.sign * part for one, part in zip(self.objectives, score, strict=True))
                 kind = _kind(trial, self.history)
                 self.judged.append(Judged(trial, kind, values, times.get(trial.number, 0.0)))
-        ordered = sorted(self.judged, key=self._rank)
-        self.ranks = {one.trial.number: place for place, one in enumerate(ordered)}
+        seen = {one.trial.number for one in self.judged}
+        self.ordered = ranked(self.history)
+        places = enumerate(one.number for one in self.ordered if one.number in seen)
+        self.ranks = {number: place for place, number in places}
         self.best = sorted(record.best, key=lambda one: (self.history.score(one) or (), one.number))
 
     def ranked(self, objective: int) -> list[Judged]:
@@ -93,7 +94,11 @@ class View:
         sign = self.objectives[objective].sign
         return sorted(
             self.judged,
-            key=lambda one: (*self._rank(one)[:3], sign * one.values[objective], one.trial.number),
+            key=lambda one: (
+                *standing(one.trial, self.history),
+                sign * one.values[objective],
+                one.trial.number,
+            ),
         )
 
     def bounded(self, limit: int) -> tuple[list[Judged], str]:
@@ -114,12 +119,6 @@ class View:
         end = best + 1.5 * (far - best) if abs(worst - best) > FAR * abs(far - best) > 0 else worst
         margin = MARGIN * abs(end - best)
         return linear_axis(min(best, end) - margin, max(best, end) + margin)
-
-    def _rank(self, one: Judged) -> tuple[float, ...]:
-        whole = one.kind in ("completed", "of an earlier sweep")
-        sign, value = self.objectives[0].sign, one.values[0]
-        length = 0 if whole else -one.trial.step
-        return (one.kind == "breaks a constraint", not whole, length, sign * value, one.trial.number)
 
 
 def short_names(paths: Sequence[str], taken: Sequence[str] = ()) -> dict[str, str]:
