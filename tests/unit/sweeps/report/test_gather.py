@@ -398,3 +398,15 @@ def test_values_from_before_the_space_was_changed_are_drawn(tmp_path: Path) -> N
     slices = {one.across: one for one in gathered.slices}
     assert [text for _, text in slices[LAYERS].x] == ["2", "4", "3"]
     assert all(sum(one.path.count("M") for one in plot.clouds) == 2 for plot in slices.values())
+
+
+def test_a_trial_that_was_whole_after_fewer_steps_can_be_the_first(tmp_path: Path) -> None:
+    events = [
+        *trial(0, PLAIN, {40: {"loss": 2.0, "size": 1.0}}),
+        *trial(1, PLAIN, {20: {"loss": 1.0, "size": 1.0}}),
+        *trial(2, PLAIN, {60: {"loss": 0.5, "size": 1.0}}, "Stopped", "WorseThanMedian"),
+    ]
+    gathered = gather(written(tmp_path / "rates", the_sweep(), events))
+    assert [row["trial"] for row in gathered.trials] == [1, 0, 2]
+    assert [row["trial"] for row in gathered.best] == [1]
+    assert [row["why"] for row in gathered.trials] == ["Completed", "Completed", "WorseThanMedian"]
