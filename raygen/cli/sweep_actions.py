@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from raygen.cli.actions import actions_of
 
 RUN = "run"
-ACTIONS = frozenset({RUN, "best", "replay", "show"})
+ACTIONS = frozenset({RUN, "best", "replay", "report", "show"})
 
 
 def with_action(arguments: Sequence[str]) -> list[str]:
@@ -54,6 +54,12 @@ def add_sweep_actions(
         "--as-job",
         action="store_true",
         help="print a job file whose training gives the same weights, to the bit",
+    )
+
+    report = action("report", "write a sweep's report.html, also while it runs")
+    report.add_argument("sweep", metavar="SWEEP", help="directory of the sweep")
+    report.add_argument(
+        "--output", metavar="FILE", help="write this file instead of report.html in the sweep's directory"
     )
 
     replay = action("replay", "work out every proposal of a sweep again, and compare it with the log")

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 INTERVALS = 4
 """About how many intervals an axis is divided into."""
+MOST_CATEGORIES = 12
+"""Categories that are named, at most."""
+CATEGORY_CHARACTERS = 48
+"""Characters that the names of an axis' categories have together."""
 LABELLED_DECADES = 2
 """Up to as many decades, a logarithmic axis also marks the twos and fives."""
 
@@ -69,6 +74,19 @@ def logarithmic_axis(low: float, high: float) -> Axis:
     ticks = [f * 10.0**n for n in range(first, last + 1, stride) for f in factors]
     marks = tuple((tick, tick_label(tick, tick, tick)) for tick in ticks if tick <= ends[1])
     return Axis(*ends, marks, logarithmic=True)
+
+
+def category_axis(names: Sequence[str]) -> Axis:
+    """An axis on which the categories 0, 1, 2 and so on each have a place of their own.
+
+    Args:
+        names: Of the categories; where they are many or long, some or their ends are not written.
+    """
+    # Else they would run into each other on a small screen.
+    stride = -(-len(names) // MOST_CATEGORIES)
+    room = max(CATEGORY_CHARACTERS * stride // len(names), 3)
+    short = [name if len(name) <= room else f"{name[: room - 1]}…" for name in names]
+    return Axis(-0.5, len(names) - 0.5, tuple((n, short[n]) for n in range(0, len(names), stride)))
 
 
 def tick_label(value: float, step: float, largest: float) -> str:

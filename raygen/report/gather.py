@@ -53,7 +53,7 @@ def gather(run: RunRecord) -> ReportData:
         figures=_figures(run, train, evaluated),
         advice=_advice(run, train),
         charts=_charts(run, train, evaluated, resumed),
-        samples=_samples(directory),
+        samples=samples_of(directory),
         attempts=[
             {
                 "attempt": a.number,
@@ -84,6 +84,27 @@ def gather(run: RunRecord) -> ReportData:
             "parent": run.document.get("parent"),
         },
     )
+
+
+def samples_of(directory: RunDirectory) -> list[SampleSet]:
+    """What the model of a run made, by step."""
+    texts: dict[int, list[tuple[str, str]]] = {}
+    images: dict[int, list[bytes]] = {}
+    for file in directory.samples():
+        if file.name.endswith(".mid"):
+            # Its words are among the texts.
+            continue
+        data = directory.storage.read(file.key)
+        if file.name.endswith(".png"):
+            images.setdefault(file.step, []).append(data)
+            continue
+        for line in data.splitlines():
+            record = json.loads(line)
+            texts.setdefault(file.step, []).append((record["prompt"], record["text"]))
+    return [
+        SampleSet(step, texts.get(step, ()), images.get(step, ()))
+        for step in sorted(texts.keys() | images.keys())
+    ]
 
 
 def _time(text: str | None) -> datetime | None:
@@ -187,26 +208,6 @@ def _charts(
         )
         charts.append(draw(pretty[:1].upper() + pretty[1:], "", both, resumed))
     return [chart for chart in charts if chart is not None]
-
-
-def _samples(directory: RunDirectory) -> list[SampleSet]:
-    texts: dict[int, list[tuple[str, str]]] = {}
-    images: dict[int, list[bytes]] = {}
-    for file in directory.samples():
-        if file.name.endswith(".mid"):
-            # Its words are among the texts.
-            continue
-        data = directory.storage.read(file.key)
-        if file.name.endswith(".png"):
-            images.setdefault(file.step, []).append(data)
-            continue
-        for line in data.splitlines():
-            record = json.loads(line)
-            texts.setdefault(file.step, []).append((record["prompt"], record["text"]))
-    return [
-        SampleSet(step, texts.get(step, ()), images.get(step, ()))
-        for step in sorted(texts.keys() | images.keys())
-    ]
 
 
 def _checkpoints(run: RunRecord) -> list[dict[str, Cell]]:

@@ -129,7 +129,6 @@ class Picture:
 def render(data: ReportData) -> str:
     """The report as HTML; its characters can all be written as UTF-8."""
     style, style_hash, template = page_template("page.html.jinja")
-    sets = [data.samples[i] for i in reversed(spread(len(data.samples), MAX_SETS))]
     return template.render(
         data=data,
         state=data.state if data.state in STATES else "Running",
@@ -139,12 +138,25 @@ def render(data: ReportData) -> str:
         progress=round(100 * min(max(data.step / data.steps, 0), 1), 1) if data.steps > 0 else None,
         charts=data.charts[:MAX_CHARTS],
         height=HEIGHT,
-        sets=list(zip(sets, _pictures(sets), strict=True)),
+        sets=shown_sets(data.samples),
         max_samples=MAX_SAMPLES,
         max_rows=MAX_ROWS,
         settings=groups(data.configuration or {}),
         environment=groups(data.environment or {}),
     )
+
+
+def shown_sets(
+    samples: Sequence[SampleSet], limit: int = MAX_PICTURES_BYTES
+) -> list[tuple[SampleSet, list[Picture]]]:
+    """The sets that a page shows, the newest first, each with its pictures.
+
+    Args:
+        samples: By step.
+        limit: Bytes of all pictures together; beyond it, those of the older sets are left out with a reason.
+    """
+    sets = [samples[i] for i in reversed(spread(len(samples), MAX_SETS))]
+    return list(zip(sets, _pictures(sets, limit), strict=True))
 
 
 def groups(document: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -213,9 +225,8 @@ def _facts(data: ReportData) -> Iterator[tuple[str, str]]:
             yield "Took", duration((utc(data.ended) - utc(data.started)).total_seconds())
 
 
-def _pictures(sets: Sequence[SampleSet]) -> list[list[Picture]]:
-    """The pictures of every set; once they are too many bytes together, those of the sets that come later go."""
-    left = MAX_PICTURES_BYTES
+def _pictures(sets: Sequence[SampleSet], left: int) -> list[list[Picture]]:
+    """The pictures of every set; once they are more bytes together than are left, those of the sets that come later go."""
     result = []
     for chosen in sets:
         shown = []

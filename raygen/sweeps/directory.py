@@ -2,6 +2,7 @@
 
     drivers/0001.json        claimed by conditional create
     log/0001-000001.jsonl    events, in numbered segments of one driver; see `raygen.sweeps.events`
+    report.html              the same as a page, written when a driver ends
     summary.json             how the sweep is, for those who only want to know that; made from the log again and again
     trials/t0007/            run directories
 

@@ -58,6 +58,7 @@ class SweepResult:
         trials: How many trials there are.
         best: The best ones: number, values, metrics, step and run of each.
         seconds: Wall time of this driver.
+        report: Where the report is; empty if none was written.
     """
 
     state: Literal["Succeeded", "Stopped"]
@@ -66,6 +67,7 @@ class SweepResult:
     trials: int
     best: tuple[Mapping[str, Any], ...]
     seconds: float
+    report: str = ""
 
 
 class Driver:

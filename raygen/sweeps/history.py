@@ -167,9 +167,12 @@ class History:
         scores = {one.number: self.score(one) or () for one in whole}
         if len(self.objectives) == 1:
             return sorted(whole, key=lambda one: (scores[one.number], one.number))[:1]
-        return [
-            one for one in whole if not any(_beats(other, scores[one.number]) for other in scores.values())
-        ]
+        front: dict[int, tuple[float, ...]] = {}
+        # Who beats another one stands before it in this order, and so does one of the front that does.
+        for one in sorted(whole, key=lambda one: scores[one.number]):
+            if not any(_beats(other, scores[one.number]) for other in front.values()):
+                front[one.number] = scores[one.number]
+        return [one for one in whole if one.number in front]
 
     def _values(self, trial: Trial, step: int | None) -> Mapping[str, float] | None:
         """What a trial has reported, with all that it is judged by."""

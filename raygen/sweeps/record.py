@@ -25,6 +25,9 @@ class SweepRecord:
     Attributes:
         sweep: The sweep, as its newest driver had it.
         history: All that is known.
+        events: The log.
+        policy: Decides what follows.
+        space: What varies.
 
     Raises:
         InputError: there is no sweep.
@@ -33,10 +36,9 @@ class SweepRecord:
 
     def __init__(self, uri: str) -> None:
         self.directory = SweepDirectory(open_storage(uri))
-        events = self.directory.read_known()
-        self._policy, self.history = opened(events)
-        self.sweep = self._policy.sweep
-        self._cores = self._policy.cores
+        self.events = self.directory.read_known()
+        self.policy, self.history = opened(self.events)
+        self.sweep, self.space = self.policy.sweep, self.policy.space
 
     @property
     def best(self) -> list[Trial]:
@@ -45,7 +47,7 @@ class SweepRecord:
 
     def summary(self) -> dict[str, Any]:
         """The sweep in short."""
-        return summary_of(self.sweep, self.history, self._policy, self.directory.trials)
+        return summary_of(self.sweep, self.history, self.policy, self.directory.trials)
 
     def trial(self, number: int) -> dict[str, Any]:
         """A trial in short.
@@ -61,7 +63,7 @@ class SweepRecord:
         Raises:
             InputError: there is no trial of this number.
         """
-        document = trial_job(self._policy, self._numbered(number), self._cores)
+        document = trial_job(self.policy, self._numbered(number), self.policy.cores)
         spec = self.sweep.spec
         # Where the sweep ran the job may run too.
         document["spec"] |= {
@@ -84,10 +86,22 @@ class SweepRecord:
 
 def ranked(history: History) -> list[Trial]:
     """Trials in the order in which a table shows them: the best first, those that failed last."""
+    return sorted(
+        history.trials,
+        key=lambda trial: (*standing(trial, history), history.score(trial) or (), trial.number),
+    )
 
-    def rank(trial: Trial) -> tuple[Any, ...]:
-        score = history.score(trial)
-        feasible = history.is_feasible(trial)
-        return (trial.state == "Failed", score is None, not feasible, -trial.step, score or (), trial.number)
 
-    return sorted(history.trials, key=rank)
+def standing(trial: Trial, history: History) -> tuple[float, ...]:
+    """What comes before scores in that order; less is better.
+
+    Trials that were trained whole come first, however many steps each of them had; then those that were trained further.
+    """
+    whole = trial.state == "Completed"
+    return (
+        trial.state == "Failed",
+        history.score(trial) is None,
+        not history.is_feasible(trial),
+        not whole,
+        0 if whole else -trial.step,
+    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from raygen.compute.scale import available_cores
-from raygen.errors import InputError, MissingExtraError
+from raygen.errors import InputError, MissingExtraError, OutputError, RunError
 from raygen.jobfile import load_kind
 from raygen.spec.schema.validate import parse_kind
 from raygen.spec.sweep.sweep import Sweep
@@ -24,6 +25,7 @@ from raygen.sweeps.driver import Driver, SweepResult, Watcher
 from raygen.sweeps.events import Event, cores_of
 from raygen.sweeps.history import History
 from raygen.sweeps.policy import Policy
+from raygen.sweeps.record import SweepRecord
 from raygen.sweeps.trials.training import function_at
 from raygen.training.engine.control import Control
 from raygen.training.observers.startup import Startup
@@ -115,7 +117,8 @@ def _driven(
     control: Control,
     watcher: Watcher,
 ) -> SweepResult:
-    """Claims the sweep, starts Ray, and drives."""
+    """Claims the sweep, starts Ray, drives, and writes the report."""
+    from raygen.sweeps.report.gather import write_report
     from raygen.sweeps.trials.processes import RayWorkers
 
     have = cores or available_cores()
@@ -136,9 +139,21 @@ def _driven(
         events = directory.read()
         if events:
             known = []
-        return Driver(
-            sweep, base, directory, driver, events, policy, workers, each, control, watcher, known=known
-        ).run()
+        try:
+            result = Driver(
+                sweep, base, directory, driver, events, policy, workers, each, control, watcher, known=known
+            ).run()
+        except RunError:
+            # The first error is the one to show.
+            with suppress(OutputError):
+                write_report(SweepRecord(directory.uri))
+            raise
+    try:
+        return replace(result, report=write_report(SweepRecord(directory.uri)))
+    except OutputError as error:
+        # What was trained and logged is there.
+        watcher.notice(f"there is no new report: {error.located}")
+        return result
 
 
 def _named(sweep: Sweep, name: str | None) -> Sweep:

@@ -13,11 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from raygen.report.axis import linear_axis
 from raygen.report.bars import Counts, draw_histogram
 from raygen.report.card import CardPage, render_card
 from raygen.report.page import render
+from raygen.report.plot import Cloud, draw_plot
+from raygen.report.sweep import SweepPage, render_sweep
 from tests.unit.evaluation.reports import HOSTILE, hostile_report, report
 from tests.unit.report.test_card import card
+from tests.unit.report.test_plot import sweep_page
 
 WIDTH, HEIGHT = 1000, 800
 BLUE, ORANGE, WHITE = (0x25, 0x63, 0xEB), (0xC2, 0x41, 0x0C), (255, 255, 255)
@@ -174,6 +178,28 @@ def test_a_data_card_is_styled_and_painted(browser: str, tmp_path: Path) -> None
 
 def test_a_hostile_data_card_runs_nothing(browser: str, tmp_path: Path) -> None:
     opened = open_page(browser, render_card(card(HOSTILE)), tmp_path)
+    assert opened.console == []
+    elements = Elements(opened.document).found
+    assert not {"script", "iframe", "object", "embed", "form", "base"} & {tag for tag, _ in elements}
+    assert "<title>PWNED" not in opened.document
+
+
+def test_a_sweep_is_styled_and_painted(browser: str, tmp_path: Path) -> None:
+    axes = linear_axis(0.0, 100.0), linear_axis(0.0, 1.0)
+    points = [(float(number), number / 100) for number in range(101)]
+    plot = draw_plot("loss", "trial", axes, clouds=[Cloud("completed", "disc", 1, points)])
+    opened = open_page(
+        browser, render_sweep(SweepPage("rates", "some", "Running", "", history=[plot])), tmp_path
+    )
+    assert opened.console == []
+    # Points are lines without length: that they are seen at all rests on their round ends.
+    columns, rows = extent(list(pixels(opened.picture)), (0xDA, 0x8C, 0x6D))
+    assert columns > 0.4 * WIDTH
+    assert rows > 100
+
+
+def test_a_hostile_sweep_runs_nothing(browser: str, tmp_path: Path) -> None:
+    opened = open_page(browser, render_sweep(sweep_page(HOSTILE)), tmp_path)
     assert opened.console == []
     elements = Elements(opened.document).found
     assert not {"script", "iframe", "object", "embed", "form", "base"} & {tag for tag, _ in elements}

@@ -80,6 +80,12 @@ def test_a_sweep_that_is_killed_goes_on_and_its_winner_is_the_run_of_its_own_job
         concurrency=2,
         budget={"trials": 5},
         startingPoints=[{}],
+        template__spec__evaluation__samples={
+            "everySteps": 10,
+            "count": 1,
+            "prompts": ["the "],
+            "maxTokens": 8,
+        },
     )
     sweep = tmp_path / "sweeps" / "rates"
 
@@ -94,8 +100,13 @@ def test_a_sweep_that_is_killed_goes_on_and_its_winner_is_the_run_of_its_own_job
         until(lambda: seen(Began) == 2 and seen(Ended) >= 1, driver)
         driver.send_signal(signal.SIGTERM)
         assert driver.wait(60) == 3, driver.communicate()
+    assert '<span class="badge Stopped">' in (sweep / "report.html").read_text()
     result = done("sweep", path, "--cores", "2", cwd=tmp_path)
     assert (result["state"], result["trials"]) == ("Succeeded", 5)
+    assert result["report"] == str(sweep / "report.html")
+    report = (sweep / "report.html").read_text()
+    assert f"Trial {result['best'][0]['trial']}, the best in loss" in report
+    assert "<b>the </b>" in report
 
     events = events_of(sweep)
     reported = Counter((event.trial, event.step) for event in events if isinstance(event, Reported))
@@ -186,5 +197,6 @@ def test_a_function_that_leaves_ends_its_trials_and_the_sweep(tmp_path: Path) ->
     )
     failed = done("sweep", path, "--name", "left", cwd=tmp_path, code=1)["error"]
     assert failed["what"].startswith("all 2 trials have failed (2 of SystemExit)")
+    assert "All 2 trials have failed." in (tmp_path / "sweeps" / "left" / "report.html").read_text()
     refused = done("sweep", path, "--name", "../out", cwd=tmp_path, code=2)
     assert refused["faults"][0]["path"] == "spec.output.sweep"

@@ -65,6 +65,8 @@ def _rows(result: SweepResult) -> dict[str, str]:
             f"{path.rpartition('.')[2]}={shown(value)}" for path, value in one["values"].items()
         )
         rows[f"best: trial {one['trial']}"] = f"{metrics}  ({values})"
+    if result.report:
+        rows["report"] = result.report
     if result.best:
         rows["again"] = f"raygen sweep best {result.sweep} --as-job > best.yaml"
     return rows
