@@ -85,9 +85,9 @@ def train(seed: int, steps: int | None, output: str) -> raygen.Result:
     return completed(raygen.train(loaded.job, base=JOBS, output=output, device="cpu"))
 
 
-def generate(run: raygen.Run, count: int, seed: int) -> Tensor:
+def generate(run: raygen.Run, count: int, seed: int, step: int | None = None) -> Tensor:
     """Images of a run's generator, uint8 (count, 1, 28, 28)."""
-    family, request = run.family(device="cpu"), SampleRequest(seed=seed)
+    family, request = run.family(step, device="cpu"), SampleRequest(seed=seed)
     batches = [range(first, min(first + BATCH, count)) for first in range(0, count, BATCH)]
     images = cropped(torch.cat([family.generate(request, batch)["images"] for batch in batches]))
     if images.shape[1:] != (1, 28, 28):
@@ -137,6 +137,14 @@ def distances(features: Tensor, known: Tensor, new: Tensor, seed: int) -> dict[s
         "as_many_training_images": frechet_distance(FeatureSums.of(known[order[: len(features)]]), test),
         "10000_training_images": frechet_distance(FeatureSums.of(known[order[: len(new)]]), test),
     }
+
+
+def frechet(run: raygen.Run, step: int, count: int = 2000) -> float:
+    """Distance of a checkpoint's images from the test images, for sweeps: less is better."""
+    judge = classifier()
+    features, _ = judge.judge(generate(run, count, seed=0, step=step))
+    known, _ = judge.judge(digits("test").images)
+    return frechet_distance(FeatureSums.of(features), FeatureSums.of(known))
 
 
 def near_copies(samples: Tensor, new: Tensor, known: Tensor) -> dict[str, float]:

@@ -82,6 +82,8 @@ class RunningTrial:
                 output=task.runs,
                 run=task.run,
                 cores=task.cores,
+                # A pod names its cluster, of which this process is a part.
+                distributed=False,
                 control=self._control,
             )
             if result.step > 0 and task.functions and result.reason != "Stopped":
