@@ -34,10 +34,13 @@ POLICY_NAMES = (
 )
 INSTALL = "Install the chart: helm install raygen charts/raygen --namespace raygen-system --create-namespace --values values.yaml"
 RIGHTS = (
-    ("list", "raygen.io/trainingjobs"),
-    ("watch", "raygen.io/trainingjobs"),
-    ("delete", "raygen.io/trainingjobs"),
+    *(
+        (verb, f"raygen.io/{kind}")
+        for kind in ("trainingjobs", "sweeps")
+        for verb in ("list", "watch", "delete")
+    ),
     ("patch", "raygen.io/trainingjobs:status"),
+    ("patch", "raygen.io/sweeps:status"),
     ("list", "raygen.io/raygenruntimes"),
     ("watch", "raygen.io/raygenruntimes"),
     ("list", "ray.io/rayjobs"),
