@@ -59,7 +59,7 @@ class SweepRecord:
         Raises:
             InputError: there is no trial of this number.
         """
-        document = trial_job(self._policy, self._numbered(number), self._cores)
+        document = trial_job(self._policy, self.history, self._numbered(number), self._cores)
         document["metadata"]["name"] = f"{self.sweep.metadata.name[:35].rstrip('-')}-{number:04d}"
         return parse(document)
 

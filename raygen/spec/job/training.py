@@ -225,6 +225,9 @@ class EarlyStopping(Spec):
     """Smallest change that counts as a gain, in the metric's unit."""
 
 
+MOST_CHANGES = 128
+
+
 class ValueChange(Spec):
     """Other numbers from a step on, so that one job holds a schedule of hyperparameters."""
 
@@ -280,7 +283,7 @@ class Training(Spec):
     """How guards with the action RollBack go back."""
     compile: Literal["Auto", "Always", "Never"] = "Auto"
     """torch.compile. Auto: Transformers and models of your own on a CUDA device, when a compiler exists."""
-    changes: Annotated[tuple[ValueChange, ...], Field(max_length=64)] = ()
+    changes: Annotated[tuple[ValueChange, ...], Field(max_length=MOST_CHANGES)] = ()
     """Other numbers from later steps on, in the order of their steps, whatever that of the list is. The run leaves a checkpoint at each, and may
     be given further ones behind its newest checkpoint. Default: none."""
     seed: Annotated[int, Field(ge=0, le=MAX_INT)] = 0

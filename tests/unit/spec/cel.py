@@ -96,8 +96,9 @@ class _Parser:
 
     def _product(self) -> Code:
         left = self._unary()
-        while self.peek() in ("%", "/"):
-            operation = {"%": lambda a, b: a % b, "/": lambda a, b: a // b}[self._next()]
+        while self.peek() in ("%", "/", "*"):
+            operations = {"%": lambda a, b: a % b, "/": lambda a, b: a // b, "*": lambda a, b: a * b}
+            operation = operations[self._next()]
             left = _binary(operation, left, self._unary())
         return left
 
