@@ -138,7 +138,7 @@ def copy(source: Storage, step: int, target: Storage) -> None:
         if tally.record() != record:
             raise CheckpointError(f"{name} {ALTERED}", where=f"{folder.uri}/{name}")
     tensors = {
-        key: replace(one, pieces=tuple(replace(piece, file=names[piece.file]) for piece in one.pieces))
+        key: replace(one, shards=tuple(replace(piece, file=names[piece.file]) for piece in one.shards))
         for key, one in manifest.tensors.items()
     }
     files = {names[name]: record for name, record in manifest.files.items()}

@@ -56,7 +56,7 @@ def inherit(task: TrialTask, control: Control, wait_s: float = WAIT_S) -> int | 
                 continue
             own.write_data_files(run.read_data_files())
             job = resolve(placed(parse(dict(task.job)), task.runs, task.run))
-            document = known | {"job": job.model_dump(mode="json"), "uri": own.uri, "base": task.base}
+            document = known | {"job": job.model_dump(mode="json"), "uri": own.uri}
             try:
                 own.create_job(document)
             except AlreadyExistsError:
