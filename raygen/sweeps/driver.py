@@ -212,7 +212,7 @@ class Driver:
         born = (decision.parent, decision.parent_step, decision.replaces)
         self._record(Proposed(number, dict(decision.values), decision.source, self._now(), *born))
         try:
-            parse(self._policy.document(self._history, self._history.trials[number]))
+            parse(self._policy.document(self._history, self._history.trials[number], run_name(number)))
         except ValidationError as error:
             said = "; ".join(f"{one.path} {one.rule}" for one in error.faults[:3])
             self._end(number, "Failed", "InvalidJob", f"these values make no valid job: {said}")
@@ -370,6 +370,6 @@ def trial_job(policy: Policy, history: History, trial: Trial, cores: int) -> dic
     """The job of a trial, as JSON values: the template with its values, which may change with those that it took over from others,
     and with the cores that it has, which decide how sums are rounded.
     """
-    document = policy.document(history, trial)
+    document = policy.document(history, trial, run_name(trial.number))
     document["spec"].setdefault("scale", {}).setdefault("cpusPerWorker", cores)
     return document

@@ -96,9 +96,7 @@ class History:
             return
         if isinstance(event, Proposed):
             born = (event.parent, event.parent_step, event.replaces)
-            self.trials.append(
-                Trial(event.trial, event.values, event.source, *born, step=event.parent_step)
-            )
+            self.trials.append(Trial(event.trial, event.values, event.source, *born, step=event.parent_step))
             self.known += event.source == WARM_START
         trial = self.trials[event.trial]
         self.touched.append(event.trial)

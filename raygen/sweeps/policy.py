@@ -9,7 +9,6 @@ from typing import Any
 
 from raygen.spec.sweep.space import Space
 from raygen.spec.sweep.sweep import Budget, Sweep
-from raygen.sweeps.directory import run_name
 from raygen.sweeps.history import History, Trial
 from raygen.sweeps.scheduling.opening import open_scheduler
 from raygen.sweeps.scheduling.protocol import End, Fork, Train
@@ -81,7 +80,9 @@ class Policy:
         decision = self._scheduler.decide(history, may_begin=limit is None or begun < limit)
         if isinstance(decision, Fork):
             if self._explorer is None:
-                raise AssertionError("a scheduler without a population has a trial go on with another one's training")
+                raise AssertionError(
+                    "a scheduler without a population has a trial go on with another one's training"
+                )
             values = self._explorer.explore(history, decision)
             born = (decision.parent, decision.step, decision.replaces)
             return Begin(values, self._spec.scheduler.type, decision.until, *born)
@@ -95,10 +96,16 @@ class Policy:
             return other
         return Begin(proposal.values, proposal.source, decision.until)
 
-    def document(self, history: History, trial: Trial) -> dict[str, Any]:
-        """The job of a trial, as JSON values, unchecked: that of the first of its line, whose numbers change where the next one began."""
+    def document(self, history: History, trial: Trial, name: str) -> dict[str, Any]:
+        """The job of a trial, as JSON values, unchecked: that of the first of its line, whose numbers change where the next one began.
+
+        Args:
+            history: What is known.
+            trial: Which.
+            name: Of the job and its run.
+        """
         line = history.lineage(trial)
-        document = self.space.document(line[0].values, run_name(trial.number))
+        document = self.space.document(line[0].values, name)
         changes = []
         for before, after in pairwise(line):
             old, new = self.space.written(before.values), self.space.written(after.values)

@@ -242,9 +242,7 @@ def _refuse_other_past(existing: Mapping[str, Any], job: ResolvedJob, step: int,
     before, after = ({c.at_step: c.values for c in one.training.changes} for one in (known, job.spec))
     other = [at for at in sorted({*before, *after}) if at < step and before.get(at) != after.get(at)]
     if other:
-        told = [
-            Change(f"spec.training.changes, atStep {at}", before.get(at), after.get(at)) for at in other
-        ]
+        told = [Change(f"spec.training.changes, atStep {at}", before.get(at), after.get(at)) for at in other]
         raise OutputError(
             f"this run has trained {step:,} steps with a job that differs:\n"
             + "\n".join(f"  {one}" for one in told),

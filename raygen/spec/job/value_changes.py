@@ -66,18 +66,17 @@ def _optimizer(network: str) -> tuple[_Part, ...]:
 
     def of_types(*types: str) -> tuple[Callable[[Any], bool], str]:
         quoted = ", ".join(f"'{one}'" for one in types)
-        return lambda spec: (
-            found(spec) is not None and found(spec).type in types
-        ), f"{there} && self.{path}.type in [{quoted}]"
+        return (
+            lambda spec: found(spec) is not None and found(spec).type in types,
+            f"{there} && self.{path}.type in [{quoted}]",
+        )
 
     def has_momentum(spec: Any) -> bool:
         one = found(spec)
         return one is not None and (one.type == "Muon" if one.momentum is None else one.momentum > 0)
 
     return (
-        _Part(
-            path, ("learningRate", "weightDecay"), Optimizer, lambda spec: found(spec) is not None, there
-        ),
+        _Part(path, ("learningRate", "weightDecay"), Optimizer, lambda spec: found(spec) is not None, there),
         _Part(path, ("betas[0]", "betas[1]"), Optimizer, *of_types("Adam", "AdamW", "Muon")),
         _Part(path, ("epsilon",), Optimizer, *of_types("Adam", "AdamW", "AdaGrad", "Muon")),
         _Part(path, ("matrixLearningRate",), Optimizer, *of_types("Muon")),
@@ -181,7 +180,9 @@ _PARTS = (
 
 def _bounds(path: str, bounds: Mapping[str, float]) -> Mapping[str, float]:
     # A momentum of 0 is none, and then nothing is kept of a weight.
-    return {**{k: v for k, v in bounds.items() if k != "ge"}, "gt": 0} if path.endswith("momentum") else bounds
+    return (
+        {**{k: v for k, v in bounds.items() if k != "ge"}, "gt": 0} if path.endswith("momentum") else bounds
+    )
 
 
 CHANGEABLE_VALUES: dict[str, Mapping[str, float]] = {
@@ -246,7 +247,7 @@ def _range_rules() -> tuple[Rule, ...]:
     return tuple(rule(list(paths)) for _, paths in grouped)
 
 
-def unsuited(spec: Any) -> list[str]:
+def _unsuited(spec: Any) -> list[str]:
     """The numbers that a job has changed and does not have: those of another model or optimizer.
 
     Args:
@@ -270,7 +271,7 @@ def suits_rule() -> Rule:
             "training.changes",
         ),
         at="training.changes",
-        holds=lambda self: not unsuited(self),
+        holds=lambda self: not _unsuited(self),
         rule="must name numbers that this job's model and optimizers have",
         remedy="Remove those of other models, types of optimizers and schedules; an SGD needs a momentum above 0 for its momentum to change,"
         " and an average of weights (ema) for its decay.",

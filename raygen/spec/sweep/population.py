@@ -104,7 +104,9 @@ def population_faults(parameter: Parameter, path: str, place: Location) -> Itera
     """
     remedy = "Give the template the value, or choose another scheduler."
     if path not in CHANGEABLE_VALUES:
-        rule = "cannot change while a trial trains, as PBT and PB2 have it do; training.changes lists what can"
+        rule = (
+            "cannot change while a trial trains, as PBT and PB2 have it do; training.changes lists what can"
+        )
         yield fault((*place, "path"), parameter.path, rule, remedy)
         return
     if parameter.when is not None:
@@ -114,7 +116,9 @@ def population_faults(parameter: Parameter, path: str, place: Location) -> Itera
             rule = "must be a number, as everything that changes while a trial trains"
             yield fault((*place, "values", number), value, rule, "Change or remove it.")
     given: list[tuple[Location, float | None]] = [(("low",), parameter.low), (("high",), parameter.high)]
-    given += [(("values", number), one) for number, one in enumerate(parameter.values or ()) if is_number(one)]
+    given += [
+        (("values", number), one) for number, one in enumerate(parameter.values or ()) if is_number(one)
+    ]
     for at, value in given:
         if value is not None and not within(path, value):
             rule = f"must be a value that {parameter.path} may change to while a trial trains"

@@ -139,7 +139,9 @@ class Population:
         """Whose training goes on in place of a member's; None where it is none of the worst, or as good as the one that was drawn."""
         ranked = self._ranked(at)
         share = self._share(len(ranked))
-        own = next((one for one in ranked if self._place_of[one.trial] == self._place_of[member.number]), None)
+        own = next(
+            (one for one in ranked if self._place_of[one.trial] == self._place_of[member.number]), None
+        )
         if own is None or share == 0 or ranked.index(own) < len(ranked) - share:
             return None
         drawn = self._drawn(ranked, member)
@@ -179,4 +181,6 @@ class Population:
         return None
 
     def _fork(self, parent: _Standing, replaced: Trial) -> Fork:
-        return Fork(parent.trial, self._lengths[parent.at], replaced.number, lease(self._lengths, parent.at + 1))
+        return Fork(
+            parent.trial, self._lengths[parent.at], replaced.number, lease(self._lengths, parent.at + 1)
+        )

@@ -51,7 +51,7 @@ def open_explorer(spec: SweepSpec, space: Space) -> Explorer | None:
 
 
 class Perturbation:
-    """Draws a value anew with a chance of 1/4, and else makes it a fifth larger or smaller (Jaderberg et al. 2017).
+    """Draws a value from its whole range with a chance of 1/4, and else makes it a fifth larger or smaller (Jaderberg et al. 2017).
 
     A fifth is one of the number itself; on a linear scale one of at least a tenth of the range. Whole numbers move by at least a
     step; a Choice moves to a neighbour in its list.

@@ -71,7 +71,9 @@ def _value(shape: Shape, key: str = "") -> st.SearchStrategy[Any]:
         low = shape.bounds.get("min_length", 0)
         return st.lists(_value(shape.items, key), min_size=low, max_size=max(low, 2))
     if key == "values" and shape.kind == "map":
-        return st.dictionaries(st.sampled_from(_CHANGED), st.sampled_from([0, 0.5, 1]), min_size=1, max_size=3)
+        return st.dictionaries(
+            st.sampled_from(_CHANGED), st.sampled_from([0, 0.5, 1]), min_size=1, max_size=3
+        )
     if shape.kind == "map" and shape.items is not None and shape.items.kind == "number":
         return st.dictionaries(st.sampled_from(["a", "b_2"]), st.sampled_from([0.5, 3]), max_size=2)
     if shape.kind == "map":

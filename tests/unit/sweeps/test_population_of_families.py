@@ -25,7 +25,9 @@ from tests.jobs import image_job_document, job_document, write_images, write_tex
 from tests.unit.training.runs import train
 
 RATE = "training.optimizer.learningRate"
-GENERATOR, DISCRIMINATOR = (f"training.optimizers.{one}.learningRate" for one in ("generator", "discriminator"))
+GENERATOR, DISCRIMINATOR = (
+    f"training.optimizers.{one}.learningRate" for one in ("generator", "discriminator")
+)
 SPACES: dict[str, list[dict[str, Any]]] = {
     "Transformer": [{"path": RATE, "type": "Real", "low": 1e-4, "high": 1e-1, "scale": "Log"}],
     "VAE": [

@@ -105,7 +105,11 @@ class Bandit:
         done: list[tuple[int, int, float, Trial, float]] = []
         open_ones: list[tuple[int, Trial, float]] = []
         for trial in history.trials:
-            if trial.source == WARM_START or trial.state == "Failed" or not lies_in(self._space, trial.values):
+            if (
+                trial.source == WARM_START
+                or trial.state == "Failed"
+                or not lies_in(self._space, trial.values)
+            ):
                 continue
             for at, (start, end) in enumerate(zip(self._ends, self._ends[1:], strict=False), 1):
                 if start < trial.parent_step:

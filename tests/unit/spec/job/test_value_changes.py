@@ -40,7 +40,8 @@ def jobs() -> dict[str, dict[str, Any]]:
             "GAN", training__optimizers={"generator": ADAM, "discriminator": {**ADAM, "type": "SGD"}}
         ),
         "GAN by Muon": image_job_document(
-            "GAN", training__optimizers=dict.fromkeys(("generator", "discriminator"), {**ADAM, "type": "Muon"})
+            "GAN",
+            training__optimizers={key: {**ADAM, "type": "Muon"} for key in ("generator", "discriminator")},
         ),
         "Custom": image_job_document("Custom"),
     }
@@ -79,7 +80,9 @@ def changing(document: dict[str, Any], *changes: tuple[int, dict[str, float]]) -
         max_size=3,
     ),
 )
-def test_rules_and_their_cel_find_the_same_faults(name: str, changes: list[tuple[int, dict[str, float]]]) -> None:
+def test_rules_and_their_cel_find_the_same_faults(
+    name: str, changes: list[tuple[int, dict[str, float]]]
+) -> None:
     document = changing(JOBS[name], *changes)
     expected = {
         (spelled((*location, *(rule.at.split(".") if rule.at else ()))), rule.remedy)
@@ -92,7 +95,9 @@ def test_rules_and_their_cel_find_the_same_faults(name: str, changes: list[tuple
 @pytest.mark.parametrize("path", CHANGEABLE_VALUES)
 def test_every_number_of_the_table_is_one_that_some_job_has(path: str) -> None:
     value = next(one for one in (0.5, 0.25) if within(path, one))
-    having = [name for name, document in JOBS.items() if not faults_of(changing(document, (5, {path: value})))]
+    having = [
+        name for name, document in JOBS.items() if not faults_of(changing(document, (5, {path: value})))
+    ]
     assert having
     for name in having:
         job = in_force(resolve(parse(changing(JOBS[name], (5, {path: value})))), 6)
@@ -111,11 +116,27 @@ def test_every_number_of_the_table_is_one_that_some_job_has(path: str) -> None:
             [(5, {"model.transformer.layers": 3})],
             r"spec.training.changes\[0\].values: .* must name numbers that may change while a job trains. Name",
         ),
-        ("Transformer", [(5, {RATE: 0})], r"changes\[0\].values: .* above 0 and at most 1000.* for .*learningRate"),
-        ("Transformer", [(5, {"model.vae.beta": 1})], r"changes: .* must name numbers that this job's model and"),
+        (
+            "Transformer",
+            [(5, {RATE: 0})],
+            r"changes\[0\].values: .* above 0 and at most 1000.* for .*learningRate",
+        ),
+        (
+            "Transformer",
+            [(5, {"model.vae.beta": 1})],
+            r"changes: .* must name numbers that this job's model and",
+        ),
         ("SGD", [(5, {"training.optimizer.momentum": 0.9})], "an SGD needs a momentum above 0"),
-        ("Transformer", [(5, {RATE: 1}), (5, {RATE: 0.1})], "changes: .* must have each atStep once. Put what"),
-        ("Transformer", [(20, {RATE: 1})], r"changes: .* must come before the last step \(20\). Lower atStep"),
+        (
+            "Transformer",
+            [(5, {RATE: 1}), (5, {RATE: 0.1})],
+            "changes: .* must have each atStep once. Put what",
+        ),
+        (
+            "Transformer",
+            [(20, {RATE: 1})],
+            r"changes: .* must come before the last step \(20\). Lower atStep",
+        ),
         ("Transformer", [(0, {RATE: 1})], r"changes\[0\].atStep: 0 must be a whole number"),
         ("Transformer", [(5, {})], r"changes\[0\].values: .* must be a map"),
         ("Importance", [(5, {"model.vae.beta": 0.5})], "changes: .* must name numbers that this job's model"),
