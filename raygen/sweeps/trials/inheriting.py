@@ -20,7 +20,7 @@ from raygen.training.prepare import placed
 
 WAIT_S = 20.0
 """How long a trial waits for the checkpoint of a parent that trains on: it reports a step before it has written it."""
-POLL_S = 0.1
+POLL_S = 0.2
 
 
 def inherit(task: TrialTask, control: Control, wait_s: float = WAIT_S) -> int | None:

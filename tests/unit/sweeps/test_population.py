@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raygen.spec import parse
-from raygen.sweeps.events import Ended, Leased, Proposed
+from raygen.sweeps.events import Ended, Leased, Proposed, document_of, event_of
 from raygen.sweeps.record import SweepRecord
 from raygen.sweeps.replay import replayed
 from raygen.sweeps.scheduling.population import EXPLOITED
@@ -123,6 +123,13 @@ def test_the_log_gives_the_same_decisions_whatever_happened(
     assert sum(one.state == "Completed" for one in history.trials) + history.failed >= 8
     if faults == (0.0, 0.0):
         assert sum(one.state == "Completed" for one in history.trials) == 8
+
+
+def test_logs_from_before_there_were_parents_are_read() -> None:
+    old = {"event": "Proposed", "trial": 3, "values": {RATE: 0.1}, "source": "Random", "at": 1.0}
+    event = event_of(old)
+    assert event == Proposed(3, {RATE: 0.1}, "Random", 1.0)
+    assert event_of(document_of(event)) == event
 
 
 def test_a_place_whose_trial_fails_is_taken_by_a_child_of_the_best(tmp_path: Path) -> None:
