@@ -48,8 +48,8 @@ class Population:
     """Trains a population, and has its worst members replaced by those who go on with the training of its best.
 
     A place in the population is held by a trial, then by the one that replaced it, and so on. A member is compared with what every
-    place had come to by its step: after as many steps where somebody there came as far, else after the newest decision before. Who is
-    trained next is who has done the fewest steps, so with fewer workers than members nearly all have come as far when one
+    place had come to by its step: after as many steps where somebody there came as far, else after the newest decision before, with what
+    the member had come to then itself. Who is trained next is who has done the fewest steps, so with fewer workers than members nearly all have come as far when one
     decides; with as many workers members decide at once, as in the paper. The place of a trial that has failed is taken too.
 
     Args:
@@ -135,27 +135,32 @@ class Population:
         share = floor(self._quantile * known + 1e-9)
         return max(share, 1) if known >= self._size else share
 
-    def _chosen(self, member: Trial, at: int) -> _Standing | None:
+    def _chosen(self, history: History, member: Trial, at: int) -> _Standing | None:
         """Whose training goes on in place of a member's; None where it is none of the worst, or as good as the one that was drawn."""
         ranked = self._ranked(at)
-        share = self._share(len(ranked))
-        own = next(
-            (one for one in ranked if self._place_of[one.trial] == self._place_of[member.number]), None
-        )
-        if own is None or share == 0 or ranked.index(own) < len(ranked) - share:
+        own = self._place_of[member.number]
+        others = [one for one in ranked if self._place_of[one.trial] != own]
+        worse = sum(self._is_worse(history, one, member) for one in others)
+        if worse >= self._share(len(ranked)):
             return None
-        drawn = self._drawn(ranked, member)
-        return drawn if drawn.value < own.value else None
+        drawn = self._drawn(ranked, member, at)
+        return drawn if drawn.value < self._standings[member.number][at].value else None
 
-    def _drawn(self, ranked: Sequence[_Standing], member: Trial) -> _Standing:
-        """One of the best, for the place of this member."""
+    def _is_worse(self, history: History, other: _Standing, member: Trial) -> bool:
+        """Whether a place stands worse than a member, or those that it descends from, did after as many steps."""
+        then = history.owner(member, self._lengths[other.at])
+        standing = self._standings[then.number].get(other.at)
+        return standing is not None and standing.value < other.value
+
+    def _drawn(self, ranked: Sequence[_Standing], member: Trial, at: int) -> _Standing:
+        """One of the best, for the place of this member, which decides at this length."""
         share = max(self._share(len(ranked)), 1)
-        return ranked[int(generator(self._seed, Use.EXPLOIT, member.number).integers(share))]
+        return ranked[int(generator(self._seed, Use.EXPLOIT, member.number, at).integers(share))]
 
     def _ending(self, history: History, member: Trial) -> End | None:
         """Why a member that is ready makes room for another one; None where it goes on."""
         at = max(self._standings[member.number])
-        better = self._chosen(member, at)
+        better = self._chosen(history, member, at)
         if better is None:
             return None
         objective = history.objectives[0]
@@ -174,10 +179,10 @@ class Population:
             made_room = last.state == "Stopped" and last.reason == EXPLOITED
             if made_room or last.state == "Failed":
                 # One that has failed has come to nothing itself; the others go on from their newest decision.
-                at = max(self._standings[number], default=-1) if made_room else len(self._lengths) - 2
+                at = max(self._standings[number], default=0) if made_room else len(self._lengths) - 2
                 ranked = self._ranked(at)
                 if ranked:
-                    return self._fork(self._drawn(ranked, last), last)
+                    return self._fork(self._drawn(ranked, last, at), last)
         return None
 
     def _fork(self, parent: _Standing, replaced: Trial) -> Fork:

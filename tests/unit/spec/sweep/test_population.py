@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from raygen.jobfile import load_kind
+from raygen.spec.sweep.space import Space
+from raygen.spec.sweep.sweep import Sweep
+from tests.copies import ROOT
 from tests.sweeps import LAYERS, RATE, sweep_document
 from tests.unit.spec.sweep.test_sweep import CHOICE, faults_of
 
@@ -99,6 +103,8 @@ FAULTS = [
 
 def test_a_population_is_valid() -> None:
     assert faults_of(population()) == []
+    example = load_kind(Sweep, ROOT / "examples/08-population-gpt.yaml").value
+    assert Space(example).domains[0].path == RATE
     parameters = ("training.optimizer.betas[1]", "training.ema.decay", "model.transformer.dropout")
     document = population(
         *({"path": path, "type": "Real", "low": 0.1, "high": 0.9} for path in parameters),
