@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from raygen.checkpoint.layout import Block, Slices
 from raygen.checkpoint.manifest import FileRecord, Manifest, Piece, TensorRecord
-from raygen.checkpoint.reader import Loaded, Skipped, is_finite, latest, load
+from raygen.checkpoint.reader import Loaded, Skipped, copy, is_finite, latest, load
 from raygen.checkpoint.retention import Direction, Folder, best_step, steps, survey
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ __all__ = [
     "TensorRecord",
     "Writer",
     "best_step",
+    "copy",
     "is_finite",
     "latest",
     "load",

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from raygen.checkpoint.digests import ALTERED, Tally
 from raygen.checkpoint.integrity import check_sizes, verify_all
 from raygen.checkpoint.layout import Slices
 from raygen.checkpoint.manifest import MANIFEST, Manifest, NewerFormatError, decode
+from raygen.checkpoint.retention import retagged
 from raygen.checkpoint.values import decode_values
 from raygen.errors import CheckpointError
 from raygen.storage import NotFoundError, Storage, step_folder, step_of
 
 if TYPE_CHECKING:
     import torch
+
+
+COPIED_BYTES = 1 << 20
+"""Read at a time while a file is copied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +113,37 @@ def is_finite(storage: Storage, step: int) -> bool:
     finite = verify_all(folder, manifest)
     _values(folder, manifest)
     return finite
+
+
+def copy(source: Storage, step: int, target: Storage) -> None:
+    """Copies the checkpoint of a step to another run, as one that is older than all of its attempts; its manifest comes last.
+
+    Args:
+        source: The folder of step folders.
+        step: Which.
+        target: The other run's folder of step folders.
+
+    Raises:
+        CheckpointError: If it is missing, torn or altered; nothing is committed then.
+    """
+    manifest, folder, copied = _manifest(source, step), _folder(source, step), _folder(target, step)
+    names = {name: retagged(name) for name in manifest.files}
+    for name, record in manifest.files.items():
+        tally = Tally()
+        try:
+            with folder.open(name) as stream:
+                copied.stream(names[name], tally.through(iter(partial(stream.read, COPIED_BYTES), b"")))
+        except NotFoundError as error:
+            raise CheckpointError(f"{name} is missing", where=f"{folder.uri}/{name}") from error
+        if tally.record() != record:
+            raise CheckpointError(f"{name} {ALTERED}", where=f"{folder.uri}/{name}")
+    tensors = {
+        key: replace(one, shards=tuple(replace(piece, file=names[piece.file]) for piece in one.shards))
+        for key, one in manifest.tensors.items()
+    }
+    files = {names[name]: record for name, record in manifest.files.items()}
+    own = replace(manifest, attempt=0, state=names[manifest.state], files=files, tensors=tensors)
+    copied.write(MANIFEST, own.encode())
 
 
 def _found(storage: Storage) -> dict[int, bool]:

@@ -74,6 +74,11 @@ def attempt_of(name: str) -> int:
     return int(match[2]) if match else 0
 
 
+def retagged(name: str) -> str:
+    """The name that a file has in another run: as if an attempt before its first one had written it."""
+    return _TAG.sub(".a000.", name)
+
+
 def survey(storage: Storage) -> tuple[Folder, ...]:
     """Every step folder, oldest step first; reads the manifests, not the shards.
 

@@ -108,6 +108,9 @@ class CustomFamily:
             )
         return {name: value.detach().reshape(()) for name, value in scalars.items()}
 
+    def change(self, job: ResolvedJob) -> None:
+        """Nothing: of a job with a model of the user's own the numbers of optimizers alone may change."""
+
     def compile(self, options: Mapping[str, Any]) -> None:
         """Compiles every network, wherever the user's code calls it."""
         for network in self.networks.values():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,9 @@ from raygen.models.sample import SampleRequest as SampleRequest
 from raygen.spec.contents import Domain as Domain
 from raygen.spec.contents import ImageDomain as ImageDomain
 from raygen.spec.contents import Vocabulary as Vocabulary
+
+if TYPE_CHECKING:
+    from raygen.spec import ResolvedJob
 
 Batch = Mapping[str, Tensor]
 """Named tensors of one micro-batch; the first dimension of each is the sample."""
@@ -175,6 +178,17 @@ class Family(Protocol):
 
         What only `evaluate` and `sample` compute is best left as it is: it comes in many shapes, and each would have to
         be compiled.
+        """
+
+    def change(self, job: ResolvedJob) -> None:
+        """Goes on with other numbers of `training.changes`, between two steps; weights and everything else that is kept stay.
+
+        It depends on the job alone, not on what was in force before, and is called where the model's block or
+        `training.labelSmoothing` differ from before. Which numbers of a family may change is in the table of
+        `raygen.spec.job.value_changes`; a family that has none there is never called.
+
+        Args:
+            job: The job as it is in force at the next step.
         """
 
     def evaluate(self, batch: Batch, draws: Draws, weights: Tensor | None = None) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from raygen.spec.job.guards import Guard, RollBack
 from raygen.spec.job.model import Model
 from raygen.spec.job.notices import notices
 from raygen.spec.job.output import Checkpoint, Output, Tracking
-from raygen.spec.job.resolved import ResolvedJob, resolve
+from raygen.spec.job.resolved import ResolvedJob, in_force, resolve
 from raygen.spec.job.training import Duration, EarlyStopping, Ema, Optimizer, Optimizers, Schedule, Training
 from raygen.spec.job.training_job import (
     KIND,
@@ -71,6 +71,7 @@ __all__ = [
     "Transformer",
     "check",
     "diff",
+    "in_force",
     "may_change",
     "notices",
     "parse",

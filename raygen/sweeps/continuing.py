@@ -55,7 +55,10 @@ def warm_start(sweep: Sweep, space: Space, notice: Callable[[str], None]) -> lis
     for uri in sweep.spec.warm_start:
         record = SweepRecord(uri)
         finished = [
-            one for one in record.history.trials if one.state == "Completed" and one.source != WARM_START
+            one
+            for one in record.history.trials
+            # What a child came to is not what its values alone would have.
+            if one.state == "Completed" and one.source != WARM_START and one.parent is None
         ]
         fitting = [one for one in finished if _fits(one, sweep, space)]
         if len(fitting) < len(finished):

@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from raygen.errors import RunError, ValidationError
+from raygen.spec.job.training_job import parse
 from raygen.spec.sweep.sweep import Sweep
 from raygen.sweeps.directory import Log, SweepDirectory, run_name
 from raygen.sweeps.events import Began, Ended, Event, Leased, Proposed, Reported, Returned, newest_sweep
@@ -18,7 +20,7 @@ from raygen.sweeps.history import History, Trial
 from raygen.sweeps.policy import Begin, Policy
 from raygen.sweeps.scheduling.protocol import End
 from raygen.sweeps.summary import summary_of
-from raygen.sweeps.trials.protocol import Evaluated, Left, Message, TrialTask, Workers
+from raygen.sweeps.trials.protocol import Ancestor, Evaluated, Left, Message, TrialTask, Workers
 from raygen.training import drain
 from raygen.training.engine.control import Control
 
@@ -53,7 +55,7 @@ class SweepResult:
 
     Attributes:
         state: Succeeded, or Stopped (the same command goes on).
-        reason: BudgetUsedUp, SpaceExhausted, or the name of a signal.
+        reason: BudgetUsedUp, SpaceExhausted, PopulationTrained, or the name of a signal.
         sweep: URI of the sweep's directory.
         trials: How many trials there are.
         best: The best ones: number, values, metrics, step and run of each.
@@ -217,9 +219,10 @@ class Driver:
     def _begin(self, decision: Begin) -> int | None:
         """Makes a trial; its number, or None if its values make no job."""
         number = len(self._history.trials)
-        self._record(Proposed(number, dict(decision.values), decision.source, self._now()))
+        born = (decision.parent, decision.parent_step, decision.replaces)
+        self._record(Proposed(number, dict(decision.values), decision.source, self._now(), *born))
         try:
-            self._policy.space.job(decision.values, run_name(number))
+            parse(self._policy.document(self._history, self._history.trials[number], run_name(number)))
         except ValidationError as error:
             said = "; ".join(f"{one.path} {one.rule}" for one in error.faults[:3])
             self._end(number, "Failed", "InvalidJob", f"these values make no valid job: {said}")
@@ -232,11 +235,12 @@ class Driver:
         return TrialTask(
             trial=number,
             until=until,
-            job=trial_job(self._policy, trial, self._cores),
+            job=trial_job(self._policy, self._history, trial, self._cores),
             base=str(self._base),
             runs=self._directory.trials,
             run=run_name(number),
             cores=self._cores,
+            ancestors=ancestors_of(self._history, trial),
             functions={one.name: one.entry_point for one in spec.objectives if one.entry_point is not None},
         )
 
@@ -254,7 +258,9 @@ class Driver:
         }
         values = {name: value for name, value in message.values.items() if math.isfinite(value)}
         known = trial.reports.get(message.step, {})
-        if not trial.has_ended and values.keys() - known.keys():
+        # A child that has to train what its parents did says again what they have said.
+        is_own = message.step > trial.parent_step
+        if is_own and not trial.has_ended and values.keys() - known.keys():
             self._record(Reported(message.trial, message.step, values, self._now()))
         if not trial.has_ended and judging & set(broken):
             name = min(judging & set(broken))
@@ -352,7 +358,7 @@ class Driver:
         return (
             "BudgetUsedUp"
             if used or (limit is not None and len(self._history.trials) - self._history.known >= limit)
-            else "SpaceExhausted"
+            else ("PopulationTrained" if self._sweep.spec.scheduler.has_population else "SpaceExhausted")
         )
 
     def _summary(self) -> dict[str, Any]:
@@ -367,10 +373,17 @@ class Driver:
             self._watcher.summarised(summary)
 
 
-def trial_job(policy: Policy, trial: Trial, cores: int) -> dict[str, Any]:
-    """The job of a trial, as JSON values: the template with its values, and with the cores that it has, which decide how sums
-    are rounded.
+def ancestors_of(history: History, trial: Trial) -> tuple[Ancestor, ...]:
+    """The runs whose checkpoints a trial may go on from, and which of them; the nearest first."""
+    line = history.lineage(trial)
+    pairs = ((one, after.parent_step) for one, after in pairwise(line))
+    return tuple(Ancestor(run_name(one.number), one.parent_step, until) for one, until in [*pairs][::-1])
+
+
+def trial_job(policy: Policy, history: History, trial: Trial, cores: int) -> dict[str, Any]:
+    """The job of a trial, as JSON values: the template with its values, which may change with those that it took over from others,
+    and with the cores that it has, which decide how sums are rounded.
     """
-    document = policy.space.document(trial.values, run_name(trial.number))
+    document = policy.document(history, trial, run_name(trial.number))
     document["spec"].setdefault("scale", {}).setdefault("cpusPerWorker", cores)
     return document

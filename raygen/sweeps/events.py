@@ -35,14 +35,20 @@ class Proposed:
     Attributes:
         trial: Its number, from 0.
         values: Values by path, of the parameters that take part.
-        source: Who chose them: StartingPoint or the search's type.
+        source: Who chose them: StartingPoint, the search's type, or that of the scheduler.
         at: When; see `Began`.
+        parent: The trial whose training it goes on with, under its own values; None: it begins by itself.
+        parent_step: After how many steps of that.
+        replaces: The trial whose place in a population it takes; None: that of no other.
     """
 
     trial: int
     values: Mapping[str, Any]
     source: str
     at: float
+    parent: int | None = None
+    parent_step: int = 0
+    replaces: int | None = None
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,9 @@ class Trial:
         number: From 0.
         values: Values by path, of the parameters that take part.
         source: Who chose them.
+        parent: The trial whose training it went on with; None: none.
+        parent_step: After how many steps of that; 0 without a parent.
+        replaces: The trial whose place in a population it has taken; None: none.
         state: Waiting: it does not train now, and may go on. Running. Or how it ended.
         step: Steps that it has done, as far as is known.
         until: The step at which it comes back while it is running; None: at its end.
@@ -35,6 +38,9 @@ class Trial:
     number: int
     values: Mapping[str, Any]
     source: str
+    parent: int | None = None
+    parent_step: int = 0
+    replaces: int | None = None
     state: TrialState = "Waiting"
     step: int = 0
     until: int | None = None
@@ -89,7 +95,8 @@ class History:
                 self.touched.append(number)
             return
         if isinstance(event, Proposed):
-            self.trials.append(Trial(event.trial, event.values, event.source))
+            born = (event.parent, event.parent_step, event.replaces)
+            self.trials.append(Trial(event.trial, event.values, event.source, *born, step=event.parent_step))
             self.known += event.source == WARM_START
         trial = self.trials[event.trial]
         self.touched.append(event.trial)
@@ -145,6 +152,19 @@ class History:
         """Whether a trial has reported, and breaks no constraint."""
         excess = self.excess(trial, step)
         return excess is not None and all(one <= 0 for one in excess)
+
+    def lineage(self, trial: Trial) -> list[Trial]:
+        """A trial behind those whose training it went on with, the first of them first."""
+        found = [trial]
+        while found[0].parent is not None:
+            found.insert(0, self.trials[found[0].parent])
+        return found
+
+    def owner(self, trial: Trial, step: int) -> Trial:
+        """Which trial of a line has trained a step of it."""
+        while trial.parent is not None and step <= trial.parent_step:
+            trial = self.trials[trial.parent]
+        return trial
 
     def lacking(self, trial: Trial, step: int) -> set[str]:
         """What a trial is judged by and has not reported after so many steps."""

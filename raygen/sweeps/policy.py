@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from raygen.spec.sweep.space import Space
 from raygen.spec.sweep.sweep import Budget, Sweep
-from raygen.sweeps.history import History
+from raygen.sweeps.history import History, Trial
 from raygen.sweeps.scheduling.opening import open_scheduler
-from raygen.sweeps.scheduling.protocol import End, Train
+from raygen.sweeps.scheduling.protocol import End, Fork, Train
+from raygen.sweeps.search.exploring import open_explorer
 from raygen.sweeps.search.opening import open_search
 
 HOUR = 3600.0
@@ -24,11 +26,17 @@ class Begin:
         values: Values by path.
         source: Who chose them.
         until: The step at which it is to come back; None: at its end.
+        parent: The trial whose training it goes on with; None: it begins by itself.
+        parent_step: After how many steps of that.
+        replaces: The trial whose place in a population it takes; None: that of no other.
     """
 
     values: Mapping[str, Any]
     source: str
     until: int | None
+    parent: int | None = None
+    parent_step: int = 0
+    replaces: int | None = None
 
 
 class Policy:
@@ -54,6 +62,7 @@ class Policy:
         self._spec = sweep.spec
         self._search = open_search(sweep.spec, self.space)
         self._scheduler = open_scheduler(sweep.spec)
+        self._explorer = open_explorer(sweep.spec, self.space)
 
     def history(self) -> History:
         """An empty one."""
@@ -69,15 +78,43 @@ class Policy:
         begun = len(history.trials) - history.known
         limit = self._spec.budget.trials
         decision = self._scheduler.decide(history, may_begin=limit is None or begun < limit)
+        if isinstance(decision, Fork):
+            if self._explorer is None:
+                raise AssertionError(
+                    "a scheduler without a population has a trial go on with another one's training"
+                )
+            values = self._explorer.explore(history, decision)
+            born = (decision.parent, decision.step, decision.replaces)
+            return Begin(values, self._spec.scheduler.type, decision.until, *born)
         if not isinstance(decision, Train) or decision.trial is not None:
             return decision
         proposal = self._search.propose(history)
         if proposal is None:
             other = self._scheduler.decide(history, may_begin=False)
-            if isinstance(other, Train) and other.trial is None:
+            if isinstance(other, Fork) or (isinstance(other, Train) and other.trial is None):
                 raise AssertionError("a scheduler begins a trial that may not begin")
             return other
         return Begin(proposal.values, proposal.source, decision.until)
+
+    def document(self, history: History, trial: Trial, name: str) -> dict[str, Any]:
+        """The job of a trial, as JSON values, unchecked: that of the first of its line, whose numbers change where the next one began.
+
+        Args:
+            history: What is known.
+            trial: Which.
+            name: Of the job and its run.
+        """
+        line = history.lineage(trial)
+        document = self.space.document(line[0].values, name)
+        changes = []
+        for before, after in pairwise(line):
+            old, new = self.space.written(before.values), self.space.written(after.values)
+            values = {path: value for path, value in new.items() if value != old.get(path)}
+            if values:
+                changes.append({"atStep": after.parent_step, "values": values})
+        if changes:
+            document["spec"]["training"]["changes"] = changes
+        return document
 
     def used_up(self, history: History, now: float | None = None) -> str | None:
         """Which budget of time or money is used up, in words, or None.

@@ -63,7 +63,7 @@ class SweepRecord:
         Raises:
             InputError: there is no trial of this number.
         """
-        document = trial_job(self.policy, self._numbered(number), self.policy.cores)
+        document = trial_job(self.policy, self.history, self._numbered(number), self.policy.cores)
         spec = self.sweep.spec
         # Where the sweep ran the job may run too.
         document["spec"] |= {

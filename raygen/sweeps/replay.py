@@ -102,12 +102,21 @@ def opened(events: Sequence[Event]) -> tuple[Policy, History]:
 def _decision(event: Event, history: History) -> dict[str, Any] | None:
     """What a policy has decided, as the log has it; None where the event is none of its decisions."""
     if isinstance(event, Proposed) and event.source != WARM_START:
-        return {"do": "Begin", "values": dict(event.values), "source": event.source}
-    if isinstance(event, Leased) and (history.trials[event.trial].step or history.trials[event.trial].reason):
-        return {"do": "Train", "trial": event.trial, "until": event.until}
+        return {"do": "Begin", "values": dict(event.values), "source": event.source, **_born(event)}
+    if isinstance(event, Leased):
+        trial = history.trials[event.trial]
+        if trial.step > trial.parent_step or trial.reason:
+            return {"do": "Train", "trial": event.trial, "until": event.until}
     if isinstance(event, Ended) and event.state == "Stopped":
         return {"do": "End", "trial": event.trial, "reason": event.reason}
     return None
+
+
+def _born(one: Proposed | Begin) -> dict[str, Any]:
+    """Whose training a new trial goes on with, where it does."""
+    if one.parent is None and one.replaces is None:
+        return {}
+    return {"parent": one.parent, "step": one.parent_step, "replaces": one.replaces}
 
 
 def _decided(policy: Policy, history: History) -> dict[str, Any]:
@@ -116,7 +125,13 @@ def _decided(policy: Policy, history: History) -> dict[str, Any]:
         return {"do": "Nothing"}
     if isinstance(decision, Begin):
         values = dict(decision.values)
-        return {"do": "Begin", "values": values, "source": decision.source, "until": decision.until}
+        return {
+            "do": "Begin",
+            "values": values,
+            "source": decision.source,
+            "until": decision.until,
+            **_born(decision),
+        }
     if isinstance(decision, End):
         return {"do": "End", "trial": decision.trial, "reason": decision.reason}
     return {"do": "Train", "trial": decision.trial, "until": decision.until}

@@ -35,7 +35,7 @@ def summary_of(sweep: Sweep, history: History, policy: Policy, trials: str) -> d
         "best": [described(one, history, trials) for one in best[:MOST_BEST]],
         "seconds": round(history.now, 3),
         "trialSeconds": round(history.seconds, 3),
-        "steps": sum(one.step for one in history.trials),
+        "steps": sum(max(one.step - one.parent_step, 0) for one in history.trials),
         "used": round(policy.share_used(history), 4),
     }
     if sweep.spec.budget.trials is not None:
@@ -53,6 +53,8 @@ def summary_of(sweep: Sweep, history: History, policy: Policy, trials: str) -> d
 def described(trial: Trial, history: History, trials: str) -> dict[str, Any]:
     """A trial as JSON values: its values and what it has come to."""
     step = next((step for step in reversed(trial.reports) if history.score(trial, step) is not None), None)
+    line = history.lineage(trial)
+    lineage = [{"trial": one.number, "fromStep": one.parent_step} for one in line] if len(line) > 1 else []
     return {
         "trial": trial.number,
         "values": dict(trial.values),
@@ -61,4 +63,4 @@ def described(trial: Trial, history: History, trials: str) -> dict[str, Any]:
         "state": trial.state,
         "checkpoint": trial.step if trial.step and trial.state not in ("Running", "Failed") else None,
         "run": f"{trials}/{run_name(trial.number)}" if trial.source != WARM_START else None,
-    }
+    } | ({"lineage": lineage} if lineage else {})

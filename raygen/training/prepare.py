@@ -15,7 +15,7 @@ from raygen.errors import InputError, OutputError
 from raygen.inference.code import install_code
 from raygen.run.directory import Attempt, RunDirectory
 from raygen.run.record import RunRecord, run_directory
-from raygen.spec import ResolvedJob, TrainingJob, diff, may_change, notices, parse, resolve
+from raygen.spec import Change, ResolvedJob, TrainingJob, diff, may_change, notices, parse, resolve
 from raygen.spec.data.reading import RayDataReading
 from raygen.storage import open_storage
 from raygen.training.engine.rollback import discard
@@ -208,7 +208,7 @@ def prepare(
     wanted: dict[str, Slices] | None = {} if distributed else None
     found = latest(directory.checkpoints, tensors=wanted) if existing is not None else None
     if existing is not None:
-        _refuse_other_past(existing, resolved, found.step if found is not None else 0)
+        _refuse_other_past(existing, resolved, found.step if found is not None else 0, directory.uri)
     ancestor = _ancestor(existing, parent, resolved, directory.uri, has_checkpoint=found is not None)
     start = None
     if ancestor is not None and found is None:
@@ -236,11 +236,21 @@ def prepare(
     )
 
 
-def _refuse_other_past(existing: Mapping[str, Any], job: ResolvedJob, step: int) -> None:
-    """Weights of a mixture may change from where the run is on, and not before."""
+def _refuse_other_past(existing: Mapping[str, Any], job: ResolvedJob, step: int, uri: str) -> None:
+    """Weights of a mixture and numbers of the training may change from where the run is on, and not before."""
+    known = resolve(parse(existing["job"])).spec
+    before, after = ({c.at_step: c.values for c in one.training.changes} for one in (known, job.spec))
+    other = [at for at in sorted({*before, *after}) if at < step and before.get(at) != after.get(at)]
+    if other:
+        told = [Change(f"spec.training.changes, atStep {at}", before.get(at), after.get(at)) for at in other]
+        raise OutputError(
+            f"this run has trained {step:,} steps with a job that differs:\n"
+            + "\n".join(f"  {one}" for one in told),
+            where=uri,
+            remedy=f"Keep the changes before step {step:,} as they were, and add others from it on, or choose another --run.",
+        )
     trained = step * job.spec.training.global_batch_size
-    before = parse(existing["job"]).spec.data.train.weight_changes
-    old = {change.from_sample: change.weights for change in before}
+    old = {change.from_sample: change.weights for change in known.data.train.weight_changes}
     new = {change.from_sample: change.weights for change in job.spec.data.train.weight_changes}
     past = [start for start in sorted({*old, *new}) if start < trained and old.get(start) != new.get(start)]
     if past:

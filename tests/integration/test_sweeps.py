@@ -20,7 +20,7 @@ import yaml
 from raygen.run.directory import RunDirectory
 from raygen.storage import LocalStorage
 from raygen.sweeps.directory import SweepDirectory
-from raygen.sweeps.events import Began, Ended, Event, Leased, Reported, Returned
+from raygen.sweeps.events import Began, Ended, Event, Leased, Proposed, Reported, Returned
 from raygen.sweeps.record import SweepRecord
 from tests.jobs import write_text
 from tests.sweeps import RATE, sweep_document
@@ -174,6 +174,61 @@ def test_a_trial_whose_process_is_killed_goes_on_and_functions_judge_checkpoints
     assert judged[best["values"][RATE]] == min(judged.values())
 
 
+def test_a_population_that_is_killed_goes_on_and_its_winner_is_one_job_file(tmp_path: Path) -> None:
+    path = write_sweep(
+        tmp_path,
+        parameters=[{"path": RATE, "type": "Real", "low": 1e-4, "high": 1e-1, "scale": "Log"}],
+        scheduler={"type": "PBT", "firstSteps": 5, "population": 3, "quantile": 0.4},
+        concurrency=2,
+        budget={"trials": 12},
+        startingPoints=[{"values": {RATE: rate}} for rate in (1e-4, 3e-4, 1e-3)],
+        template__spec__training__duration={"steps": 30},
+        template__spec__evaluation__everySteps=5,
+    )
+    sweep = tmp_path / "sweeps" / "rates"
+
+    def children() -> list[Proposed]:
+        return [
+            event for event in events_of(sweep) if isinstance(event, Proposed) and event.parent is not None
+        ]
+
+    command = raygen("sweep", path, "--cores", "2")
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as driver:
+        until(lambda: len(children()) >= 1, driver)
+        driver.kill()
+    result = done("sweep", path, "--cores", "2", cwd=tmp_path)
+    assert (result["state"], result["reason"] in ("PopulationTrained", "BudgetUsedUp")) == ("Succeeded", True)
+    replay = done("sweep", "replay", sweep, cwd=tmp_path)
+    assert (replay["drivers"], replay["differences"]) == (2, [])
+
+    history = SweepRecord(str(sweep)).history
+    begun = [event for event in events_of(sweep) if isinstance(event, Proposed)]
+    assert [event.trial for event in begun] == list(range(len(history.trials)))
+    assert sum(one.state == "Completed" for one in history.trials) == 3
+    trained = {}
+    for child in children():
+        lines = RunDirectory(LocalStorage(sweep / "trials"), f"t{child.trial:04d}").read_metrics().lines
+        trained[child.trial] = min(line.step for line in lines) == child.parent_step + 1
+    assert any(trained.values()), "none has begun from a checkpoint of its parent"
+
+    (best,) = result["best"]
+    assert best["lineage"][0]["fromStep"] == 0
+    assert len(best["lineage"]) > 1, "the best one has learned from others"
+    shown = subprocess.run(
+        raygen("sweep", "show", sweep), cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert f"{best['trial']} from step {best['lineage'][-1]['fromStep']}" in shown.stdout
+    printed = subprocess.run(
+        raygen("sweep", "best", sweep, "--as-job"), cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    job = yaml.safe_load(printed.stdout)
+    changes = job["spec"]["training"]["changes"]
+    assert [one["atStep"] for one in changes] == [one["fromStep"] for one in best["lineage"][1:]]
+    (tmp_path / "best.yaml").write_text(printed.stdout)
+    again = done("train", "best.yaml", cwd=tmp_path)
+    assert weights(Path(again["run"])) == weights(Path(best["run"]))
+
+
 def test_what_cannot_run_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     path = write_sweep(tmp_path)
     refused = done("sweep", path, "--set", "search.type=Guess", cwd=tmp_path, code=2)
@@ -185,6 +240,11 @@ def test_what_cannot_run_is_refused_before_anything_is_written(tmp_path: Path) -
     objective = "objectives=[{entryPoint: 'nowhere:at_all', goal: Minimize}]"
     refused = done("sweep", path, "--set", objective, cwd=tmp_path, code=2)
     assert refused["error"]["where"] == "nowhere:at_all"
+    population = "scheduler={type: PBT, firstSteps: 10}"
+    unsaved = "template.spec.checkpoint={everySeconds: 60}"
+    refused = done("sweep", path, "--set", population, "--set", unsaved, cwd=tmp_path, code=2)
+    lacking = {one["path"]: one["remedy"] for one in refused["faults"]}
+    assert "scheduler.firstSteps" in lacking["spec.template.spec.checkpoint.everySteps"]
     refused = done("sweep", "replay", "sweeps/rates", cwd=tmp_path, code=2)
     assert refused["error"]["what"] == "there is no sweep"
     assert not (tmp_path / "sweeps").exists()

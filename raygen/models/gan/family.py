@@ -79,6 +79,13 @@ class GANFamily:
         self._generate_images = torch.compile(self.generator, **options)
         self._score_images = torch.compile(self.discriminator, **options)
 
+    def change(self, job: ResolvedJob) -> None:
+        """Takes over the weights of penalties, and the target of adaptive augmentation."""
+        gan = job.spec.model.block
+        if not isinstance(gan, ResolvedGAN):
+            raise TypeError("the job's model is not a resolved GAN")
+        self.gan = gan
+
     def step(
         self, micro_batches: Sequence[MicroBatch], updates: Mapping[str, Update], workers: Workers
     ) -> dict[str, Tensor]:

@@ -49,6 +49,14 @@ class TransformerFamily:
         self._mean_loss: Callable[..., Tensor] = mean_loss
         self._sample_losses: Callable[..., Tensor] = sample_losses
 
+    def change(self, job: ResolvedJob) -> None:
+        """Takes over dropout and label smoothing."""
+        architecture = job.spec.model.block
+        if not isinstance(architecture, ResolvedTransformer):
+            raise TypeError("the job's model is not a resolved Transformer")
+        self.label_smoothing = job.spec.training.label_smoothing
+        self.decoder.set_dropout(architecture.dropout)
+
     def loss(self, batch: Batch) -> Tensor:
         """Mean cross-entropy of the targets, in nats per token, computed in Float32."""
         return self._mean_loss(*self._learned(batch), self.label_smoothing, *_documents(batch))

@@ -204,6 +204,11 @@ class FeedForward(nn.Module):
         return self.down(F.gelu(self.up(x_BTD), approximate="tanh"))  # type: ignore[no-any-return]
 
 
+def dropping(share: float) -> nn.Module:
+    """A layer that drops this share of activations in training."""
+    return nn.Dropout(share) if share else nn.Identity()
+
+
 class Block(nn.Module):
     """Attention and feed-forward, each normalised before and added to the residual stream."""
 
@@ -213,7 +218,7 @@ class Block(nn.Module):
         self.attention = Attention(a, layer)
         self.feed_forward_norm = RMSNorm(a.hidden_size, a.norm_epsilon)
         self.feed_forward = FeedForward(a)
-        self.dropout = nn.Dropout(a.dropout) if a.dropout else nn.Identity()
+        self.dropout = dropping(a.dropout)
 
     def forward(self, x_BTD: Tensor, rotary: Rotary, cache: Cache | None, mask: Tensor | None) -> Tensor:
         """X (B, T, D) -> (B, T, D)."""
@@ -232,7 +237,7 @@ class Decoder(nn.Module):
         a = self.architecture = architecture
         self.compute_type = compute_type
         self.embedding = nn.Embedding(vocabulary, a.hidden_size)
-        self.dropout = nn.Dropout(a.dropout) if a.dropout else nn.Identity()
+        self.dropout = dropping(a.dropout)
         self.layers = [Block(a, layer) for layer in range(a.layers)]
         self.blocks = nn.ModuleList(self.layers)
         self.norm = RMSNorm(a.hidden_size, a.norm_epsilon)
@@ -253,6 +258,12 @@ class Decoder(nn.Module):
             into_residual = name.endswith(("attention.output.weight", "feed_forward.down.weight"))
             std = residual if into_residual else INITIAL_STD
             nn.init.normal_(parameter, std=std, generator=generator)
+
+    def set_dropout(self, share: float) -> None:
+        """Drops another share of activations from now on."""
+        self.dropout = dropping(share)
+        for block in self.layers:
+            block.dropout, block.attention.dropout = dropping(share), share
 
     def forward(self, tokens_BT: Tensor, cache: Cache | None = None) -> Tensor:
         """Tokens (B, T) -> logits (B, T, V) in the compute type. With a cache, tokens follow those in it."""

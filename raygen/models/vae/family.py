@@ -80,6 +80,15 @@ class VAEFamily:
         self._encode = torch.compile(self.network.encoder, **options)
         self._decode = torch.compile(self.network.decoder, **options)
 
+    def change(self, job: ResolvedJob) -> None:
+        """Takes over the weights of the loss's parts."""
+        vae = job.spec.model.block
+        if not isinstance(vae, ResolvedVAE):
+            raise TypeError("the job's model is not a resolved VAE")
+        self.vae = vae
+        if self.network.codebook is not None and vae.codebook is not None:
+            cast("Codebook", self.network.codebook).settings = vae.codebook
+
     def step(
         self, micro_batches: Sequence[MicroBatch], updates: Mapping[str, Update], workers: Workers
     ) -> dict[str, Tensor]:

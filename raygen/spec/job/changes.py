@@ -27,6 +27,7 @@ CHANGEABLE = (
     "spec.scheduling",
     "spec.suspend",
     "spec.tracking",
+    "spec.training.changes",
     "spec.training.compile",
     "spec.training.duration",
     "spec.training.earlyStopping",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from raygen.spec.families.table import FIELDS
+from raygen.spec.job.resolved import in_force, resolve
 from raygen.spec.job.training_job import TrainingJob
 
 
@@ -23,7 +24,10 @@ def _spread(job: TrainingJob) -> list[str]:
     if job.spec.scale.workers == 1 and micro >= training.global_batch_size:
         return []
     model = job.spec.model
-    return [f"spec.model.{FIELDS[model.type]}.{notice}" for notice in model.block.notices()]
+    starts = (change.at_step + 1 for change in training.changes)
+    blocks = [model.block, *(in_force(resolve(job), step).spec.model.block for step in starts)]
+    said = dict.fromkeys(notice for block in blocks for notice in block.notices())
+    return [f"spec.model.{FIELDS[model.type]}.{notice}" for notice in said]
 
 
 def _unmeasured(job: TrainingJob) -> list[str]:

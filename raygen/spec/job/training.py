@@ -10,11 +10,13 @@ from raygen.spec.families.table import FAMILIES, NETWORKS
 from raygen.spec.job.guards import Guard, ResolvedGuard, RollBack, guards_rule
 from raygen.spec.schema.base import (
     MAX_INT,
+    Bound,
     Count,
     Index,
     LearningRate,
     MetricName,
     NonNegative,
+    ParameterPath,
     Positive,
     Probability,
     Rule,
@@ -223,6 +225,24 @@ class EarlyStopping(Spec):
     """Smallest change that counts as a gain, in the metric's unit."""
 
 
+MOST_CHANGES = 128
+
+
+class ValueChange(Spec):
+    """Other numbers from a step on, so that one job holds a schedule of hyperparameters."""
+
+    at_step: Count
+    """Length of the training after which they hold, in steps: the step behind it is the first that reads them."""
+    values: Annotated[dict[ParameterPath, Bound], Field(min_length=1, max_length=32)]
+    """Numbers by path, as training.optimizer.learningRate. They hold until another change names them. What may change: of each
+    optimizer learningRate, weightDecay, betas[0], betas[1], epsilon, momentum and matrixLearningRate; training.schedule.finalLearningRate,
+    training.gradientClipNorm, training.labelSmoothing, training.ema.decay; model.transformer.dropout; model.vae.beta,
+    model.vae.freeBits, model.vae.codebook.commitment; model.gan.r1, model.gan.r2, model.gan.gradientPenalty,
+    model.gan.augmentation.target."""
+
+    # What rules read is said in `raygen.spec.job.value_changes`, which knows all families.
+
+
 def _several_networks() -> str:
     return " or ".join(family.name for family in FAMILIES.values() if family.networks)
 
@@ -263,6 +283,9 @@ class Training(Spec):
     """How guards with the action RollBack go back."""
     compile: Literal["Auto", "Always", "Never"] = "Auto"
     """torch.compile. Auto: Transformers and models of your own on a CUDA device, when a compiler exists."""
+    changes: Annotated[tuple[ValueChange, ...], Field(max_length=MOST_CHANGES)] = ()
+    """Other numbers from later steps on, in the order of their steps, whatever that of the list is. The run leaves a checkpoint at each, and may
+    be given further ones behind its newest checkpoint. Default: none."""
     seed: Annotated[int, Field(ge=0, le=MAX_INT)] = 0
     """Decides initial weights, the order of the data, noise, dropout and samples."""
 
@@ -287,6 +310,25 @@ class Training(Spec):
             rule="must be at most globalBatchSize ({self.global_batch_size})",
             remedy="Lower microBatchSize, or raise globalBatchSize.",
             cel="!has(self.microBatchSize) || self.microBatchSize <= self.globalBatchSize",
+        ),
+        Rule(
+            fields=("changes",),
+            at="changes",
+            holds=lambda self: len({one.at_step for one in self.changes}) == len(self.changes),
+            rule="must have each atStep once",
+            remedy="Put what changes after the same step into one values.",
+            cel="!has(self.changes) || self.changes.all(c, self.changes.filter(d, d.atStep == c.atStep).size() == 1)",
+        ),
+        Rule(
+            fields=("changes", "duration.steps"),
+            at="changes",
+            holds=lambda self: (
+                self.duration.steps is None or all(one.at_step < self.duration.steps for one in self.changes)
+            ),
+            rule="must come before the last step ({self.duration.steps})",
+            remedy="Lower atStep, remove the change, or raise duration.steps.",
+            cel="!has(self.changes) || !has(self.duration.steps)"
+            " || self.changes.all(c, c.atStep < self.duration.steps)",
         ),
         # A warm-up longer than the training is allowed: it is what a short trial of a long job has.
         Rule(

@@ -18,6 +18,7 @@ from raygen.spec.job.guards import GUARDS
 from raygen.spec.job.model import Model
 from raygen.spec.job.output import Checkpoint, Output, Tracking
 from raygen.spec.job.training import Optimizer, Training
+from raygen.spec.job.value_changes import suits_rule
 from raygen.spec.schema.base import JobName, Kind, LabelKey, LabelValue, Memory, Namespace, Rule, Spec, Text
 from raygen.spec.schema.plain import Found
 from raygen.spec.schema.validate import Lines, parse_kind
@@ -193,6 +194,7 @@ class TrainingJobSpec(Spec):
             cel="!has(self.data.packing) || self.data.packing == 'Stream' || has(self.preparation)",
         ),
         *network_rules(),
+        suits_rule(),
         Rule(
             fields=("data.train.sources", "training.duration.tokens"),
             at="training.duration.tokens",

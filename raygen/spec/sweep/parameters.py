@@ -6,9 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from raygen.spec.schema.base import ParameterPath, Rule, Spec, Tagged
+from raygen.spec.schema.base import Bound, ParameterPath, Rule, Spec, Tagged
 
-Bound = Annotated[float, Field(ge=-1e12, le=1e12)]
 Values = Annotated[tuple[Any, ...], Field(min_length=1, max_length=256)]
 
 

@@ -19,6 +19,8 @@ from raygen.spec.schema.fields import Shape
 from raygen.spec.schema.paths import WrongPathError, assign
 from raygen.spec.sweep.domains import Domain, Real, Values, domain_of, is_number, same
 from raygen.spec.sweep.parameters import Condition, Parameter
+from raygen.spec.sweep.population import population_faults
+from raygen.spec.sweep.search import POPULATION
 from raygen.spec.sweep.sweep import Sweep
 from raygen.spec.sweep.template import OF_THE_SWEEP
 
@@ -55,7 +57,7 @@ class Space:
         self._name = sweep.metadata.name
         self._template = spec.template.spec.model_dump(mode="json", exclude_unset=True)
         self._parameters = {one.path: one for one in spec.parameters}
-        self._has_scheduler = spec.scheduler.type != "Full"
+        self._scheduler = spec.scheduler
         self._taken: dict[str, Location] = {}
         self._linked = tuple(one for one in spec.parameters if one.type == "Linked")
         faults = list(self._faults())
@@ -66,6 +68,7 @@ class Space:
             faults = list(self._wrong_points(spec.starting_points, spec.seed))
             if spec.search.type == "Grid" and self.size > MAX_GRID:
                 faults.append(self._too_large())
+            faults += self._too_few(spec.search.type)
         if faults:
             raise ValidationError(faults, where=where, noun=sweep.noun)
 
@@ -136,16 +139,15 @@ class Space:
                 assign(document, one.path, round(scaled) if shape.kind == "whole" else scaled, TrainingJob)
         return document
 
+    def written(self, values: Values) -> dict[str, Any]:
+        """The value of each field that these values decide, by its path below the spec; Linked ones too."""
+        document = self.document(values, self._name)
+        return {spelled(place[1:]): _at(document, place) for place in self._taken.values()}
+
     def _in_template(self, path: str) -> Any:
         place = {"spec": copy.deepcopy(self._template)}
         location, _ = assign(place, path, None, TrainingJob)
-        value: Any = {"spec": self._template}
-        for part in location:
-            try:
-                value = value[part]
-            except (KeyError, IndexError, TypeError):
-                return None
-        return value
+        return _at({"spec": self._template}, location)
 
     def _by_condition(self) -> tuple[Domain, ...]:
         """The domains, each behind that which it depends on; conditions have no rings."""
@@ -175,6 +177,8 @@ class Space:
                 )
             yield from self._unlike(one, shape, place)
             yield from self._conditions(one, place)
+            if self._scheduler.has_population:
+                yield from population_faults(one, spelled(location[1:]), place)
 
     def _conflicts(self, location: Location, one: Parameter, place: Location) -> Iterator[Fault]:
         """Faults of a field that another parameter sets as well, or that the sweep itself relies on."""
@@ -184,7 +188,7 @@ class Space:
                 yield fault((*place, "path"), one.path, rule, "Remove one of the two.")
         self._taken[one.path] = location
         path = ".".join(str(part) for part in location[1:])
-        fixed = list(_JUDGES) if not self._has_scheduler else [*_JUDGES, *_LENGTHS]
+        fixed = list(_JUDGES) if self._scheduler.type == "Full" else [*_JUDGES, *_LENGTHS]
         names_metric = path.startswith("evaluation.metrics.") and path.endswith(".name")
         if (
             names_metric
@@ -294,10 +298,27 @@ class Space:
                 values = dict(zip((one.path for one in self.domains), chosen, strict=True))
                 yield {one.path: values[one.path] for one in self.domains if self.takes_part(one, values)}
 
+    def _too_few(self, search: str) -> Iterator[Fault]:
+        """Faults of a space without a point for each member of a population."""
+        members = self._scheduler.population or POPULATION
+        if self._scheduler.has_population and (self.is_listed or search == "Grid") and self.size < members:
+            rule = f"must be at most the number of points in the space, {self.size}"
+            yield fault(("spec", "scheduler", "population"), members, rule, "Lower it, or add values.")
+
     def _too_large(self) -> Fault:
         rule = f"has {self.size:,} points, more than {MAX_GRID:,}"
         remedy = "Give fewer points or values, or a larger step; or choose another search, such as TPE."
         return Fault(spelled(("spec", "search")), '"Grid"', rule, remedy)
+
+
+def _at(document: Any, location: Location) -> Any:
+    """What a document has at a location; None where it has nothing."""
+    for part in location:
+        try:
+            document = document[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return document
 
 
 def _holds(condition: Condition, values: Values) -> bool:

@@ -24,6 +24,7 @@ from raygen.spec.schema.base import (
     plain_uri,
 )
 from raygen.spec.sweep.parameters import Parameter
+from raygen.spec.sweep.population import population_rules
 from raygen.spec.sweep.search import Scheduler, Search
 from raygen.spec.sweep.template import Template
 
@@ -280,6 +281,7 @@ class SweepSpec(Spec):
             cel="!has(self.scheduler) || self.scheduler.type == 'Full'"
             " || (has(self.template.spec.evaluation) && has(self.template.spec.evaluation.everySteps))",
         ),
+        *population_rules(),
     )
 
     @property

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from math import ceil
 
+from raygen.spec.sweep.search import POPULATION
 from raygen.spec.sweep.sweep import SweepSpec
 from raygen.sweeps.scheduling.freeze_thaw import FreezeThaw
 from raygen.sweeps.scheduling.full import Full
 from raygen.sweeps.scheduling.halving import asha, hyperband
 from raygen.sweeps.scheduling.lengths import intervals, points, rungs
 from raygen.sweeps.scheduling.median import Median
+from raygen.sweeps.scheduling.population import Population
 from raygen.sweeps.scheduling.protocol import Scheduler
 
 REDUCTION = 3
 LEAST_TRIALS = 5
+QUANTILE = 0.25
 
 
 def open_scheduler(spec: SweepSpec) -> Scheduler:
@@ -31,6 +34,11 @@ def open_scheduler(spec: SweepSpec) -> Scheduler:
         first = chosen.first_steps or ceil(steps / 10)
         return Median(points(first, every, steps), chosen.least_trials or LEAST_TRIALS)
     first = chosen.first_steps or ceil(steps / 27)
+    if chosen.has_population:
+        quantile = chosen.quantile or QUANTILE
+        return Population(
+            intervals(first, every, steps), chosen.population or POPULATION, quantile, spec.seed
+        )
     if chosen.type == "FreezeThaw":
         return FreezeThaw(intervals(first, every, steps))
     lengths = rungs(first, reduction, every, steps)

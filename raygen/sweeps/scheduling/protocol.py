@@ -36,7 +36,24 @@ class End:
     message: str
 
 
-Decision = Train | End
+@dataclass(frozen=True)
+class Fork:
+    """Have a new trial go on with the training of another one, under values that are to be chosen.
+
+    Attributes:
+        parent: Number of the other one.
+        step: After how many steps of its training.
+        replaces: The trial whose place in a population it takes.
+        until: The step at which it is to come back; None: at its end.
+    """
+
+    parent: int
+    step: int
+    replaces: int
+    until: int | None
+
+
+Decision = Train | End | Fork
 
 
 class Scheduler(Protocol):

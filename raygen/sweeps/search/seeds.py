@@ -20,6 +20,8 @@ class Use(IntEnum):
     MODEL = 2
     GENES = 3
     RESTART = 4
+    EXPLOIT = 5
+    EXPLORE = 6
 
 
 def generator(seed: int, use: Use, *key: int) -> np.random.Generator:

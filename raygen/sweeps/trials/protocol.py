@@ -8,6 +8,21 @@ from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
+class Ancestor:
+    """A run whose job agrees with a trial's for some steps, so that its checkpoints of these are the trial's too.
+
+    Attributes:
+        run: The name of the run.
+        after: Checkpoints of more steps than these,
+        until: and of at most these.
+    """
+
+    run: str
+    after: int
+    until: int
+
+
+@dataclass(frozen=True)
 class TrialTask:
     """A trial that is to train.
 
@@ -20,6 +35,7 @@ class TrialTask:
         run: The name of its run.
         cores: Cores that it may use.
         functions: Objectives that are functions of a checkpoint: module:function by name.
+        ancestors: Runs whose checkpoints it may begin from, the nearest first.
     """
 
     trial: int
@@ -30,6 +46,7 @@ class TrialTask:
     run: str
     cores: int
     functions: Mapping[str, str]
+    ancestors: tuple[Ancestor, ...] = ()
 
 
 @dataclass(frozen=True)

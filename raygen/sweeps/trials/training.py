@@ -14,6 +14,7 @@ from raygen.errors import InputError, RaygenError, reason_of
 from raygen.run.directory import RunDirectory
 from raygen.run.measurements import EVALUATION
 from raygen.storage import open_storage
+from raygen.sweeps.trials.inheriting import inherit
 from raygen.sweeps.trials.protocol import Evaluated, Left, Message, TrialTask
 from raygen.training import drain
 from raygen.training.driver import train
@@ -75,6 +76,7 @@ class RunningTrial:
     def _run(self) -> None:
         task = self._task
         try:
+            inherit(task, self._control)
             self._tell_again()
             result = train(
                 dict(task.job),

@@ -33,6 +33,7 @@ from raygen.training.engine.restore import averaged, capture
 from raygen.training.engine.state import Ending, State
 from raygen.training.observers.events import CheckpointStarted, Evaluated, EventSink, Notice, Sampled
 from raygen.training.observers.trackers import Tracker
+from raygen.training.optimizers.changing import ChangingValues
 from raygen.training.optimizers.updates import NetworkUpdate
 
 
@@ -82,9 +83,12 @@ def run_loop(s: Session, state: State) -> Ending:
         OutputError: the output cannot be written.
     """
     s.recorder.begin(state.step)
+    values = ChangingValues(s.job, s.family, s.updates)
+    # What a step before has left to measure is measured with its own numbers.
+    values.enter(max(state.step, 1))
     with Feed(s.job, s.data, s.device, s.strategy, range(state.step + 1, s.steps + 1)) as feed:
         try:
-            ending = _train(s, state, feed)
+            ending = _train(s, state, feed, values)
         except Exception as error:
             # A source has gone or is damaged: what was trained before that is kept, so that nothing is lost once it is back.
             unread = isinstance(error, DataError) or (feed.failed and isinstance(error, RaygenError))
@@ -122,7 +126,7 @@ def _give_up(s: Session, state: State, error: Exception, *, unread: bool) -> Non
     raise AbandonedError from error
 
 
-def _train(s: Session, state: State, feed: Feed) -> Ending:
+def _train(s: Session, state: State, feed: Feed, values: ChangingValues) -> Ending:
     saved_at, first = s.clock(), state.step + 1
     every = s.job.spec.checkpoint.every_seconds or float("inf")
     while state.step < s.steps or state.unfinished:
@@ -142,6 +146,7 @@ def _train(s: Session, state: State, feed: Feed) -> Ending:
             if _examine(s, state):
                 save(s, state)
             continue
+        values.enter(step)
         seed_draws(step_seed(s.job.spec.training.seed, step, s.workers.rank), s.device)
         rates = {name: update.schedule(step) for name, update in s.updates.items()}
         with s.recorder.waiting():
@@ -156,7 +161,7 @@ def _train(s: Session, state: State, feed: Feed) -> Ending:
         if step == first and s.ready is not None:
             s.ready()
         better = _examine(s, state)
-        if better or overdue or _due(step, s.job.spec.checkpoint.every_steps, s.steps):
+        if better or overdue or values.end(step) or _due(step, s.job.spec.checkpoint.every_steps, s.steps):
             save(s, state)
             saved_at = s.clock()
     return Ending("Completed")

@@ -50,21 +50,41 @@ class NetworkUpdate:
         rate_factor: float = 1.0,
         leading: ResolvedOptimizer | None = None,
     ) -> None:
-        self._training = training
-        self._optimizer = optimizer
-        self._leading = leading or optimizer
+        self._groups = groups
         self._steps = steps
         self.spread = strategy.attach(network)
         self.parameters = dict(network.named_parameters())
         self.optimizers = make_optimizers(groups, optimizer)
         self._factor = rate_factor
-        self._peaks = [
-            [group["lr"] * rate_factor for group in o.param_groups] for o in self.optimizers.values()
-        ]
-        self._clip = training.gradient_clip_norm
+        self._set(training, optimizer, leading or optimizer)
         self.average = (
             {name: p.detach().clone() for name, p in self.parameters.items()} if training.ema else {}
         )
+
+    def _set(
+        self, training: ResolvedTraining, optimizer: ResolvedOptimizer, leading: ResolvedOptimizer
+    ) -> None:
+        self._training, self._optimizer, self._leading = training, optimizer, leading
+        self._clip = training.gradient_clip_norm
+        self._peaks = [
+            [group["lr"] * self._factor for group in one.param_groups] for one in self.optimizers.values()
+        ]
+
+    def change(
+        self, training: ResolvedTraining, optimizer: ResolvedOptimizer, leading: ResolvedOptimizer
+    ) -> None:
+        """Goes on with other numbers; what optimizers keep of each weight stays.
+
+        Args:
+            training: The job's settings from now on, with optimizers of the same types.
+            optimizer: Of this network.
+            leading: The optimizer that the schedule's last rate belongs to.
+        """
+        made = make_optimizers(self._groups, optimizer)
+        for name, known in self.optimizers.items():
+            for group, other in zip(known.param_groups, made[name].param_groups, strict=True):
+                group.update({key: value for key, value in other.items() if key != "params"})
+        self._set(training, optimizer, leading)
 
     def schedule(self, step: int) -> float:
         """Sets the learning rates of a step, from 1. Returns the one that `learningRate` is the peak of."""

@@ -29,7 +29,7 @@ from tests.cluster.operator.test_admission import (
 )
 from tests.sweeps import RATE, sweep_document
 from tests.unit.operator.attempts.world import runtime
-from tests.unit.spec.sweep.test_sweep import damaged, fields, scalars, spec_fields
+from tests.unit.spec.sweep.test_sweep import damaged, fields, scalars, spec_fields, template_fields
 
 Object = dict[str, Any]
 
@@ -69,11 +69,14 @@ def submitted(connection: Connection, document: Object) -> ApiError | None:
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(st.lists(st.tuples(fields, scalars), max_size=3), st.lists(spec_fields, max_size=2), st.booleans())
+@given(st.lists(st.tuples(fields, scalars), max_size=3), st.lists(spec_fields, max_size=2), template_fields)
 def test_damaged_sweeps_have_the_same_verdict(
-    admin: Connection, changed: list[tuple[str, Any]], others: list[tuple[str, Any]], has_steps: bool
+    admin: Connection,
+    changed: list[tuple[str, Any]],
+    others: list[tuple[str, Any]],
+    template: tuple[str, Any],
 ) -> None:
-    document = damaged(changed, others, has_steps)
+    document = damaged(changed, others, template)
     document["metadata"] = {"name": "rates", "namespace": "default"}
     try:
         parse_kind(Sweep, document)

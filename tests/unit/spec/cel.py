@@ -96,8 +96,9 @@ class _Parser:
 
     def _product(self) -> Code:
         left = self._unary()
-        while self.peek() in ("%", "/"):
-            operation = {"%": lambda a, b: a % b, "/": lambda a, b: a // b}[self._next()]
+        while self.peek() in ("%", "/", "*"):
+            operations = {"%": lambda a, b: a % b, "/": lambda a, b: a // b, "*": lambda a, b: a * b}
+            operation = operations[self._next()]
             left = _binary(operation, left, self._unary())
         return left
 
@@ -112,7 +113,7 @@ class _Parser:
         value = self._primary()
         while self.peek() in (".", "["):
             if self._next() == "[":
-                value = _item(value, int(self._next()))
+                value = _item(value, self.ternary())
                 self._next("]")
                 continue
             name = self._next()
@@ -166,6 +167,8 @@ class _Parser:
         if word[0] == "'":
             text = re.sub(r"\\(.)", r"\1", word[1:-1])
             return lambda s: text
+        if word in ("true", "false"):
+            return lambda s: word == "true"
         if word[0].isdigit():
             number = float(word) if "." in word else int(word)
             return lambda s: number
@@ -195,8 +198,8 @@ def _binary(operation: Callable[[Any, Any], Any], left: Code, right: Code) -> Co
     return lambda s: operation(left(s), right(s))
 
 
-def _item(value: Code, number: int) -> Code:
-    return lambda s: value(s)[number]
+def _item(value: Code, key: Code) -> Code:
+    return lambda s: value(s)[key(s)]
 
 
 def _field(value: Code, name: str) -> Code:

@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from raygen.spec import TrainingJob
+from raygen.spec.job.value_changes import CHANGEABLE_VALUES
 from raygen.spec.schema.fields import Shape, fields_of
 
 _URIS = ["x", "../a/*.txt", "s3://b/k/", "file:///a", "a%20b", "a@b"]
@@ -23,6 +24,7 @@ _WRONG_URIS = [
     "a\x00",
     "a\n",
 ]
+_CHANGED = [*CHANGEABLE_VALUES, "training.seed", "model.vae.latentSize"]
 ODD = [
     None,
     True,
@@ -68,6 +70,10 @@ def _value(shape: Shape, key: str = "") -> st.SearchStrategy[Any]:
     if shape.kind == "list" and shape.items is not None:
         low = shape.bounds.get("min_length", 0)
         return st.lists(_value(shape.items, key), min_size=low, max_size=max(low, 2))
+    if key == "values" and shape.kind == "map":
+        return st.dictionaries(
+            st.sampled_from(_CHANGED), st.sampled_from([0, 0.5, 1]), min_size=1, max_size=3
+        )
     if shape.kind == "map" and shape.items is not None and shape.items.kind == "number":
         return st.dictionaries(st.sampled_from(["a", "b_2"]), st.sampled_from([0.5, 3]), max_size=2)
     if shape.kind == "map":

@@ -45,9 +45,10 @@ class VirtualWorkers:
         metrics: What a trial has come to, given its job's spec and the step.
         steps: Length of a trial.
         every: Distance between evaluations.
-        seed: Of speeds and losses.
+        seed: Of speeds, losses and checkpoints that are not kept.
         losses: Probability that a worker is lost at an evaluation.
         kill_at: The driver is killed at this message.
+        pruned: Probability that an ancestor has not kept the checkpoint that a trial may begin from.
         saved: Steps of each trial's newest checkpoint; outlives its driver.
     """
 
@@ -58,11 +59,12 @@ class VirtualWorkers:
     seed: int = 0
     losses: float = 0.0
     kill_at: int | None = None
+    pruned: float = 0.0
     saved: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.now = 0.0
-        self.trained = 0
+        self.trained = self.inherited = 0
         self.stopped = False
         self.started: list[int] = []
         self._draw = random.Random(self.seed)
@@ -84,8 +86,20 @@ class VirtualWorkers:
         assert self.free > 0
         assert task.trial not in self._busy, "one trial on two workers"
         self.started.append(task.trial)
-        self._busy[task.trial] = _Training(task, self.saved.get(task.trial, 0), task.until)
+        self._busy[task.trial] = _Training(task, self._checkpoint(task), task.until)
         self._soon(task.trial)
+
+    def _checkpoint(self, task: TrialTask) -> int:
+        """The step of the newest checkpoint that a trial may begin from: its own, or one of its ancestors' that is kept."""
+        if task.trial in self.saved:
+            return self.saved[task.trial]
+        for ancestor in task.ancestors:
+            number = int(ancestor.run[1:])
+            reached = self._busy[number].step if number in self._busy else self.saved.get(number, 0)
+            if reached >= ancestor.until and self._draw.random() >= self.pruned:
+                self.inherited += ancestor.until
+                return ancestor.until
+        return 0
 
     def answer(self, trial: int, until: int | None, *, stay: bool) -> None:
         """Goes on, or leaves."""

@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from raygen.cli.extras import needs
+from raygen.cli.local.sweep.descent import descent
 from raygen.cli.output import print_result, table
 from raygen.errors import InputError
 from raygen.jobfile import dumps
@@ -43,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
         "step": str(found["step"]),
         "run": found["run"] or "of an earlier sweep",
     }
+    if descent(found):
+        rows["lineage"] = descent(found)
     rows |= {name: f"{value:.6g}" for name, value in found["metrics"].items()}
     rows |= {path: str(value) for path, value in found["values"].items()}
     print_result(args, found, table(rows))

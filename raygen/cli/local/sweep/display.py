@@ -69,7 +69,10 @@ class SweepDisplay(LiveConsole):
         if isinstance(event, Proposed):
             if not self._console.is_terminal:
                 values = "  ".join(f"{_short(path)} {_shown(value)}" for path, value in event.values.items())
-                self._console.print(Text(f"trial {event.trial}  {values}  ({event.source})"))
+                begun = (
+                    "" if event.parent is None else f" from step {event.parent_step} of trial {event.parent}"
+                )
+                self._console.print(Text(f"trial {event.trial}  {values}  ({event.source}{begun})"))
             return
         if isinstance(event, Returned):
             if event.reason == "WorkerLost":

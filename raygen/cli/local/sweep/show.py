@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from raygen.cli.extras import needs
+from raygen.cli.local.sweep.descent import descent
 from raygen.cli.output import duration, number, print_result, table
 
 
@@ -24,6 +25,7 @@ def run(args: argparse.Namespace) -> int:
     for one in trials:
         metrics = "  ".join(f"{name} {value:.4g}" for name, value in one["metrics"].items())
         values = "  ".join(f"{path}={value}" for path, value in one["values"].items())
-        lines.append(f"{one['trial']:>5}  {one['state']:<9}  step {one['step'] or 0:<6}  {metrics}  {values}")
+        line = f"{one['trial']:>5}  {one['state']:<9}  step {one['step'] or 0:<6}  {metrics}  {values}"
+        lines.append(f"{line}  {descent(one)}".rstrip())
     print_result(args, {**summary, "table": trials}, "\n".join(lines).rstrip())
     return 0

@@ -22,6 +22,8 @@ def test_what_depends_on_how_a_batch_is_spread_is_named(changes: dict[str, Any])
     assert batch_norm.startswith("spec.model.gan.normalisation")
     (dropout,) = told(job_document(model__transformer__dropout=0.1, **changes))
     assert dropout.startswith("spec.model.transformer.dropout")
+    later = [{"atStep": 5, "values": {"model.transformer.dropout": 0.1}}]
+    assert told(job_document(training__changes=later, **changes)) == [dropout]
 
 
 @pytest.mark.parametrize("family", ["VAE", "GAN"])

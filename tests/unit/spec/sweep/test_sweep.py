@@ -237,6 +237,11 @@ spec_fields = st.sampled_from(
     [
         ("scheduler", {"type": "ASHA"}),
         ("scheduler", {"type": "Median", "reduction": 2}),
+        ("scheduler", {"type": "PBT", "firstSteps": 10}),
+        ("scheduler", {"type": "PB2", "firstSteps": 7, "population": 3}),
+        ("scheduler", {"type": "PB2", "quantile": 0.5}),
+        ("scheduler", {"type": "Full", "population": 3}),
+        ("budget", {"trials": 2}),
         ("search", {"type": "CMAES"}),
         ("search", {"type": "NSGAII", "population": 4}),
         ("budget", {}),
@@ -255,25 +260,40 @@ spec_fields = st.sampled_from(
 )
 
 
-def damaged(changed: list[tuple[str, Any]], others: list[tuple[str, Any]], has_steps: bool) -> dict[str, Any]:
-    """A sweep with these values in its first parameter and in its spec, most of them wrong."""
+template_fields = st.sampled_from(
+    [
+        ("training.duration", {"steps": 20}),
+        ("training.duration", {"steps": 20_000}),
+        ("training.duration", {"epochs": 1}),
+        ("training.changes", [{"atStep": 5, "values": {RATE: 0.1}}]),
+        ("training.changes", []),
+        ("checkpoint", {"everySteps": 3}),
+        ("checkpoint", {"everySeconds": 3}),
+        ("checkpoint", None),
+    ]
+)
+
+
+def damaged(
+    changed: list[tuple[str, Any]], others: list[tuple[str, Any]], template: tuple[str, Any]
+) -> dict[str, Any]:
+    """A sweep with these values in its first parameter, its spec and its template, most of them wrong."""
     document = sweep_document()
     for key, value in changed:
         document["spec"]["parameters"][0][key] = value
     for key, value in others:
         set_path(document["spec"], key.split("."), copy.deepcopy(value))
-    if not has_steps:
-        document["spec"]["template"]["spec"]["training"]["duration"] = {"epochs": 1}
+    set_path(document["spec"]["template"]["spec"], template[0].split("."), copy.deepcopy(template[1]))
     pruned: dict[str, Any] = without_nulls(document)
     return pruned
 
 
-@examples(200)
-@given(st.lists(st.tuples(fields, scalars), max_size=4), st.lists(spec_fields, max_size=3), st.booleans())
+@examples(300)
+@given(st.lists(st.tuples(fields, scalars), max_size=4), st.lists(spec_fields, max_size=3), template_fields)
 def test_rules_and_their_cel_find_the_same_faults(
-    changed: list[tuple[str, Any]], others: list[tuple[str, Any]], has_steps: bool
+    changed: list[tuple[str, Any]], others: list[tuple[str, Any]], template: tuple[str, Any]
 ) -> None:
-    pruned = damaged(changed, others, has_steps)
+    pruned = damaged(changed, others, template)
     try:
         parse_kind(Sweep, pruned)
     except ValidationError as error:
