@@ -56,7 +56,12 @@ def main() -> None:
     pythons = {"HEBO": arguments.hebo, "Ax": arguments.ax}
     tasks = all_tasks()
     if arguments.conclude:
-        conclude(tasks, known(arguments.scratch), {name: path for name, path in pythons.items() if path}, arguments.out)
+        conclude(
+            tasks,
+            known(arguments.scratch),
+            {name: path for name, path in pythons.items() if path},
+            arguments.out,
+        )
         return
     if missing := [side for side in arguments.sides if side in pythons and not pythons[side]]:
         parser.error(f"--{missing[0].lower()} names its Python")
@@ -92,7 +97,9 @@ def run(task: Task, side: str, seed: int, trials: int, pythons: Mapping[str, Pat
     return Run(task.name, side, seed, regrets, time.perf_counter() - began)
 
 
-def conclude(tasks: Sequence[Task], runs: Sequence[Run], pythons: Mapping[str, Path], out: Path | None) -> None:
+def conclude(
+    tasks: Sequence[Task], runs: Sequence[Run], pythons: Mapping[str, Path], out: Path | None
+) -> None:
     """Writes the result of all runs."""
     document: dict[str, Any] = {
         "packages": {
@@ -109,7 +116,9 @@ def conclude(tasks: Sequence[Task], runs: Sequence[Run], pythons: Mapping[str, P
 def _in_short(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
     """Regrets of each search by task and budget, in the order of seeds."""
     for side, task in sorted({(one.side, one.task) for one in runs}):
-        found = sorted((one for one in runs if (one.side, one.task) == (side, task)), key=lambda one: one.seed)
+        found = sorted(
+            (one for one in runs if (one.side, one.task) == (side, task)), key=lambda one: one.seed
+        )
         yield {
             "side": side,
             "task": task,

@@ -113,7 +113,9 @@ def compared(regrets: Regrets, ours: str, theirs: Sequence[str], tasks: Sequence
         for one, p in zip(by_task.values(), holm([one[name] for one in by_task.values()]), strict=True):
             one[name] = p
     for one in by_task.values():
-        one["verdict"] = "worse" if one["p_worse"] < LEVEL else "better" if one["p_better"] < LEVEL else "even"
+        one["verdict"] = (
+            "worse" if one["p_worse"] < LEVEL else "better" if one["p_better"] < LEVEL else "even"
+        )
     verdicts = [one["verdict"] for one in by_task.values()]
     return {
         "ours": ours,

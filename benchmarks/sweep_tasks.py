@@ -119,7 +119,10 @@ def all_tasks() -> list[Task]:
 
 def probe(task: Task) -> list[float]:
     """A point by which a function is known again."""
-    return [low + (high - low) * ((3 + 7 * place) % 11) / 11 for place, (low, high) in enumerate(zip(task.low, task.high, strict=True))]
+    return [
+        low + (high - low) * ((3 + 7 * place) % 11) / 11
+        for place, (low, high) in enumerate(zip(task.low, task.high, strict=True))
+    ]
 
 
 def _of_bbob(name: str) -> Task:

@@ -9,15 +9,21 @@ from __future__ import annotations
 import json
 import logging
 import sys
-
-# What Ax and the packages below it print belongs to nobody here.
-answers, sys.stdout = sys.stdout, sys.stderr
-
-from ax.api.client import Client
-from ax.api.configs import RangeParameterConfig
+from contextlib import redirect_stdout
+from typing import TextIO
 
 
 def main() -> None:
+    # What it and the packages below it print is not an answer.
+    answers = sys.stdout
+    with redirect_stdout(sys.stderr):
+        serve(answers)
+
+
+def serve(answers: TextIO) -> None:
+    from ax.api.client import Client
+    from ax.api.configs import RangeParameterConfig
+
     logging.disable(logging.INFO)
     task = json.loads(sys.stdin.readline())
     names = [f"x{place}" for place in range(len(task["low"]))]

@@ -10,25 +10,33 @@ from __future__ import annotations
 import json
 import random
 import sys
+from contextlib import redirect_stdout
+from typing import TextIO
 
 import numpy as np
 import torch
 
-# What HEBO and the packages below it print belongs to nobody here.
-answers, sys.stdout = sys.stdout, sys.stderr
-
-from hebo.design_space.design_space import DesignSpace
-from hebo.optimizers.hebo import HEBO
-
 
 def main() -> None:
+    # What it and the packages below it print is not an answer.
+    answers = sys.stdout
+    with redirect_stdout(sys.stderr):
+        serve(answers)
+
+
+def serve(answers: TextIO) -> None:
+    from hebo.design_space.design_space import DesignSpace
+    from hebo.optimizers.hebo import HEBO
+
     task = json.loads(sys.stdin.readline())
     random.seed(task["seed"])
     np.random.seed(task["seed"])
     torch.manual_seed(task["seed"])
     names = [f"x{place}" for place in range(len(task["low"]))]
     bounds = zip(names, task["low"], task["high"], strict=True)
-    space = DesignSpace().parse([{"name": name, "type": "num", "lb": low, "ub": high} for name, low, high in bounds])
+    space = DesignSpace().parse(
+        [{"name": name, "type": "num", "lb": low, "ub": high} for name, low, high in bounds]
+    )
     search = HEBO(space, scramble_seed=task["seed"])
     while True:
         point = search.suggest(n_suggestions=1)
