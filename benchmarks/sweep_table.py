@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from statistics import median
 from typing import Any
 
 from harness import read_result
@@ -40,3 +41,64 @@ def sweep_overhead(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
                 limit = judged(f"<= {bound:g}", result[figure]["median"]) if bound is not None else ""
                 yield from row(words, *middle(result[figure], digits), limit)
         yield ""
+
+
+VERDICTS = ("better", "even", "worse")
+
+
+def sweep_regret(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:  # noqa: ARG001
+    """How near searches come to the least value of known functions."""
+    result = read_result("sweep_regret")
+    if not result:
+        return
+    title = f"Regret of searches on {len(result['tasks'])} functions"
+    yield from heading(title, result)
+    versions = [f"{name} {found}" for one in result["packages"].values() for name, found in one.items()]
+    yield f"{', '.join(dict.fromkeys(versions))}.\n"
+    yield from _comparisons(result, row)
+    for budget, found in result["budgets"].items():
+        yield from _medians(result, budget, found["ranks"], row)
+
+
+def _comparisons(result: dict[str, Any], row: Row) -> Iterator[str]:
+    """Each search beside others, by functions on which it is better or worse."""
+    columns = ("search", "beside", "trials", "seeds", "median not greater on", "ratio of regrets (p)")
+    yield from row(*columns, *VERDICTS, "must")
+    yield from row(*["---"] * (len(columns) + len(VERDICTS) + 1))
+    for budget, found in result["budgets"].items():
+        for one in found["comparisons"]:
+            count = len(one["tasks"])
+            beside = (
+                one["theirs"][0] if len(one["theirs"]) == 1 else f"the best of {', '.join(one['theirs'])}"
+            )
+            chance = "" if one["p"] is None else f" ({one['p']:.2f})"
+            yield from row(
+                one["ours"],
+                beside,
+                budget,
+                _range(one["seeds"]),
+                f"{one['median_not_greater']} of {count}",
+                f"{one['ratio']:.2f}{chance}",
+                *(str(one[verdict]) for verdict in VERDICTS),
+                judged("<= 0", one["worse"]),
+            )
+    yield ""
+
+
+def _medians(result: dict[str, Any], budget: str, ranks: dict[str, float], row: Row) -> Iterator[str]:
+    """Median regret by function, of searches that ran on all, the best first."""
+    found = {(one["side"], one["task"]): one["regrets"][budget] for one in result["runs"]}
+    yield from row(f"median regret after {budget} trials", *ranks)
+    yield from row(*["---"] * (len(ranks) + 1))
+    for task, about in result["tasks"].items():
+        cells = [f"{median(found[side, task]):.3g}" for side in ranks]
+        yield from row(f"{task}, {about['parameters']} parameters", *cells)
+    yield from row("mean rank", *(f"{rank:.2f}" for rank in ranks.values()))
+    seeds = [[len(found[side, task]) for task in result["tasks"]] for side in ranks]
+    yield from row("seeds", *map(_range, seeds))
+    yield ""
+
+
+def _range(counts: list[int]) -> str:
+    least, most = min(counts), max(counts)
+    return str(most) if least == most else f"{least} to {most}"
