@@ -69,6 +69,9 @@ operator gives each pod of its group one, and an administrator may give some to 
 READING_RESOURCE = "raygen_reading"
 """On machines that read prepared data ahead of training: the same, and tasks take none of their cores, of which those of the operator
 have none for Ray."""
+TRIAL_RESOURCE = "raygen_trial"
+"""On machines that train trials of a sweep: Ray's resource of which each trial with several workers takes one, so that its driver is
+beside them and not in the head. The operator gives each pod of a sweep some; the driver asks for it."""
 TOKEN_FOLDER = "/var/run/secrets/raygen"  # noqa: S105
 """In the head pod: token and ca.crt for the API server. The operator mounts it, the driver reads it."""
 

@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raygen.compute.scale import available_cores
 from raygen.errors import InputError, MissingExtraError, OutputError, RunError
 from raygen.jobfile import load_kind
+from raygen.spec.job.training_job import Scale
+from raygen.spec.names import TRIAL_RESOURCE
 from raygen.spec.schema.validate import parse_kind
 from raygen.spec.sweep.sweep import Sweep
 from raygen.storage import open_storage
@@ -30,6 +32,9 @@ from raygen.sweeps.trials.training import function_at
 from raygen.training.engine.control import Control
 from raygen.training.observers.startup import Startup
 from raygen.training.ray.cluster import on_cluster, started_ray
+
+if TYPE_CHECKING:
+    from raygen.sweeps.trials.processes import RayWorkers
 
 
 class SilentWatcher:
@@ -90,7 +95,6 @@ def sweep(
         )
     if find_spec("ray") is None:
         raise MissingExtraError("ray", "sweep")
-    _check_supported(typed)
     for objective in typed.spec.objectives:
         if objective.entry_point is not None:
             function_at(objective.entry_point)
@@ -100,6 +104,7 @@ def sweep(
     events = directory.read()
     check_continues(events, typed, directory.uri)
     each = _cores_each(typed, events, cores or available_cores())
+    _check_room(typed.spec.template.spec.scale, each, cores or available_cores())
     policy = Policy(typed, each, where)
     known = [] if events else warm_start(typed, policy.space, watcher.notice)
     with control.on_signals():
@@ -119,21 +124,20 @@ def _driven(
 ) -> SweepResult:
     """Claims the sweep, starts Ray, drives, and writes the report."""
     from raygen.sweeps.report.gather import write_report
-    from raygen.sweeps.trials.processes import RayWorkers
 
     have = cores or available_cores()
-    count = sweep.spec.concurrency
-    if not on_cluster() and count * each > have:
-        count = max(have // each, 1)
+    scale, count = sweep.spec.template.spec.scale, sweep.spec.concurrency
+    whole = each * scale.workers
+    if not on_cluster() and count * whole > have:
+        count = max(have // whole, 1)
         watcher.notice(
-            f"concurrency: {sweep.spec.concurrency} -> {count}; {each} cores for each trial, and there are {have}"
+            f"concurrency: {sweep.spec.concurrency} -> {count}; {whole} cores for each trial, and there are {have}"
         )
     driver = directory.claim(_record())
-    gpus = sweep.spec.template.spec.scale.gpus_per_worker
     with (
-        started_ray(count * each, have, Startup(), watcher.notice),
+        started_ray(count * whole, have, Startup(), watcher.notice) as (ray, _, _),
         control.on_signals(),
-        closing(RayWorkers(count, each, gpus if on_cluster() else 0)) as workers,
+        closing(_workers(scale, count, each, ray.cluster_resources())) as workers,
     ):
         # What a driver before this one wrote while this one claimed belongs to the log.
         events = directory.read()
@@ -156,6 +160,34 @@ def _driven(
         return result
 
 
+def _check_room(scale: Scale, each: int, have: int) -> None:
+    """Whether this machine has the cores of one trial.
+
+    Raises:
+        InputError: it has not.
+    """
+    if not on_cluster() and scale.workers > 1 and each * scale.workers > have:
+        raise InputError(
+            f"a trial needs {each * scale.workers} cores, {each} for each of {scale.workers} workers, and there are {have}",
+            where="spec.template.spec.scale",
+            remedy="Lower workers or cpusPerWorker, or sweep on a cluster.",
+        )
+
+
+def _workers(scale: Scale, count: int, each: int, there: Mapping[str, float]) -> RayWorkers:
+    """Processes for so many trials at a time.
+
+    A trial with several workers drives them from its process, and has next to nothing for itself: so there is always room for the
+    workers of all trials that have one.
+    """
+    from raygen.sweeps.trials.processes import RayWorkers
+
+    if scale.workers == 1:
+        return RayWorkers(count, each, scale.gpus_per_worker if on_cluster() else 0)
+    # On pods of its own a sweep keeps its head, which has no memory for them, free of trials.
+    return RayWorkers(count, 0, books={TRIAL_RESOURCE: 1} if there.get(TRIAL_RESOURCE) else {})
+
+
 def _named(sweep: Sweep, name: str | None) -> Sweep:
     """The sweep with another name, where one is given."""
     if name is None:
@@ -175,15 +207,7 @@ def _record() -> dict[str, Any]:
 
 
 def _cores_each(sweep: Sweep, events: list[Event], cores: int) -> int:
-    """Cores of each trial: what the first driver gave them, since they decide how sums are rounded."""
+    """Cores of each worker of a trial: what the first driver gave them, since they decide how sums are rounded."""
     given = sweep.spec.template.spec.scale.cpus_per_worker
-    return given or cores_of(events) or max(cores // sweep.spec.concurrency, 1)
-
-
-def _check_supported(sweep: Sweep) -> None:
-    if sweep.spec.template.spec.scale.workers > 1:
-        raise InputError(
-            "trials of several workers cannot be trained yet",
-            where="spec.template.spec.scale.workers",
-            remedy="Use one worker; trials run side by side with spec.concurrency.",
-        )
+    workers = sweep.spec.concurrency * sweep.spec.template.spec.scale.workers
+    return given or cores_of(events) or max(cores // workers, 1)

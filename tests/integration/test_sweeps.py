@@ -237,14 +237,55 @@ def test_a_population_that_is_killed_goes_on_and_its_winner_is_one_job_file(tmp_
         assert weights(Path(again["run"])) == weights(sweep / "trials" / f"t{number:04d}")
 
 
+def test_trials_of_several_workers_share_the_machine_and_lose_one(tmp_path: Path) -> None:
+    path = write_sweep(
+        tmp_path,
+        template__spec__scale={"workers": 2, "cpusPerWorker": 1},
+        template__spec__training__duration={"steps": 30},
+        scheduler={"type": "ASHA", "firstSteps": 10, "reduction": 2},
+        concurrency=2,
+        budget={"trials": 4},
+    )
+    sweep = tmp_path / "sweeps" / "rates"
+    command = raygen("sweep", path, "--cores", "4", "--json")
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as driver:
+        until(lambda: sum(isinstance(event, Leased) for event in events_of(sweep)) >= 2, driver)
+        until(lambda: any(isinstance(event, Reported) for event in events_of(sweep)), driver)
+        trains = [
+            one
+            for one in psutil.Process(driver.pid).children(recursive=True)
+            if "ray::RayTrainWorker" in " ".join(one.cmdline())
+        ]
+        if trains:
+            trains[0].kill()
+        out, err = driver.communicate()
+    assert driver.returncode == 0, err
+    result = json.loads(out)
+    assert (result["trials"], result["state"]) == (4, "Succeeded")
+    history = SweepRecord(str(sweep)).history
+    assert {one.state for one in history.trials} <= {"Completed", "Waiting", "Stopped"}
+    assert not done("sweep", "replay", sweep, cwd=tmp_path)["differences"]
+    (best,) = result["best"]
+    printed = subprocess.run(
+        raygen("sweep", "best", sweep, "--as-job"), cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    (tmp_path / "best.yaml").write_text(printed.stdout)
+    again = done("train", "best.yaml", "--cores", "2", cwd=tmp_path)
+    assert weights(Path(again["run"])) == weights(Path(best["run"]))
+
+
 def test_what_cannot_run_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     path = write_sweep(tmp_path)
     refused = done("sweep", path, "--set", "search.type=Guess", cwd=tmp_path, code=2)
     assert refused["faults"][0]["path"] == "spec.search.type"
     refused = done("sweep", path, "--set", "scale.workers=2", cwd=tmp_path, code=2)
     assert "scale" in refused["faults"][0]["path"]
-    refused = done("sweep", path, "--set", "template.spec.scale={workers: 2}", cwd=tmp_path, code=2)
-    assert refused["error"]["where"] == "spec.template.spec.scale.workers"
+    refused = done(
+        "sweep", path, "--set", "template.spec.scale={workers: 2, cpusPerWorker: 512}", cwd=tmp_path, code=2
+    )
+    assert refused["error"]["where"] == "spec.template.spec.scale"
     objective = "objectives=[{entryPoint: 'nowhere:at_all', goal: Minimize}]"
     refused = done("sweep", path, "--set", objective, cwd=tmp_path, code=2)
     assert refused["error"]["where"] == "nowhere:at_all"

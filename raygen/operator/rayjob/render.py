@@ -29,6 +29,7 @@ from raygen.spec.names import (
     STAGE_LABEL,
     STATUS_VARIABLE,
     TOKEN_FOLDER,
+    TRIAL_RESOURCE,
 )
 from raygen.spec.runtime import RaygenRuntime, RaygenRuntimeSpec
 from raygen.spec.status import PREPARATION
@@ -193,6 +194,9 @@ def _cluster(
     else:
         reads = [_readers(reading, runtime, labels)] if reading and reading.type == "RayData" else []
         groups = [_trainers(job, runtime, labels), *reads]
+        if document["kind"] == _SWEEP:
+            trials = {TRIAL_RESOURCE: document["spec"].get("trialsPerWorker") or 1}
+            groups[0]["rayStartParams"]["resources"] = json.dumps(json.dumps(trials))
         without_gpus = [group["template"] for group in reads]
     for template in (head, *(group["template"] for group in groups)):
         template["spec"] |= scheduling.pods(job.spec, runtime)

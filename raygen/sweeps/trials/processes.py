@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,14 +61,24 @@ class RayWorkers:
         cores: Of each.
         gpus: Of each; a part of one is possible.
         process: The class that runs in them.
+        books: Further resources of Ray that each has.
     """
 
-    def __init__(self, count: int, cores: float, gpus: float = 0.0, process: type = TrialProcess) -> None:
+    def __init__(
+        self,
+        count: int,
+        cores: float,
+        gpus: float = 0.0,
+        process: type = TrialProcess,
+        books: Mapping[str, float] | None = None,
+    ) -> None:
         import ray
 
         self._ray = ray
         self._count = count
-        self._make: Any = ray.remote(process).options(num_cpus=cores, num_gpus=gpus, max_concurrency=THREADS)
+        self._make: Any = ray.remote(process).options(
+            num_cpus=cores, num_gpus=gpus, resources=dict(books or {}), max_concurrency=THREADS
+        )
         self._idle: list[Any] = []
         self._busy: dict[int, _Busy] = {}
 

@@ -33,7 +33,7 @@ class TrialTask:
         base: Folder that its relative source paths start from.
         runs: Folder of all trials' runs.
         run: The name of its run.
-        cores: Cores that it may use.
+        cores: Cores that each of its workers may use.
         functions: Objectives that are functions of a checkpoint: module:function by name.
         ancestors: Runs whose checkpoints it may begin from, the nearest first.
     """

@@ -83,9 +83,9 @@ class RunningTrial:
                 base=Path(task.base),
                 output=task.runs,
                 run=task.run,
-                cores=task.cores,
-                # A pod names its cluster, of which this process is a part.
-                distributed=False,
+                cores=task.cores * _workers(task),
+                # A pod names its cluster, of which this process is a part: one worker trains here, several in processes of their own.
+                distributed=_workers(task) > 1,
                 control=self._control,
             )
             if result.step > 0 and task.functions and result.reason != "Stopped":
@@ -117,6 +117,10 @@ class RunningTrial:
     def _functions(self) -> Iterator[tuple[str, Callable[[Any, int], float]]]:
         for name, path in self._task.functions.items():
             yield name, function_at(path)
+
+
+def _workers(task: TrialTask) -> int:
+    return int((task.job["spec"].get("scale") or {}).get("workers") or 1)
 
 
 def function_at(path: str) -> Callable[..., Any]:

@@ -117,8 +117,20 @@ def refusal(error: Exception) -> InputError:
 def started_ray(
     wanted: int, cores: int, startup: Startup, notice: Callable[[str], None]
 ) -> Iterator[tuple[Any, Path, str]]:
-    """A Ray of our own, or the cluster that RAY_ADDRESS names; gives Ray, a folder for its files, and our address."""
+    """A Ray of our own, or the cluster that RAY_ADDRESS names; gives Ray, a folder for its files, and our address.
+
+    A process of Ray, as a trial of a sweep has it, stays with the cluster that it is a part of.
+    """
     cluster = on_cluster()
+    if _is_part_of_one():
+        with scratch() as folder, ExitStack() as stack:
+            stack.callback(_restore, dict(os.environ))
+            for name, value in SETTINGS.items():
+                os.environ.setdefault(name, value)
+            import ray
+
+            yield ray, folder, ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
+        return
     if not cluster and wanted > cores:
         raise InputError(
             f"the workers need {wanted} cores, and this machine has {cores_in_words(cores)}",
@@ -169,6 +181,15 @@ def started_ray(
         # Ray's threads print what they hear to stdout, which is for the result alone.
         stack.enter_context(redirect_stdout(sys.stderr))
         yield ray, folder, ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
+
+
+def _is_part_of_one() -> bool:
+    """Whether this process is one of Ray's own."""
+    if "ray" not in sys.modules:
+        return False
+    import ray
+
+    return bool(ray.is_initialized()) and ray.get_runtime_context().worker.mode == ray.WORKER_MODE
 
 
 @cache

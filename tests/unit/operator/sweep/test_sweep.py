@@ -11,7 +11,7 @@ from raygen.controller.conditions import stamp
 from raygen.operator.rayjob.render import render
 from raygen.operator.sweep import WORK
 from raygen.operator.sweep.asked import pods, refusals
-from raygen.spec.names import JOB_LABEL, JOB_VARIABLE, KIND_LABEL, STATUS_VARIABLE
+from raygen.spec.names import JOB_LABEL, JOB_VARIABLE, KIND_LABEL, STATUS_VARIABLE, TRIAL_RESOURCE
 from raygen.spec.runtime import RaygenRuntime, parse_runtime
 from raygen.spec.schema.validate import parse_kind
 from raygen.spec.sweep.status import SweepStatus
@@ -85,6 +85,14 @@ def test_trials_that_share_a_pod_have_it_in_equal_parts() -> None:
         "memory": str(6 * 2**30),
         "nvidia.com/gpu": "2",
     }
+
+
+def test_trials_of_several_workers_have_pods_for_each_and_their_drivers_a_place_beside_them() -> None:
+    document = a_sweep(concurrency=3, trialsPerWorker=2, template__spec__scale={"workers": 4})
+    (group,) = made(document)["spec"]["rayClusterSpec"]["workerGroupSpecs"]
+    assert group["replicas"] == 8
+    assert json.loads(json.loads(group["rayStartParams"]["resources"])) == {TRIAL_RESOURCE: 2}
+    assert refused(document, ceilings={"workers": 7}) == ["spec.concurrency"]
 
 
 def test_the_driver_gets_the_sweep_with_the_cores_that_trials_have_and_where_to_tell() -> None:
