@@ -22,6 +22,17 @@ FIGURES = (
     ("summary_kb", "kB of summary.json", 1),
 )
 
+KILLS = (
+    ("drivers", "drivers"),
+    ("trials", "trials"),
+    ("events", "events"),
+    ("decisions", "decisions that were worked out again"),
+    ("differences", "of these otherwise than in the log"),
+    ("lost", "kills after which something recorded was gone"),
+    ("repeated_trials", "trials that were proposed twice"),
+    ("repeated_reports", "measurements that are there twice"),
+)
+
 
 def sweep_overhead(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
     """What a sweep costs beside its trials."""
@@ -41,6 +52,50 @@ def sweep_overhead(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
                 limit = judged(f"<= {bound:g}", result[figure]["median"]) if bound is not None else ""
                 yield from row(words, *middle(result[figure], digits), limit)
         yield ""
+
+
+def sweep_kills(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:  # noqa: ARG001
+    """What the log of a sweep holds whose driver was killed again and again."""
+    result = read_result("sweep_kills")
+    if not result:
+        return
+    yield from heading(
+        f"{result['kills']} kills of a sweep's driver, {result['slots']} trials at a time", result
+    )
+    yield from row("figure", "found", "must")
+    yield from row(*["---"] * 3)
+    for figure, words in KILLS:
+        bound = result["must"].get(figure)
+        limit = judged(f"<= {bound:g}", result[figure]) if bound is not None else ""
+        yield from row(words, f"{result[figure]:,}", limit)
+    yield ""
+
+
+def sweep_curves(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:
+    """How near early stopping comes to the best of all, and for how much."""
+    result = read_result("sweep_curves")
+    if not result:
+        return
+    count, seeds = result["configurations"], result["seeds"]
+    title = f"Early stopping on {count} configurations of a small GPT, {result['steps']} steps, {seeds} seeds"
+    yield from heading(title, result)
+    yield from row(
+        "",
+        "loss above the best of all",
+        "least to most",
+        "must",
+        "share of the steps",
+        "least to most",
+        "must",
+    )
+    yield from row(*["---"] * 7)
+    must = result["must"]
+    for name, found in result["schedulers"].items():
+        is_ours = "Tune" not in name and name != "random search"
+        gap = judged(f"<= {must['gap']:g}", found["gap"]["median"]) if is_ours else ""
+        share = judged(f"<= {must['share']:g}", found["share"]["median"]) if is_ours else ""
+        yield from row(name, *middle(found["gap"], 4), gap, *middle(found["share"], 3), share)
+    yield ""
 
 
 VERDICTS = ("better", "even", "worse")

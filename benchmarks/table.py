@@ -78,6 +78,8 @@ def page() -> str:
         data_table.duplicates,
         data_table.augmentation_speed,
         sweep_table.sweep_overhead,
+        sweep_table.sweep_kills,
+        sweep_table.sweep_curves,
         sweep_table.sweep_regret,
     )
     data = [part(heading, row, middle) for part in of_data]
