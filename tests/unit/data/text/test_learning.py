@@ -101,7 +101,15 @@ def test_a_notice_comes_after_ten_seconds_and_then_each_minute() -> None:
 
 
 def children() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "raygen.data.text.learning" in child.cmdline()]
+    return [child for child in psutil.Process().children() if learns(child)]
+
+
+def learns(process: psutil.Process) -> bool:
+    try:
+        return "raygen.data.text.learning" in process.cmdline()
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        # Of another test; it has ended.
+        return False
 
 
 def wait_for(condition: object) -> None:
