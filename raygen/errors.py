@@ -119,6 +119,10 @@ class RunError(RaygenError):
     """The run failed."""
 
 
+class TrialsFailedError(RunError):
+    """More trials of a sweep have failed than may."""
+
+
 class CheckpointError(RunError):
     """A checkpoint is torn, altered, or does not fit the model."""
 

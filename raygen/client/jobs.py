@@ -40,10 +40,13 @@ def ended(job: Object) -> bool:
 
 
 def current(job: Object) -> Object:
-    """The summary; where it is about an older spec of a job that has not ended, one that says so."""
+    """The summary; where it is about an older spec of a job that has not ended, or of a sweep, which goes on after its end, one that
+    says so.
+    """
     found = summary(job)
     generation = job["metadata"].get("generation", 0)
-    if found["status"] == "Unknown" and found.get("observedGeneration", generation) < generation:
+    goes_on = found["status"] == "Unknown" or job.get("kind") == SWEEPS.kind
+    if goes_on and found.get("observedGeneration", generation) < generation:
         return _pending("change")
     return found
 
@@ -160,8 +163,8 @@ def list_jobs(connection: Connection, namespace: str, kind: Resource = TRAINING_
     try:
         found, _ = connection.list(kind, namespace)
     except ApiError as error:
-        # Of sweeps a cluster that has an older release knows nothing.
-        if kind != SWEEPS or not error.is_missing:
+        # Of sweeps a cluster that has an older release knows nothing, nor do roles that were made for one.
+        if kind != SWEEPS or not (error.is_missing or error.is_refused):
             raise
         return []
     return sorted(found, key=lambda job: (job["metadata"]["namespace"], job["metadata"]["name"]))

@@ -178,6 +178,11 @@ SUCCEEDED: dict[str, Meaning] = {
         "The run directory holds a run of this job that has all its steps; nothing was trained.",
         "To train again, give another `output.run`.",
     ),
+    "BudgetUsedUp": Meaning(
+        "A sweep has used what `budget` allows.", "To go on, raise it: the sweep knows all that it has tried."
+    ),
+    "SpaceExhausted": Meaning("A sweep has tried all values that its parameters have."),
+    "PopulationTrained": Meaning("All members of a sweep's population are trained to their end."),
 }
 """Reasons of the summary when it is True."""
 
@@ -221,6 +226,10 @@ FINAL: dict[str, Meaning] = {
         "Fix its code; the message has the place.",
     ),
     **dict.fromkeys(GUARDS, STOPPED_BY_GUARD),
+    "TrialsFailedError": Meaning(
+        "More trials of a sweep have failed than `failedTrials` allows, or all of them.",
+        "Read the causes in its report, and fix them; with a larger `failedTrials` or budget the sweep goes on.",
+    ),
     "RayJobRefused": Meaning("KubeRay refuses the RayJob, which is raygen's fault.", "Report it."),
 }
 """Why a job failed, or ended, at its first occurrence: another attempt would end the same way."""

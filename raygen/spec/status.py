@@ -83,6 +83,8 @@ class Attempt(Spec):
     """Last step that it reported."""
     lost_steps: Index | None = None
     """Steps that the next attempt had to train again."""
+    spec_hash: Annotated[str, Field(max_length=64)] | None = None
+    """Digest of the spec that it was made from, of a kind that goes on with another one after its end."""
     lost_heads: Index | None = None
     """How often its head pod was lost and another one went on. Default: never."""
 

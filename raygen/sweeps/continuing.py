@@ -14,6 +14,7 @@ from raygen.sweeps.history import WARM_START, Trial
 from raygen.sweeps.record import SweepRecord
 from raygen.sweeps.search.places import lies_in
 
+_ROOM = ("cpusPerWorker", "memoryPerWorker")
 _SHAPES = ("path", "type", "of", "factor", "when")
 """The same of a parameter; its values may become more or fewer."""
 
@@ -89,7 +90,11 @@ def _fits(trial: Trial, sweep: Sweep, space: Space) -> bool:
 
 def _decisive(spec: dict[str, Any]) -> dict[str, Any]:
     """What must stay as it is, by the words of a message."""
-    found = {name: spec.get(name) for name in KEPT}
+    found = {name: spec.get(name) or None for name in KEPT}
+    job = dict(spec["template"]["spec"])
+    # How many cores trials have stands in the log, and memory changes nothing of them.
+    scale = {key: value for key, value in job.get("scale", {}).items() if key not in _ROOM}
+    found["template"] = {"spec": {**job, "scale": scale or None}}
     for one in spec["parameters"]:
         found[f"parameter {one['path']}"] = {key: one.get(key) for key in _SHAPES}
     return found

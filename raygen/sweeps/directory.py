@@ -21,7 +21,7 @@ from typing import Any
 
 from raygen.errors import FencedError, InputError, OutputError
 from raygen.storage import AlreadyExistsError, Storage
-from raygen.sweeps.events import Began, Event, document_of, event_of, newest_sweep
+from raygen.sweeps.events import Began, Event, Proposed, document_of, event_of, newest_sweep
 
 SUMMARY = "summary.json"
 TRIALS = "trials"
@@ -77,6 +77,7 @@ class SweepDirectory:
             OutputError: it is damaged.
         """
         events: list[Event] = []
+        trials, gap = 0, ""
         for entry in self.storage.list("log/"):
             if _SEGMENT.fullmatch(entry.key) is None:
                 continue
@@ -90,9 +91,25 @@ class SweepDirectory:
                         remedy="Restore the file, or sweep again under another name.",
                     ) from error
                 if isinstance(event, Began):
+                    if event.after > len(events):
+                        raise self._gap(entry.key)
                     del events[event.after :]
+                    trials = sum(isinstance(one, Proposed) for one in events)
+                elif isinstance(event, Proposed):
+                    trials += 1
+                elif event.trial >= trials:
+                    gap = gap or entry.key
                 events.append(event)
+        if gap:
+            raise self._gap(gap)
         return events
+
+    def _gap(self, key: str) -> OutputError:
+        return OutputError(
+            "events before this file are missing",
+            where=f"{self.uri}/{key}",
+            remedy="Restore the files of the folder log/, or sweep again under another name.",
+        )
 
     def read_known(self) -> list[Event]:
         """The log of a sweep that is there.

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from raygen.errors import RunError, ValidationError
+from raygen.errors import TrialsFailedError, ValidationError
 from raygen.spec.job.training_job import parse
 from raygen.spec.sweep.sweep import Sweep
 from raygen.sweeps.directory import Log, SweepDirectory, run_name
@@ -133,23 +133,23 @@ class Driver:
         """Drives it.
 
         Raises:
-            RunError: too many trials have failed.
+            TrialsFailedError: too many trials have failed.
             FencedError: another driver has taken over.
         """
         started = self._clock()
         while True:
-            if self._is_to_stop():
+            if self._is_to_stop() or self._has_failed:
                 self._stop_all()
             else:
                 self._fill()
             self._commit()
-            self._check_failures()
             if (not self._live and not self._tasks) or self._gives_up():
                 break
             self._summarise()
             for message in self._workers.wait(WAIT_S):
                 self._take(message)
         self._summarise(at_once=True)
+        self._check_failures()
         history = self._history
         summary = self._summary()
         stopped = self._control.requested
@@ -308,21 +308,26 @@ class Driver:
     ) -> None:
         self._record(Ended(trial, state, reason, message, self._now()))
 
+    @property
+    def _has_failed(self) -> bool:
+        """Whether more trials have failed than may."""
+        return self._history.failed > self._sweep.spec.failed_trials
+
     def _check_failures(self) -> None:
-        if self._history.failed <= self._sweep.spec.failed_trials:
+        if not self._has_failed:
             return
         count, begun = self._history.failed, len(self._history.trials) - self._history.known
         raise self._failures(
             f"{count} of {begun} trials have failed, and {self._sweep.spec.failed_trials} may"
         )
 
-    def _failures(self, what: str) -> RunError:
+    def _failures(self, what: str) -> TrialsFailedError:
         failed = [one for one in self._history.trials if one.state == "Failed"]
         causes: dict[str, int] = {}
         for one in failed:
             causes[one.reason] = causes.get(one.reason, 0) + 1
         counted = ", ".join(f"{count} of {reason}" for reason, count in sorted(causes.items()))
-        return RunError(
+        return TrialsFailedError(
             f"{what} ({counted}); the last: {failed[-1].message or failed[-1].reason}",
             where=self._directory.uri,
             remedy="Fix the cause, and sweep under another name; or allow more with spec.failedTrials and spec.budget.trials, and"
@@ -385,5 +390,5 @@ def trial_job(policy: Policy, history: History, trial: Trial, cores: int) -> dic
     and with the cores that it has, which decide how sums are rounded.
     """
     document = policy.document(history, trial, run_name(trial.number))
-    document["spec"].setdefault("scale", {}).setdefault("cpusPerWorker", cores)
+    document["spec"].setdefault("scale", {})["cpusPerWorker"] = cores
     return document

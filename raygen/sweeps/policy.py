@@ -140,9 +140,9 @@ class Policy:
         """How much of the budget is used, of that part which is used up first; from 0 to 1, or a little more."""
         budget, scale = self._spec.budget, self._spec.template.spec.scale
         hours, cost = history.seconds / HOUR, self.cost(history)
-        ended = sum(one.has_ended for one in history.trials) - history.known
+        trained = len(history.trials) - history.known - history.running
         shares = [
-            ended / budget.trials if budget.trials else 0.0,
+            trained / budget.trials if budget.trials else 0.0,
             history.now / HOUR / budget.hours if budget.hours else 0.0,
             hours * scale.workers * scale.gpus_per_worker / budget.gpu_hours if budget.gpu_hours else 0.0,
             cost / budget.cost.limit if budget.cost is not None and cost is not None else 0.0,

@@ -71,7 +71,8 @@ class SweepRecord:
             for name in ("runtime_ref", "scheduling")
             if name in spec.model_fields_set and (value := getattr(spec, name)) is not None
         }
-        document["metadata"]["name"] = f"{self.sweep.metadata.name[:35].rstrip('-')}-{number:04d}"
+        suffix = f"-{number:04d}"
+        document["metadata"]["name"] = self.sweep.metadata.name[: 40 - len(suffix)].rstrip("-") + suffix
         return parse(document)
 
     def _numbered(self, number: int) -> Trial:

@@ -28,6 +28,7 @@ class SweepReporter:
     def __init__(self, writer: StatusWriter) -> None:
         self._writer = writer
         self._driver = 1
+        self._progress: dict[str, Any] = {}
         self._first_step: int | None = None
 
     def began(self, directory: SweepDirectory, driver: int) -> None:
@@ -46,7 +47,7 @@ class SweepReporter:
         counts, used = summary["counts"], summary["used"]
         if self._first_step is None:
             self._first_step = summary["steps"] + 1
-        ended = sum(counts.get(state, 0) for state in ("Completed", "Stopped", "Failed"))
+        trained = summary["trials"] - counts.get("Running", 0)
         progress = {
             "attempt": self._driver,
             "firstStep": self._first_step,
@@ -54,7 +55,7 @@ class SweepReporter:
             "trials": summary["trials"],
             **{state.lower(): counts.get(state, 0) for state in ("Running", "Waiting")},
             **{state.lower(): counts.get(state, 0) for state in ("Completed", "Stopped", "Failed")},
-            "said": f"{ended} of {summary['limit']}" if "limit" in summary else f"{ended}",
+            "said": f"{trained} of {summary['limit']}" if "limit" in summary else f"{trained}",
             "used": short(used),
         }
         if used > 0:
@@ -64,10 +65,16 @@ class SweepReporter:
             progress["best"] = _best(summary["best"][0], [one["name"] for one in summary["objectives"]])
         if "front" in summary:
             progress["front"] = summary["front"]
+        self._progress = progress
         self._writer.put("progress", progress)
 
     def ended(self, result: SweepResult) -> None:
         """Writes the outcome of a driver that ended well; blocks until it is written, or for some seconds."""
+        if result.state == "Succeeded":
+            # Nothing follows, whatever of the budget is left.
+            left = ("remainingSeconds", "eta")
+            told = {name: value for name, value in self._progress.items() if name not in left}
+            self._writer.put("progress", told)
         self._writer.last(
             {
                 "state": result.state,

@@ -14,22 +14,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raygen.compute.scale import available_cores
-from raygen.errors import InputError, MissingExtraError, OutputError, RunError
+from raygen.errors import InputError, MissingExtraError, OutputError, RunError, ValidationError
 from raygen.jobfile import load_kind
+from raygen.spec import resolve
 from raygen.spec.job.training_job import Scale
 from raygen.spec.names import TRIAL_RESOURCE
 from raygen.spec.schema.validate import parse_kind
 from raygen.spec.sweep.sweep import Sweep
 from raygen.storage import open_storage
 from raygen.sweeps.continuing import check_continues, warm_start
-from raygen.sweeps.directory import SweepDirectory
+from raygen.sweeps.directory import SweepDirectory, run_name
 from raygen.sweeps.driver import Driver, SweepResult, Watcher
 from raygen.sweeps.events import Event, cores_of
 from raygen.sweeps.history import History
 from raygen.sweeps.policy import Policy
 from raygen.sweeps.record import SweepRecord
 from raygen.sweeps.trials.training import function_at
+from raygen.training.data_preparation import PreparationStoppedError, prepare_missing
 from raygen.training.engine.control import Control
+from raygen.training.observers.events import Observer
 from raygen.training.observers.startup import Startup
 from raygen.training.ray.cluster import on_cluster, started_ray
 
@@ -133,12 +136,17 @@ def _driven(
         watcher.notice(
             f"concurrency: {sweep.spec.concurrency} -> {count}; {whole} cores for each trial, and there are {have}"
         )
-    driver = directory.claim(_record())
+    try:
+        _prepare(policy, base, have, watcher, control)
+    except PreparationStoppedError:
+        return SweepResult("Stopped", control.reason or "", directory.uri, 0, (), 0.0)
     with (
         started_ray(count * whole, have, Startup(), watcher.notice) as (ray, _, _),
         control.on_signals(),
         closing(_workers(scale, count, each, ray.cluster_resources())) as workers,
     ):
+        # Whoever is at work is left alone until nothing keeps this one from it.
+        driver = directory.claim(_record())
         # What a driver before this one wrote while this one claimed belongs to the log.
         events = directory.read()
         if events:
@@ -160,17 +168,46 @@ def _driven(
         return result
 
 
+class _Notices(Observer):
+    """Hands on what is said while data is prepared."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+
+    def notice(self, message: str) -> None:
+        """Hands it on."""
+        self._watcher.notice(message)
+
+
+def _prepare(policy: Policy, base: Path, cores: int, watcher: Watcher, control: Control) -> None:
+    """Prepares the data of the template once, before trials that would all begin with it.
+
+    Raises:
+        DataError: the data cannot be used.
+        InputError: there is no room for it.
+    """
+    if policy.sweep.spec.template.spec.preparation is None:
+        return
+    try:
+        job = resolve(policy.space.job(policy.space.completed({}), run_name(0)))
+    except ValidationError:
+        # The template by itself is none; the first trial prepares.
+        return
+    prepare_missing(job, base.absolute(), cores, _Notices(watcher), control)
+
+
 def _check_room(scale: Scale, each: int, have: int) -> None:
     """Whether this machine has the cores of one trial.
 
     Raises:
         InputError: it has not.
     """
-    if not on_cluster() and scale.workers > 1 and each * scale.workers > have:
+    if not on_cluster() and each * scale.workers > have:
         raise InputError(
-            f"a trial needs {each * scale.workers} cores, {each} for each of {scale.workers} workers, and there are {have}",
+            f"a trial needs {each * scale.workers} cores, {each} for each worker, and there are {have}",
             where="spec.template.spec.scale",
-            remedy="Lower workers or cpusPerWorker, or sweep on a cluster.",
+            remedy="Lower workers or cpusPerWorker, or sweep on a cluster; a sweep that is there goes on with the cores that it began"
+            " with.",
         )
 
 
@@ -210,4 +247,4 @@ def _cores_each(sweep: Sweep, events: list[Event], cores: int) -> int:
     """Cores of each worker of a trial: what the first driver gave them, since they decide how sums are rounded."""
     given = sweep.spec.template.spec.scale.cpus_per_worker
     workers = sweep.spec.concurrency * sweep.spec.template.spec.scale.workers
-    return given or cores_of(events) or max(cores // workers, 1)
+    return cores_of(events) or given or max(cores // workers, 1)

@@ -67,7 +67,7 @@ def _trials(progress: dict[str, Any], *, has_ended: bool) -> dict[str, str]:
     left = f", {progress['eta']} left" if progress.get("eta") and not has_ended else ""
     states = ("running", "waiting", "completed", "stopped", "failed")
     rows = {
-        "trials": f"{progress['said']} ended{left}",
+        "trials": f"{progress['said']}{left}",
         "states": ", ".join(f"{number(progress[state])} {state}" for state in states if progress.get(state)),
     }
     best = progress.get("best")

@@ -19,7 +19,8 @@ def run(args: argparse.Namespace) -> int:
     made = submit(cluster, loaded.value, namespace, dry_run=args.dry_run)
     metadata = made["metadata"]
     name = f"{metadata['namespace']}/{metadata['name']}"
-    has_ended = ended(made) and not args.dry_run
+    # A sweep that has ended goes on if it has changed.
+    has_ended = ended(made) and not args.dry_run and made.get("kind") != "Sweep"
     if args.dry_run:
         text = f"{name} would be accepted"
     elif has_ended:

@@ -15,7 +15,7 @@ from raygen.operator.rayjob.render import job_hash, ray_job_name
 from raygen.operator.rayjob.trouble import Trouble
 from raygen.operator.stored import cluster_of, shared_cluster
 from raygen.spec.job.cluster import Attempts
-from raygen.spec.names import RAY_JOB_LABEL
+from raygen.spec.names import HASH_ANNOTATION, RAY_JOB_LABEL
 from raygen.spec.status import MAX_ATTEMPTS, PREPARATION
 
 OWN = (
@@ -108,6 +108,10 @@ class Draft:
         """Takes note of an attempt that has begun; `stage` is "" if it trains."""
         name = ray_job_name(self.metadata["name"], number, self.work.resource.kind)
         made = {"number": number, "rayJob": name, "started": started}
+        ray_job = next((one for one in self.seen.ray_jobs if one["metadata"]["name"] == name), None)
+        told = (ray_job["metadata"].get("annotations") or {}).get(HASH_ANNOTATION) if ray_job else None
+        if self.work.reopens:
+            made["specHash"] = told or job_hash(self.seen.job)
         self.attempts.append(made | ({"stage": stage} if stage else {}))
         del self.attempts[:-MAX_ATTEMPTS]
         self.status["attemptCount"] = max(number, self.status.get("attemptCount", 0))
@@ -161,11 +165,16 @@ class Draft:
         """Ends the job for good."""
         self.put(SUCCEEDED, succeeded, reason, message)
         if self.work.reopens:
-            self.status["endedWith"] = job_hash(self.seen.job)
+            # Of the attempt that ended, which may not have had the newest spec.
+            self.status["endedWith"] = self._ran_with() or job_hash(self.seen.job)
         self.put(RUNNING, False, "Finished", "")
         self.status["completionTime"] = stamp(self.seen.now)
         if succeeded:
             self.result.notes.append(Note(reason, message))
+
+    def _ran_with(self) -> str:
+        """Digest of the spec that the newest attempt was made from; "" where nobody knows."""
+        return str(self.attempts[-1].get("specHash", "")) if self.attempts else ""
 
     def reopen(self) -> bool:
         """Has an object go on that had ended, if its kind can and its spec is another one by now; whether it does."""

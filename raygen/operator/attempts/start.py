@@ -10,6 +10,7 @@ from raygen.operator.attempts.draft import Draft
 from raygen.operator.attempts.endings import Ending
 from raygen.operator.attempts.policies import preparation, suspend
 from raygen.operator.rayjob.render import render
+from raygen.spec.reasons import SUCCEEDED
 
 OBSTACLE_SECONDS, WAITING_SECONDS = 15.0, 15.0
 
@@ -53,6 +54,9 @@ def _pause(draft: Draft) -> float:
     if not draft.attempts:
         return 0.0
     last = draft.attempts[-1]
+    if last["cause"] in SUCCEEDED:
+        # It goes on because somebody has asked for more.
+        return 0.0
     failures = 0
     for attempt in reversed(draft.attempts):
         if not Ending(attempt["cause"], "").counts:

@@ -157,6 +157,9 @@ def uris(job: TrainingJob) -> Iterator[tuple[tuple[str | int, ...], str]]:
                 yield (*place, "labels"), source.labels
     if spec.model.custom is not None and spec.model.custom.package is not None:
         yield ("spec", "model", "custom", "package", "uri"), spec.model.custom.package.uri
+    texts = spec.data.cleaning.text if spec.data.cleaning is not None else None
+    if texts is not None and texts.block_list is not None and texts.block_list.uri is not None:
+        yield ("spec", "data", "cleaning", "text", "blockList", "uri"), texts.block_list.uri
     if spec.preparation is not None:
         yield ("spec", "preparation", "uri"), spec.preparation.uri
     yield ("spec", "output", "uri"), spec.output.uri

@@ -26,7 +26,7 @@ def _attempt_of(sweep: Body) -> int | None:
 def _read(document: Fields) -> Asked:
     sweep = parse_kind(Sweep, document)
     # Parameters that do not fit the template are faults too.
-    Space(sweep)
+    Space(sweep, tries=False)
     return Asked(refusals=partial(refusals, sweep), job=partial(pods, sweep))
 
 

@@ -20,6 +20,7 @@ from raygen.spec.sweep.template import OF_THE_SWEEP
 _GRANTED = (
     ("data", "train", "sources"),
     ("data", "validation"),
+    ("data", "cleaning"),
     ("model", "custom"),
     ("preparation",),
     ("tracking",),
@@ -46,7 +47,9 @@ def pods(sweep: Sweep, runtime: RaygenRuntime) -> TrainingJob:
         }
     )
     changes = {name: getattr(spec, name) for name in OF_THE_SWEEP}
-    changes |= {"scale": asked, "output": Output(uri=spec.output.uri)}
+    # Each trial reads by itself.
+    data = spec.template.spec.data.model_copy(update={"reading": None})
+    changes |= {"scale": asked, "data": data, "output": Output(uri=spec.output.uri)}
     return TrainingJob.model_construct(
         api_version=sweep.api_version,
         kind="TrainingJob",

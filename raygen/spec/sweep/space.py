@@ -44,6 +44,8 @@ class Space:
     Args:
         sweep: The sweep.
         where: Its file, for messages.
+        tries: Whether to look for a point that makes a valid job: for those who wait for the answer, and not for who looks after the
+            sweeps of others, of which some may take long.
 
     Attributes:
         domains: The values of each parameter that does not follow another one, in the file's order.
@@ -52,7 +54,7 @@ class Space:
         ValidationError: parameters do not fit the template or each other; holds every fault.
     """
 
-    def __init__(self, sweep: Sweep, where: str = "") -> None:
+    def __init__(self, sweep: Sweep, where: str = "", *, tries: bool = True) -> None:
         spec = sweep.spec
         self._name = sweep.metadata.name
         self._template = spec.template.spec.model_dump(mode="json", exclude_unset=True)
@@ -65,7 +67,8 @@ class Space:
         if not faults:
             self.domains = tuple(domain_of(one) for one in spec.parameters if one.type != "Linked")
             self._order = self._by_condition()
-            faults = list(self._wrong_points(spec.starting_points, spec.seed))
+            faults = list(self._wrong_points(spec.starting_points))
+            faults += self._no_job(spec.starting_points, spec.seed) if tries else ()
             if spec.search.type == "Grid" and self.size > MAX_GRID:
                 faults.append(self._too_large())
             faults += self._too_few(spec.search.type)
@@ -204,9 +207,11 @@ class Space:
         """Faults of values that the field cannot have."""
         if one.type == "Choice" and one.values is not None:
             for number, value in enumerate(one.values):
+                at = (*place, "values", number)
                 if not _fits(shape, value):
-                    at = (*place, "values", number)
                     yield fault(at, value, f"must be {shape.words}, as {one.path} is", "Change or remove it.")
+                elif any(same(value, before) for before in one.values[:number]):
+                    yield fault(at, value, "is there already", "Remove one of the two.")
         elif one.type in ("Real", "Integer"):
             allowed = ("number",) if one.type == "Real" else ("number", "whole")
             if shape.kind not in allowed:
@@ -255,8 +260,8 @@ class Space:
             one = self._parameters[one.when.path]
         return chain
 
-    def _wrong_points(self, points: Any, seed: int) -> Iterator[Fault]:
-        """Faults of starting points, and of a space in which no point makes a job."""
+    def _wrong_points(self, points: Any) -> Iterator[Fault]:
+        """Faults of starting points."""
         known = {one.path: one for one in self.domains}
         for number, point in enumerate(points):
             place = ("spec", "startingPoints", number, "values")
@@ -273,6 +278,9 @@ class Space:
                     yield bare_fault(
                         place, rule, "Give the point a value of its own, or the parameter that one."
                     )
+
+    def _no_job(self, points: Any, seed: int) -> Iterator[Fault]:
+        """The fault of a space in which no point makes a job."""
         first: ValidationError | None = None
         for values in self._looked_at(points, seed):
             try:

@@ -51,7 +51,7 @@ class SweepProgress(Spec):
     failed: Index
     """Trials that could not be trained."""
     said: Annotated[str, Field(max_length=64)]
-    """How many have ended, for people: 12 of 50."""
+    """How many have trained, for people: 12 of 50; those that rest may go on."""
     used: Annotated[float, Field(ge=0)] | None = None
     """Share of the budget that is used, of that part which is used up first."""
     remaining_seconds: Index | None = None

@@ -127,6 +127,11 @@ class SweepOutput(Spec):
     rules: ClassVar[tuple[Rule, ...]] = (plain_uri("uri"),)
 
 
+def _named(one: str) -> str:
+    """CEL: the name of an objective."""
+    return f"(has({one}.metric) ? {one}.metric : {one}.entryPoint.split(':')[1])"
+
+
 _HAS_GPUS = (
     "(has(self.template.spec.scale) && has(self.template.spec.scale.gpusPerWorker)"
     " && self.template.spec.scale.gpusPerWorker > 0)"
@@ -202,14 +207,20 @@ class SweepSpec(Spec):
         Rule(
             fields=("objectives",),
             at="objectives",
-            holds=lambda self: (
-                len({one.name for one in self.objectives if one.metric})
-                == sum(one.metric is not None for one in self.objectives)
-            ),
-            rule="must name metrics that differ",
-            remedy="Remove one of those with the same metric.",
-            cel="self.objectives.all(a, !has(a.metric)"
-            " || self.objectives.filter(b, has(b.metric) && b.metric == a.metric).size() == 1)",
+            holds=lambda self: len({one.name for one in self.objectives}) == len(self.objectives),
+            rule="must have names that differ: of a metric, or of the function behind the colon",
+            remedy="Remove one of those with the same metric, or give a function another name.",
+            cel=f"self.objectives.all(a, self.objectives.filter(b, {_named('b')} == {_named('a')}).size() == 1)",
+        ),
+        Rule(
+            fields=("objectives", "template.spec.evaluation.metrics"),
+            at="objectives",
+            holds=lambda self: not {one.name for one in self.objectives if one.entry_point} & self.metrics,
+            rule="must not have a function with the name of a metric of template.spec.evaluation.metrics",
+            remedy="Give the function or the metric another name.",
+            cel="self.objectives.all(o, !has(o.entryPoint) || !has(self.template.spec.evaluation)"
+            " || !has(self.template.spec.evaluation.metrics)"
+            f" || !self.template.spec.evaluation.metrics.exists(m, m.name == {_named('o')}))",
         ),
         Rule(
             fields=("budget.gpu_hours", "template.spec.scale.gpus_per_worker"),

@@ -53,7 +53,8 @@ def status_of(record: SweepRecord) -> Status:
         reached = (
             f"all {limit:,} trials of the budget have begun" if limit is not None and begun >= limit else ""
         )
-        why = used_up or reached or "the space has no other values"
+        trained = "all members of the population are trained" if spec.scheduler.has_population else ""
+        why = used_up or reached or trained or "the space has no other values"
         return Status("Succeeded", f"It is over: {why}.")
     if history.running:
         text = f"By its log {history.running:,} trial{'s' * (history.running != 1)} train at the moment."
@@ -65,6 +66,7 @@ def _nothing_follows(record: SweepRecord, begun: int) -> bool:
     history, limit = record.history, record.sweep.spec.budget.trials
     # A space without end has always another proposal, which may take long to be worked out.
     ends = record.space.is_listed or (limit is not None and begun >= limit)
+    ends = ends or record.sweep.spec.scheduler.has_population
     return not history.running and ends and record.policy.next(history) is None
 
 

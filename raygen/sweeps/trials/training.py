@@ -88,10 +88,10 @@ class RunningTrial:
                 distributed=_workers(task) > 1,
                 control=self._control,
             )
-            if result.step > 0 and task.functions and result.reason != "Stopped":
-                self._say(Evaluated(task.trial, result.step, self._judged(result.run, result.step), False))
             if result.reason == drain.REASON:
                 drain.answer()
+            elif result.step > 0 and task.functions and result.reason != "Stopped":
+                self._say(Evaluated(task.trial, result.step, self._judged(result.run, result.step), False))
             whole = result.state == "Succeeded"
             state = "Whole" if whole else "Leased" if result.reason == STOP_AT else "Stopped"
             self._say(Left(task.trial, result.step, state, result.reason, ""))

@@ -69,7 +69,7 @@ def test_every_combination_makes_objects_that_fit_together(choice: tuple[int, ..
     names = [(one["kind"], one["metadata"].get("namespace"), one["metadata"]["name"]) for one in documents]
     assert len(set(names)) == len(names)
     kinds = kinds_of(documents)
-    assert kinds["CustomResourceDefinition"] == (0 if crds else 2)
+    assert kinds["CustomResourceDefinition"] == (0 if crds else 3)
     assert (
         kinds["ValidatingAdmissionPolicy"]
         == kinds["ValidatingAdmissionPolicyBinding"]
@@ -292,7 +292,8 @@ def test_a_cluster_takes_jobs_when_it_is_said_and_its_workers_get_no_token() -> 
             for one in documents
             if one["metadata"]["name"] == "shared-drivers" and "rules" in one
         ]
-        allowed = [{"apiGroups": ["raygen.io"], "resources": ["trainingjobs/status"], "verbs": ["patch"]}]
+        statuses = ["trainingjobs/status", "sweeps/status"]
+        allowed = [{"apiGroups": ["raygen.io"], "resources": statuses, "verbs": ["patch"]}]
         assert roles == ([allowed] if takes_jobs else [])
 
 

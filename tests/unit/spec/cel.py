@@ -129,6 +129,10 @@ class _Parser:
             pattern = self.ternary()
             self._next(")")
             return lambda s: re.search(pattern(s), target(s)) is not None
+        if name == "split":
+            separator = self.ternary()
+            self._next(")")
+            return lambda s: target(s).split(separator(s))
         variable = self._next()
         self._next(",")
         body = self.ternary()

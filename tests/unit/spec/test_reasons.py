@@ -78,6 +78,7 @@ def test_every_error_and_guard_of_the_driver_is_there() -> None:
 
 def test_no_word_is_there_that_nobody_writes() -> None:
     driver = {"Completed", "EarlyStopped", "AlreadyComplete", "Prepared", "RunError", *errors(), *GUARDS}
+    driver |= {"BudgetUsedUp", "SpaceExhausted", "PopulationTrained"}
     assert EVERY - set(said()) - driver - set(DISRUPTED) == set()
 
 

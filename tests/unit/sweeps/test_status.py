@@ -58,7 +58,8 @@ def test_progress_and_outcome_fit_the_definition_and_say_what_came_of_it(tmp_pat
     first, last = sink.told[0], sink.told[-1]
     assert (first["trials"], first["running"], first["firstStep"], first["step"]) == (2, 2, 1, 0)
     assert (last["completed"], last["running"], last["step"], last["said"]) == (4, 0, 80, "4 of 4")
-    assert (last["used"], last["remainingSeconds"], last["eta"]) == (1.0, 0, "0s")
+    assert last["used"] == 1.0
+    assert {"remainingSeconds", "eta"} & last.keys() == set(), "nothing follows"
     (best,) = result.best
     assert last["best"]["trial"] == best["trial"]
     assert last["best"]["metrics"][0]["value"] == pytest.approx(best["metrics"]["loss"], rel=1e-5)

@@ -35,6 +35,10 @@ def run(args: argparse.Namespace) -> int:
                 f"# Trial {number} of {record.directory.uri}. Relative paths start from this file's folder, as they did"
                 " from that of the sweep's file.\n"
             )
+            if (trial := record.trial(number))["state"] != "Completed":
+                sys.stdout.write(
+                    f"# It was trained for {trial['step'] or 0} steps, and has not come to its end, as this job does.\n"
+                )
             sys.stdout.write(dumps(job))
         return 0
     found = record.trial(number)

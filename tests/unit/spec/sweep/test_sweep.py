@@ -150,7 +150,7 @@ def test_a_sweep_is_valid_and_its_defaults_are_those_of_the_reference() -> None:
         (sweep_document(budget={"cost": {"limit": 5}}), "budget.cost: .* must have a price"),
         (
             sweep_document(objectives=[{"metric": "loss", "goal": "Minimize"}] * 2),
-            "must name metrics that differ",
+            "must have names that differ",
         ),
         (
             sweep_document(parameters=[PARAMETERS[0], {**PARAMETERS[0], "path": f"spec.{RATE}"}]),
