@@ -123,6 +123,12 @@ def test_what_a_runtime_does_not_allow_is_named_by_its_place_in_the_sweep() -> N
     assert refused(elsewhere) == ["spec.template.spec.data.train.sources[0].uri"]
     assert refused(a_sweep(warmStart=["s3://elsewhere/s"])) == ["spec.warmStart[0]"]
     assert refused(a_sweep(), allowedNamespaces=["other"]) == ["spec.runtimeRef.name"]
+    words = {"text": {"blockList": {"uri": "s3://elsewhere/words.txt"}}}
+    prepared = {
+        "template__spec__data__cleaning": words,
+        "template__spec__preparation": {"uri": "s3://runs/team/p/"},
+    }
+    assert refused(a_sweep(**prepared)) == ["spec.template.spec.data.cleaning.text.blockList.uri"]
 
 
 def test_functions_are_custom_code() -> None:
@@ -224,6 +230,55 @@ def test_one_that_has_ended_goes_on_once_it_is_given_more() -> None:
     assert [note.reason for note in seen.notes if note.reason == "Reopened"] == ["Reopened"]
     seen.settle()
     assert seen.status["attemptCount"] == 2
+
+
+def test_a_change_that_comes_as_it_ends_is_not_lost() -> None:
+    seen = world()
+    seen.settle()
+    running(seen)
+    seen.settle()
+    seen.wait(60)
+    seen.edit(budget={"trials": 40})
+    seen.driver_says(reason="BudgetUsedUp")
+    seen.over()
+    seen.settle()
+    assert "tiny-s2" in seen.ray_jobs, "the driver has ended with 4 trials, and 40 are asked for"
+    assert seen.condition() == ("Unknown", "Starting")
+
+
+def test_going_on_again_and_again_is_no_failure_to_wait_for() -> None:
+    seen = world()
+    for attempt in range(1, 6):
+        seen.settle()
+        assert seen.name(attempt) in seen.ray_jobs, "it begins at once"
+        running(seen, attempt)
+        seen.settle()
+        seen.driver_says(attempt, reason="BudgetUsedUp")
+        seen.over(attempt)
+        seen.settle()
+        assert seen.condition() == ("True", "BudgetUsedUp")
+        seen.edit(budget={"trials": 4 + attempt})
+
+
+def test_too_many_failed_trials_are_final() -> None:
+    seen = world()
+    seen.settle()
+    running(seen)
+    seen.settle()
+    seen.driver_says(state="Failed", reason="TrialsFailedError", message="6 of 6 have failed", exitCode=1)
+    seen.over(status="FAILED")
+    seen.settle()
+    assert seen.condition() == ("False", "TrialsFailedError")
+    seen.edit(failedTrials=9)
+    seen.settle()
+    assert seen.condition() == ("Unknown", "Starting")
+
+
+def test_a_space_of_faults_is_not_searched_by_the_operator() -> None:
+    wrong = [{"path": "model.transformer.heads", "type": "Choice", "values": [3, 5, 7]}]
+    seen = world(parameters=wrong)
+    seen.settle()
+    assert list(seen.ray_jobs) == ["tiny-s1"], "its driver will say so"
 
 
 def test_a_change_while_it_runs_begins_another_attempt_that_goes_on() -> None:

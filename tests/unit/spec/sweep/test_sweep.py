@@ -191,6 +191,27 @@ def test_what_is_wrong_is_told_with_its_place_and_a_remedy(document: dict[str, A
     assert any(re.search(said, fault) for fault in found), found
 
 
+@pytest.mark.parametrize(
+    ("objectives", "said"),
+    [
+        (["judge:loss"], "must not have a function with the name of a metric"),
+        (["a:score", "b:score"], "must have names that differ"),
+    ],
+)
+def test_names_of_objectives_are_theirs_alone(objectives: list[str], said: str) -> None:
+    document = sweep_document(objectives=[{"entryPoint": one, "goal": "Minimize"} for one in objectives])
+    assert any(said in one for one in faults_of(document))
+
+
+def test_a_value_is_listed_once() -> None:
+    document = sweep_document(parameters=[{"path": LAYERS, "type": "Choice", "values": [1, 2, 1.0]}])
+    with pytest.raises(ValidationError) as caught:
+        Space(parse_kind(Sweep, document))
+    assert [(one.path, one.rule) for one in caught.value.faults] == [
+        ("spec.parameters[0].values[2]", "is there already")
+    ]
+
+
 def test_a_grid_of_very_many_points_is_refused_without_making_them() -> None:
     parameters = [
         {"path": path, "type": "Real", "low": 0.1, "high": 0.9, "points": 1000}
