@@ -107,10 +107,16 @@ def conclude(
             **{peer: versions_of(python, PEER_PACKAGES[peer]) for peer, python in pythons.items()},
         },
         "tasks": {one.name: {"parameters": len(one.low), "minimum": one.minimum} for one in tasks},
-        **conclusions(runs, [one.name for one in tasks], BUDGETS, COMPARISONS),
+        **conclusions(runs, {one.name: group_of(one) for one in tasks}, BUDGETS, COMPARISONS),
         "runs": list(_in_short(runs)),
     }
     write_result("sweep_regret", document, out)
+
+
+def group_of(task: Task) -> str:
+    """Which tasks are alike, by their number of parameters."""
+    count = len(task.low)
+    return "2" if count == 2 else "4 to 8" if count <= 8 else "16"
 
 
 def _in_short(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:

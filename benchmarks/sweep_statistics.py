@@ -85,20 +85,19 @@ def compared(regrets: Regrets, ours: str, theirs: Sequence[str], tasks: Sequence
     Args:
         regrets: All regrets.
         ours: The search.
-        theirs: The others; of those that ran with fewer seeds than the rest these seeds count.
+        theirs: The others; only tasks and seeds that all of them ran with count.
         tasks: Names of tasks.
     """
     by_task: dict[str, dict[str, Any]] = {}
     means = []
     for task in tasks:
-        mine = regrets.of(ours, task)
-        pairs = [(other, sorted(mine.keys() & regrets.of(other, task).keys())) for other in theirs]
-        pairs = [(other, seeds) for other, seeds in pairs if seeds]
-        if not pairs:
+        mine, others = regrets.of(ours, task), {one: regrets.of(one, task) for one in theirs}
+        seeds = sorted(set(mine).intersection(*others.values()))
+        if not seeds:
             continue
-        other, seeds = min(pairs, key=lambda one: median(regrets.of(one[0], task)[seed] for seed in one[1]))
+        other = min(theirs, key=lambda one: median(others[one][seed] for seed in seeds))
         left = np.array([mine[seed] for seed in seeds])
-        right = np.array([regrets.of(other, task)[seed] for seed in seeds])
+        right = np.array([others[other][seed] for seed in seeds])
         means.append(float(np.log(left / right).mean()))
         by_task[task] = {
             **({"beside": other} if len(theirs) > 1 else {}),
@@ -161,21 +160,33 @@ def ranks(regrets: Regrets, sides: Sequence[str], tasks: Sequence[str]) -> dict[
 
 def conclusions(
     runs: Sequence[Run],
-    tasks: Sequence[str],
+    tasks: Mapping[str, str],
     budgets: Sequence[int],
     comparisons: Sequence[tuple[str, Sequence[str]]],
 ) -> dict[str, Any]:
-    """Ranks and comparisons at each budget, of what has run."""
+    """Ranks and comparisons at each budget, of what has run.
+
+    Args:
+        runs: All runs.
+        tasks: Names of tasks, and the group of each.
+        budgets: Numbers of trials.
+        comparisons: Which search is put beside which others.
+    """
     found: dict[str, Any] = {}
     for budget in budgets:
         regrets = Regrets(runs, budget)
-        sides = regrets.sides(tasks)
+        sides = regrets.sides([*tasks])
+        ours = [one for one in sides if one.startswith("raygen:")]
+        groups: dict[str, list[str]] = {}
+        for task, group in tasks.items():
+            groups.setdefault(group, []).append(task)
+        beside = [compared(regrets, mine, theirs, [*tasks]) for mine, theirs in comparisons]
         found[str(budget)] = {
-            "ranks": ranks(regrets, sides, tasks),
-            "comparisons": [
-                one
-                for ours, theirs in comparisons
-                if (one := compared(regrets, ours, theirs, tasks))["tasks"]
+            "ranks": ranks(regrets, sides, [*tasks]),
+            "groups": [
+                {"parameters": group, "functions": len(names), "ranks": ranks(regrets, ours, names)}
+                for group, names in groups.items()
             ],
+            "comparisons": [one for one in beside if one["tasks"]],
         }
     return {"budgets": found}

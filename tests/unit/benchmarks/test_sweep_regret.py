@@ -106,3 +106,10 @@ def test_a_search_is_asked_again_with_the_same_points(
     assert all(
         low <= x <= high for point in first for low, x, high in zip(task.low, point, task.high, strict=True)
     )
+
+
+def test_the_page_on_sweeps_has_the_ranks_that_were_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    table = importlib.import_module("table")
+    measured = "\n".join(table.sweep_table.which_search(table.read_result("sweep_regret"), table.row))
+    assert measured in (BENCHMARKS.parent / "docs" / "sweeps.md").read_text()
