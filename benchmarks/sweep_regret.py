@@ -77,9 +77,10 @@ def main() -> None:
 
 
 def known(scratch: Path) -> list[Run]:
-    """Runs that are over."""
+    """Runs that are over; of two with the same seed the longer one."""
     lines = scratch.read_text().splitlines() if scratch.exists() else []
-    return [Run.of(json.loads(line)) for line in lines]
+    found = sorted((Run.of(json.loads(line)) for line in lines), key=lambda one: max(one.regrets))
+    return list({(one.task, one.side, one.seed): one for one in found}.values())
 
 
 def run(task: Task, side: str, seed: int, trials: int, pythons: Mapping[str, Path]) -> Run:

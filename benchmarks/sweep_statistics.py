@@ -2,8 +2,8 @@
 
 Of two searches the runs with the same seeds make pairs. By task Wilcoxon's signed-rank test of the logarithms of their regrets, one-sided, says
 whether one is greater than the other, with Holm's correction over the tasks of a comparison. "Worse" is a search whose regrets are greater
-with p < 0.05, "better" one whose regrets are less, and all else is "even". Fewer than five seeds never reject; with Holm's correction over
-twelve tasks it takes eight. Over all tasks the means of the logarithms of ratios, one for each task, are tested likewise, two-sided.
+with p < 0.05, "better" one whose regrets are less, and all else is "even". With Holm's correction over twelve tasks it takes eight
+seeds to reject anything: a comparison says whether it has as many. Over all tasks the means of the logarithms of ratios, one for each task, are tested likewise, two-sided.
 """
 
 from __future__ import annotations
@@ -121,11 +121,17 @@ def compared(regrets: Regrets, ours: str, theirs: Sequence[str], tasks: Sequence
         "theirs": list(theirs),
         "seeds": [one["seeds"] for one in by_task.values()],
         **{name: verdicts.count(name) for name in ("better", "even", "worse")},
+        "may_reject": bool(by_task) and _may_reject(len(by_task), [one["seeds"] for one in by_task.values()]),
         "median_not_greater": sum(one["ratio"] <= 1 for one in by_task.values()),
         "ratio": float(np.exp(fmean(means))) if means else None,
         "p": two_sided(means),
         "tasks": by_task,
     }
+
+
+def _may_reject(tasks: int, seeds: Sequence[int]) -> bool:
+    """Whether so many pairs on each of so many tasks could show a search to be worse."""
+    return tasks / 2 ** min(seeds) < LEVEL
 
 
 def signed_rank(left: np.ndarray, right: np.ndarray) -> float:

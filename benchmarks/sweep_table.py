@@ -82,7 +82,7 @@ def _comparisons(result: dict[str, Any], row: Row) -> Iterator[str]:
                 f"{one['median_not_greater']} of {count}",
                 f"{one['ratio']:.2f}{chance}",
                 *(str(one[verdict]) for verdict in VERDICTS),
-                judged("<= 0", one["worse"]),
+                judged("<= 0", one["worse"]) if one["may_reject"] else "too few seeds to test",
             )
     yield ""
 

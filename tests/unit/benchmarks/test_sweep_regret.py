@@ -64,7 +64,7 @@ def test_only_common_seeds_make_pairs_and_few_cannot_reject(statistics: ModuleTy
     few = [one for one in runs(statistics, "b", 1.0) if one.seed < 3]  # type: ignore[attr-defined]
     found = statistics.Regrets([*runs(statistics, "a", 9.0), *few], 50)
     told = statistics.compared(found, "a", ["b"], ["one"])
-    assert (told["seeds"], told["even"]) == ([3], 1)
+    assert (told["seeds"], told["even"], told["may_reject"]) == ([3], 1, False)
     assert told["tasks"]["one"]["regret"] == 18.0
 
 
