@@ -77,9 +77,10 @@ def main() -> None:
 
 
 def known(scratch: Path) -> list[Run]:
-    """Runs that are over."""
+    """Runs that are over; of two with the same seed the longer one."""
     lines = scratch.read_text().splitlines() if scratch.exists() else []
-    return [Run.of(json.loads(line)) for line in lines]
+    found = sorted((Run.of(json.loads(line)) for line in lines), key=lambda one: max(one.regrets))
+    return list({(one.task, one.side, one.seed): one for one in found}.values())
 
 
 def run(task: Task, side: str, seed: int, trials: int, pythons: Mapping[str, Path]) -> Run:
@@ -107,10 +108,16 @@ def conclude(
             **{peer: versions_of(python, PEER_PACKAGES[peer]) for peer, python in pythons.items()},
         },
         "tasks": {one.name: {"parameters": len(one.low), "minimum": one.minimum} for one in tasks},
-        **conclusions(runs, [one.name for one in tasks], BUDGETS, COMPARISONS),
+        **conclusions(runs, {one.name: group_of(one) for one in tasks}, BUDGETS, COMPARISONS),
         "runs": list(_in_short(runs)),
     }
     write_result("sweep_regret", document, out)
+
+
+def group_of(task: Task) -> str:
+    """Which tasks are alike, by their number of parameters."""
+    count = len(task.low)
+    return "2" if count == 2 else "4 to 8" if count <= 8 else "16"
 
 
 def _in_short(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:

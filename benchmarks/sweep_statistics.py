@@ -2,8 +2,8 @@
 
 Of two searches the runs with the same seeds make pairs. By task Wilcoxon's signed-rank test of the logarithms of their regrets, one-sided, says
 whether one is greater than the other, with Holm's correction over the tasks of a comparison. "Worse" is a search whose regrets are greater
-with p < 0.05, "better" one whose regrets are less, and all else is "even". Fewer than five seeds never reject; with Holm's correction over
-twelve tasks it takes eight. Over all tasks the means of the logarithms of ratios, one for each task, are tested likewise, two-sided.
+with p < 0.05, "better" one whose regrets are less, and all else is "even". With Holm's correction over twelve tasks it takes eight
+seeds to reject anything: a comparison says whether it has as many. Over all tasks the means of the logarithms of ratios, one for each task, are tested likewise, two-sided.
 """
 
 from __future__ import annotations
@@ -85,20 +85,19 @@ def compared(regrets: Regrets, ours: str, theirs: Sequence[str], tasks: Sequence
     Args:
         regrets: All regrets.
         ours: The search.
-        theirs: The others; of those that ran with fewer seeds than the rest these seeds count.
+        theirs: The others; only tasks and seeds that all of them ran with count.
         tasks: Names of tasks.
     """
     by_task: dict[str, dict[str, Any]] = {}
     means = []
     for task in tasks:
-        mine = regrets.of(ours, task)
-        pairs = [(other, sorted(mine.keys() & regrets.of(other, task).keys())) for other in theirs]
-        pairs = [(other, seeds) for other, seeds in pairs if seeds]
-        if not pairs:
+        mine, others = regrets.of(ours, task), {one: regrets.of(one, task) for one in theirs}
+        seeds = sorted(set(mine).intersection(*others.values()))
+        if not seeds:
             continue
-        other, seeds = min(pairs, key=lambda one: median(regrets.of(one[0], task)[seed] for seed in one[1]))
+        other = min(theirs, key=lambda one: median(others[one][seed] for seed in seeds))
         left = np.array([mine[seed] for seed in seeds])
-        right = np.array([regrets.of(other, task)[seed] for seed in seeds])
+        right = np.array([others[other][seed] for seed in seeds])
         means.append(float(np.log(left / right).mean()))
         by_task[task] = {
             **({"beside": other} if len(theirs) > 1 else {}),
@@ -122,11 +121,17 @@ def compared(regrets: Regrets, ours: str, theirs: Sequence[str], tasks: Sequence
         "theirs": list(theirs),
         "seeds": [one["seeds"] for one in by_task.values()],
         **{name: verdicts.count(name) for name in ("better", "even", "worse")},
+        "may_reject": bool(by_task) and _may_reject(len(by_task), [one["seeds"] for one in by_task.values()]),
         "median_not_greater": sum(one["ratio"] <= 1 for one in by_task.values()),
         "ratio": float(np.exp(fmean(means))) if means else None,
         "p": two_sided(means),
         "tasks": by_task,
     }
+
+
+def _may_reject(tasks: int, seeds: Sequence[int]) -> bool:
+    """Whether so many pairs on each of so many tasks could show a search to be worse."""
+    return tasks / 2 ** min(seeds) < LEVEL
 
 
 def signed_rank(left: np.ndarray, right: np.ndarray) -> float:
@@ -161,21 +166,33 @@ def ranks(regrets: Regrets, sides: Sequence[str], tasks: Sequence[str]) -> dict[
 
 def conclusions(
     runs: Sequence[Run],
-    tasks: Sequence[str],
+    tasks: Mapping[str, str],
     budgets: Sequence[int],
     comparisons: Sequence[tuple[str, Sequence[str]]],
 ) -> dict[str, Any]:
-    """Ranks and comparisons at each budget, of what has run."""
+    """Ranks and comparisons at each budget, of what has run.
+
+    Args:
+        runs: All runs.
+        tasks: Names of tasks, and the group of each.
+        budgets: Numbers of trials.
+        comparisons: Which search is put beside which others.
+    """
     found: dict[str, Any] = {}
     for budget in budgets:
         regrets = Regrets(runs, budget)
-        sides = regrets.sides(tasks)
+        sides = regrets.sides([*tasks])
+        ours = [one for one in sides if one.startswith("raygen:")]
+        groups: dict[str, list[str]] = {}
+        for task, group in tasks.items():
+            groups.setdefault(group, []).append(task)
+        beside = [compared(regrets, mine, theirs, [*tasks]) for mine, theirs in comparisons]
         found[str(budget)] = {
-            "ranks": ranks(regrets, sides, tasks),
-            "comparisons": [
-                one
-                for ours, theirs in comparisons
-                if (one := compared(regrets, ours, theirs, tasks))["tasks"]
+            "ranks": ranks(regrets, sides, [*tasks]),
+            "groups": [
+                {"parameters": group, "functions": len(names), "ranks": ranks(regrets, ours, names)}
+                for group, names in groups.items()
             ],
+            "comparisons": [one for one in beside if one["tasks"]],
         }
     return {"budgets": found}

@@ -111,6 +111,8 @@ def sweep_regret(heading: Heading, row: Row, middle: Middle) -> Iterator[str]:  
     versions = [f"{name} {found}" for one in result["packages"].values() for name, found in one.items()]
     yield f"{', '.join(dict.fromkeys(versions))}.\n"
     yield from _comparisons(result, row)
+    yield "raygen's own searches: the mean of their ranks among themselves, by median regret.\n"
+    yield from which_search(result, row)
     for budget, found in result["budgets"].items():
         yield from _medians(result, budget, found["ranks"], row)
 
@@ -135,7 +137,7 @@ def _comparisons(result: dict[str, Any], row: Row) -> Iterator[str]:
                 f"{one['median_not_greater']} of {count}",
                 f"{one['ratio']:.2f}{chance}",
                 *(str(one[verdict]) for verdict in VERDICTS),
-                judged("<= 0", one["worse"]),
+                judged("<= 0", one["worse"]) if one["may_reject"] else "too few seeds to test",
             )
     yield ""
 
@@ -151,6 +153,19 @@ def _medians(result: dict[str, Any], budget: str, ranks: dict[str, float], row: 
     yield from row("mean rank", *(f"{rank:.2f}" for rank in ranks.values()))
     seeds = [[len(found[side, task]) for task in result["tasks"]] for side in ranks]
     yield from row("seeds", *map(_range, seeds))
+    yield ""
+
+
+def which_search(result: dict[str, Any], row: Row) -> Iterator[str]:
+    """raygen's searches by budget and number of parameters, by their mean ranks among themselves; a page has it too."""
+    kinds = ("Random", "Sobol", "TPE", "GaussianProcess", "CMAES")
+    yield from row("trials", "parameters", "functions", *(f"`{kind}`" for kind in kinds))
+    yield from row(*["---"] * (len(kinds) + 3))
+    for budget, found in result["budgets"].items():
+        for group in found["groups"]:
+            means = [group["ranks"].get(f"raygen:{kind}") for kind in kinds]
+            cells = ["" if one is None else f"{one:.1f}" for one in means]
+            yield from row(budget, group["parameters"], str(group["functions"]), *cells)
     yield ""
 
 

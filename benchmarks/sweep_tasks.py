@@ -2,7 +2,8 @@
 
 carps (1.1.0) names tasks by which searches are to be developed and judged: subsets `dev` and `test` of its tasks with one
 objective. Twelve of them need no data, and all of these are functions of BBOB, which carps has from the package ioh (0.4.2).
-Here are the ten with at most 16 parameters; ioh is asked for them directly, as carps does. All parameters are real, and
+Here are the ten with at most 16 parameters; ioh is asked for them directly, as carps does (which hands it more than ten parameters in the order of
+their sorted names: the same function, its axes swapped). All parameters are real, and
 between the bounds which the task has. ioh is not among the project's dependencies: `pip install ioh==0.4.2`.
 """
 

@@ -64,7 +64,7 @@ def test_only_common_seeds_make_pairs_and_few_cannot_reject(statistics: ModuleTy
     few = [one for one in runs(statistics, "b", 1.0) if one.seed < 3]  # type: ignore[attr-defined]
     found = statistics.Regrets([*runs(statistics, "a", 9.0), *few], 50)
     told = statistics.compared(found, "a", ["b"], ["one"])
-    assert (told["seeds"], told["even"]) == ([3], 1)
+    assert (told["seeds"], told["even"], told["may_reject"]) == ([3], 1, False)
     assert told["tasks"]["one"]["regret"] == 18.0
 
 
@@ -106,3 +106,10 @@ def test_a_search_is_asked_again_with_the_same_points(
     assert all(
         low <= x <= high for point in first for low, x, high in zip(task.low, point, task.high, strict=True)
     )
+
+
+def test_the_page_on_sweeps_has_the_ranks_that_were_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    table = importlib.import_module("table")
+    measured = "\n".join(table.sweep_table.which_search(table.read_result("sweep_regret"), table.row))
+    assert measured in (BENCHMARKS.parent / "docs" / "sweeps.md").read_text()
