@@ -26,5 +26,8 @@ JOBS = Watch(kube.TRAINING_JOBS, stored_job.training_job, _BY_RUNTIME)
 SWEEPS = Watch(kube.SWEEPS, stored_job.sweep, _BY_RUNTIME)
 RAY_JOBS = Watch(kube.RAY_JOBS, stored.ray_job, {"job": _job, "shared": _shared}, JOB_LABEL)
 PODS = Watch(kube.PODS, stored.pod, {"job": _job}, JOB_LABEL)
-SHARED = (RUNTIMES, RAY_JOBS, PODS)
-"""What is watched for both."""
+
+
+def around(own: Watch) -> tuple[Watch, ...]:
+    """What is watched for objects that are done in attempts."""
+    return (RUNTIMES, own, RAY_JOBS, PODS)

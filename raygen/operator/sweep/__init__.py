@@ -8,7 +8,7 @@ from raygen.kube import SWEEPS as RESOURCE
 from raygen.kube.bodies import Body, Fields
 from raygen.operator.attempts.controller import Controller
 from raygen.operator.attempts.draft import own_part
-from raygen.operator.attempts.watches import SHARED, SWEEPS
+from raygen.operator.attempts.watches import SWEEPS, around
 from raygen.operator.attempts.work import Asked, Work
 from raygen.operator.kind import Kind
 from raygen.operator.sweep.asked import pods, refusals
@@ -47,7 +47,7 @@ WORK = Work(
 )
 KIND = Kind(
     own=SWEEPS,
-    watches=(SWEEPS, *SHARED),
+    watches=around(SWEEPS),
     reconciler=partial(Controller, WORK),
     own_status=own_part,
     noun="sweep",

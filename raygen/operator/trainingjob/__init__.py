@@ -8,7 +8,7 @@ from raygen.kube import TRAINING_JOBS
 from raygen.kube.bodies import Body, Fields
 from raygen.operator.attempts.controller import Controller
 from raygen.operator.attempts.draft import own_part
-from raygen.operator.attempts.watches import JOBS, SHARED
+from raygen.operator.attempts.watches import JOBS, around
 from raygen.operator.attempts.work import Asked, Work
 from raygen.operator.kind import Kind
 from raygen.operator.rayjob.admission import refusals
@@ -44,7 +44,7 @@ WORK = Work(
 )
 KIND = Kind(
     own=JOBS,
-    watches=(JOBS, *SHARED),
+    watches=around(JOBS),
     reconciler=partial(Controller, WORK),
     own_status=own_part,
     noun="job",

@@ -15,7 +15,7 @@ from raygen.controller.queue import Key, WorkQueue
 from raygen.kube import PODS, RAY_JOBS, RUNTIMES, TRAINING_JOBS, ApiError, Connection
 from raygen.kube.connection import MERGE
 from raygen.operator.attempts.controller import Controller
-from raygen.operator.attempts.watches import JOBS, SHARED
+from raygen.operator.attempts.watches import JOBS, around
 from raygen.operator.kind import Tools, stores_of
 from raygen.operator.trainingjob import WORK
 from raygen.spec.names import (
@@ -71,7 +71,7 @@ class Process:
 
     def __init__(self, connection: Connection, namespace: str) -> None:
         self.connection, self.namespace = connection, namespace
-        self.stores, self.queue = stores_of((JOBS, *SHARED)), WorkQueue()
+        self.stores, self.queue = stores_of(around(JOBS)), WorkQueue()
         self.controller = Controller(
             WORK, Tools(connection, self.stores, self.queue, Recorder(connection, "tests"))
         )

@@ -92,6 +92,7 @@ def bases() -> list[Object]:
         data__packing="Documents",
         data__reading={"type": "RayData"},
         data__cleaning={"text": cleaning},
+        training__changes=[{"atStep": 5, "values": {"training.optimizer.learningRate": 0.02}}],
         preparation=preparation,
     )
     listed = copy.deepcopy(prepared)

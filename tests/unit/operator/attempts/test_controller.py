@@ -13,7 +13,7 @@ from raygen.kube import ApiError, Resource
 from raygen.operator import stored
 from raygen.operator.attempts import stored_job
 from raygen.operator.attempts.controller import Controller
-from raygen.operator.attempts.watches import JOBS, RAY_JOBS, RUNTIMES, SHARED
+from raygen.operator.attempts.watches import JOBS, RAY_JOBS, RUNTIMES, around
 from raygen.operator.kind import Tools, stores_of
 from raygen.operator.rayjob.render import job_hash
 from raygen.operator.trainingjob import WORK
@@ -68,7 +68,7 @@ class Bench:
     """A controller with what it knows."""
 
     def __init__(self, server: Server) -> None:
-        self.server, self.stores, self.queue = server, stores_of((JOBS, *SHARED)), WorkQueue()
+        self.server, self.stores, self.queue = server, stores_of(around(JOBS)), WorkQueue()
         recorder = Recorder(server, "tests")  # type: ignore[arg-type]
         tools = Tools(server, self.stores, self.queue, recorder)  # type: ignore[arg-type]
         self.controller = Controller(WORK, tools, lambda: START)
