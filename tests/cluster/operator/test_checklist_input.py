@@ -155,7 +155,7 @@ def injected(document: Object, kinds: tuple[str, ...]) -> Iterator[tuple[Object,
                 holder["b"] = text
                 yield changed, path, text
                 changed = copy.deepcopy(document)
-                get_at(changed, path)[text] = get_at(document, path)["a"]
+                get_at(changed, path)[text] = next(iter(get_at(document, path).values()))
             else:
                 # A URI stays below the runtime's prefixes.
                 before = get_at(document, path) if path[-1] in ("uri", "labels") else ""

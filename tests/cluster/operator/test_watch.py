@@ -37,6 +37,8 @@ class Mangled(Connection):
         self.harms: Counter[str] = Counter()
         self.made: Counter[str] = Counter()
         self._draw = random.Random(seed)
+        # By choices: those that are left of each round, so that every few events have had them all.
+        self._left: dict[tuple[str, ...], list[str]] = {}
         self._lock = threading.Lock()
         self._answers: dict[str, tuple[list[Object], str]] = {}
 
@@ -92,7 +94,10 @@ class Mangled(Connection):
 
     def _harm(self, choices: tuple[str, ...]) -> str:
         with self._lock:
-            harm = self._draw.choice(choices)
+            left = self._left.setdefault(choices, [])
+            if not left:
+                left += self._draw.sample(choices, len(choices))
+            harm = left.pop()
             self.harms[harm] += 1
         return harm
 
