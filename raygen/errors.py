@@ -10,6 +10,7 @@ RaygenError                 what, where, and what to do about it
 │   ├── ExportError         a model has no counterpart in the format asked for
 │   └── MissingExtraError   an optional dependency is not installed
 ├── RunError                the run failed: exit code 1
+│   ├── TrialsFailedError   more trials of a sweep have failed than may
 │   ├── CheckpointError     a checkpoint is torn, altered, or does not fit the model
 │   ├── GuardError          a guard stopped the run
 │   ├── RollBackError       a guard sends the run back to a checkpoint; never seen by a user
