@@ -89,6 +89,9 @@ def test_a_job_is_stopped_goes_on_and_loses_its_head_and_the_api_server(alone: R
     # One that is stopped and resumed loses no step.
     steps = [step for attempt in (1, 2) for step, _ in alone.losses("seen", attempt)]
     assert steps == list(range(1, len(steps) + 1))
+    # A young API server refuses jobs until it has found the kinds that its policies are about, for up to half a minute;
+    # raygen waits for that, and kubectl, which the next test has, does not.
+    alone.raygen("submit", str(alone.job_file(*short)), "--dry-run")
 
 
 def assert_the_dashboard_is_reached_without_a_token_of_ones_own() -> None:
