@@ -206,7 +206,7 @@ class Driver:
                 continue
             number = decision.trial if not isinstance(decision, Begin) else self._begin(decision)
             if number is None:
-                if self._history.failed > self._sweep.spec.failed_trials:
+                if self._has_failed:
                     return
                 continue
             self._record(Leased(number, decision.until, self._now()))

@@ -11,6 +11,7 @@ from raygen.sweeps.directory import SweepDirectory
 from raygen.sweeps.driver import SweepResult, Watcher
 from raygen.sweeps.events import Event
 from raygen.sweeps.history import History
+from raygen.sweeps.sweep import SilentWatcher
 from raygen.training.observers.kubernetes import StatusWriter, failure, short, words, writer
 
 MAX_TEXT = 200
@@ -18,7 +19,7 @@ MAX_TEXT = 200
 EXIT_CODES = {"Succeeded": 0, "Stopped": 3}
 
 
-class SweepReporter:
+class SweepReporter(SilentWatcher):
     """A watcher that writes the status of a Sweep.
 
     Args:
@@ -35,12 +36,6 @@ class SweepReporter:
         """Takes the driver's number."""
         del directory
         self._driver = driver
-
-    def take(self, event: Event, history: History) -> None:
-        """Waits for the next summary."""
-
-    def notice(self, text: str) -> None:
-        """Is for people at a terminal."""
 
     def summarised(self, summary: Mapping[str, Any]) -> None:
         """Takes how the sweep is."""
@@ -90,7 +85,7 @@ class SweepReporter:
         self._writer.last(failure(error))
 
 
-class LogKeeper:
+class LogKeeper(SilentWatcher):
     """A watcher that tells the logs where the sweep is.
 
     Args:
@@ -103,15 +98,6 @@ class LogKeeper:
     def began(self, directory: SweepDirectory, driver: int) -> None:
         """Tells it."""
         self._attach(directory.storage, driver)
-
-    def take(self, event: Event, history: History) -> None:
-        """Is none of its business."""
-
-    def summarised(self, summary: Mapping[str, Any]) -> None:
-        """Is none of its business."""
-
-    def notice(self, text: str) -> None:
-        """Is none of its business."""
 
 
 class Watchers:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any, Required, cast
 
 from raygen.controller.queue import Key
@@ -14,31 +13,35 @@ from raygen.spec.names import JOB_LABEL, KIND_LABEL
 
 
 class StoredJob(Body, total=False):
-    """An object as it is kept: `text` is its spec in JSON, `asks` its workers and the GPUs of all of them."""
+    """An object as it is kept: `text` is its spec in JSON, `asks` a job's workers and the GPUs of all of them."""
 
     runtime: Required[str]
-    asks: Required[tuple[int, int]]
+    asks: tuple[int, int]
     text: Required[bytes]
 
 
 def training_job(item: Fields) -> StoredJob:
     """A TrainingJob, whose spec stays JSON text until it is needed."""
-    return _kept(item, _asks)
+    return {**_kept(item), "asks": _asks(item.get("spec") or {})}
 
 
 def sweep(item: Fields) -> StoredJob:
     """A Sweep, likewise."""
-    return _kept(item, _sweep_asks)
+    return _kept(item)
 
 
-def _kept(item: Fields, asks: Callable[[Any], tuple[int, int]]) -> StoredJob:
+def attempt_of(item: Body) -> int | None:
+    """Number of an object's newest attempt."""
+    return item["status"].get("attemptCount")
+
+
+def _kept(item: Fields) -> StoredJob:
     metadata = metadata_of(item)
     metadata.pop("labels", None)
     spec = item.get("spec") or {}
     return {
         "metadata": metadata,
         "runtime": runtime_of(spec),
-        "asks": asks(spec),
         "text": json.dumps(spec, separators=(",", ":")).encode(),
         "status": item.get("status") or {},
     }
@@ -64,15 +67,6 @@ def _asks(spec: Any) -> tuple[int, int]:
         one if isinstance(one, int) else default for one, default in zip(asked, (1, 0), strict=True)
     )
     return workers, workers * gpus
-
-
-def _sweep_asks(spec: Any) -> tuple[int, int]:
-    """The same of a Sweep, of whose trials as many train as it has at the same time."""
-    template = spec.get("template") if isinstance(spec, dict) else None
-    _, gpus = _asks(template.get("spec") if isinstance(template, dict) else None)
-    trials = spec.get("concurrency") if isinstance(spec, dict) else None
-    trials = trials if isinstance(trials, int) else 1
-    return trials, trials * gpus
 
 
 def opened(item: Body, api_version: str, kind: str) -> Body:

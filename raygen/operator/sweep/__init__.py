@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 from raygen.kube import SWEEPS as RESOURCE
-from raygen.kube.bodies import Body, Fields
+from raygen.kube.bodies import Fields
 from raygen.operator.attempts.controller import Controller
 from raygen.operator.attempts.draft import own_part
+from raygen.operator.attempts.stored_job import attempt_of
 from raygen.operator.attempts.watches import SWEEPS, around
 from raygen.operator.attempts.work import Asked, Work
 from raygen.operator.kind import Kind
@@ -17,10 +18,6 @@ from raygen.spec.sweep.space import Space
 from raygen.spec.sweep.sweep import Sweep, SweepOutput
 
 __all__ = ["KIND", "WORK"]
-
-
-def _attempt_of(sweep: Body) -> int | None:
-    return sweep["status"].get("attemptCount")
 
 
 def _read(document: Fields) -> Asked:
@@ -51,5 +48,5 @@ KIND = Kind(
     reconciler=partial(Controller, WORK),
     own_status=own_part,
     noun="sweep",
-    attempt_of=_attempt_of,
+    attempt_of=attempt_of,
 )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 from raygen.kube import TRAINING_JOBS
-from raygen.kube.bodies import Body, Fields
+from raygen.kube.bodies import Fields
 from raygen.operator.attempts.controller import Controller
 from raygen.operator.attempts.draft import own_part
+from raygen.operator.attempts.stored_job import attempt_of
 from raygen.operator.attempts.watches import JOBS, around
 from raygen.operator.attempts.work import Asked, Work
 from raygen.operator.kind import Kind
@@ -18,10 +19,6 @@ from raygen.operator.trainingjob.telemetry.trace import JobTrace
 from raygen.spec import parse
 
 __all__ = ["KIND", "WORK"]
-
-
-def _attempt_of(job: Body) -> int | None:
-    return job["status"].get("attemptCount")
 
 
 def _read(document: Fields) -> Asked:
@@ -48,7 +45,7 @@ KIND = Kind(
     reconciler=partial(Controller, WORK),
     own_status=own_part,
     noun="job",
-    attempt_of=_attempt_of,
+    attempt_of=attempt_of,
     fleet=Fleet,
     figures=JobFigures,
     trace=JobTrace,
