@@ -11,6 +11,7 @@ RaygenError                 what, where, and what to do about it
 │   └── MissingExtraError   an optional dependency is not installed
 ├── RunError                the run failed: exit code 1
 │   ├── TrialsFailedError   more trials of a sweep have failed than may
+│   ├── ObjectiveTimeoutError   a function that judges a trial takes longer than it may
 │   ├── CheckpointError     a checkpoint is torn, altered, or does not fit the model
 │   ├── GuardError          a guard stopped the run
 │   ├── RollBackError       a guard sends the run back to a checkpoint; never seen by a user
@@ -122,6 +123,10 @@ class RunError(RaygenError):
 
 class TrialsFailedError(RunError):
     """More trials of a sweep have failed than may."""
+
+
+class ObjectiveTimeoutError(RunError):
+    """A function that judges a trial takes longer than it may."""
 
 
 class CheckpointError(RunError):

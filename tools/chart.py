@@ -26,7 +26,7 @@ INSTALL = f"# {MADE} from charts/raygen: kubectl apply --server-side -f manifest
 MARKS = "<!-- values: made from tools/chart_values.py by `make generate` -->\n", "<!-- /values -->"
 """Between these the README has the values."""
 OPERATOR = "system:serviceaccount:raygen-system:raygen-operator"
-"""The account that manifests/admission/policies.yaml lets write a whole status."""
+"""The account of the operator in manifests/admission/policies.yaml."""
 
 
 def values_yaml() -> str:
@@ -59,12 +59,15 @@ def definitions(kinds: Mapping[str, str]) -> dict[str, str]:
 
 def admission(policies: str) -> str:
     """The template of the policies: those of manifests/admission, for whatever account the operator has."""
-    if policies.count(f"!= '{OPERATOR}'") != 1 or "{{" in policies:
-        raise ValueError("the policies do not name the operator once, or look like a template")
+    counts = [policies.count(f"{sign} '{OPERATOR}'") for sign in ("!=", "==")]
+    if counts != [1, 1] or "{{" in policies:
+        raise ValueError(
+            "the policies do not name the operator once for others and once for itself, or look like a template"
+        )
     others = '{{ include "raygen.operators" . }}'
     known = policies.replace(
         f"request.userInfo.username != '{OPERATOR}'", f"!(request.userInfo.username in {others})"
-    )
+    ).replace(f"request.userInfo.username == '{OPERATOR}'", f"request.userInfo.username in {others}")
     body = f"# {MADE} from manifests/admission/policies.yaml; edit that.\n{known}"
     return "{{- if .Values.admission.enabled }}\n" + body + "{{- end }}\n"
 

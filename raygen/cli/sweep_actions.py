@@ -16,8 +16,9 @@ def with_action(arguments: Sequence[str]) -> list[str]:
     given = list(arguments)
     if given[:1] != ["sweep"] or {"-h", "--help"} & set(given[1:2]):
         return given
-    named = next((one for one in given[1:] if not one.startswith("-")), None)
-    return given if named in ACTIONS else ["sweep", RUN, *given[1:]]
+    # Behind another option a word may be its value.
+    first = next((one for one in given[1:] if one != "--json"), None)
+    return given if first in ACTIONS else ["sweep", RUN, *given[1:]]
 
 
 def _count(text: str) -> int:
@@ -35,6 +36,7 @@ def add_sweep_actions(
         sweep: The parser of the verb.
         job_options: Adds a file and what changes it.
     """
+    sweep.description = f"{sweep.description}; `raygen sweep FILE --help` shows the options of a run"
     action = actions_of(sweep, "raygen.cli.local.sweep", metavar="FILE | ACTION")
     run = action(RUN, "run a sweep file; a sweep that exists goes on where it was (`run` may be left out)")
     job_options(run)

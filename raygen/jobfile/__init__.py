@@ -6,12 +6,13 @@ YAML 1.2's core schema decides what a plain word is (yaml.org/spec/1.2.2, chapte
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from raygen.errors import JobFileError, without_secrets
+from raygen.errors import JobFileError, ValidationError, without_secrets
 from raygen.jobfile.json_text import compose_json
 from raygen.jobfile.overrides import apply, override
 from raygen.jobfile.text import MAX_BYTES, decode
@@ -19,6 +20,8 @@ from raygen.jobfile.tree import read
 from raygen.jobfile.writer import dumps
 from raygen.jobfile.yaml_text import compose_yaml
 from raygen.spec import Kind, TrainingJob, parse_kind
+from raygen.spec.schema.faults import spelled
+from raygen.spec.schema.validate import Lines
 
 __all__ = ["Loaded", "LoadedJob", "dumps", "kind_in", "load", "load_kind", "loads", "loads_kind", "override"]
 
@@ -33,11 +36,24 @@ class Loaded(Generic[K]):
         value: The object, without resolved defaults.
         path: The file; relative source paths start from its folder.
         raw: Its content as JSON values, with overrides.
+        lines: Line of each value in the file, by location.
     """
 
     value: K
     path: Path
     raw: dict[str, Any]
+    lines: Lines = field(default_factory=dict, repr=False)
+
+    @contextmanager
+    def with_lines(self) -> Iterator[None]:
+        """Faults of the object that are only found inside this context have their file and lines too."""
+        try:
+            yield
+        except ValidationError as error:
+            known = {spelled(location): line for location, line in self.lines.items()}
+            error.where = error.where or str(self.path)
+            error.faults = tuple(one.at(_line(one.path, known)) for one in error.faults)
+            raise
 
 
 class LoadedJob(Loaded[TrainingJob]):
@@ -85,7 +101,7 @@ def loads_kind(
     for location in apply(document, overrides, kind):
         lines[location] = None
     value = parse_kind(kind, document, lines, where=where, known=found)
-    return Loaded(value, Path(name), document)
+    return Loaded(value, Path(name), document, lines)
 
 
 def kind_in(path: str | Path) -> str | None:
@@ -100,6 +116,13 @@ def kind_in(path: str | Path) -> str | None:
     document, _, _ = read(compose(decode(_content(path), where), where), where)
     kind = document.get("kind") if isinstance(document, dict) else None
     return kind if isinstance(kind, str) else None
+
+
+def _line(path: str, known: Mapping[str, int | None]) -> int | None:
+    """The line of a path, or of what it leads into; None where neither is in the file."""
+    while path and path not in known:
+        path = path[: max(path.rfind("."), path.rfind("["), 0)]
+    return known.get(path)
 
 
 def _content(path: Path) -> bytes:

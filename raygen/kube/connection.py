@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -25,6 +25,7 @@ from raygen.kube.resources import Resource
 
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
+OPERATIONS = "application/json-patch+json"
 PAGE = 500
 """Objects of one answer to a list."""
 CONNECT_SECONDS, SECONDS = 10.0, 30.0
@@ -88,6 +89,20 @@ class Connection:
         path = resource.path(namespace, name, subresource)
         return self.request("PATCH", path, query=query, body=body, content_type=APPLY)
 
+    def change(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        operations: Sequence[Fields],
+        *,
+        manager: str,
+    ) -> Fields:
+        """Changes an object by the operations of a JSON Patch (RFC 6902), all of them or none."""
+        query = {"fieldManager": manager, "fieldValidation": "Strict"}
+        path = resource.path(namespace, name)
+        return self.request("PATCH", path, query=query, body=operations, content_type=OPERATIONS)
+
     def delete(self, resource: Resource, namespace: str, name: str, *, uid: str) -> None:
         """Deletes an object if it is still this one; one that is gone is no error."""
         body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
@@ -145,7 +160,7 @@ class Connection:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: Fields | None = None,
+        body: Fields | Sequence[Fields] | None = None,
         content_type: str = "application/json",
         seconds: float | None = None,
         accept: str | None = None,
@@ -187,7 +202,7 @@ class Connection:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: Fields | None = None,
+        body: Fields | Sequence[Fields] | None = None,
         content_type: str = "application/json",
         read: float | None = None,
         accept: str | None = None,

@@ -33,16 +33,17 @@ def ray_job(item: Fields) -> Body:
         "spec": {
             "suspend": bool(spec.get("suspend")),
             "clusterSelector": spec.get("clusterSelector") or {},
-            "workers": _workers(spec),
+            "workers": _workers(spec, "replicas"),
+            "mostWorkers": _workers(spec, "maxReplicas"),
         },
         "status": status,
     }
 
 
-def _workers(spec: Fields) -> int:
-    """Workers of a RayJob's own cluster; 0 if it shares one."""
+def _workers(spec: Fields, name: str) -> int:
+    """Workers of a RayJob's own cluster, by a field of its groups; 0 if it shares one."""
     groups = (spec.get("rayClusterSpec") or {}).get("workerGroupSpecs") or ()
-    return sum(int(group.get("replicas") or 0) for group in groups)
+    return sum(int(group.get(name) or 0) for group in groups)
 
 
 def pod(item: Fields) -> Body:

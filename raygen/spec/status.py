@@ -85,6 +85,8 @@ class Attempt(Spec):
     """Steps that the next attempt had to train again."""
     spec_hash: Annotated[str, Field(max_length=64)] | None = None
     """Digest of the spec that it was made from, of a kind that goes on with another one after its end."""
+    workers: Index | None = None
+    """Worker pods that it was given last, of a sweep with autoscaling. Default: those that it began with."""
     lost_heads: Index | None = None
     """How often its head pod was lost and another one went on. Default: never."""
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -20,7 +19,8 @@ from raygen.sweeps.history import History, Trial
 from raygen.sweeps.policy import Begin, Policy
 from raygen.sweeps.scheduling.protocol import End
 from raygen.sweeps.summary import summary_of
-from raygen.sweeps.trials.protocol import Ancestor, Evaluated, Left, Message, TrialTask, Workers
+from raygen.sweeps.trials.protocol import Evaluated, Left, Message, TrialTask, Workers
+from raygen.sweeps.trials.tasks import task_of
 from raygen.training import drain
 from raygen.training.engine.control import Control
 
@@ -44,6 +44,9 @@ class Watcher(Protocol):
 
     def summarised(self, summary: Mapping[str, Any]) -> None:
         """How the sweep is, every few seconds and at its end: what `summary.json` holds."""
+
+    def has_use_for(self, pods: Mapping[str, Any]) -> None:
+        """What worker pods a sweep with autoscaling has use for, every few seconds."""
 
     def notice(self, text: str) -> None:
         """A sentence that a person should know."""
@@ -88,6 +91,7 @@ class Driver:
         watcher: Hears of what happens.
         clock: Seconds that only grow.
         known: What is known of trials of earlier sweeps.
+        pods: Tells what worker pods it has use for. Default: nobody asks.
     """
 
     def __init__(
@@ -104,10 +108,12 @@ class Driver:
         watcher: Watcher,
         clock: Callable[[], float] = time.monotonic,
         known: Sequence[Event] = (),
+        pods: Callable[[], Mapping[str, Any]] | None = None,
     ) -> None:
         self._sweep, self._base, self._directory = sweep, base, directory
         self._policy, self._workers, self._cores = policy, workers, cores
         self._control, self._watcher, self._clock = control, watcher, clock
+        self._pods = pods
         self._log = Log(directory, driver, clock)
         self._history = policy.history()
         self._new: list[Event] = []
@@ -214,7 +220,17 @@ class Driver:
                 self._asking.discard(number)
                 self._acts.append(partial(self._workers.answer, number, decision.until, stay=True))
             else:
-                self._tasks.append(self._task(number, decision.until))
+                self._tasks.append(
+                    task_of(
+                        self._policy,
+                        self._history,
+                        number,
+                        decision.until,
+                        self._cores,
+                        self._base,
+                        self._directory,
+                    )
+                )
 
     def _begin(self, decision: Begin) -> int | None:
         """Makes a trial; its number, or None if its values make no job."""
@@ -228,21 +244,6 @@ class Driver:
             self._end(number, "Failed", "InvalidJob", f"these values make no valid job: {said}")
             return None
         return number
-
-    def _task(self, number: int, until: int | None) -> TrialTask:
-        trial = self._history.trials[number]
-        spec = self._sweep.spec
-        return TrialTask(
-            trial=number,
-            until=until,
-            job=trial_job(self._policy, self._history, trial, self._cores),
-            base=str(self._base),
-            runs=self._directory.trials,
-            run=run_name(number),
-            cores=self._cores,
-            ancestors=ancestors_of(self._history, trial),
-            functions={one.name: one.entry_point for one in spec.objectives if one.entry_point is not None},
-        )
 
     def _take(self, message: Message) -> None:
         if isinstance(message, Evaluated):
@@ -375,20 +376,6 @@ class Driver:
             self._summarised = now
             summary = self._summary()
             self._directory.write_summary(summary)
+            if self._pods is not None:
+                self._watcher.has_use_for(self._pods())
             self._watcher.summarised(summary)
-
-
-def ancestors_of(history: History, trial: Trial) -> tuple[Ancestor, ...]:
-    """The runs whose checkpoints a trial may go on from, and which of them; the nearest first."""
-    line = history.lineage(trial)
-    pairs = ((one, after.parent_step) for one, after in pairwise(line))
-    return tuple(Ancestor(run_name(one.number), one.parent_step, until) for one, until in [*pairs][::-1])
-
-
-def trial_job(policy: Policy, history: History, trial: Trial, cores: int) -> dict[str, Any]:
-    """The job of a trial, as JSON values: the template with its values, which may change with those that it took over from others,
-    and with the cores that it has, which decide how sums are rounded.
-    """
-    document = policy.document(history, trial, run_name(trial.number))
-    document["spec"].setdefault("scale", {})["cpusPerWorker"] = cores
-    return document

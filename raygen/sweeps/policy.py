@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from raygen.spec.sweep.space import Space
-from raygen.spec.sweep.sweep import Budget, Sweep
+from raygen.spec.sweep.sweep import Sweep
 from raygen.sweeps.history import History, Trial
 from raygen.sweeps.scheduling.opening import open_scheduler
 from raygen.sweeps.scheduling.protocol import End, Fork, Train
@@ -123,8 +123,7 @@ class Policy:
             history: What is known.
             now: Seconds that the sweep has been at work. Default: by the newest event.
         """
-        budget, scale = self._spec.budget, self._spec.template.spec.scale
-        gpus = scale.workers * scale.gpus_per_worker
+        budget, gpus = self._spec.budget, self._spec.gpus_per_trial
         now = history.now if now is None else max(now, history.now)
         trained = history.seconds_by(now)
         hours = trained / HOUR
@@ -132,33 +131,31 @@ class Policy:
             return f"the sweep has been at work for {budget.hours:g} hours"
         if budget.gpu_hours is not None and hours * gpus >= budget.gpu_hours:
             return f"trials have held GPUs for {budget.gpu_hours:g} hours"
-        if budget.cost is not None and spent(budget, trained, gpus, self.cores) >= budget.cost.limit:
+        if budget.cost is not None and self._spent(trained) >= budget.cost.limit:
             return f"trials have cost {budget.cost.limit:g}"
         return None
 
     def share_used(self, history: History) -> float:
         """How much of the budget is used, of that part which is used up first; from 0 to 1, or a little more."""
-        budget, scale = self._spec.budget, self._spec.template.spec.scale
+        budget = self._spec.budget
         hours, cost = history.seconds / HOUR, self.cost(history)
         trained = len(history.trials) - history.known - history.running
         shares = [
             trained / budget.trials if budget.trials else 0.0,
             history.now / HOUR / budget.hours if budget.hours else 0.0,
-            hours * scale.workers * scale.gpus_per_worker / budget.gpu_hours if budget.gpu_hours else 0.0,
+            hours * self._spec.gpus_per_trial / budget.gpu_hours if budget.gpu_hours else 0.0,
             cost / budget.cost.limit if budget.cost is not None and cost is not None else 0.0,
         ]
         return max(shares)
 
     def cost(self, history: History) -> float | None:
         """What trials have cost, where the budget has prices."""
-        scale = self._spec.template.spec.scale
-        if self._spec.budget.cost is None:
-            return None
-        return spent(self._spec.budget, history.seconds, scale.workers * scale.gpus_per_worker, self.cores)
+        return None if self._spec.budget.cost is None else self._spent(history.seconds)
 
-
-def spent(budget: Budget, seconds: float, gpus: int, cores: int) -> float:
-    """What so much training has cost, by the prices of a budget."""
-    if budget.cost is None:
-        return 0.0
-    return seconds / HOUR * (gpus * budget.cost.per_gpu_hour + cores * budget.cost.per_core_hour)
+    def _spent(self, seconds: float) -> float:
+        """What so much training of a trial has cost, by the prices of the budget."""
+        prices, spec = self._spec.budget.cost, self._spec
+        if prices is None:
+            return 0.0
+        cores = self.cores * spec.template.spec.scale.workers
+        return seconds / HOUR * (spec.gpus_per_trial * prices.per_gpu_hour + cores * prices.per_core_hour)

@@ -10,10 +10,10 @@ from raygen.errors import InputError
 from raygen.spec import TrainingJob, parse
 from raygen.storage import open_storage
 from raygen.sweeps.directory import SweepDirectory
-from raygen.sweeps.driver import trial_job
 from raygen.sweeps.history import History, Trial
 from raygen.sweeps.replay import opened
 from raygen.sweeps.summary import described, summary_of
+from raygen.sweeps.trials.tasks import trial_job
 
 
 class SweepRecord:

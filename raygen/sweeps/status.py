@@ -31,11 +31,16 @@ class SweepReporter(SilentWatcher):
         self._driver = 1
         self._progress: dict[str, Any] = {}
         self._first_step: int | None = None
+        self._pods: Mapping[str, Any] = {}
 
     def began(self, directory: SweepDirectory, driver: int) -> None:
         """Takes the driver's number."""
         del directory
         self._driver = driver
+
+    def has_use_for(self, pods: Mapping[str, Any]) -> None:
+        """Takes what worker pods the sweep has use for."""
+        self._pods = pods
 
     def summarised(self, summary: Mapping[str, Any]) -> None:
         """Takes how the sweep is."""
@@ -58,6 +63,8 @@ class SweepReporter(SilentWatcher):
             progress |= {"remainingSeconds": left, "eta": words(left)}
         if summary["best"]:
             progress["best"] = _best(summary["best"][0], [one["name"] for one in summary["objectives"]])
+        if self._pods:
+            progress["workers"] = dict(self._pods)
         if "front" in summary:
             progress["front"] = summary["front"]
         self._progress = progress
@@ -120,6 +127,11 @@ class Watchers:
         """Hands it on."""
         for one in self._watchers:
             one.summarised(summary)
+
+    def has_use_for(self, pods: Mapping[str, Any]) -> None:
+        """Hands it on."""
+        for one in self._watchers:
+            one.has_use_for(pods)
 
     def notice(self, text: str) -> None:
         """Hands it on."""

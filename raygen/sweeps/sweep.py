@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.util import find_spec
+from math import floor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ from raygen.training.observers.startup import Startup
 from raygen.training.ray.cluster import on_cluster, started_ray
 
 if TYPE_CHECKING:
+    from raygen.sweeps.trials.pods import PodDemand
     from raygen.sweeps.trials.processes import RayWorkers
 
 
@@ -50,6 +52,9 @@ class SilentWatcher:
         """Says nothing."""
 
     def summarised(self, summary: Mapping[str, Any]) -> None:
+        """Says nothing."""
+
+    def has_use_for(self, pods: Mapping[str, Any]) -> None:
         """Says nothing."""
 
     def notice(self, text: str) -> None:
@@ -129,8 +134,8 @@ def _driven(
     from raygen.sweeps.report.gather import write_report
 
     have = cores or available_cores()
-    scale, count = sweep.spec.template.spec.scale, sweep.spec.concurrency
-    whole = each * scale.workers
+    count = sweep.spec.concurrency
+    whole = each * sweep.spec.template.spec.scale.workers
     if not on_cluster() and count * whole > have:
         count = max(have // whole, 1)
         watcher.notice(
@@ -143,7 +148,7 @@ def _driven(
     with (
         started_ray(count * whole, have, Startup(), watcher.notice) as (ray, _, _),
         control.on_signals(),
-        closing(_workers(scale, count, each, ray.cluster_resources())) as workers,
+        closing(_workers(sweep, count, each, ray.cluster_resources())) as workers,
     ):
         # Whoever is at work is left alone until nothing keeps this one from it.
         driver = directory.claim(_record())
@@ -153,7 +158,9 @@ def _driven(
             known = []
         try:
             result = Driver(
-                sweep, base, directory, driver, events, policy, workers, each, control, watcher, known=known
+                *(sweep, base, directory, driver, events, policy, workers, each, control, watcher),
+                known=known,
+                pods=_demand(sweep, workers, ray.cluster_resources()),
             ).run()
         except RunError:
             # The first error is the one to show.
@@ -211,7 +218,7 @@ def _check_room(scale: Scale, each: int, have: int) -> None:
         )
 
 
-def _workers(scale: Scale, count: int, each: int, there: Mapping[str, float]) -> RayWorkers:
+def _workers(sweep: Sweep, count: int, each: int, there: Mapping[str, float]) -> RayWorkers:
     """Processes for so many trials at a time.
 
     A trial with several workers drives them from its process, and has next to nothing for itself: so there is always room for the
@@ -219,10 +226,25 @@ def _workers(scale: Scale, count: int, each: int, there: Mapping[str, float]) ->
     """
     from raygen.sweeps.trials.processes import RayWorkers
 
-    if scale.workers == 1:
-        return RayWorkers(count, each, scale.gpus_per_worker if on_cluster() else 0)
+    if sweep.spec.template.spec.scale.workers == 1:
+        gpus = sweep.spec.gpus_per_trial if on_cluster() else _share(there.get("GPU", 0.0), count)
+        return RayWorkers(count, each, gpus)
     # On pods of its own a sweep keeps its head, which has no memory for them, free of trials.
     return RayWorkers(count, 0, books={TRIAL_RESOURCE: 1} if there.get(TRIAL_RESOURCE) else {})
+
+
+def _share(gpus: float, count: int) -> float:
+    """The part of this machine's GPUs that each of so many trials has; all of one at most, in steps that Ray knows."""
+    return min(1.0, floor(gpus / count * 1e4) / 1e4)
+
+
+def _demand(sweep: Sweep, workers: RayWorkers, there: Mapping[str, float]) -> PodDemand | None:
+    """What tells the pods that the sweep has use for, where it has pods of its own and they may come and go."""
+    from raygen.sweeps.trials.pods import PodDemand, machines
+
+    if sweep.spec.autoscaling is None or not there.get(TRIAL_RESOURCE):
+        return None
+    return PodDemand(workers, sweep.spec, machines)
 
 
 def _named(sweep: Sweep, name: str | None) -> Sweep:

@@ -1,4 +1,5 @@
-"""A Sweep on real Kubernetes: 20 trials on two nodes, a worker pod and the driver killed on the way, more trials when it has ended."""
+"""Sweeps on real Kubernetes: 20 trials on two nodes, a worker pod and the driver killed on the way, more trials when it has ended; and pods
+that come and go with the trials that there are."""
 
 from __future__ import annotations
 
@@ -60,15 +61,20 @@ def kill(raygen: Raygen, pod: str) -> None:
     )
 
 
+def clear(raygen: Raygen) -> None:
+    """Removes what earlier sweeps have left in the storage."""
+    s3 = raygen.cluster.s3()
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket="runs", Prefix=f"{NAMESPACE}/sweeps/"):
+        for one in page.get("Contents", ()):
+            s3.delete_object(Bucket="runs", Key=one["Key"])
+
+
 def test_a_sweep_loses_a_worker_and_its_driver_ends_with_its_best_and_goes_on_with_more(
     alone: Raygen, tmp_path: Path
 ) -> None:
     cluster = alone.cluster
-    for page in (
-        cluster.s3().get_paginator("list_objects_v2").paginate(Bucket="runs", Prefix=f"{NAMESPACE}/sweeps/")
-    ):
-        for one in page.get("Contents", ()):
-            cluster.s3().delete_object(Bucket="runs", Key=one["Key"])
+    clear(alone)
+
     loaded = load_kind(Sweep, ROOT / "manifests/samples/sweep.yaml", overrides=SHORT)
     path = tmp_path / "sweep.yaml"
     path.write_text(dumps(loaded.value))
@@ -113,4 +119,37 @@ def test_a_sweep_loses_a_worker_and_its_driver_ends_with_its_best_and_goes_on_wi
     end = ends(alone, 400)
     assert (end["status"], end["reason"]) == ("True", "BudgetUsedUp"), end
     assert progress(alone)["trials"] == 22
+    alone.raygen("delete", NAME, "-n", NAMESPACE)
+
+
+def test_a_pod_comes_for_a_trial_that_waits_and_goes_when_it_has_none(alone: Raygen, tmp_path: Path) -> None:
+    clear(alone)
+    changes = (
+        *SHORT,
+        'scheduler={"type": "Full"}',
+        'search={"type": "Grid"}',
+        'parameters=[{"path": "training.duration.steps", "type": "Choice", "values": [20, 20000]}]',
+        'autoscaling={"minWorkers": 1, "idleSeconds": 0}',
+    )
+    path = tmp_path / "sweep.yaml"
+    path.write_text(dumps(load_kind(Sweep, ROOT / "manifests/samples/sweep.yaml", overrides=changes).value))
+    alone.cluster.kubectl("apply", "-f", str(path))
+
+    def told(**wanted: int) -> bool:
+        found = progress(alone)
+        return all(found.get(name) == value for name, value in wanted.items())
+
+    until("two trials", 240, lambda: told(running=2))
+    until("a pod for each", 120, lambda: len(pods(alone, "worker")) == 2)
+    until("the short one to end", 120, lambda: told(completed=1, running=1))
+    until("one pod to go", 120, lambda: len(pods(alone, "worker")) == 1)
+    step = progress(alone)["step"]
+    until("the other one to train on", 60, lambda: progress(alone)["step"] > step)
+    status = sweep(alone)["status"]
+    assert (status["progress"]["failed"], status["attemptCount"]) == (0, 1)
+    assert status["attempts"][0]["workers"] == 1
+    events = alone.cluster.kubectl(
+        "--namespace", NAMESPACE, "get", "events", "-o", "jsonpath={.items[*].reason}"
+    )
+    assert events.split().count("Scaled") >= 2
     alone.raygen("delete", NAME, "-n", NAMESPACE)

@@ -21,6 +21,14 @@ pytestmark = pytest.mark.timeout(400)
 
 JUDGE = """
 import sys
+import time
+
+
+def hangs(run, step):
+    rate = run.job.spec.training.optimizer.learning_rate
+    if rate < 0.005:
+        time.sleep(3600)
+    return rate
 
 
 def leaves(run, step):
@@ -161,3 +169,23 @@ def test_a_function_that_leaves_ends_its_trials_and_the_sweep(tmp_path: Path) ->
     assert "All 2 trials have failed." in (tmp_path / "sweeps" / "left" / "report.html").read_text()
     refused = done("sweep", path, "--name", "../out", cwd=tmp_path, code=2)
     assert refused["faults"][0]["path"] == "spec.output.sweep"
+
+
+def test_a_function_that_hangs_fails_its_trial_and_the_next_one_has_a_process_of_its_own(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "judge.py").write_text(JUDGE)
+    path = write_sweep(
+        tmp_path,
+        objectives=[{"entryPoint": "judge:hangs", "goal": "Minimize", "timeoutSeconds": 1}],
+        parameters=[{"path": RATE, "type": "Choice", "values": [0.001, 0.01]}],
+        search={"type": "Grid"},
+        budget={"trials": 2},
+        startingPoints=[{"values": {RATE: 0.001}}],
+    )
+    ended = done("sweep", path, cwd=tmp_path)
+    trials = SweepRecord(str(tmp_path / "sweeps" / "rates")).history.trials
+    assert [(one.values[RATE], one.state) for one in trials] == [(0.001, "Failed"), (0.01, "Completed")]
+    assert trials[0].reason == "ObjectiveTimeoutError"
+    assert "judge:hangs: has not returned after 1 s" in trials[0].message
+    assert [one["values"][RATE] for one in ended["best"]] == [0.01]

@@ -20,7 +20,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end -}}
 
-{{/* Accounts that may write a whole status, as a list of CEL. */}}
+{{/* Accounts of operators, which the policies tell from others, as a list of CEL. */}}
 {{- define "raygen.operators" -}}
 {{- $own := printf "system:serviceaccount:%s:%s" .Release.Namespace (include "raygen.operator" .) -}}
 ['{{ join "', '" (prepend .Values.admission.otherOperators $own) }}']

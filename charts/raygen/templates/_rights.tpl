@@ -17,6 +17,10 @@ explain them; its own Events are written through their own API group.
 - apiGroups: [ray.io]
   resources: [rayjobs]
   verbs: [get, list, watch, create, delete]
+- apiGroups: [ray.io]
+  # The number of worker pods of a sweep with autoscaling; the policy raygen-scaling lets it change nothing else.
+  resources: [rayclusters]
+  verbs: [patch]
 - apiGroups: [""]
   resources: [pods, events]
   verbs: [get, list, watch]

@@ -26,7 +26,8 @@ def run(args: argparse.Namespace) -> int:
 def _sweep(args: argparse.Namespace) -> int:
     """Prints every fault of a sweep and of its space, or that there is none."""
     loaded = load_sweep(args)
-    space = Space(loaded.value, str(loaded.path))
+    with loaded.with_lines():
+        space = Space(loaded.value, str(loaded.path))
     name, points = loaded.value.metadata.name, space.size if space.is_listed else None
     document = {"valid": True, "name": name, "file": str(args.job), "notices": [], "points": points}
     size = f"{points:,} points" if points is not None else "more points than can be listed"

@@ -47,6 +47,7 @@ RIGHTS = (
     ("watch", "ray.io/rayjobs"),
     ("create", "ray.io/rayjobs"),
     ("delete", "ray.io/rayjobs"),
+    ("patch", "ray.io/rayclusters"),
     ("list", "pods"),
     ("watch", "pods"),
     ("list", "events"),

@@ -6,20 +6,21 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from raygen.controller.events import Note
 from raygen.controller.queue import Key, Urgency
 from raygen.controller.reflector import Listener
 from raygen.controller.store import place_of
-from raygen.kube import EVENTS, RAY_JOBS, ApiError
+from raygen.kube import EVENTS, RAY_CLUSTERS, RAY_JOBS, ApiError
 from raygen.kube.bodies import Body, Fields
 from raygen.operator import stored
 from raygen.operator.attempts import stored_job, watches
-from raygen.operator.attempts.model import Observed, Plan
+from raygen.operator.attempts.model import Observed, Plan, Scaling
 from raygen.operator.attempts.plan import plan
 from raygen.operator.attempts.work import Work
 from raygen.operator.kind import Tools, Watch
 from raygen.operator.rayjob.explain import troubles, waits_long
 from raygen.operator.rayjob.trouble import Trouble
-from raygen.spec.names import OPERATOR_MANAGER
+from raygen.spec.names import JOB_LABEL, OPERATOR_MANAGER
 
 log = logging.getLogger(__name__)
 
@@ -149,6 +150,8 @@ class Controller:
                 # Other jobs have no pods yet; this one's can start, and what there is to tell can wait for a moment.
                 self._queue.add(key, Urgency.UNTOLD)
                 return
+        if made.scale is not None:
+            self._scale(observed.job, made.scale)
         if made.status is not None and self._write_status(observed.job, made.status):
             self._written(observed.job, made.status, observed.now)
         for one in made.delete:
@@ -180,6 +183,26 @@ class Controller:
                 raise
         self._ray_jobs.put(stored.ray_job(made))
         return None
+
+    def _scale(self, job: Body, wanted: Scaling) -> None:
+        """Has a RayCluster have another number of worker pods; a refusal is told, and what is wanted next is tried anew."""
+        group = "/spec/workerGroupSpecs/0"
+        operations: list[Fields] = [
+            {"op": "test", "path": f"/metadata/labels/{JOB_LABEL.replace('/', '~1')}", "value": wanted.job},
+            {"op": "test", "path": f"{group}/groupName", "value": wanted.group},
+            {"op": "replace", "path": f"{group}/replicas", "value": wanted.replicas},
+            {"op": "add", "path": f"{group}/scaleStrategy", "value": {"workersToDelete": [*wanted.gone]}},
+        ]
+        try:
+            self._connection.change(
+                RAY_CLUSTERS, wanted.namespace, wanted.cluster, operations, manager=OPERATOR_MANAGER
+            )
+        except ApiError as error:
+            if error.is_refused:
+                said = f"The worker pods of the RayCluster {wanted.cluster} stay as they are, since it cannot be changed: {error.what}"
+                self._recorder.record(self._resource, job, Note("NotScaled", said, warning=True))
+            elif not error.is_missing:
+                raise
 
     def _write_status(self, job: Body, status: Fields) -> bool:
         """Whether the job was still there."""

@@ -10,7 +10,7 @@ from raygen.operator.attempts import endings, stored_job
 from raygen.operator.attempts.check import Refusal, examine, refuse
 from raygen.operator.attempts.draft import Draft
 from raygen.operator.attempts.endings import Ending, Place
-from raygen.operator.attempts.policies import deadline, gang, preparation, recovery, suspend
+from raygen.operator.attempts.policies import autoscaling, deadline, gang, preparation, recovery, suspend
 from raygen.operator.rayjob import head
 from raygen.operator.rayjob.explain import CHECK_KUBERAY, DISRUPTIONS, troubles
 from raygen.operator.rayjob.render import JOIN_SECONDS, job_hash
@@ -45,8 +45,12 @@ def follow(draft: Draft, attempt: Fields) -> None:
     if ray_job is None or endings.is_over(ray_job):
         _conclude(draft, attempt, ray_job, found)
         return
-    if ray_job.get("status", {}).get("rayClusterName"):
-        attempt["rayCluster"] = ray_job["status"]["rayClusterName"]
+    cluster = ray_job.get("status", {}).get("rayClusterName")
+    if cluster:
+        if attempt.get("rayCluster", cluster) != cluster:
+            # KubeRay made another one, with all of its pods.
+            attempt.pop("workers", None)
+        attempt["rayCluster"] = cluster
     _note_progress(draft, attempt)
     if _is_held(ray_job):
         # Waiting for quota is no time of activity, and no head is missing.
@@ -70,6 +74,7 @@ def follow(draft: Draft, attempt: Fields) -> None:
             attempt["cause"], attempt["message"] = reason.cause, reason.message[:1024]
     if "cause" in attempt and not ray_job["metadata"].get("deletionTimestamp"):
         draft.delete(ray_job)
+    autoscaling.scale(draft, attempt, ray_job)
     _tell_stage(draft, attempt, ray_job, found)
 
 
@@ -280,6 +285,12 @@ def _trains(draft: Draft, attempt: Fields, ray_job: Body, away: recovery.Absence
     return not recovery.has_new_head(draft, attempt)
 
 
+def _is_beside(draft: Draft, trouble: Trouble) -> bool:
+    """Whether an attempt that trains loses nothing by it: pods that will be deleted, or, of a sweep, more pods than there is room for."""
+    waits = draft.work.is_independent and trouble.reason in ("Unschedulable", "PodWaits")
+    return waits or trouble.reason == "PodsNotDeleted"
+
+
 def _tell_stage(draft: Draft, attempt: Fields, ray_job: Body, found: list[Trouble]) -> None:
     number = attempt["number"]
     away = recovery.absent(draft, attempt, ray_job)
@@ -308,7 +319,7 @@ def _tell_stage(draft: Draft, attempt: Fields, ray_job: Body, found: list[Troubl
     elif gang.is_waiting(draft, attempt["rayJob"]) and gang.explains(found):
         draft.tell(None, "Queued", f"Attempt {number} {gang.told(draft, attempt['rayJob'])}")
         draft.result.look_again(WAITING_SECONDS)
-    elif found and not (trains and found[0].reason == "PodsNotDeleted"):
+    elif found and not (trains and _is_beside(draft, found[0])):
         told = conditions.find(draft.conditions, SUCCEEDED)
         if told is None or told["reason"] != found[0].reason:
             draft.result.notes.append(Note(found[0].reason, found[0].message, warning=True))

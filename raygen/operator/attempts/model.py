@@ -47,15 +47,37 @@ class Deletion:
     uid: str
 
 
+@dataclass(frozen=True)
+class Scaling:
+    """Another number of worker pods for the RayCluster of an attempt.
+
+    Attributes:
+        namespace: The RayCluster's.
+        cluster: Its name.
+        job: Name of the object that the attempt is of, as the RayCluster's label has it.
+        group: Name of the group of workers, the first one.
+        replicas: Pods from now on.
+        gone: Names of pods to be removed, where they become fewer.
+    """
+
+    namespace: str
+    cluster: str
+    job: str
+    group: str
+    replicas: int
+    gone: tuple[str, ...]
+
+
 @dataclass
 class Plan:
-    """What to do, in this order: create, write the status, delete, tell.
+    """What to do, in this order: create, scale, write the status, delete, tell.
 
     A RayJob is made before the status speaks of it, so that a crash in between does not look like a RayJob that
     somebody deleted; and is deleted after the status says why, so that a crash does not lose the reason.
 
     Attributes:
         create: A RayJob.
+        scale: Another number of worker pods.
         status: All that the operator says of the job; None: as it is.
         delete: Objects to delete.
         notes: Events.
@@ -65,6 +87,7 @@ class Plan:
     """
 
     create: Fields | None = None
+    scale: Scaling | None = None
     status: Fields | None = None
     delete: list[Deletion] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)

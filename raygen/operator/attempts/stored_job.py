@@ -129,6 +129,7 @@ def _essence(item: Body) -> Fields:
             progress.get("firstStep"),
             has_begun(progress),
             progress.get("recovery"),
+            progress.get("workers"),
         ],
         "preparation": preparation.get("rayJob"),
     }

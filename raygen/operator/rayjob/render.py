@@ -33,6 +33,7 @@ from raygen.spec.names import (
 )
 from raygen.spec.runtime import RaygenRuntime, RaygenRuntimeSpec
 from raygen.spec.status import PREPARATION
+from raygen.spec.sweep.pods import least_workers
 
 MAX_JOB_BYTES = 64 * 1024
 """Largest job file that travels in an environment variable."""
@@ -197,6 +198,9 @@ def _cluster(
         if document["kind"] == _SWEEP:
             trials = {TRIAL_RESOURCE: document["spec"].get("trialsPerWorker") or 1}
             groups[0]["rayStartParams"]["resources"] = json.dumps(json.dumps(trials))
+            if "autoscaling" in document["spec"]:
+                # KubeRay starts the driver once so many are there; it says when it has use for more.
+                groups[0] |= dict.fromkeys(("replicas", "minReplicas"), least_workers(document["spec"]))
         without_gpus = [group["template"] for group in reads]
     for template in (head, *(group["template"] for group in groups)):
         template["spec"] |= scheduling.pods(job.spec, runtime)

@@ -34,16 +34,16 @@ def pods(sweep: Sweep, runtime: RaygenRuntime) -> TrainingJob:
     """The job whose pods are those of a sweep: as many workers as hold the trials that train at the same time, each for so many as
     share it.
     """
-    spec, each = sweep.spec, min(sweep.spec.trials_per_worker, sweep.spec.concurrency)
+    spec, each = sweep.spec, sweep.spec.each_worker
     scale = spec.template.spec.scale
     cpus = scale.cpus_per_worker or runtime.spec.defaults.cpus_per_worker
     memory = scale.memory_per_worker or runtime.spec.defaults.memory_per_worker
     asked = scale.model_copy(
         update={
-            "workers": ceil(spec.concurrency / each) * scale.workers,
+            "workers": spec.most_workers,
             "cpus_per_worker": cpus * each,
             "memory_per_worker": memory if each == 1 else str(memory_bytes(memory) * each),
-            "gpus_per_worker": scale.gpus_per_worker * each,
+            "gpus_per_worker": ceil(scale.gpus_per_worker * each / spec.trials_per_gpu),
         }
     )
     changes = {name: getattr(spec, name) for name in OF_THE_SWEEP}
@@ -97,6 +97,24 @@ def _own(sweep: Sweep, runtime: RaygenRuntime, namespace: str) -> Iterator[Fault
                 f"must be left out, since the runtime {name} allows no custom code",
                 "Name a metric instead, or a runtime with allowCustomCode.",
             )
+    if sweep.spec.autoscaling is not None and runtime.spec.shared_cluster is not None:
+        yield fault(
+            ("spec", "autoscaling"),
+            None,
+            f"must be left out, since the runtime {name} sends sweeps to a cluster that others share",
+            "Remove it, or name a runtime whose sweeps have pods of their own.",
+        )
+    if (
+        sweep.spec.autoscaling is not None
+        and runtime.spec.scheduler
+        and runtime.spec.scheduler.type == "Kueue"
+    ):
+        yield fault(
+            ("spec", "autoscaling"),
+            None,
+            f"must be left out, since the runtime {name} has the scheduler Kueue, which gives quota for a number of workers once",
+            "Remove it, or name a runtime without Kueue.",
+        )
     for parameter in sweep.spec.parameters:
         if parameter.type in ("Choice", "Linked") and _is_granted(parameter.path):
             yield fault(

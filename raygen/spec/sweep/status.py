@@ -8,6 +8,7 @@ from pydantic import Field
 
 from raygen.spec.schema.base import Index, ObjectName, ParameterPath, Spec, Time
 from raygen.spec.status import AttemptedStatus, Measurement, Outcome, Place
+from raygen.spec.sweep.pods import MOST_NAMED
 
 
 class BestTrial(Spec):
@@ -23,6 +24,15 @@ class BestTrial(Spec):
     """Step of its newest checkpoint."""
     run: Place | None = None
     """Its run directory."""
+
+
+class WorkerDemand(Spec):
+    """What worker pods a sweep with autoscaling has use for."""
+
+    wanted: Index
+    """How many."""
+    idle: Annotated[tuple[ObjectName, ...], Field(max_length=MOST_NAMED)] = ()
+    """Some that have had nothing to train for long enough."""
 
 
 class SweepProgress(Spec):
@@ -60,6 +70,8 @@ class SweepProgress(Spec):
     """The same for people: 1h12m."""
     best: BestTrial | None = None
     """The best trial so far."""
+    workers: WorkerDemand | None = None
+    """What worker pods it has use for. Default: all of them."""
     front: Index | None = None
     """Trials that no other beats in all objectives, where there are several."""
 

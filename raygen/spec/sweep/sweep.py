@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -24,6 +25,7 @@ from raygen.spec.schema.base import (
     plain_uri,
 )
 from raygen.spec.sweep.parameters import Parameter
+from raygen.spec.sweep.pods import Autoscaling, pod_rules
 from raygen.spec.sweep.population import population_rules
 from raygen.spec.sweep.search import Scheduler, Search
 from raygen.spec.sweep.template import Template
@@ -43,10 +45,22 @@ class Objective(Spec):
     """Name of a metric in the template's `evaluation.metrics`."""
     entry_point: Entrypoint | None = None
     """A function of yours, as module:function. It is called with the `raygen.Run` and a step that has a checkpoint, and returns a number."""
+    timeout_seconds: Seconds | None = None
+    """Longest time that a call of the function may take, in seconds; then the trial has failed. Default: no limit."""
     goal: Literal["Minimize", "Maximize"]
     """Which values are better."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (exactly_one(("metric", "entry_point")),)
+    rules: ClassVar[tuple[Rule, ...]] = (
+        exactly_one(("metric", "entry_point")),
+        Rule(
+            fields=("timeout_seconds", "entry_point"),
+            at="timeoutSeconds",
+            holds=lambda self: self.timeout_seconds is None or self.entry_point is not None,
+            rule="needs an entryPoint, since it bounds the calls of a function",
+            remedy="Remove timeoutSeconds.",
+            cel="!has(self.timeoutSeconds) || has(self.entryPoint)",
+        ),
+    )
 
     @property
     def name(self) -> str:
@@ -161,6 +175,10 @@ class SweepSpec(Spec):
     """Trials that train at the same time."""
     trials_per_worker: Annotated[int, Field(ge=1, le=64)] = 1
     """Trials at the same time that share a worker pod on a cluster; each pod has cores, memory and GPUs for so many."""
+    trials_per_gpu: Annotated[int, Field(ge=1, le=16)] = 1
+    """Trials at the same time that share a GPU of their pod on a cluster. Nothing keeps them from each other's memory: together they must fit."""
+    autoscaling: Autoscaling | None = None
+    """Have worker pods on a cluster go when they have nothing to train, and come back when they have. Default: all of them stay."""
     failed_trials: Annotated[int, Field(ge=0, le=100_000)] = 5
     """Failed trials that are put up with; one more ends the sweep as failed."""
     seed: Index = 0
@@ -293,7 +311,24 @@ class SweepSpec(Spec):
             " || (has(self.template.spec.evaluation) && has(self.template.spec.evaluation.everySteps))",
         ),
         *population_rules(),
+        *pod_rules(),
     )
+
+    @property
+    def each_worker(self) -> int:
+        """Trials at the same time that a worker pod has room for."""
+        return min(self.trials_per_worker, self.concurrency)
+
+    @property
+    def most_workers(self) -> int:
+        """Worker pods for all trials that train at the same time."""
+        return ceil(self.concurrency / self.each_worker) * self.template.spec.scale.workers
+
+    @property
+    def gpus_per_trial(self) -> float:
+        """GPUs that a trial holds; a part of one where several share it."""
+        scale = self.template.spec.scale
+        return scale.workers * scale.gpus_per_worker / self.trials_per_gpu
 
     @property
     def metrics(self) -> set[str]:

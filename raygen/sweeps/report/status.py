@@ -72,7 +72,7 @@ def _nothing_follows(record: SweepRecord, begun: int) -> bool:
 
 def budget_used(record: SweepRecord) -> list[tuple[str, float]]:
     """What the budget bounds: how much of it is used, in words, and as a share."""
-    history, budget, scale = record.history, record.sweep.spec.budget, record.sweep.spec.template.spec.scale
+    history, budget = record.history, record.sweep.spec.budget
     used = []
     if budget.trials is not None:
         begun = len(history.trials) - history.known
@@ -81,7 +81,7 @@ def budget_used(record: SweepRecord) -> list[tuple[str, float]]:
         hours = history.now / HOUR
         used.append((f"{hours:.3g} of {budget.hours:g} hours", hours / budget.hours))
     if budget.gpu_hours is not None:
-        hours = history.seconds / HOUR * scale.workers * scale.gpus_per_worker
+        hours = history.seconds / HOUR * record.sweep.spec.gpus_per_trial
         used.append((f"{hours:.3g} of {budget.gpu_hours:g} GPU-hours", hours / budget.gpu_hours))
     cost = record.policy.cost(history)
     if budget.cost is not None and cost is not None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from raygen.errors import ObjectiveTimeoutError
 from raygen.sweeps.trials.protocol import Left, Message, TrialTask
 from raygen.sweeps.trials.training import RunningTrial
 from raygen.training import drain
@@ -79,7 +80,7 @@ class RayWorkers:
         self._make: Any = ray.remote(process).options(
             num_cpus=cores, num_gpus=gpus, resources=dict(books or {}), max_concurrency=THREADS
         )
-        self._idle: list[Any] = []
+        self._idle: list[tuple[Any, float]] = []
         self._busy: dict[int, _Busy] = {}
 
     @property
@@ -87,9 +88,21 @@ class RayWorkers:
         """How many more trials may begin now."""
         return self._count - len(self._busy)
 
+    @property
+    def busy(self) -> int:
+        """How many trials train, or wait for room to."""
+        return len(self._busy)
+
+    def rest(self, seconds: float) -> None:
+        """Ends processes that have had nothing to do for so long, so that nothing of theirs is held."""
+        late = time.monotonic() - seconds
+        for actor in [actor for actor, since in self._idle if since <= late]:
+            self._ray.kill(actor)
+        self._idle = [one for one in self._idle if one[1] > late]
+
     def start(self, task: TrialTask) -> None:
         """Has a trial train in a process that is there, or else in a new one."""
-        actor = self._idle.pop() if self._idle else self._make.remote()
+        actor = self._idle.pop()[0] if self._idle else self._make.remote()
         messages = actor.run.options(num_returns="streaming").remote(task)
         self._busy[task.trial] = _Busy(actor, task.trial, messages)
 
@@ -117,7 +130,7 @@ class RayWorkers:
 
     def close(self) -> None:
         """Ends the processes."""
-        for actor in [*self._idle, *(one.actor for one in self._busy.values())]:
+        for actor in [*(actor for actor, _ in self._idle), *(one.actor for one in self._busy.values())]:
             self._ray.kill(actor)
         self._idle, self._busy = [], {}
 
@@ -133,11 +146,11 @@ class RayWorkers:
             return [Left(one.trial, 0, "WorkerLost", type(error).__name__, _last_line(error))]
         if isinstance(message, Left):
             del self._busy[one.trial]
-            if message.reason == drain.REASON:
-                # Its pod is about to go.
+            if message.reason in (drain.REASON, ObjectiveTimeoutError.__name__):
+                # Its pod is about to go, or a function is still at work there.
                 self._ray.kill(one.actor)
             else:
-                self._idle.append(one.actor)
+                self._idle.append((one.actor, time.monotonic()))
         return [message]
 
 

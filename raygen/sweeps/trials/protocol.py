@@ -23,6 +23,19 @@ class Ancestor:
 
 
 @dataclass(frozen=True)
+class Judge:
+    """A function of a checkpoint.
+
+    Attributes:
+        entry_point: module:function.
+        seconds: How long a call may take; None: as long as it likes.
+    """
+
+    entry_point: str
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
 class TrialTask:
     """A trial that is to train.
 
@@ -34,7 +47,7 @@ class TrialTask:
         runs: Folder of all trials' runs.
         run: The name of its run.
         cores: Cores that each of its workers may use.
-        functions: Objectives that are functions of a checkpoint: module:function by name.
+        functions: Objectives that are functions of a checkpoint, by name.
         ancestors: Runs whose checkpoints it may begin from, the nearest first.
     """
 
@@ -45,7 +58,7 @@ class TrialTask:
     runs: str
     run: str
     cores: int
-    functions: Mapping[str, str]
+    functions: Mapping[str, Judge]
     ancestors: tuple[Ancestor, ...] = ()
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+import traceback
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, wait
 from importlib import import_module
 from pathlib import Path
 from queue import Queue
 from threading import Thread
 from typing import Any
 
-from raygen.errors import InputError, RaygenError, reason_of
+from raygen.errors import InputError, ObjectiveTimeoutError, RaygenError, reason_of
 from raygen.run.directory import RunDirectory
 from raygen.run.measurements import EVALUATION
 from raygen.storage import open_storage
 from raygen.sweeps.trials.inheriting import inherit
-from raygen.sweeps.trials.protocol import Evaluated, Left, Message, TrialTask
+from raygen.sweeps.trials.protocol import Evaluated, Judge, Left, Message, TrialTask
 from raygen.training import drain
 from raygen.training.driver import train
 from raygen.training.engine.control import STOP_AT, Control
@@ -98,7 +100,10 @@ class RunningTrial:
         except RaygenError as error:
             self._say(Left(task.trial, self._step, "Failed", reason_of(error), _sentence(error)))
         except BaseException as error:  # noqa: BLE001 (a trial that fails, or a function that exits, leaves the others alone)
-            self._say(Left(task.trial, self._step, "Failed", type(error).__name__, str(error)[:500]))
+            # The whole of it is in the log of this process.
+            traceback.print_exc()
+            said = f"{str(error)[:500]} ({_where(error)})".lstrip()
+            self._say(Left(task.trial, self._step, "Failed", type(error).__name__, said))
 
     def _tell_again(self) -> None:
         """Says what the run has measured before: a driver that was killed may not have heard of it."""
@@ -112,11 +117,41 @@ class RunningTrial:
         from raygen.inference.run import Run
 
         opened = Run.open(run)
-        return {name: float(function(opened, step)) for name, function in self._functions()}
+        return {name: _called(one, opened, step) for name, one in self._task.functions.items()}
 
-    def _functions(self) -> Iterator[tuple[str, Callable[[Any, int], float]]]:
-        for name, path in self._task.functions.items():
-            yield name, function_at(path)
+
+def _called(judge: Judge, run: Any, step: int) -> float:
+    """What a function gives for a checkpoint of a run.
+
+    Raises:
+        ObjectiveTimeoutError: it takes longer than it may. It goes on until this process ends.
+    """
+    function = function_at(judge.entry_point)
+    if judge.seconds is None:
+        return float(function(run, step))
+    answers: Future[float] = Future()
+
+    def answer() -> None:
+        try:
+            answers.set_result(float(function(run, step)))
+        except BaseException as error:  # noqa: BLE001 (a function may exit, too)
+            answers.set_exception(error)
+
+    Thread(target=answer, name=judge.entry_point, daemon=True).start()
+    done, _ = wait([answers], judge.seconds)
+    if not done:
+        raise ObjectiveTimeoutError(
+            f"has not returned after {judge.seconds:g} s, with the checkpoint of step {step}",
+            where=judge.entry_point,
+            remedy="Make it faster, or raise its timeoutSeconds.",
+        )
+    return answers.result()
+
+
+def _where(error: BaseException) -> str:
+    """The place in the code where something was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "nowhere"
 
 
 def _workers(task: TrialTask) -> int:

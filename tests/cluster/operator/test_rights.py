@@ -40,6 +40,7 @@ SNAPSHOT = sorted(
         *(f"raygen.io/{kind}/finalizers: update" for kind in ("trainingjobs", "sweeps")),
         *(f"raygen.io/raygenruntimes: {verb}" for verb in ("get", "list", "watch")),
         *(f"ray.io/rayjobs: {verb}" for verb in ("get", "list", "watch", "create", "delete")),
+        "ray.io/rayclusters: patch",
         *(f"core/{kind}: {verb}" for kind in ("pods", "events") for verb in ("get", "list", "watch")),
         *(f"events.k8s.io/events: {verb}" for verb in ("create", "patch")),
         *(f"coordination.k8s.io/leases: {verb}" for verb in ("create", "get", "update")),

@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from raygen.errors import ValidationError
-from raygen.kube import SWEEPS, ApiError, Connection
+from raygen.kube import RAY_CLUSTERS, SWEEPS, ApiError, Connection
 from raygen.kube.connection import MERGE
-from raygen.operator.rayjob.render import travelling
+from raygen.operator.rayjob.render import GROUP_NAME, travelling
 from raygen.operator.sweep.asked import refusals
-from raygen.spec.names import DRIVER_MANAGER, OPERATOR_MANAGER
+from raygen.spec.names import DRIVER_MANAGER, JOB_LABEL, KIND_LABEL, OPERATOR_MANAGER
 from raygen.spec.runtime import parse_runtime
 from raygen.spec.schema.validate import parse_kind
 from raygen.spec.sweep.sweep import Sweep
@@ -26,6 +26,7 @@ from tests.cluster.operator.test_admission import (
     install_roles,
     install_runner,
     put_runtime,
+    token_of,
 )
 from tests.sweeps import RATE, sweep_document
 from tests.unit.operator.attempts.world import runtime
@@ -129,11 +130,20 @@ def drawn(draw: random.Random, team: str, name: str) -> tuple[Object, Object]:
         "concurrency": draw.choice([1, 2, 3, 5]),
         "template__spec__scale": draw.choice([{}, {"gpusPerWorker": 2}, {"cpusPerWorker": 2}]),
     }
-    if draw.random() < 0.4:
+    if draw.random() < 0.2:
+        changes |= {"template__spec__scale": {"gpusPerWorker": 1}, "trialsPerWorker": 4, "trialsPerGpu": 3}
+        grants["ceilings"] = {"gpus": draw.choice([1, 2, 3])}
+    if draw.random() < 0.3:
+        changes["autoscaling"] = {"minWorkers": 1}
+        grants |= draw.choice([{}, {"scheduler": {"type": "Kueue"}}, {"sharedCluster": "shared"}])
+        if "scheduler" in grants:
+            grants.pop("sharedCluster", None)
+            changes["scheduling"] = {"queueName": "q"}
+    if draw.random() < 0.4 and "trialsPerGpu" not in changes:
         changes["trialsPerWorker"] = draw.choice([2, 8])
     if draw.random() < 0.2:
         changes["activeDeadlineSeconds"] = draw.choice([60, 7200])
-    if draw.random() < 0.2:
+    if draw.random() < 0.2 and "scheduler" not in grants:
         changes["scheduling"] = {"queueName": "q"}
     if draw.random() < 0.2:
         changes["warmStart"] = [draw.choice([f"s3://runs/{team}/s", "s3://elsewhere/s"])]
@@ -218,3 +228,70 @@ def test_a_runner_writes_its_own_fields_of_a_sweep_and_only_from_its_head_pod(
         assert "a runner may write preparation, progress and outcome" in error.what
     told = admin.get(SWEEPS, team, "rates")["status"]["progress"]
     assert told["best"]["values"] == best["values"]
+
+
+def a_cluster(team: str, name: str, labels: Object) -> Object:
+    """A RayCluster as KubeRay makes one for a sweep with two groups of workers."""
+    pods = {"spec": {"containers": [{"name": "ray", "image": "registry.example.org/ray:2"}]}}
+    group = {"replicas": 1, "minReplicas": 1, "maxReplicas": 4, "rayStartParams": {}, "template": pods}
+    return {
+        "apiVersion": RAY_CLUSTERS.api_version,
+        "kind": "RayCluster",
+        "metadata": {"name": name, "namespace": team, "labels": labels},
+        "spec": {
+            "rayVersion": "2.60.0",
+            "headGroupSpec": {"rayStartParams": {}, "template": pods},
+            "workerGroupSpecs": [group | {"groupName": GROUP_NAME}, group | {"groupName": "others"}],
+        },
+    }
+
+
+def test_the_operator_scales_clusters_of_sweeps_and_changes_nothing_else_of_any(
+    api: ApiServer, admin: Connection, team: str
+) -> None:
+    of_sweep = {JOB_LABEL: "rates", KIND_LABEL: "Sweep"}
+    admin.create(RAY_CLUSTERS, team, a_cluster(team, "rates-s1-x", of_sweep))
+    admin.create(RAY_CLUSTERS, team, a_cluster(team, "mine", {JOB_LABEL: "rates"}))
+    operator = api.with_token(token_of(admin, "raygen-system", "raygen-operator"))
+
+    def why_not(name: str, *operations: Object) -> str:
+        try:
+            operator.change(RAY_CLUSTERS, team, name, operations, manager=OPERATOR_MANAGER)
+        except ApiError as error:
+            return error.what
+        return ""
+
+    spec, first = "/spec", "/spec/workerGroupSpecs/0"
+
+    def replaced(path: str, value: object) -> Object:
+        return {"op": "add", "path": path, "value": value}
+
+    more = replaced(f"{first}/replicas", 2)
+    until("the policy to hold", 30, lambda: "of sweeps alone" in why_not("mine", more))
+    assert why_not("rates-s1-x", more) == ""
+    fewer = replaced(f"{first}/replicas", 1)
+    named = replaced(f"{first}/scaleStrategy", {"workersToDelete": ["rates-worker-a"]})
+    assert why_not("rates-s1-x", fewer, named) == ""
+    assert why_not("rates-s1-x", more, replaced(f"{first}/scaleStrategy", {"workersToDelete": []})) == ""
+    image = "template/spec/containers/0/image"
+    for harm in (
+        replaced(f"{first}/{image}", "registry.example.org/other:1"),
+        replaced(f"{spec}/headGroupSpec/{image}", "registry.example.org/other:1"),
+        replaced(f"{first}/maxReplicas", 9),
+        replaced(f"{first}/groupName", "renamed"),
+        replaced(
+            f"{spec}/workerGroupSpecs/-",
+            a_cluster(team, "x", {})["spec"]["workerGroupSpecs"][0] | {"groupName": "new"},
+        ),
+        replaced(f"{spec}/suspend", True),
+        {"op": "remove", "path": f"{spec}/workerGroupSpecs/1"},
+        {"op": "remove", "path": f"{first}/template/spec/containers/0/image"},
+    ):
+        assert "replicas and scaleStrategy" in why_not("rates-s1-x", harm), harm
+    for harm in (
+        replaced("/metadata/labels/owner", "me"),
+        replaced("/metadata/annotations", {"a": "b"}),
+    ):
+        assert "metadata: the operator may not change it" in why_not("rates-s1-x", harm), harm
+    group = admin.get(RAY_CLUSTERS, team, "rates-s1-x")["spec"]["workerGroupSpecs"][0]
+    assert (group["replicas"], group["scaleStrategy"]) == (2, {"workersToDelete": []})

@@ -47,6 +47,9 @@ class SweepDisplay(LiveConsole):
     def summarised(self, summary: Mapping[str, Any]) -> None:
         """Draws from what happens."""
 
+    def has_use_for(self, pods: Mapping[str, Any]) -> None:
+        """Shows nothing of it: who watches here has no pods."""
+
     def notice(self, text: str) -> None:
         """Prints a line that stays."""
         self._console.print(Text(text, style="yellow"))

@@ -31,14 +31,15 @@ def run(args: argparse.Namespace) -> int:
     with SweepDisplay(loaded.value) as display:
         status = reporter(display.notice)
         try:
-            result = sweep(
-                loaded.value,
-                base=loaded.path.parent,
-                output=args.output,
-                name=args.name,
-                cores=args.cores,
-                watcher=Watchers(display, LogKeeper(attach), *([] if status is None else [status])),
-            )
+            with loaded.with_lines():
+                result = sweep(
+                    loaded.value,
+                    base=loaded.path.parent,
+                    output=args.output,
+                    name=args.name,
+                    cores=args.cores,
+                    watcher=Watchers(display, LogKeeper(attach), *([] if status is None else [status])),
+                )
         except BaseException as error:
             if status is not None:
                 status.failed(error)

@@ -10,7 +10,7 @@ from raygen.controller.conditions import find, stamp
 from raygen.controller.events import Note
 from raygen.operator import stored
 from raygen.operator.attempts.draft import own_part
-from raygen.operator.attempts.model import Observed, Plan
+from raygen.operator.attempts.model import Observed, Plan, Scaling
 from raygen.operator.attempts.plan import plan
 from raygen.operator.attempts.work import Work
 from raygen.operator.rayjob.render import ray_job_name
@@ -73,6 +73,7 @@ class World:
         self.now = START
         self.notes: list[Note] = []
         self.writes: list[str] = []
+        self.scaled: list[Scaling] = []
         self.crash_after: int | None = None
         self._uids = 0
 
@@ -120,6 +121,9 @@ class World:
                 body["status"] = {}
                 self.ray_jobs[name] = body
             self._wrote(f"create {name}")
+        if made.scale is not None:
+            self.scaled.append(made.scale)
+            self._wrote(f"scale {made.scale.replicas}")
         if made.status is not None:
             told = self.job.setdefault("status", {})
             for key in own_part(told):
