@@ -12,7 +12,7 @@ CLUSTER := PYTHONPATH=tests/cluster $(BIN)/python -m testcluster
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo quick test test-cluster test-cuda check bench findings constraints generate images clean \
+.PHONY: help setup demo quick test test-all test-cluster test-cuda check bench findings constraints generate images clean \
   cluster-up cluster-down cluster-status soak
 
 help: ## list the targets
@@ -24,7 +24,7 @@ demo: $(VENV)/installed-train ## train a small language model on Shakespeare and
 	$(BIN)/raygen train examples/01-gpt-tiny.yaml --output runs
 
 # As many processes as there are cores, each with one thread; more threads would only wait for each other.
-quick test test-cluster: export OMP_NUM_THREADS ?= 1
+quick test test-all test-cluster: export OMP_NUM_THREADS ?= 1
 PARALLEL := --numprocesses logical --maxprocesses 8
 # Tests that start API servers of their own; the others share the nodes of one cluster.
 SERVERS := $(addprefix tests/cluster/,installing operator seeing)
@@ -32,7 +32,10 @@ SERVERS := $(addprefix tests/cluster/,installing operator seeing)
 quick: $(VENV)/installed-dev ## unit and property tests; no network
 	$(BIN)/python -m pytest tests/unit $(PARALLEL) --dist worksteal
 
-test: quick ## all tests that need no cluster
+test: quick ## all tests that need no cluster, but for a dozen that take long
+	$(BIN)/python -m pytest tests/integration -m 'not long' $(PARALLEL) --dist loadfile
+
+test-all: quick ## all tests that need no cluster
 	$(BIN)/python -m pytest tests/integration $(PARALLEL) --dist loadfile
 
 test-cluster: $(VENV)/installed-dev ## tests on a real Kubernetes that this makes; Linux and root

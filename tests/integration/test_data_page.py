@@ -21,6 +21,7 @@ def commands(path: Path, after: str) -> list[list[str]]:
     return [shlex.split(line) for block in blocks for line in block.splitlines()]
 
 
+@pytest.mark.long
 def test_the_commands_of_the_pages_do_what_they_say(tmp_path: Path) -> None:
     (tmp_path / "examples").mkdir()
     for path in (ROOT / "examples").iterdir():

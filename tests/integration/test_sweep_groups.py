@@ -20,6 +20,7 @@ from tests.sweeps import RATE
 pytestmark = pytest.mark.timeout(400)
 
 
+@pytest.mark.long
 def test_a_population_that_is_killed_goes_on_and_its_winner_is_one_job_file(tmp_path: Path) -> None:
     path = write_sweep(
         tmp_path,
@@ -83,6 +84,7 @@ def test_a_population_that_is_killed_goes_on_and_its_winner_is_one_job_file(tmp_
         assert weights(Path(again["run"])) == weights(sweep / "trials" / f"t{number:04d}")
 
 
+@pytest.mark.long
 def test_trials_of_several_workers_share_the_machine_and_lose_one(tmp_path: Path) -> None:
     path = write_sweep(
         tmp_path,

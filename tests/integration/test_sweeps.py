@@ -42,6 +42,7 @@ def weight(run, step):
 """
 
 
+@pytest.mark.long
 def test_a_sweep_that_is_killed_goes_on_and_its_winner_is_the_run_of_its_own_job(tmp_path: Path) -> None:
     path = write_sweep(
         tmp_path,

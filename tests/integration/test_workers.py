@@ -140,6 +140,7 @@ def exported(port: int) -> Iterator[dict[str, dict[str, str]]]:
         thread.join()
 
 
+@pytest.mark.long
 def test_one_two_and_three_workers_train_alike(tmp_path: Path, cluster: dict[str, str]) -> None:
     results = {1: trained(tmp_path, "w1", 3, scale={"workers": 1, "cpusPerWorker": 1})}
     # It finds something at once, and changes nothing.
@@ -183,6 +184,7 @@ def figures_are_all_there(found: dict[str, dict[str, str]]) -> None:
     assert METRICS_GAUGES.keys() >= {name.removeprefix("ray_") for name in OF_GPUS}
 
 
+@pytest.mark.long
 def test_two_networks_train_alike_on_two_workers(tmp_path: Path) -> None:
     gan = {
         "loss": "Hinge",
@@ -199,6 +201,7 @@ def test_two_networks_train_alike_on_two_workers(tmp_path: Path) -> None:
     assert losses(tmp_path, "gan2") == pytest.approx(losses(tmp_path, "gan1"), rel=1e-2)
 
 
+@pytest.mark.long
 def test_a_killed_worker_is_replaced_and_the_run_goes_on_in_the_same_attempt(tmp_path: Path) -> None:
     changes = endless(100, training__duration__steps=2000)
     alone = trained(tmp_path, "alone", 2, **{**changes, "scale": {"workers": 1}})
@@ -216,6 +219,7 @@ def test_a_killed_worker_is_replaced_and_the_run_goes_on_in_the_same_attempt(tmp
     assert causes(tmp_path, "killed") == ["Completed"]
 
 
+@pytest.mark.long
 def test_workers_that_are_lost_too_often_end_the_run(tmp_path: Path) -> None:
     arguments = command(tmp_path, "lost", 2, **endless())
     program = (
@@ -236,6 +240,7 @@ def test_workers_that_are_lost_too_often_end_the_run(tmp_path: Path) -> None:
     assert document["step"] >= 50
 
 
+@pytest.mark.long
 def test_a_killed_driver_leaves_nothing_but_the_run(tmp_path: Path) -> None:
     content = MODEL.encode()
     (tmp_path / "model.py").write_bytes(content)
@@ -358,6 +363,7 @@ def test_more_than_there_is_is_refused_within_seconds(tmp_path: Path) -> None:
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.long
 def test_a_guard_sends_all_workers_back_and_then_stops_them(tmp_path: Path) -> None:
     changes = {
         "training__optimizer": {"type": "SGD", "learningRate": 900.0},

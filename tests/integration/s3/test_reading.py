@@ -6,12 +6,15 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.integration.commands import trained
 from tests.integration.s3.conftest import fresh
 from tests.jobs import write_images
 from tests.unit.training.runs import losses
 
 
+@pytest.mark.long
 def test_two_workers_have_the_same_losses_to_the_last_bit(tmp_path: Path, aws: dict[str, str]) -> None:
     write_images(tmp_path / "images.parquet", count=300, size=64)
     options: dict[str, Any] = {

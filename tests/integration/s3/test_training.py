@@ -239,6 +239,7 @@ def test_missing_credentials_are_named(job: Path, aws: dict[str, str]) -> None:
     assert "there are no credentials" in fails(job, settings)["what"]
 
 
+@pytest.mark.long
 def test_an_endpoint_that_never_answers_is_given_up_soon(
     job: Path, proxy: Proxy, aws: dict[str, str]
 ) -> None:
