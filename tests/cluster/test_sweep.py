@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from raygen.jobfile import dumps, load_kind
+from raygen.spec.sweep.space import Space
 from raygen.spec.sweep.sweep import Sweep
 from tests.cluster.api import ROOT, until
 from tests.cluster.trainingjob import NAMESPACE, Raygen
 
 NAME, DIRECTORY = "gpt-rates", f"s3://runs/{NAMESPACE}/sweeps/gpt-rates"
 SHORT = (
-    "template.spec.training.duration.steps=60",
-    "template.spec.evaluation.everySteps=20",
-    'scheduler={"type": "ASHA", "firstSteps": 20, "reduction": 3}',
+    "template.spec.training.duration.steps=180",
+    "template.spec.evaluation.everySteps=60",
+    'scheduler={"type": "ASHA", "firstSteps": 60, "reduction": 3}',
     "template.spec.model.transformer.layers=2",
 )
 
@@ -128,11 +129,14 @@ def test_a_pod_comes_for_a_trial_that_waits_and_goes_when_it_has_none(alone: Ray
         *SHORT,
         'scheduler={"type": "Full"}',
         'search={"type": "Grid"}',
-        'parameters=[{"path": "training.duration.steps", "type": "Choice", "values": [20, 20000]}]',
+        'parameters=[{"path": "training.duration.steps", "type": "Choice", "values": [60, 20000]}]',
+        "startingPoints=[]",
         'autoscaling={"minWorkers": 1, "idleSeconds": 0}',
     )
+    loaded = load_kind(Sweep, ROOT / "manifests/samples/sweep.yaml", overrides=changes)
+    assert Space(loaded.value).size == 2
     path = tmp_path / "sweep.yaml"
-    path.write_text(dumps(load_kind(Sweep, ROOT / "manifests/samples/sweep.yaml", overrides=changes).value))
+    path.write_text(dumps(loaded.value))
     alone.cluster.kubectl("apply", "-f", str(path))
 
     def told(**wanted: int) -> bool:

@@ -73,7 +73,7 @@ def test_every_combination_makes_objects_that_fit_together(choice: tuple[int, ..
     assert (
         kinds["ValidatingAdmissionPolicy"]
         == kinds["ValidatingAdmissionPolicyBinding"]
-        == (0 if admission else 4)
+        == (0 if admission else 5)
     )
     assert kinds["RaygenRuntime"] == runtime
     assert kinds["Job"] == runtime, "it waits for the kind of the runtime"
