@@ -57,7 +57,7 @@ def gan_quality(heading: Heading, row: Row) -> Iterator[str]:
             label = name.replace("_", " ")
             yield from row(f"Frechet distance of {label} from the test images", f"{value:.3f}", "reported")
         for name, value in result["neighbourhood"].items():
-            yield from row(name, f"{value:.3f}", "reported")
+            yield from row(name.replace("_", " "), f"{value:.3f}", "reported")
         yield f"\nThe classifier is right on {result['classifier']['accuracy']:.2%} of the test images."
         if (RESULTS / "gan_quality.png").exists():
             yield "\n![The first 100 samples](gan_quality.png)"
