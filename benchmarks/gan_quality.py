@@ -134,7 +134,9 @@ def distances(features: Tensor, known: Tensor, new: Tensor, seed: int) -> dict[s
     test = FeatureSums.of(new)
     return {
         "samples": frechet_distance(FeatureSums.of(features), test).value,
-        "as_many_training_images": frechet_distance(FeatureSums.of(known[order[: len(features)]]), test).value,
+        "as_many_training_images": frechet_distance(
+            FeatureSums.of(known[order[: len(features)]]), test
+        ).value,
         "10000_training_images": frechet_distance(FeatureSums.of(known[order[: len(new)]]), test).value,
     }
 

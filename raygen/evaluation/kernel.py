@@ -21,6 +21,12 @@ Kernel = Callable[[Tensor, Tensor], Tensor]
 
 Estimator = Literal["Blocks", "Subsets"]
 
+STRIP = 256
+"""Samples whose kernels with those after them are computed at once: what they have with those before them is known by then."""
+
+CONVERTED = 8192
+"""Samples up to which a part is converted to float64 as a whole, and not again for each tile."""
+
 SIGMA, SCALE = 10.0, 1000.0
 """Width and factor of CMMD, as its authors have them."""
 
@@ -90,9 +96,8 @@ def kernel_distance(
             tuple(torch.randperm(len(a), generator=generator)[:size] for a in (real, fake))
             for _ in range(subsets)
         ]
-    found = torch.tensor(
-        [_unbiased(_sums(real[a], fake[b], cubic), len(a), len(b)) for a, b in pairs], dtype=torch.float64
-    )
+    estimates = [_estimate(real, fake, *chosen) for chosen in pairs]
+    found = torch.tensor(estimates, dtype=torch.float64)
     deviation = float(found.std()) if len(found) > 1 else None
     error = deviation / math.sqrt(len(found)) if deviation is not None and estimator == "Blocks" else None
     lengths = (len(pairs[0][0]), len(pairs[0][1]))
@@ -142,9 +147,17 @@ def gaussian_kernel_distance(real: Tensor, fake: Tensor, sigma: float = SIGMA) -
     )
 
 
+def _estimate(real: Tensor, fake: Tensor, chosen: Tensor, others: Tensor) -> float:
+    """The U-statistic of the samples with these numbers."""
+    left, right = real[chosen], fake[others]
+    if max(len(left), len(right)) <= CONVERTED:
+        left, right = left.double(), right.double()
+    return _unbiased(_sums(left, right, cubic), len(left), len(right))
+
+
 def cubic(a: Tensor, b: Tensor) -> Tensor:
     """The kernel (x.y / D + 1)^3 of all pairs of (N, D) and (M, D), (N, M)."""
-    base = torch.mm(a, b.T).div_(a.shape[1]).add_(1)
+    base = torch.addmm(a.new_ones(()), a / a.shape[1], b.T)
     return base.square().mul_(base)
 
 
@@ -160,28 +173,25 @@ class _Sums:
 
 
 def _sums(real: Tensor, fake: Tensor, kernel: Kernel, centre: Tensor | None = None) -> _Sums:
-    about = torch.zeros(real.shape[1], dtype=torch.float64) if centre is None else centre
     cross = torch.zeros((), dtype=torch.float64)
     for rows in parts(len(real)):
-        left = exact(real[rows], about)
+        left = exact(real[rows], centre)
         for columns in parts(len(fake)):
-            cross += kernel(left, exact(fake[columns], about)).sum()
-    (real_pairs, own_real), (fake_pairs, own_fake) = (_within(a, kernel, about) for a in (real, fake))
+            cross += kernel(left, exact(fake[columns], centre)).sum()
+    (real_pairs, own_real), (fake_pairs, own_fake) = (_within(a, kernel, centre) for a in (real, fake))
     return _Sums(real_pairs, fake_pairs, own_real, own_fake, float(cross))
 
 
-def _within(samples: Tensor, kernel: Kernel, centre: Tensor) -> tuple[float, float]:
+def _within(samples: Tensor, kernel: Kernel, centre: Tensor | None) -> tuple[float, float]:
     """Sums over ordered pairs of different samples of one set, and over samples with themselves."""
     apart, own = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
-    for rows in parts(len(samples)):
+    for rows in parts(len(samples), size=STRIP):
         left = exact(samples[rows], centre)
         square = kernel(left, left)
         own += square.diagonal().sum()
         apart += square.fill_diagonal_(0).sum()
-        for columns in parts(len(samples)):
-            # Those below the diagonal are the same.
-            if columns.start > rows.start:
-                apart += 2 * kernel(left, exact(samples[columns], centre)).sum()
+        for columns in parts(len(samples), rows.stop):
+            apart += 2 * kernel(left, exact(samples[columns], centre)).sum()
     return float(apart), float(own)
 
 

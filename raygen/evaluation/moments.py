@@ -10,7 +10,7 @@ from typing import Self
 
 from torch import Tensor
 
-PANEL = 256
+PANEL = 128
 """Columns of the scatter that are computed at once: only its upper half is, which saves almost half of the work."""
 
 

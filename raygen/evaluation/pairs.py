@@ -17,14 +17,15 @@ ZERO = 1e-14
 """Squared distances below this share of the squared lengths are rounding, and the samples equal."""
 
 
-def parts(count: int) -> Iterator[slice]:
-    """The tiles of one side."""
-    return (slice(start, min(start + TILE, count)) for start in range(0, count, TILE))
+def parts(count: int, start: int = 0, size: int | None = None) -> Iterator[slice]:
+    """The tiles of one side from `start` on, of `TILE` samples if nothing else is said."""
+    step = size or TILE
+    return (slice(first, min(first + step, count)) for first in range(start, count, step))
 
 
-def exact(features: Tensor, centre: Tensor) -> Tensor:
-    """A tile's features about a common centre, in float64; distances are the same, and keep their digits."""
-    return features.double() - centre
+def exact(features: Tensor, centre: Tensor | None) -> Tensor:
+    """A tile's features in float64, and about a common centre if there is one: distances are the same, and keep their digits."""
+    return features.double() if centre is None else features.double() - centre
 
 
 def centre_of(features: Tensor) -> Tensor:
