@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from raygen.evaluation.frechet import FeatureSums, frechet_distance
 from raygen.evaluation.kernel import gaussian_kernel_distance, kernel_distance
 
 DIGITS = Path(__file__).resolve().parents[3] / "examples" / "data" / "mnist" / "test.parquet"
-COUNT = 3000
+COUNT = 2500
 
 
 @pytest.fixture(scope="module")
@@ -64,12 +65,8 @@ def distances(real: Tensor, fake: Tensor) -> dict[str, float]:
     }
 
 
-def rising(found: list[dict[str, float]], name: str) -> bool:
-    values = [one[name] for one in found]
-    return values == sorted(values) and len(set(values)) == len(values)
-
-
-NAMES = ("Frechet", "kernel", "Gaussian")
+def all_rise(found: list[dict[str, float]]) -> bool:
+    return all(one[name] < next_one[name] for one, next_one in itertools.pairwise(found) for name in one)
 
 
 def test_halves_of_one_set_are_near_the_floor(digits: tuple[Tensor, Tensor]) -> None:
@@ -88,18 +85,16 @@ def test_halves_of_one_set_are_near_the_floor(digits: tuple[Tensor, Tensor]) -> 
     assert abs(found["kernel"]) < slightly["kernel"] / 3
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_blur_counts_the_more_there_is(digits: tuple[Tensor, Tensor], name: str) -> None:
+def test_blur_counts_the_more_there_is(digits: tuple[Tensor, Tensor]) -> None:
     real, other = digits[0][:COUNT], digits[0][COUNT:]
     found = [distances(real, blurred(other, sigma)) for sigma in (0.5, 1.0, 1.5, 2.0, 3.0)]
-    assert rising([distances(real, other), *found], name)
+    assert all_rise([distances(real, other), *found])
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_noise_counts_the_more_there_is(digits: tuple[Tensor, Tensor], name: str) -> None:
+def test_noise_counts_the_more_there_is(digits: tuple[Tensor, Tensor]) -> None:
     real, other = digits[0][:COUNT], digits[0][COUNT:]
     found = [distances(real, noisy(other, sigma)) for sigma in (0.02, 0.05, 0.1, 0.2, 0.4)]
-    assert rising([distances(real, other), *found], name)
+    assert all_rise([distances(real, other), *found])
 
 
 def missing(digits: tuple[Tensor, Tensor], count: int) -> Tensor:
@@ -109,10 +104,9 @@ def missing(digits: tuple[Tensor, Tensor], count: int) -> Tensor:
     return kept.repeat(2, 1, 1, 1)[:COUNT] if count else kept
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_digits_that_never_come_count_the_more_there_are(digits: tuple[Tensor, Tensor], name: str) -> None:
+def test_digits_that_never_come_count_the_more_there_are(digits: tuple[Tensor, Tensor]) -> None:
     found = [distances(digits[0][:COUNT], missing(digits, count)) for count in (0, 1, 3, 5)]
-    assert rising(found, name)
+    assert all_rise(found)
 
 
 def test_digits_that_never_come_cost_coverage_and_diversity_and_blur_costs_precision(
