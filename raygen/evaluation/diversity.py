@@ -41,7 +41,7 @@ def vendi_score(features: Tensor) -> float:
     """The number of samples that would be as diverse if no two had anything in common: from 1, if all are equal, to M.
 
     It is the exponential of the entropy of the eigenvalues of K / M, where K holds the cosine similarities of the samples
-    (Friedman & Dieng 2023, definition 3.1 and eq. 4). Samples whose features are all 0 count as equal to each other, and as having
+    (Friedman & Dieng 2023, definition 3.1). Samples whose features are all 0 count as equal to each other, and as having
     nothing in common with others.
 
     Args:

@@ -121,7 +121,7 @@ class GaussianKernelDistance:
 def gaussian_kernel_distance(real: Tensor, fake: Tensor, sigma: float = SIGMA) -> GaussianKernelDistance:
     """The distance with the kernel exp(-|x - y|^2 / 2 sigma^2).
 
-    With CLIP's embeddings, each of length 1, it is known as CMMD (Jayasumana et al. 2024, section 4). Features are taken as they
+    With CLIP's embeddings, each of length 1, it is known as CMMD (Jayasumana et al. 2024). Features are taken as they
     are: whose extractor does not give them length 1 divides before. All pairs count, so time grows with the square of the samples.
 
     Args:

@@ -44,7 +44,7 @@ class Moments:
         return cls(len(rows), origin, offset, _gram(centred))
 
     def __add__(self, other: Moments) -> Self:
-        """The moments of both sets (Chan, Golub & LeVeque 1983, eq. 1.5)."""
+        """The moments of both sets (Chan, Golub & LeVeque 1983)."""
         return self.merged(other, in_place=False)
 
     def merged(self, other: Moments, *, in_place: bool) -> Self:
