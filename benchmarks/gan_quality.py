@@ -133,9 +133,11 @@ def distances(features: Tensor, known: Tensor, new: Tensor, seed: int) -> dict[s
     order = torch.randperm(len(known), generator=torch.Generator().manual_seed(seed))
     test = FeatureSums.of(new)
     return {
-        "samples": frechet_distance(FeatureSums.of(features), test),
-        "as_many_training_images": frechet_distance(FeatureSums.of(known[order[: len(features)]]), test),
-        "10000_training_images": frechet_distance(FeatureSums.of(known[order[: len(new)]]), test),
+        "samples": frechet_distance(FeatureSums.of(features), test).value,
+        "as_many_training_images": frechet_distance(
+            FeatureSums.of(known[order[: len(features)]]), test
+        ).value,
+        "10000_training_images": frechet_distance(FeatureSums.of(known[order[: len(new)]]), test).value,
     }
 
 
@@ -144,7 +146,7 @@ def frechet(run: raygen.Run, step: int, count: int = 2000) -> float:
     judge = classifier()
     features, _ = judge.judge(generate(run, count, seed=0, step=step))
     known, _ = judge.judge(digits("test").images)
-    return frechet_distance(FeatureSums.of(features), FeatureSums.of(known))
+    return frechet_distance(FeatureSums.of(features), FeatureSums.of(known)).value
 
 
 def near_copies(samples: Tensor, new: Tensor, known: Tensor) -> dict[str, float]:

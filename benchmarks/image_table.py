@@ -57,7 +57,7 @@ def gan_quality(heading: Heading, row: Row) -> Iterator[str]:
             label = name.replace("_", " ")
             yield from row(f"Frechet distance of {label} from the test images", f"{value:.3f}", "reported")
         for name, value in result["neighbourhood"].items():
-            yield from row(name, f"{value:.3f}", "reported")
+            yield from row(name.replace("_", " "), f"{value:.3f}", "reported")
         yield f"\nThe classifier is right on {result['classifier']['accuracy']:.2%} of the test images."
         if (RESULTS / "gan_quality.png").exists():
             yield "\n![The first 100 samples](gan_quality.png)"
@@ -81,6 +81,46 @@ def speed(heading: Heading, row: Row, middle: Callable[..., tuple[str, str]]) ->
                 judged(f">= {result['at_least']}", result["ratio"]["median"]),
             )
             yield ""
+
+
+def feature_distances(heading: Heading, row: Row, middle: Callable[..., tuple[str, str]]) -> Iterator[str]:
+    """Frechet and kernel distance beside other libraries."""
+    result = read_result("feature_distances")
+    if result:
+        must = result["must"]
+        size = f"{result['samples']:,} x {result['dimensions']:,}"
+        yield from heading(f"Distances between two sets of {size} features", result)
+        yield from row(
+            "metric",
+            "side",
+            "s, median",
+            "least to most",
+            "faster peer's / these",
+            "must",
+            "MiB beyond",
+            "must",
+        )
+        yield from row(*["---"] * 8)
+        for metric in ("frechet", "kernel"):
+            for side, found in result[metric].items():
+                name = side.replace("_", "-")
+                version = result["versions_of_peers"].get(name, "")
+                cells = [metric, f"{name} {version}".strip(), *middle(found["seconds"], 2)]
+                cells += _against_peers(found, must) if side.startswith("raygen") else ["", ""]
+                memory = (
+                    judged(f"<= {must['memory_mib']:g}", found["memory_mib"])
+                    if side.startswith("raygen")
+                    else ""
+                )
+                yield from row(*cells, f"{found['memory_mib']:,.0f}", memory)
+        yield ""
+
+
+def _against_peers(found: dict[str, Any], must: dict[str, float]) -> tuple[str, str]:
+    if "peers_to_raygen" not in found:
+        return "", ""
+    median = found["peers_to_raygen"]["median"]
+    return f"{median:,.2f}", judged(f">= {must['peers_to_raygen']:g}", median)
 
 
 def limit(figure: dict[str, Any]) -> str:

@@ -77,6 +77,7 @@ def page() -> str:
         data_table.data_kills,
         data_table.duplicates,
         data_table.augmentation_speed,
+        image_table.feature_distances,
         sweep_table.sweep_overhead,
         sweep_table.sweep_kills,
         sweep_table.sweep_curves,

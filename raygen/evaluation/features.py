@@ -5,31 +5,34 @@ Shapes: N real samples, M generated ones, D features, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
 
-CHUNK = 1024
-"""Samples whose distances to all others are in memory at the same time."""
+from raygen.evaluation.inputs import checked, same_dimensions
+from raygen.evaluation.pairs import centre_of, exact, parts, squared_distances
 
 
 @dataclass(frozen=True)
 class Neighbourhood:
-    """How two sets of samples overlap (Naeem et al. 2020, eq. 3 to 6).
+    """How two sets of samples overlap (Naeem et al. 2020, eq. 3 to 6; precision and recall as in Kynkaanniemi et al. 2019).
 
     Attributes:
         precision: Share of generated samples that lie in the ball of some real one.
         recall: Share of real samples that lie in the ball of some generated one.
         density: Mean number of real balls that a generated sample lies in, divided by k; may exceed 1.
         coverage: Share of real samples whose ball holds a generated one.
+        real_copies: Share of real samples whose ball has the radius 0, since k others are equal to it. It holds nothing.
+        fake_copies: Share of such generated samples. Where it is not 0, recall is lower than the samples' places suggest.
     """
 
     precision: float
     recall: float
     density: float
     coverage: float
+    real_copies: float
+    fake_copies: float
 
     def values(self) -> dict[str, float]:
         """As JSON values."""
@@ -39,54 +42,78 @@ class Neighbourhood:
 def neighbourhood(real: Tensor, fake: Tensor, k: int = 5) -> Neighbourhood:
     """Compares sets by balls that reach to each sample's k-th nearest neighbour in its own set.
 
+    A sample at the very edge of a ball lies outside. All pairs count, in float64; memory does not grow with their number.
+
     Args:
         real: (N, D); both sets should have equally many samples.
         fake: (M, D).
         k: Which neighbour, from 1.
 
     Raises:
-        ValueError: a set has no k-th neighbour.
+        ValueError: a set has no k-th neighbour, or features are NaN or infinite.
     """
-    if min(len(real), len(fake)) <= k:
+    real, fake = checked(real), checked(fake)
+    same_dimensions(real, fake)
+    if min(len(real), len(fake)) <= k or k < 1:
         raise ValueError(
             f"sets of {len(real)} and {len(fake)} samples are too small for neighbours up to {k}"
         )
-    real_reach, fake_reach = kth_distances(real, k), kth_distances(fake, k)
-    inside_real = torch.zeros(len(fake))
+    centre = centre_of(real)
+    real_reach, fake_reach = _reach(real, k, centre), _reach(fake, k, centre)
+    inside_real = torch.zeros(len(fake), dtype=torch.int64)
     covered = torch.zeros(len(real), dtype=torch.bool)
     recalled = torch.zeros(len(real), dtype=torch.bool)
-    for start in range(0, len(real), CHUNK):
-        rows = slice(start, start + CHUNK)
-        distances = torch.cdist(real[rows], fake)
-        within = distances < real_reach[rows, None]
-        inside_real += within.sum(dim=0)
-        covered[rows] = within.any(dim=1)
-        recalled[rows] = (distances < fake_reach).any(dim=1)
+    for rows in parts(len(real)):
+        left = exact(real[rows], centre)
+        for columns in parts(len(fake)):
+            distances = squared_distances(left, exact(fake[columns], centre))
+            within = distances < real_reach[rows, None]
+            inside_real[columns] += within.sum(dim=0)
+            covered[rows] |= within.any(dim=1)
+            recalled[rows] |= (distances < fake_reach[columns]).any(dim=1)
     return Neighbourhood(
-        precision=float((inside_real > 0).float().mean()),
-        recall=float(recalled.float().mean()),
-        density=float(inside_real.mean() / k),
-        coverage=float(covered.float().mean()),
+        precision=_share(inside_real > 0),
+        recall=_share(recalled),
+        density=float(inside_real.double().mean() / k),
+        coverage=_share(covered),
+        real_copies=_share(real_reach == 0),
+        fake_copies=_share(fake_reach == 0),
     )
 
 
 def kth_distances(samples: Tensor, k: int) -> Tensor:
-    """Euclidean distance from each sample (N, D) to its k-th nearest other one, (N,)."""
-    parts = [
-        # The nearest is the sample itself.
-        torch.cdist(part, samples).kthvalue(k + 1, dim=1).values
-        for part in _parts(samples)
-    ]
-    return torch.cat(parts)
+    """Euclidean distance from each sample (N, D) to its k-th nearest other one, (N,) in float64."""
+    own = checked(samples, k + 1)
+    return _reach(own, k, centre_of(own)).sqrt()
 
 
 def nearest_distances(samples: Tensor, known: Tensor) -> Tensor:
-    """Euclidean distance from each sample (M, D) to the nearest known one (N, D), (M,)."""
-    return torch.cat([torch.cdist(part, known).amin(dim=1) for part in _parts(samples)])
+    """Euclidean distance from each sample (M, D) to the nearest known one (N, D), (M,) in float64."""
+    own, others = checked(samples), checked(known, 1)
+    same_dimensions(own, others)
+    return _nearest(own, others, 1, centre_of(others))[:, 0].sqrt()
 
 
-def _parts(samples: Tensor) -> Iterator[Tensor]:
-    return (samples[start : start + CHUNK] for start in range(0, len(samples), CHUNK))
+def _reach(samples: Tensor, k: int, centre: Tensor) -> Tensor:
+    """Squared distance to the k-th nearest other sample, (N,)."""
+    return _nearest(samples, samples, k, centre)[:, -1]
+
+
+def _nearest(samples: Tensor, others: Tensor, k: int, centre: Tensor) -> Tensor:
+    """Squared distances (N, k) to the k nearest others, the nearest first; a sample is not another one of its own set."""
+    best = torch.full((len(samples), k), torch.inf, dtype=torch.float64)
+    for rows in parts(len(samples)):
+        left = exact(samples[rows], centre)
+        for columns in parts(len(others)):
+            distances = squared_distances(left, exact(others[columns], centre))
+            if samples is others and rows == columns:
+                distances.fill_diagonal_(torch.inf)
+            best[rows] = torch.cat([best[rows], distances], dim=1).topk(k, largest=False).values
+    return best
+
+
+def _share(chosen: Tensor) -> float:
+    return float(chosen.double().mean())
 
 
 def near_copy_share(samples: Tensor, threshold: float) -> float:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from raygen.evaluation import features
+from raygen.evaluation import pairs
 from raygen.evaluation.features import (
     class_shares,
     kth_distances,
@@ -52,7 +52,8 @@ def test_equal_sets_overlap_and_distant_ones_do_not() -> None:
     same = neighbourhood(real, real.clone())
     assert (same.precision, same.recall, same.coverage) == (1, 1, 1)
     far = neighbourhood(real, normal(300, 4, 1) + 100)
-    assert far.values() == {"precision": 0, "recall": 0, "density": 0, "coverage": 0}
+    shares = {"precision": 0, "recall": 0, "density": 0, "coverage": 0}
+    assert far.values() == shares | {"real_copies": 0, "fake_copies": 0}
 
 
 def test_one_lost_mode_lowers_recall_and_coverage_but_not_precision() -> None:
@@ -68,10 +69,34 @@ def test_sets_too_small_for_k() -> None:
         neighbourhood(normal(6, 2, 0), normal(5, 2, 1), k=5)
 
 
-def test_cutting_into_chunks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("scale", [1.0, 1e-3])
+def test_a_generator_of_copies_has_balls_without_radius_however_far_from_0(scale: float) -> None:
+    real = normal(60, 16, 0).double()
+    copies = real.repeat(10, 1)
+    found = neighbourhood(scale * real + 1000, scale * copies + 1000, k=5)
+    assert (found.precision, found.coverage, found.recall) == (1, 1, 0)
+    assert (found.real_copies, found.fake_copies) == (0, 1)
+
+
+@pytest.mark.parametrize(("real", "fake"), [(1, 1), (0, 9), (9, 0)])
+def test_one_sample_or_none_has_no_neighbourhood(real: int, fake: int) -> None:
+    with pytest.raises(ValueError, match="too small for neighbours up to 5"):
+        neighbourhood(normal(real, 2, 0), normal(fake, 2, 1))
+
+
+def test_samples_of_one_constant_image_lie_in_no_ball() -> None:
+    found = neighbourhood(torch.ones(9, 3), torch.ones(9, 3))
+    assert found.values() == {
+        **dict.fromkeys(("precision", "recall", "density", "coverage"), 0),
+        "real_copies": 1,
+        "fake_copies": 1,
+    }
+
+
+def test_cutting_into_tiles_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     real, fake = normal(90, 3, 0), normal(70, 3, 1)
     whole = neighbourhood(real, fake), nearest_distances(fake, real)
-    monkeypatch.setattr(features, "CHUNK", 16)
+    monkeypatch.setattr(pairs, "TILE", 16)
     parts = neighbourhood(real, fake), nearest_distances(fake, real)
     assert parts[0] == whole[0]
     torch.testing.assert_close(parts[1], whole[1])
