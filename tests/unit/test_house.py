@@ -62,7 +62,7 @@ THIRD_PARTY = {
     "augmentation": {"torch"},
     "compute": {"torch"},
     "parallel": {"numpy", "torch"},
-    "evaluation": {"numpy", "torch"},
+    "evaluation": {"numpy", "openai", "pydantic", "scipy", "torch"},
     "run": set(),
     "inference": {"safetensors", "torch"},
     "report": {"jinja2", "markupsafe"},
