@@ -155,7 +155,8 @@ def _fields(reply: Reply, name: str) -> tuple[object, str]:
     explanation = found.get("explanation", "")
     if not isinstance(explanation, str):
         raise InvalidAnswerError("the explanation is not a text")
-    return found[name], explanation
+    # JSON can spell halves of characters, which cannot be printed.
+    return found[name], explanation.encode("utf-8", "replace").decode()
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:

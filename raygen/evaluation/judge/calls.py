@@ -45,7 +45,8 @@ class Retries:
         replies: Replies that are asked for when they are not what they should be.
         first_wait_s: Seconds.
         longest_wait_s: Seconds. An endpoint that asks for a longer wait counts as unreachable.
-        unreachable: Questions in a row that the endpoint leaves without an answer before a pass stops.
+        unreachable: Questions in a row that the endpoint leaves without an answer before a pass stops, or refuses before it has
+            answered any.
 
     Raises:
         InputError: a number is out of its range.
@@ -144,7 +145,8 @@ class Calls:
     def __init__(self, means: Means) -> None:
         self._means = means
         self._lock = threading.Lock()
-        self._unanswered = 0
+        self._unanswered = self._refused = 0
+        self._answered = False
         self.stop = threading.Event()
         self.why: Stop | None = None
 
@@ -189,17 +191,23 @@ class Calls:
             except FilteredError as error:
                 return NoAnswer("Filtered", str(error))
             except RequestError as error:
-                return NoAnswer("Refused" if error.kind == "Refused" else "Unreachable", error.detail)
+                if error.kind == "Transient":
+                    return NoAnswer("Unreachable", error.detail)
+                self._count_refused(error.detail)
+                return NoAnswer("Refused", error.detail)
         return NoAnswer("InvalidAnswer", f"{detail} ({means.retries.replies} replies)")
 
     def _send(self, request: Request, key: str) -> Reply:
-        means = self._means
-        for failures in range(1, means.retries.requests + 1):
+        means, failures = self._means, 0
+        while True:
             try:
                 reply = self._once(request)
             except RequestError as error:
                 if error.kind == "Refused":
                     raise
+                if error.kind == "Unknown":
+                    continue
+                failures += 1
                 wait_s = max(means.retries.wait_s(failures, key), error.wait_s or 0.0)
                 if failures == means.retries.requests or wait_s > means.retries.longest_wait_s:
                     self._count_unanswered()
@@ -209,9 +217,8 @@ class Calls:
                 means.clock.wait_until(means.clock.now() + wait_s, self.stop)
             else:
                 with self._lock:
-                    self._unanswered = 0
+                    self._unanswered, self._answered = 0, True
                 return reply
-        raise AssertionError("the last failure is raised")
 
     def _once(self, request: Request) -> Reply:
         means = self._means
@@ -239,6 +246,18 @@ class Calls:
             over = self._unanswered >= self._means.retries.unreachable
         if over:
             self._halt("Unreachable")
+
+    def _count_refused(self, detail: str) -> None:
+        """Raises an InputError where the endpoint has refused whatever it was asked so far."""
+        with self._lock:
+            self._refused += 1
+            over = not self._answered and self._refused >= self._means.retries.unreachable
+        if over:
+            raise InputError(
+                f"the judge's endpoint refuses every request: {detail}",
+                where=self._means.place,
+                remedy="Check the model and what it can do.",
+            )
 
     def _halt(self, why: Stop) -> None:
         with self._lock:

@@ -6,6 +6,7 @@ import email.utils
 import math
 import os
 import re
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -25,6 +26,7 @@ ALTERNATIVES = 20
 
 _TRANSIENT = (408, 409, 429)
 _SHOWN = 200
+_SECRET_LENGTH = 8
 # A refusal may quote the texts, in which any parameter's name may stand.
 _UNSUPPORTED = re.compile(r"unsupported|not support|unknown|unrecogni[sz]ed|not permitted", re.IGNORECASE)
 
@@ -146,7 +148,8 @@ class RequestError(Exception):
     """A request has no answer.
 
     Args:
-        kind: Transient, and worth repeating; or Refused, for good, because of what was asked.
+        kind: Transient, and worth repeating; Refused, for good, because of what was asked; or Unknown: the endpoint does not know
+            a part of the protocol, which the next request leaves out.
         detail: Why, without the key.
         wait_s: Seconds that the endpoint asks to wait before the next request.
         limited: Whether the endpoint says that it is asked too fast.
@@ -154,7 +157,7 @@ class RequestError(Exception):
 
     def __init__(
         self,
-        kind: Literal["Transient", "Refused"],
+        kind: Literal["Transient", "Refused", "Unknown"],
         detail: str,
         *,
         wait_s: float | None = None,
@@ -202,7 +205,7 @@ class _Completion(BaseModel):
 
 
 class Client:
-    """Sends requests; threads share one. It repeats nothing, but for what an endpoint does not know of the protocol.
+    """Sends requests; threads share one. What an endpoint does not know of the protocol it leaves out from then on.
 
     Raises:
         MissingExtraError: the package openai is not installed.
@@ -222,6 +225,7 @@ class Client:
                 where=endpoint.api_key_variable,
                 remedy="Set the variable to the key alone.",
             )
+        self._lock = threading.Lock()
         self._left_out: frozenset[str] = frozenset()
         key = self._key or "none"
         self._openai = openai.OpenAI(
@@ -249,30 +253,31 @@ class Client:
         """
         import openai
 
-        while True:
-            left_out = self._left_out
-            try:
-                # The text is parsed here: the client itself takes any JSON for a completion.
-                response = self._openai.chat.completions.with_raw_response.create(
-                    model=self._endpoint.model,
-                    messages=[
-                        {"role": "system", "content": request.system},
-                        {"role": "user", "content": request.user},
-                    ],
-                    extra_body=_parameters(request, left_out),
-                )
-                return self._reply(response.text)
-            except openai.APITimeoutError:
-                detail = f"no answer within {self._endpoint.timeout_s:g} s"
-                raise RequestError("Transient", detail) from None
-            except openai.APIConnectionError as error:
-                cause = type(error.__cause__ or error).__name__
-                raise RequestError("Transient", f"the connection failed ({cause})") from None
-            except openai.APIStatusError as error:
-                unknown = _unknown_parameter(error, left_out)
-                if not unknown:
-                    raise self._failure(error) from None
+        left_out = self._left_out
+        try:
+            # The text is parsed here: the client itself takes any JSON for a completion.
+            response = self._openai.chat.completions.with_raw_response.create(
+                model=self._endpoint.model,
+                messages=[
+                    {"role": "system", "content": request.system},
+                    {"role": "user", "content": request.user},
+                ],
+                extra_body=_parameters(request, left_out),
+            )
+            return self._reply(response.text)
+        except openai.APITimeoutError:
+            detail = f"no answer within {self._endpoint.timeout_s:g} s"
+            raise RequestError("Transient", detail) from None
+        except openai.APIConnectionError as error:
+            cause = type(error.__cause__ or error).__name__
+            raise RequestError("Transient", f"the connection failed ({cause})") from None
+        except openai.APIStatusError as error:
+            unknown = _unknown_parameter(error, left_out)
+            if not unknown:
+                raise self._failure(error) from None
+            with self._lock:
                 self._left_out |= {unknown}
+            raise RequestError("Unknown", f"the endpoint does not know {unknown}") from None
 
     def _reply(self, text: str) -> Reply:
         try:
@@ -321,7 +326,8 @@ class Client:
         return RequestError("Refused", detail)
 
     def _without_key(self, text: str) -> str:
-        return text.replace(self._key, "...") if self._key else text
+        # What is shorter is a placeholder of a local server, as "none", and an ordinary word of replies.
+        return text.replace(self._key, "...") if len(self._key) >= _SECRET_LENGTH else text
 
 
 def _parameters(request: Request, left_out: frozenset[str]) -> dict[str, object]:

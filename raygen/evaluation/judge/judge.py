@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +20,8 @@ from raygen.evaluation.judge.pacing import Clock, Limits, Pacer, SystemClock
 from raygen.evaluation.judge.prompts import pair_prompt, score_prompt, score_texts
 from raygen.evaluation.judge.results import Pair, Preference, Preferences, Score, Scores
 from raygen.evaluation.judge.rubrics import RUBRICS, Case, MetricName
+
+Heard = Callable[[int, int], None]
 
 _T = TypeVar("_T")
 _NOT_JUDGED = NoAnswer("NotJudged", "the pass stopped before")
@@ -101,10 +103,17 @@ class Judge:
         """What all passes of this judge have sent and cost."""
         return self._ledger.usage
 
-    def score(self, cases: Iterable[Case], metrics: Sequence[MetricName]) -> Scores:
+    def score(
+        self, cases: Iterable[Case], metrics: Sequence[MetricName], *, progress: Heard | None = None
+    ) -> Scores:
         """Judges every case by every metric.
 
         Cases with the same texts are judged once. A pass that stops early returns what it has, and says why it stopped.
+
+        Args:
+            cases: What is judged.
+            metrics: By what.
+            progress: Called in this thread after each judgement, with how many are done and how many there are to be.
 
         Returns:
             A score of each case and metric, in this order: by case, then by metric.
@@ -126,7 +135,7 @@ class Judge:
             (case.id or str(number), case, metric) for number, case in enumerate(cases) for metric in metrics
         ]
         before = self.usage
-        found, why = self._run([self._score_task(*one) for one in named], _score_of)
+        found, why = self._run([self._score_task(*one) for one in named], _score_of, progress)
         return Scores(
             tuple(
                 Score.of(name, metric, outcome, len(case.answer))
@@ -136,8 +145,15 @@ class Judge:
             why,
         )
 
-    def compare(self, pairs: Iterable[Pair], metric: MetricName) -> Preferences:
+    def compare(
+        self, pairs: Iterable[Pair], metric: MetricName, *, progress: Heard | None = None
+    ) -> Preferences:
         """Asks which of two answers is better, in both orders; where these disagree it is a tie.
+
+        Args:
+            pairs: What is compared.
+            metric: By what.
+            progress: Called in this thread after each pair, with how many are done and how many there are to be.
 
         Raises:
             DataError: a pair lacks a text that the metric needs. Nothing has been sent then.
@@ -152,7 +168,9 @@ class Judge:
             )
         named = [(pair.id or str(number), pair) for number, pair in enumerate(pairs)]
         before = self.usage
-        found, why = self._run([self._pair_task(name, pair, metric) for name, pair in named], _both_orders)
+        found, why = self._run(
+            [self._pair_task(name, pair, metric) for name, pair in named], _both_orders, progress
+        )
         return Preferences(
             metric,
             tuple(Preference.of(name, outcome) for (name, _), outcome in zip(named, found, strict=True)),
@@ -184,7 +202,10 @@ class Judge:
         return _unusable(questions[0].texts) or _Task(tuple(questions))
 
     def _run(
-        self, tasks: Sequence[_Task | NoAnswer], judged: Callable[[Calls, _Task], _T | NoAnswer]
+        self,
+        tasks: Sequence[_Task | NoAnswer],
+        judged: Callable[[Calls, _Task], _T | NoAnswer],
+        progress: Heard | None,
     ) -> tuple[list[_T | NoAnswer], Stop | None]:
         """The results of tasks, each different one done once, and why the pass stopped early if it did."""
         calls = Calls(self._means)
@@ -207,6 +228,11 @@ class Judge:
         threads = ThreadPoolExecutor(self._limits.concurrency, thread_name_prefix="judge")
         try:
             futures = {key: threads.submit(done, task) for key, task in different.items()}
+            for number, future in enumerate(as_completed(futures.values()), 1):
+                # Where one has failed for good, the others need not be waited for.
+                future.result()
+                if progress is not None:
+                    progress(number, len(futures))
             results = {key: future.result() for key, future in futures.items()}
         except BaseException:
             calls.stop.set()

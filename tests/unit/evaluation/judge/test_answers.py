@@ -136,3 +136,8 @@ def test_expected_scores_lie_between_the_scores(chances: dict[str, float]) -> No
     assert expected is not None
     assert min(map(int, chances)) - 1e-9 <= expected <= max(map(int, chances)) + 1e-9
     assert sum(score_probabilities(reply).values()) == pytest.approx(1.0)
+
+
+def test_an_explanation_can_be_printed() -> None:
+    answer = read_score(Reply('{"score": 3, "explanation": "half \\ud83d of one"}'))
+    assert answer.explanation == "half ? of one"

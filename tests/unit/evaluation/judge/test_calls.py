@@ -58,3 +58,11 @@ def test_waits_that_the_endpoint_asks_for_are_kept(fake: FakeEndpoint) -> None:
         (score,) = judge.score(cases(1), ["Fluency"]).scores
     assert score.reason == "Unreachable"
     assert clock.now() == 60.0
+
+
+def test_an_endpoint_that_refuses_everything_stops_the_pass(fake: FakeEndpoint) -> None:
+    fake.reply = lambda body, number: (400, {"error": {"message": "this is not a chat model"}}, {})
+    judge = Judge(fake.endpoint(), limits=Limits(concurrency=1), clock=VirtualClock())
+    with judge, pytest.raises(InputError, match=r"refuses every request: status 400: .*not a chat model"):
+        judge.score(cases(50), ["Fluency"])
+    assert len(fake.bodies) == 10

@@ -64,7 +64,7 @@ def test_the_schema_is_asked_for_and_left_out_where_it_is_unknown(fake: FakeEndp
     assert [score.score for score in scores] == [3, 3, 3]
     assert fake.bodies[0]["response_format"]["json_schema"]["strict"] is True
     assert fake.bodies[-1].keys() == {"model", "messages", "temperature", "max_completion_tokens"}
-    assert len(fake.bodies) == 4 + 3
+    assert len(fake.bodies) == judge.usage.requests == 4 + 3
 
 
 def test_the_key_is_in_no_file_error_or_log(
@@ -144,3 +144,21 @@ def test_without_the_client_the_extra_is_named(fake: FakeEndpoint) -> None:
     command = [sys.executable, "-c", textwrap.dedent(program)]
     done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=True)
     assert "raygen[judge]" in done.stdout
+
+
+def test_a_placeholder_for_a_key_changes_no_reply(
+    fake: FakeEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUDGE_TEST_KEY", "score")
+    fake.reply = lambda body, number: reply(4)
+    with Judge(fake.endpoint(), clock=VirtualClock()) as judge:
+        assert judge.score(cases(1), ["Fluency"]).scores[0].score == 4
+
+
+def test_a_key_that_no_header_can_hold_is_refused(
+    fake: FakeEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUDGE_TEST_KEY", f"{KEY}\nX-Other: 1")
+    with pytest.raises(InputError, match="a header cannot") as caught:
+        Judge(fake.endpoint())
+    assert KEY not in str(caught.value)

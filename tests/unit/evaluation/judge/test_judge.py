@@ -33,7 +33,7 @@ def test_a_thousand_calls_with_five_percent_faults_are_neither_lost_nor_doubled(
     fake: FakeEndpoint, tmp_path: Path
 ) -> None:
     fake.fault = planned(0.05)
-    endpoint = fake.endpoint(Prices(1.0, 2.0), timeout_s=1.0)
+    endpoint = fake.endpoint(Prices(1.0, 2.0), timeout_s=4.0)
     with Judge(endpoint, cache=tmp_path, clock=VirtualClock(), retries=Retries(requests=8)) as judge:
         scores = judge.score(cases(1000), ["Relevance"])
     assert [score.case for score in scores.scores] == [str(number) for number in range(1000)]
@@ -274,3 +274,12 @@ def test_a_cache_that_cannot_be_written_is_told(fake: FakeEndpoint, tmp_path: Pa
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be kept"):
         Judge(fake.endpoint(), cache=tmp_path / "file")
+
+
+def test_progress_counts_what_is_judged(fake: FakeEndpoint) -> None:
+    heard: list[tuple[int, int]] = []
+    with Judge(fake.endpoint(), clock=VirtualClock()) as judge:
+        judge.score(
+            [*cases(4), *cases(2)], ["Fluency"], progress=lambda done, total: heard.append((done, total))
+        )
+    assert heard == [(number, 4) for number in range(1, 5)]
