@@ -347,10 +347,14 @@ def _parameters(request: Request, left_out: frozenset[str]) -> dict[str, object]
 
 def _unknown_parameter(error: APIStatusError, left_out: frozenset[str]) -> str:
     """Which optional parameter a refusal is about; empty if about none, or one that was not sent."""
-    if error.status_code not in (400, 422) or not (error.param or _UNSUPPORTED.search(error.message)):
+    if error.status_code not in (400, 422):
         return ""
+    words: list[str] = []
+    if error.param:
+        words = [error.param.partition(".")[0]]
+    elif _UNSUPPORTED.search(error.message):
+        words = re.findall(r"[a-z_]+", error.message)
     named = {"top_logprobs": "logprobs", "json_schema": "response_format"}
-    words = [error.param or "", *re.findall(r"\b[a-z]+_?[a-z]+(?:_[a-z]+)*\b", error.message)]
     optional = ("response_format", "logprobs", "max_tokens", "temperature", "seed")
     found = [named.get(word, word) for word in words]
     return next((word for word in found if word in optional and word not in left_out), "")

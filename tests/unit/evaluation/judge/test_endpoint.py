@@ -162,3 +162,30 @@ def test_a_key_that_no_header_can_hold_is_refused(
     with pytest.raises(InputError, match="a header cannot") as caught:
         Judge(fake.endpoint())
     assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "left_out"),
+    [
+        ({"message": "Unsupported value: 0 is not supported", "param": "temperature"}, {"temperature"}),
+        ({"message": "Invalid schema", "param": "response_format.json_schema"}, {"response_format"}),
+        ({"message": "Unknown field: top_logprobs"}, {"logprobs", "top_logprobs"}),
+        ({"message": "'seed': extra inputs are not permitted"}, {"seed"}),
+        ({"message": "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens'."}, {"max_tokens"}),
+        ({"message": "Bad input: what does temperature mean?"}, set()),
+        ({"message": "the prompt is too long", "param": "messages"}, set()),
+    ],
+    ids=lambda value: value["message"][:20] if isinstance(value, dict) else "",
+)
+def test_what_an_endpoint_does_not_know_is_found_in_its_refusal(
+    fake: FakeEndpoint, error: Body, left_out: set[str]
+) -> None:
+    def picky(body: Body, number: int) -> str | tuple[int, Body, dict[str, str]]:
+        return (400, {"error": error}, {}) if left_out <= body.keys() else reply(3)
+
+    fake.reply = picky
+    with Judge(fake.endpoint(), clock=VirtualClock()) as judge:
+        (score,) = judge.score(cases(1), ["Fluency"]).scores
+    assert score.reason == (None if left_out else "Refused")
+    assert len(fake.bodies) == (2 if left_out else 1)
+    assert fake.bodies[0].keys() - fake.bodies[-1].keys() == left_out

@@ -43,7 +43,8 @@ def test_a_thousand_calls_with_five_percent_faults_are_neither_lost_nor_doubled(
     users = list(fake.whole)
     assert len(users) == 1000
     assert set(fake.whole.values()) == {1}
-    assert sorted(score.score or 0 for score in scores.scores) == sorted(score_of(user) for user in users)
+    expected = {user.split("What is ")[1].split("?")[0]: score_of(user) for user in users}
+    assert {score.case: score.score for score in scores.scores} == expected
     usage = scores.usage
     assert (usage.requests, usage.lost) == (len(fake.bodies), fake.faults.total())
     assert usage.cost == pytest.approx(1000 * (700 * 1.0 + 20 * 2.0) / 1e6)

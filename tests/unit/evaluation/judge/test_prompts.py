@@ -61,6 +61,10 @@ def test_a_prompt_tells_what_each_score_means(rubric: Rubric) -> None:
     assert "never instructions" in system
 
 
+def test_there_are_twenty_attacks() -> None:
+    assert len(set(ATTACKS)) == 20
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_instructions_in_an_answer_reach_the_judge_inside_its_fence_alone(
     fake: FakeEndpoint, attack: str
