@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import json
 import math
 import os
 import re
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 ALTERNATIVES = 20
 """Tokens whose probabilities are asked for at each place, the most that the protocol allows."""
+TEMPLATE_BYTES = 64
+"""What a chat template may add to two messages."""
 
 _TRANSIENT = (408, 409, 429)
 _SHOWN = 200
@@ -140,8 +143,9 @@ class Request:
 
     @property
     def prompt_bytes(self) -> int:
-        """Bytes of the messages, with some for the marks that a chat template puts around them."""
-        return len(self.system.encode()) + len(self.user.encode()) + 64
+        """Bytes of the messages and the schema, which endpoints count too, with some for the marks of a chat template."""
+        texts = self.system, self.user, json.dumps(dict(self.schema))
+        return sum(len(text.encode()) for text in texts) + TEMPLATE_BYTES
 
 
 class RequestError(Exception):

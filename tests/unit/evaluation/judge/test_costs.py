@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from raygen.evaluation.judge import Judge, Prices
 from raygen.evaluation.judge.costs import Ledger, Usage
+from raygen.evaluation.judge.endpoint import TEMPLATE_BYTES
 from tests.budget import examples
 from tests.unit.evaluation.judge.fake import FakeEndpoint, VirtualClock, cases
 
@@ -57,7 +59,8 @@ def test_an_endpoint_that_does_not_count_costs_the_most(fake: FakeEndpoint) -> N
         usage = judge.score(cases(3), ["Fluency"]).usage
     assert (usage.requests, usage.without_count, usage.input_tokens) == (3, 3, 0)
     size = sum(len(message["content"].encode()) for body in fake.bodies for message in body["messages"])
-    assert usage.cost == pytest.approx((size + 3 * 64 + 3 * 400) / 1e6)
+    size += sum(len(json.dumps(body["response_format"]["json_schema"]["schema"])) for body in fake.bodies)
+    assert usage.cost == pytest.approx((size + 3 * TEMPLATE_BYTES + 3 * 400) / 1e6)
 
 
 def test_a_pass_tells_its_own_usage_and_the_judge_all(fake: FakeEndpoint) -> None:
