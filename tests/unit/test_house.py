@@ -62,7 +62,7 @@ THIRD_PARTY = {
     "augmentation": {"torch"},
     "compute": {"torch"},
     "parallel": {"numpy", "torch"},
-    "evaluation": {"numpy", "safetensors", "torch"},
+    "evaluation": {"numpy", "openai", "pydantic", "safetensors", "scipy", "torch"},
     "run": set(),
     "inference": {"safetensors", "torch"},
     "report": {"jinja2", "markupsafe"},
