@@ -32,7 +32,11 @@ CONFIGURATIONS, STEPS, EVERY, CORES = 100, 270, 10, 2
 SHARE, GAP = 0.12, 0.01
 STEP_S = 0.002
 """What a step of a measured curve takes in Ray Tune, so that trials end in an order like the real one."""
-SCHEDULERS = {"ASHA": {"type": "ASHA", "reduction": 3}, "FreezeThaw": {"type": "FreezeThaw"}}
+SCHEDULERS = {
+    "ASHA, a third goes on": {"type": "ASHA", "reduction": 3},
+    "ASHA, a quarter goes on": {"type": "ASHA", "reduction": 4},
+    "FreezeThaw": {"type": "FreezeThaw"},
+}
 Curves = list[dict[int, float]]
 
 
@@ -94,7 +98,7 @@ def document(seed: int, scheduler: dict[str, Any], configurations: int) -> dict[
 
 def swept(folder: Path, seed: int, scheduler: dict[str, Any], configurations: int) -> SweepRecord:
     sweep = parse_kind(Sweep, document(seed, scheduler, configurations))
-    result = raygen.sweep(sweep, output=str(folder), name=f"{scheduler['type']}-{seed}", cores=CORES)
+    result = raygen.sweep(sweep, output=str(folder), name=f"{scheduler['type']}{scheduler.get('reduction', '')}-{seed}", cores=CORES)
     return SweepRecord(result.sweep)
 
 
@@ -157,9 +161,9 @@ def main() -> None:
                 steps = sum(one.step for one in record.history.trials) + STEPS - winner.step
                 note(scheduler, ends[winner.number], steps)
             note(
-                "Ray Tune's ASHA", *by_tune([curve for curve in curves if curve], Path(name) / f"tune-{seed}")
+                "Ray Tune's ASHA, a third goes on", *by_tune([curve for curve in curves if curve], Path(name) / f"tune-{seed}")
             )
-            paid = round(SHARE * count)
+            paid = max(round(SHARE * count), 1)
             note("random search", min(ends[:paid]), paid * STEPS)
     figures = {label: {"gap": spread(gaps[label]), "share": spread(shares[label])} for label in gaps}
     print(json.dumps(figures))

@@ -263,6 +263,10 @@ COUNTED: dict[str, Meaning] = {
     "RunError": Meaning(
         "Training failed, mostly because workers were lost.", "Read the message and the driver's log."
     ),
+    "ObjectiveTimeoutError": Meaning(
+        "A function that judges a trial took longer than its `timeoutSeconds`. The trial has failed, and its sweep goes on.",
+        "Make the function faster, or give it more time in a sweep of another name.",
+    ),
     "CheckpointError": Meaning(
         "A checkpoint is torn, altered, or does not fit the model.",
         "Do what the message says; the storage may have lost something.",

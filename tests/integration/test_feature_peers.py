@@ -5,7 +5,13 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import os
+import shutil
+import subprocess
+import sys
 import warnings
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,14 +25,39 @@ from raygen.evaluation.kernel import gaussian_kernel_distance, kernel_distance
 from raygen.evaluation.probabilities import class_probabilities, classifier_score
 
 SIX_DIGITS = 1e-6
+FIDELITY = "torch-fidelity==0.4.0"
+
+pytestmark = [pytest.mark.network, pytest.mark.usefixtures("fidelity")]
+
+
+@pytest.fixture(scope="module")
+def fidelity(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """torch-fidelity, in a folder of its own: its wheel holds a package named tests, which would hide this project's from processes."""
+    folder = tmp_path_factory.mktemp("fidelity")
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    assert uv is not None, "needs uv"
+    command = [
+        uv,
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--python",
+        sys.executable,
+        "--target",
+        folder,
+        FIDELITY,
+    ]
+    subprocess.run(command, check=True)
+    sys.path.append(str(folder))
+    yield
+    sys.path.remove(str(folder))
 
 
 def peer(name: str) -> Any:
     """A module of a peer, whose warnings are its own affair."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        package = name.partition(".")[0]
-        pytest.importorskip(package, reason=f"needs {package}, of the extra dev")
         return importlib.import_module(name)
 
 
