@@ -98,7 +98,12 @@ def document(seed: int, scheduler: dict[str, Any], configurations: int) -> dict[
 
 def swept(folder: Path, seed: int, scheduler: dict[str, Any], configurations: int) -> SweepRecord:
     sweep = parse_kind(Sweep, document(seed, scheduler, configurations))
-    result = raygen.sweep(sweep, output=str(folder), name=f"{scheduler['type']}{scheduler.get('reduction', '')}-{seed}", cores=CORES)
+    result = raygen.sweep(
+        sweep,
+        output=str(folder),
+        name=f"{scheduler['type']}{scheduler.get('reduction', '')}-{seed}",
+        cores=CORES,
+    )
     return SweepRecord(result.sweep)
 
 
@@ -161,7 +166,8 @@ def main() -> None:
                 steps = sum(one.step for one in record.history.trials) + STEPS - winner.step
                 note(scheduler, ends[winner.number], steps)
             note(
-                "Ray Tune's ASHA, a third goes on", *by_tune([curve for curve in curves if curve], Path(name) / f"tune-{seed}")
+                "Ray Tune's ASHA, a third goes on",
+                *by_tune([curve for curve in curves if curve], Path(name) / f"tune-{seed}"),
             )
             paid = max(round(SHARE * count), 1)
             note("random search", min(ends[:paid]), paid * STEPS)
