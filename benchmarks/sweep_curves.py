@@ -171,14 +171,14 @@ def main() -> None:
             )
             paid = max(round(SHARE * count), 1)
             note("random search", min(ends[:paid]), paid * STEPS)
-    figures = {label: {"gap": spread(gaps[label]), "share": spread(shares[label])} for label in gaps}
-    print(json.dumps(figures))
-    write_result(
-        "sweep_curves",
-        {"configurations": count, "steps": STEPS, "seeds": arguments.seeds}
-        | {"schedulers": figures, "must": {"gap": GAP, "share": SHARE}},
-        arguments.out,
-    )
+            # After each seed, of which one takes some minutes.
+            figures = {label: {"gap": spread(gaps[label]), "share": spread(shares[label])} for label in gaps}
+            write_result(
+                "sweep_curves",
+                {"configurations": count, "steps": STEPS, "seeds": seed + 1}
+                | {"schedulers": figures, "must": {"gap": GAP, "share": SHARE}},
+                arguments.out,
+            )
 
 
 if __name__ == "__main__":
