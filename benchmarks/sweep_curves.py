@@ -10,7 +10,6 @@ real. Plain Ray Tune's ASHA gets the measured curves: what a step gives does not
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time

@@ -9,13 +9,14 @@ from typing import Literal, Self
 
 import numpy as np
 
-from raygen.evaluation.judge.agreement import spearman
 from raygen.evaluation.judge.answers import SCORES, Answer
 from raygen.evaluation.judge.cache import NoAnswer, NoScoreReason
 from raygen.evaluation.judge.calls import Stop
 from raygen.evaluation.judge.costs import Usage
-from raygen.evaluation.judge.intervals import Estimate, Values, estimate, mean
 from raygen.evaluation.judge.rubrics import MetricName
+from raygen.evaluation.ratings.agreement import spearman
+from raygen.evaluation.ratings.intervals import Estimate, Values, estimate, mean
+from raygen.evaluation.ratings.strength import Comparison
 
 Better = Literal["first", "second", "tie"]
 
@@ -186,6 +187,14 @@ class Preferences:
         """Share of pairs whose first answer is better, a tie as half of one; None without preferences."""
         wins = [_WINS[one.better] for one in self.preferences if one.better is not None]
         return estimate([_column(wins)], mean, seed)
+
+    def comparisons(self, first: str, second: str) -> list[Comparison]:
+        """The same for `raygen.evaluation.ratings.strength`: who wrote the first answer of each pair, and who the second; pairs without a
+        preference are left out.
+        """
+        return [
+            Comparison(first, second, _WINS[one.better]) for one in self.preferences if one.better is not None
+        ]
 
     def position_bias(self, seed: int = 0) -> Estimate | None:
         """Share of pairs in which the judge chose the same position in both orders; None without preferences.

@@ -37,4 +37,4 @@ def test_an_example_runs(
 def test_the_page_shows_what_is_there() -> None:
     first = EXAMPLES[0]
     assert 'judge.score(cases, ["Groundedness", "Relevance", "Similarity"])' in first
-    assert len(EXAMPLES) == 3
+    assert len(EXAMPLES) == 4

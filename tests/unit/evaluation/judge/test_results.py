@@ -78,6 +78,10 @@ def test_an_answer_that_wins_in_both_orders_is_better(fake: FakeEndpoint) -> Non
     assert bias is not None
     assert position is not None
     assert (wins.value, bias.value, position.value) == (0.5, 0.0, 0.5)
+    games = found.comparisons("mine", "theirs")
+    assert [(one.first, one.second, one.first_share) for one in games] == [
+        ("mine", "theirs", share) for share in (1.0, 0.0, 0.5)
+    ]
 
 
 def test_a_judge_that_likes_the_first_place_makes_ties(fake: FakeEndpoint) -> None:

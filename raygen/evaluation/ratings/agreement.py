@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 
 from raygen.errors import DataError, MissingExtraError
-from raygen.evaluation.judge.intervals import RESAMPLES, Estimate, Values, estimate, mean
+from raygen.evaluation.ratings.intervals import RESAMPLES, Estimate, Values, estimate, mean
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from scipy import stats
 
 from raygen.errors import DataError
 from raygen.evaluation.judge import agreement
-from raygen.evaluation.judge.agreement import kendall, spearman
-from raygen.evaluation.judge.intervals import Values, estimate, mean
+from raygen.evaluation.ratings.agreement import kendall, spearman
+from raygen.evaluation.ratings.intervals import Values, estimate, mean
 from tests.budget import examples
 
 RATINGS = st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), min_size=2, max_size=30)

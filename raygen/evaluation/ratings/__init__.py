@@ -1,0 +1,1 @@
+"""Figures of ratings, whether people gave them or a judge model did: agreement, strengths from comparisons, and their intervals."""
