@@ -119,4 +119,5 @@ def _fitted(wins: Values, start: Values | None = None) -> Values:
         strength += step
         if np.abs(step).max() < NEAR:
             break
-    return strength - strength.mean()
+    centred: Values = strength - strength.mean()
+    return centred
