@@ -102,12 +102,10 @@ class FeatureSums:
         """The moments of all samples; ValueError if there are none."""
         if self.count == 0:
             raise ValueError("there are no samples")
-        rest = Moments.of(torch.cat(self.rows)) if self.rows else None
-        if self.moments is None or rest is None:
-            found = self.moments or rest
-            assert found is not None  # noqa: S101 (there are samples)
-            return found
-        return self.moments + rest
+        if self.moments is not None and not self.rows:
+            return self.moments
+        rest = Moments.of(torch.cat(self.rows))
+        return rest if self.moments is None else self.moments + rest
 
     def mean(self) -> Tensor:
         """The mean, (D,); ValueError if there are no samples."""

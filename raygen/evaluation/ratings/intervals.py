@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 Values = NDArray[np.float64]
 
 RESAMPLES = 2000
-_TAIL_PERCENT = 2.5
+TAILS_PERCENT = (2.5, 97.5)
+"""Percentiles of a 95 % interval."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def estimate(
         drawn = np.array([statistic(*(column[row] for column in columns)) for row in rows])
         defined = drawn[~np.isnan(drawn)]
         if 2 * len(defined) > resamples:
-            low, high = (float(end) for end in np.percentile(defined, [_TAIL_PERCENT, 100 - _TAIL_PERCENT]))
+            low, high = (float(end) for end in np.percentile(defined, TAILS_PERCENT))
     return Estimate(value, low, high, count)
 
 

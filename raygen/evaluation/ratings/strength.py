@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raygen.errors import DataError
-from raygen.evaluation.ratings.intervals import RESAMPLES
+from raygen.evaluation.ratings.intervals import RESAMPLES, TAILS_PERCENT
 
 PRIOR = 0.5
 """Games that each has won and lost, beside its own, against one of mean strength: who has won all of its games would be infinitely strong."""
 STEPS, NEAR = 50, 1e-10
-_TAIL_PERCENT = 2.5
 
 Values = NDArray[np.float64]
 
@@ -86,7 +85,7 @@ def strengths(
     for row in range(resamples):
         chosen = random.integers(count, size=count)
         drawn[row] = _fitted(_wins(first[chosen], second[chosen], shares[chosen], len(names)), found)
-    low, high = np.percentile(drawn, [_TAIL_PERCENT, 100 - _TAIL_PERCENT], axis=0)
+    low, high = np.percentile(drawn, TAILS_PERCENT, axis=0)
     games = np.bincount(first, minlength=len(names)) + np.bincount(second, minlength=len(names))
     order = sorted(range(len(names)), key=lambda place: (-found[place], names[place]))
     return {

@@ -48,7 +48,7 @@ def follow(draft: Draft, attempt: Fields) -> None:
     cluster = ray_job.get("status", {}).get("rayClusterName")
     if cluster:
         if attempt.get("rayCluster", cluster) != cluster:
-            # KubeRay made another one, with all of its pods.
+            # KubeRay made another one, with the pods that it begins with.
             attempt.pop("workers", None)
         attempt["rayCluster"] = cluster
     _note_progress(draft, attempt)
