@@ -136,13 +136,13 @@ def blocks(samples: int) -> Iterator[slice]:
 
 
 def raygen_frechet() -> Callable[[Tensor, Tensor], float]:
-    from raygen.evaluation.frechet import FeatureSums, frechet_distance
+    from raygen.evaluation.images.frechet import FeatureSums, frechet_distance
 
     return lambda real, fake: frechet_distance(FeatureSums.of(real), FeatureSums.of(fake)).value
 
 
 def raygen_kernel(**options: Any) -> Callable[[Tensor, Tensor], float]:
-    from raygen.evaluation.kernel import kernel_distance
+    from raygen.evaluation.images.kernel import kernel_distance
 
     return lambda real, fake: kernel_distance(real, fake, size=SIZE, **options).value
 

@@ -20,14 +20,14 @@ from image_data import add_arguments, digits, shortened, verdict
 from torch import Tensor
 
 import raygen
-from raygen.evaluation.features import (
+from raygen.evaluation.images.features import (
     class_shares,
     mean_confidence,
     near_copy_share,
     nearest_distances,
     neighbourhood,
 )
-from raygen.evaluation.frechet import FeatureSums, frechet_distance
+from raygen.evaluation.images.frechet import FeatureSums, frechet_distance
 from raygen.models.pictures import grid
 from raygen.models.protocol import SampleRequest
 

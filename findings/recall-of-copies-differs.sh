@@ -5,7 +5,7 @@
 # point for inside if its distance is less than the radius, torch-fidelity if it is not greater, which holds at 0 = 0.
 # Versions: prdc 0.2, torch-fidelity 0.4.0, torch 2.13.0.
 # Source: not documented; Kynkaanniemi et al. 2019, eq. 1, has "less than or equal".
-# raygen: counts as prdc does, and says how many balls have no radius (raygen/evaluation/features.py, docs/evaluation.md).
+# raygen: counts as prdc does, and says how many balls have no radius (raygen/evaluation/images/features.py, docs/evaluation.md).
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

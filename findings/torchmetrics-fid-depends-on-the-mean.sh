@@ -5,7 +5,7 @@
 # large common mean. A distance does not depend on it.
 # Versions: torchmetrics 1.9.0, torch 2.13.0.
 # Source: not documented; FrechetInceptionDistance.update and compute in torchmetrics/image/fid.py.
-# raygen: adds up squares about the mean (raygen/evaluation/moments.py).
+# raygen: adds up squares about the mean (raygen/evaluation/images/moments.py).
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

@@ -5,7 +5,7 @@
 # authors, makes parts of 11 and 12. The scores differ by more than their digits suggest.
 # Versions: torchmetrics 1.9.0, torch-fidelity 0.4.0, torch 2.13.0.
 # Source: not documented; InceptionScore.compute in torchmetrics/image/inception.py, isc_features_to_metric in torch_fidelity/metric_isc.py.
-# raygen: makes parts whose sizes differ by one at most (raygen/evaluation/probabilities.py).
+# raygen: makes parts whose sizes differ by one at most (raygen/evaluation/images/probabilities.py).
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

@@ -19,10 +19,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from raygen.evaluation.features import neighbourhood
-from raygen.evaluation.frechet import FeatureSums, frechet_distance
-from raygen.evaluation.kernel import gaussian_kernel_distance, kernel_distance
-from raygen.evaluation.probabilities import class_probabilities, classifier_score
+from raygen.evaluation.images.features import neighbourhood
+from raygen.evaluation.images.frechet import FeatureSums, frechet_distance
+from raygen.evaluation.images.kernel import gaussian_kernel_distance, kernel_distance
+from raygen.evaluation.images.probabilities import class_probabilities, classifier_score
 
 SIX_DIGITS = 1e-6
 FIDELITY = "torch-fidelity==0.4.0"

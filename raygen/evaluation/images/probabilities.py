@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from raygen.evaluation.inputs import checked
+from raygen.evaluation.images.inputs import checked
 
 TOLERANCE = 1e-3
 """By how much the probabilities of a sample may miss 1: float32 over many classes does."""

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from raygen.evaluation.diversity import mean_pairwise_distance, vendi_score
-from raygen.evaluation.features import neighbourhood
-from raygen.evaluation.frechet import FeatureSums
-from raygen.evaluation.kernel import gaussian_kernel_distance, kernel_distance
-from raygen.evaluation.probabilities import class_probabilities
+from raygen.evaluation.images.diversity import mean_pairwise_distance, vendi_score
+from raygen.evaluation.images.features import neighbourhood
+from raygen.evaluation.images.frechet import FeatureSums
+from raygen.evaluation.images.kernel import gaussian_kernel_distance, kernel_distance
+from raygen.evaluation.images.probabilities import class_probabilities
 
 GOOD = torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
 METRICS: dict[str, Callable[[Tensor], object]] = {

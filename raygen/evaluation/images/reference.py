@@ -17,8 +17,8 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from raygen.errors import DamagedError, DataError
-from raygen.evaluation.frechet import FeatureSums
-from raygen.evaluation.moments import Moments
+from raygen.evaluation.images.frechet import FeatureSums
+from raygen.evaluation.images.moments import Moments
 from raygen.storage import Storage
 
 FORMAT = "raygen.reference/1"

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from raygen.evaluation import pairs
-from raygen.evaluation.diversity import mean_pairwise_distance, vendi_score
+from raygen.evaluation.images import pairs
+from raygen.evaluation.images.diversity import mean_pairwise_distance, vendi_score
 from tests.budget import examples
 
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from raygen.evaluation import pairs
-from raygen.evaluation.kernel import gaussian_kernel_distance, kernel_distance
+from raygen.evaluation.images import pairs
+from raygen.evaluation.images.kernel import gaussian_kernel_distance, kernel_distance
 from tests.budget import examples
 
 

@@ -13,8 +13,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from raygen.evaluation.inputs import checked
-from raygen.evaluation.moments import Moments
+from raygen.evaluation.images.inputs import checked
+from raygen.evaluation.images.moments import Moments
 
 BLOCK = 4096
 """Samples that are kept as they are before they are folded into moments, or D + 1 if that is more."""

@@ -13,8 +13,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from raygen.evaluation.inputs import checked, same_dimensions
-from raygen.evaluation.pairs import centre_of, exact, parts, squared_distances
+from raygen.evaluation.images.inputs import checked, same_dimensions
+from raygen.evaluation.images.pairs import centre_of, exact, parts, squared_distances
 
 Kernel = Callable[[Tensor, Tensor], Tensor]
 """From float64 features (N, D) and (M, D) to the kernel of all pairs, (N, M)."""

@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from raygen.evaluation import frechet
-from raygen.evaluation.frechet import (
+from raygen.evaluation.images import frechet
+from raygen.evaluation.images.frechet import (
     FeatureSums,
     added,
     frechet_by_class,
     frechet_distance,
     sums_by_class,
 )
-from raygen.evaluation.moments import Moments
+from raygen.evaluation.images.moments import Moments
 from tests.budget import examples
 
 

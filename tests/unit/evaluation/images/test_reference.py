@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 
 from raygen.errors import DamagedError, DataError
-from raygen.evaluation import frechet
-from raygen.evaluation.frechet import FeatureSums, frechet_distance, sums_by_class
-from raygen.evaluation.reference import FORMAT, ReferenceStatistics
+from raygen.evaluation.images import frechet
+from raygen.evaluation.images.frechet import FeatureSums, frechet_distance, sums_by_class
+from raygen.evaluation.images.reference import FORMAT, ReferenceStatistics
 from raygen.storage import LocalStorage, NotFoundError
 from tests.budget import examples
 

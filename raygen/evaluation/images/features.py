@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor
 
-from raygen.evaluation.inputs import checked, same_dimensions
-from raygen.evaluation.pairs import centre_of, exact, parts, squared_distances
+from raygen.evaluation.images.inputs import checked, same_dimensions
+from raygen.evaluation.images.pairs import centre_of, exact, parts, squared_distances
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import math
 import torch
 from torch import Tensor
 
-from raygen.evaluation.inputs import checked
-from raygen.evaluation.pairs import centre_of, exact, parts, squared_distances
+from raygen.evaluation.images.inputs import checked
+from raygen.evaluation.images.pairs import centre_of, exact, parts, squared_distances
 
 
 def mean_pairwise_distance(features: Tensor) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from raygen.evaluation.pairs import parts
+from raygen.evaluation.images.pairs import parts
 
 EXACT_ENOUGH = (torch.float32, torch.float64)
 """Types of features that are taken: in 16 bits, distances that differ by a thousandth come out equal."""

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from raygen.evaluation import pairs
-from raygen.evaluation.features import (
+from raygen.evaluation.images import pairs
+from raygen.evaluation.images.features import (
     class_shares,
     kth_distances,
     mean_confidence,

@@ -14,12 +14,12 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d
 
-from raygen.evaluation.diversity import vendi_score
-from raygen.evaluation.features import neighbourhood
-from raygen.evaluation.frechet import FeatureSums, frechet_distance
-from raygen.evaluation.kernel import gaussian_kernel_distance, kernel_distance
+from raygen.evaluation.images.diversity import vendi_score
+from raygen.evaluation.images.features import neighbourhood
+from raygen.evaluation.images.frechet import FeatureSums, frechet_distance
+from raygen.evaluation.images.kernel import gaussian_kernel_distance, kernel_distance
 
-DIGITS = Path(__file__).resolve().parents[3] / "examples" / "data" / "mnist" / "test.parquet"
+DIGITS = Path(__file__).resolve().parents[4] / "examples" / "data" / "mnist" / "test.parquet"
 COUNT = 2500
 
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from raygen.evaluation.probabilities import class_probabilities, classifier_score
+from raygen.evaluation.images.probabilities import class_probabilities, classifier_score
 
 
 @pytest.mark.parametrize("classes", [2, 5, 10])

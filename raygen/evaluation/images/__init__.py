@@ -1,0 +1,1 @@
+"""How far generated images are from real ones, from features of both."""
