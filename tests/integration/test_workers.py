@@ -248,7 +248,10 @@ def test_a_killed_driver_leaves_nothing_but_the_run(tmp_path: Path) -> None:
     changes = endless(model__custom={"entrypoint": "model:Model", "package": package})
     with training(command(tmp_path, "orphan", 2, family="Custom", **changes)) as process:
         wait(lambda: bool(checkpoints(tmp_path, "orphan")), process)
+        workers = workers_of(process)
         process.kill()
+        # Until they are ended they train on, and leave checkpoints.
+        assert psutil.wait_procs(workers, timeout=60)[1] == []
     newest = checkpoints(tmp_path, "orphan")[-1]
     steps = {"training__duration__steps": newest + 10, "scale": {"workers": 1}}
     result = trained(tmp_path, "orphan", 1, family="Custom", **{**changes, **steps})
