@@ -15,6 +15,7 @@ RaygenError                 what, where, and what to do about it
 │   ├── CheckpointError     a checkpoint is torn, altered, or does not fit the model
 │   ├── GuardError          a guard stopped the run
 │   ├── RollBackError       a guard sends the run back to a checkpoint; never seen by a user
+│   ├── GateFailedError     a run is trained, and a metric does not pass its gate: exit code 4
 │   ├── ModelError          a custom model raised an error, or broke the protocol
 │   └── OutOfMemoryError    the job does not fit into the device's memory
 ├── ApiError                the Kubernetes API refuses (exit code 2), or fails or does not answer (1); in raygen.kube
@@ -152,6 +153,12 @@ class RollBackError(GuardError):
     """A guard sends the run back to a checkpoint."""
 
 
+class GateFailedError(RunError):
+    """A run is trained to its end, and a metric does not pass its gate."""
+
+    exit_code = 4
+
+
 class ModelError(RunError):
     """A custom model raised an error, or gave something that the protocol does not allow."""
 
@@ -165,9 +172,11 @@ class FencedError(RaygenError):
 
 
 def reason_of(error: BaseException) -> str:
-    """The word by which outcome.json, the report and a job's status say why a run failed: the guard that stopped it, or the
-    class of the error. `raygen.spec.reasons` has what each means.
+    """The word by which outcome.json, the report and a job's status say why a run failed: the guard that stopped it, GateFailed, or
+    the class of the error. `raygen.spec.reasons` has what each means.
     """
+    if isinstance(error, GateFailedError):
+        return "GateFailed"
     return error.kind if isinstance(error, GuardError) else type(error).__name__
 
 

@@ -1,6 +1,6 @@
 """The command `raygen`: its verbs, their options, and how errors leave it.
 
-Exit codes: 0 done, 1 the run failed, 2 the input is wrong, 3 stopped and resumable, 130 interrupted by Ctrl-C, 141 nobody
+Exit codes: 0 done, 1 the run failed, 2 the input is wrong, 3 stopped and resumable, 4 trained but a gate failed, 130 interrupted by Ctrl-C, 141 nobody
 reads what a verb that only prints has to say.
 """
 

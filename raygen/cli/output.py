@@ -10,9 +10,7 @@ from typing import Any
 
 from raygen.run.measurements import finite
 
-EXIT_CODES = (
-    "exit codes: 0 done, 1 the run failed, 2 the input is wrong, 3 stopped and resumable, 130 interrupted"
-)
+EXIT_CODES = "exit codes: 0 done, 1 the run failed, 2 the input is wrong, 3 stopped and resumable, 4 trained but a gate failed, 130 interrupted"
 """What the help of each command ends with."""
 
 

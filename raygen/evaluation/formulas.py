@@ -1,4 +1,4 @@
-"""Metrics as formulas over the sums that a family's `evaluate` gives; needs no PyTorch."""
+"""What metrics say, and those of the validation split as formulas over the sums that a family's `evaluate` gives; needs no PyTorch."""
 
 from __future__ import annotations
 
@@ -17,47 +17,74 @@ Sums = Mapping[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
+class Quality:
+    """What a value of a metric type says.
+
+    Attributes:
+        unit: Its unit.
+        lower_is_better: Which way is a gain.
+    """
+
+    unit: str
+    lower_is_better: bool
+
+
+_LESS, _MORE = Quality("", lower_is_better=True), Quality("", lower_is_better=False)
+
+QUALITIES: dict[str, Quality] = {
+    "ValidationLoss": Quality("nats", lower_is_better=True),
+    "BitsPerByte": Quality("bits/byte", lower_is_better=True),
+    "Perplexity": _LESS,
+    "NegativeLogLikelihood": Quality("nats", lower_is_better=True),
+    "BitsPerDim": Quality("bits/dim", lower_is_better=True),
+    "ActiveUnits": _MORE,
+    "FrechetDistance": _LESS,
+    "KernelDistance": _LESS,
+    "Precision": _MORE,
+    "Recall": _MORE,
+    "Density": _MORE,
+    "Coverage": _MORE,
+    "ClassifierScore": _MORE,
+    "MeanPairwiseDistance": _MORE,
+    "VendiScore": _MORE,
+    "DistinctNgrams": _MORE,
+    "RepeatedNgrams": _LESS,
+    "SelfBLEU": _LESS,
+}
+"""Of each type of metric."""
+
+
+@dataclass(frozen=True)
 class Formula:
-    """How a metric type is computed.
+    """How a metric type of the validation split is computed.
 
     Attributes:
         value: The metric, given the sums; NegativeLogLikelihood's carry the metric's name.
-        unit: Its unit.
-        lower_is_better: Which way is a gain.
         error: Its standard error, where one can be given.
     """
 
     value: Callable[[Sums, str], float]
-    unit: str
-    lower_is_better: bool
     error: Callable[[Sums, str], float] | None = None
 
 
 FORMULAS: dict[str, Formula] = {
-    "ValidationLoss": Formula(lambda s, _: float(s["loss"] / s["count"]), "nats", lower_is_better=True),
-    "BitsPerByte": Formula(
-        lambda s, _: float(s["loss"] / math.log(2) / s["bytes"]), "bits/byte", lower_is_better=True
-    ),
-    "Perplexity": Formula(lambda s, _: _exp(float(s["loss"] / s["count"])), "", lower_is_better=True),
+    "ValidationLoss": Formula(lambda s, _: float(s["loss"] / s["count"])),
+    "BitsPerByte": Formula(lambda s, _: float(s["loss"] / math.log(2) / s["bytes"])),
+    "Perplexity": Formula(lambda s, _: _exp(float(s["loss"] / s["count"]))),
     "NegativeLogLikelihood": Formula(
         lambda s, name: float(s[f"{name}/sum"] / s[f"{name}/count"]),
-        "nats",
-        lower_is_better=True,
         error=lambda s, name: _standard_error(
             s[f"{name}/sum"], s[f"{name}/squares"], s[f"{name}/count"], s[f"{name}/square_weights"]
         ),
     ),
-    "BitsPerDim": Formula(
-        lambda s, _: float(s["loss"] / math.log(2) / s["dimensions"]), "bits/dim", lower_is_better=True
-    ),
+    "BitsPerDim": Formula(lambda s, _: float(s["loss"] / math.log(2) / s["dimensions"])),
     "ActiveUnits": Formula(
         lambda s, _: float(
             (s["mean_squares"] / s["count"] - (s["means"] / s["count"]) ** 2 > ACTIVE_VARIANCE).sum()
         ),
-        "",
-        lower_is_better=False,
     ),
 }
+"""Of each type that is computed from sums over the validation split."""
 
 DENOMINATORS = ("count", "bytes", "dimensions")
 """Sums that count something, and cannot be 0."""
@@ -81,7 +108,7 @@ def _standard_error(
 def metric_direction(job: TrainingJob, name: str) -> Literal["min", "max"]:
     """Which way a metric of the job is better."""
     kinds = {metric.name: metric.type for metric in job.spec.evaluation.metrics}
-    return "min" if FORMULAS[kinds[name]].lower_is_better else "max"
+    return "min" if QUALITIES[kinds[name]].lower_is_better else "max"
 
 
 def _exp(value: float) -> float:

@@ -36,7 +36,7 @@ def evaluate(
         family: The model; its networks are put into evaluation mode and back.
         batches: The whole validation split, on the device, with random numbers for its samples, and their weights if they
             have some.
-        metrics: What to measure.
+        metrics: What to measure; those of what the model makes are left out.
         go_on: Asked before every batch; False gives up, for all workers.
         gather: What all workers have counted, given what this one has, as JSON values.
 
@@ -68,7 +68,9 @@ def evaluate(
         )
     values = {}
     for metric in metrics:
-        formula = FORMULAS[metric.type]
+        formula = FORMULAS.get(metric.type)
+        if formula is None:
+            continue
         values[metric.name] = formula.value(sums, metric.name)
         if formula.error is not None:
             values[f"{metric.name}_standard_error"] = formula.error(sums, metric.name)

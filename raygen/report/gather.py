@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from raygen.checkpoint import best_step, survey
-from raygen.evaluation.formulas import FORMULAS, metric_direction
+from raygen.evaluation.formulas import QUALITIES, metric_direction
 from raygen.report.chart import Chart, Curve, draw, smooth
 from raygen.report.page import Cell, Figure, ReportData, SampleSet, render
 from raygen.report.wording import size
@@ -127,10 +127,10 @@ def _figures(run: RunRecord, train: Sequence[Line], evaluated: Sequence[Line]) -
     for metric in run.job.spec.evaluation.metrics:
         course = [(line.values[metric.name], line.step) for line in evaluated if metric.name in line.values]
         if course:
-            formula = FORMULAS[metric.type]
-            best, step = min(course) if formula.lower_is_better else max(course)
+            quality = QUALITIES[metric.type]
+            best, step = min(course) if quality.lower_is_better else max(course)
             note = "" if best == course[-1][0] else f"best {best:.4g} at step {step:,}"
-            figures.append(Figure(metric.name, course[-1][0], formula.unit, note))
+            figures.append(Figure(metric.name, course[-1][0], quality.unit, note))
     if train:
         recent = [line.values["loss"] for line in train[-100:] if "loss" in line.values]
         if recent:
@@ -192,7 +192,7 @@ def _charts(
     for metric in run.job.spec.evaluation.metrics:
         if metric.name not in shown:
             curve = Curve(metric.name, course(evaluated, metric.name), "dots")
-            charts.append(draw(metric.name, FORMULAS[metric.type].unit, [curve], resumed))
+            charts.append(draw(metric.name, QUALITIES[metric.type].unit, [curve], resumed))
     others = sorted({name for line in train for name in line.values} - {"loss", DATA_WAIT})
     waits = [(step, 100 * value) for step, value in course(train, DATA_WAIT)]
     if any(percent > SHOWN_WAIT for _, percent in waits):

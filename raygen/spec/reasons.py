@@ -225,6 +225,10 @@ FINAL: dict[str, Meaning] = {
         "A model of your own raised an error, or broke the protocol.",
         "Fix its code; the message has the place.",
     ),
+    "GateFailed": Meaning(
+        "The run is trained to its end, and a metric does not pass its gate in `evaluation.gates`; the message has value and bound.",
+        "Train longer or otherwise; or change the gate in a new job of the same `output.run`, which trains nothing twice.",
+    ),
     **dict.fromkeys(GUARDS, STOPPED_BY_GUARD),
     "TrialsFailedError": Meaning(
         "More trials of a sweep have failed than `failedTrials` allows, or all of them.",

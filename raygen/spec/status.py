@@ -196,7 +196,7 @@ class Outcome(Spec):
     remedy: Message | None = None
     """What to do about it."""
     exit_code: Annotated[int, Field(ge=0, le=255)]
-    """Exit code of the driver: 0 done, 1 the run failed, 2 the input is wrong, 3 stopped and resumable."""
+    """Exit code of the driver: 0 done, 1 the run failed, 2 the input is wrong, 3 stopped and resumable, 4 trained but a gate failed."""
     step: Index | None = None
     """Steps done."""
     run: Place | None = None

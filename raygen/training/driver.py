@@ -28,6 +28,7 @@ from raygen.training.engine.control import Control
 from raygen.training.engine.guards import Guards
 from raygen.training.engine.rollback import roll_back
 from raygen.training.engine.state import Ending, State, Trained
+from raygen.training.evaluation.gates import check_gates
 from raygen.training.facts import Facts, decoded
 from raygen.training.observers.events import (
     Broadcast,
@@ -175,6 +176,9 @@ class _Attempt:
         state = State(**self._plan.checkpoint.values["loop"]) if self._plan.checkpoint else State.new()
         try:
             trained = self._on_workers(state) if self._plan.distributed else self._here(state)
+            if isinstance(trained, Trained) and not trained.ending.stopped:
+                state = trained.state
+                check_gates(self._plan.job, state.metrics, state.step)
         except BaseException as error:
             if self._begun is not None:
                 self._failed(self._begun, state, error)
@@ -327,6 +331,7 @@ class _Attempt:
             "attempt": begun.attempt.number,
             "step": state.step,
             "steps": begun.steps,
+            "metrics": state.metrics,
             "guards": self._guard_records(),
         }
         # The output itself may be what failed; the first error is the one to show.

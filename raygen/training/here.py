@@ -67,6 +67,7 @@ def train_here(
         startup.done(JOB_AND_DATA)
         context = AttemptContext(
             job=plan.job,
+            base=plan.base,
             directory=plan.directory,
             attempt=begun.attempt,
             steps=begun.steps,

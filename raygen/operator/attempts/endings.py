@@ -150,7 +150,7 @@ def _told(outcome: Fields, seen: Sequence[Trouble], goes_on: str) -> Ending:
         return Ending("Stopped", f"{message} {goes_on}")
     if outcome["exitCode"] == 2:
         return Ending(reason, message, final=True)
-    if reason in GUARDS or reason in ("ModelError", "TrialsFailedError"):
+    if reason in GUARDS or reason in ("GateFailed", "ModelError", "TrialsFailedError"):
         return Ending(reason, message, final=True)
     if reason in _SPECIFIC:
         return Ending(reason, message)

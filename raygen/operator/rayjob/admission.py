@@ -162,4 +162,7 @@ def uris(job: TrainingJob) -> Iterator[tuple[tuple[str | int, ...], str]]:
         yield ("spec", "data", "cleaning", "text", "blockList", "uri"), texts.block_list.uri
     if spec.preparation is not None:
         yield ("spec", "preparation", "uri"), spec.preparation.uri
+    generation = spec.evaluation.generation
+    if generation is not None and generation.extractor is not None:
+        yield ("spec", "evaluation", "generation", "extractor", "uri"), generation.extractor.uri
     yield ("spec", "output", "uri"), spec.output.uri

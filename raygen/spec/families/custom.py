@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from raygen.spec.families.family import Block, Family
+from raygen.spec.families.metrics import OF_IMAGES, OF_TEXTS
 from raygen.spec.schema.base import Digest, Entrypoint, Parameter, Rule, Spec, Uri, plain_uri
 
 
@@ -38,7 +39,7 @@ class Custom(Block):
         summary="A family of your own",
         module="raygen.models.custom",
         contents=("text", "images"),
-        metrics=("ValidationLoss", "BitsPerByte", "Perplexity", "BitsPerDim"),
+        metrics=("ValidationLoss", "BitsPerByte", "Perplexity", "BitsPerDim", *OF_IMAGES, *OF_TEXTS),
         guards=(
             "NonFiniteLoss",
             "LossSpike",

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from raygen.spec.families.family import Block, Family
+from raygen.spec.families.metrics import OF_IMAGES
 from raygen.spec.schema.base import Count, Fraction, NonNegative, Rule, Tagged, foreign_rule, given
 
 
@@ -91,6 +92,7 @@ class GAN(Block, Tagged):
         module="raygen.models.gan.family",
         contents=("images",),
         networks=("generator", "discriminator"),
+        metrics=OF_IMAGES,
         guards=("NonFiniteLoss", "LossSpike", "ModeCollapse", "DiscriminatorOverpowering"),
         usual_guards=("NonFiniteLoss", "ModeCollapse", "DiscriminatorOverpowering"),
         # On CUDA a DCGAN's step has nearly as many kernels as before, 416 against 454, and each of its forms (real,

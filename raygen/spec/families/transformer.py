@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from raygen.spec.families.family import Block, Family
+from raygen.spec.families.metrics import OF_TEXTS
 from raygen.spec.schema.base import Positive, Probability, Rule, given
 
 SWIGLU_MULTIPLE = 8
@@ -48,7 +49,7 @@ class Transformer(Block):
         summary="Architecture of a Transformer",
         module="raygen.models.transformer.family",
         contents=("text",),
-        metrics=("ValidationLoss", "BitsPerByte", "Perplexity"),
+        metrics=("ValidationLoss", "BitsPerByte", "Perplexity", *OF_TEXTS),
         guards=("NonFiniteLoss", "LossSpike", "TextRepetition"),
         usual_guards=("NonFiniteLoss", "LossSpike"),
         smooths_labels=True,

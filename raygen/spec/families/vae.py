@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, TypeAdapter
 
 from raygen.spec.families.family import Block, Family
+from raygen.spec.families.metrics import OF_IMAGES
 from raygen.spec.schema.base import Fraction, Index, NonNegative, Rule, Spec, Tagged, foreign_rule, given
 
 Width = Annotated[int, Field(ge=1, le=65_536)]
@@ -74,7 +75,7 @@ class VAE(Block, Tagged):
         summary="Architecture and bound of a VAE",
         module="raygen.models.vae.family",
         contents=("images",),
-        metrics=("ValidationLoss", "NegativeLogLikelihood", "BitsPerDim", "ActiveUnits"),
+        metrics=("ValidationLoss", "NegativeLogLikelihood", "BitsPerDim", "ActiveUnits", *OF_IMAGES),
         guards=("NonFiniteLoss", "LossSpike", "PosteriorCollapse"),
         usual_guards=("NonFiniteLoss", "LossSpike", "PosteriorCollapse"),
         loss_unit="nats",

@@ -34,11 +34,10 @@ def _unmeasured(job: TrainingJob) -> list[str]:
     evaluation = job.spec.evaluation
     if evaluation.every_steps is None or evaluation.metrics:
         return []
-    known = job.spec.model.family.metrics
-    remedy = f"Add metrics ({', '.join(known)}), or remove" if known else "Remove"
+    known = ", ".join(job.spec.model.family.metrics)
     return [
         (
             "spec.evaluation.everySteps: nothing is evaluated, since spec.evaluation.metrics names nothing to measure."
-            f" {remedy} everySteps."
+            f" Add metrics ({known}), or remove everySteps."
         )
     ]

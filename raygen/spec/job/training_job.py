@@ -13,7 +13,8 @@ from raygen.spec.data.splits import Data
 from raygen.spec.families.networks import NETWORKS_REMEDY, leading_optimizer, network_rules
 from raygen.spec.families.table import FAMILIES, cel_is, listed
 from raygen.spec.job.cluster import Attempts, RuntimeRef, Scheduling, Seconds
-from raygen.spec.job.evaluation import METRICS, Evaluation
+from raygen.spec.job.evaluation import Evaluation
+from raygen.spec.job.evaluation_rules import evaluation_rules
 from raygen.spec.job.guards import GUARDS
 from raygen.spec.job.model import Model
 from raygen.spec.job.output import Checkpoint, Output, Tracking
@@ -66,27 +67,11 @@ def _suits(table: Mapping[str, Sequence[str]]) -> str:
 
 _ALL = tuple(FAMILIES.values())
 _GUARD_SUITS = _suits({kind: [family.name for family in _ALL if kind in family.guards] for kind in GUARDS})
-# Of metrics, those that are made for one kind of data come first.
-_SPECIAL_FIRST = sorted(_ALL, key=lambda family: len(family.contents))
-_METRIC_SUITS = _suits(
-    {kind: [family.name for family in _SPECIAL_FIRST if kind in family.metrics] for kind in METRICS}
-)
 _ANY_CONTENT = [family.name for family in _ALL if len(family.contents) > 1]
 _TEXT = [family.name for family in _ALL if family.contents == ("text",)]
 _MIXED = [family.name for family in _ALL if family.learns_mixtures]
 _OWN_OPTIMIZERS = [family.name for family in _ALL if family.networks]
 _SMOOTHED = [family.name for family in _ALL if family.smooths_labels]
-_NO_METRICS = (
-    "(!has(self.evaluation) || !has(self.evaluation.metrics) || self.evaluation.metrics.size() == 0)"
-)
-
-
-def _has_metric(name: str) -> str:
-    """CEL: a metric has this name."""
-    return (
-        "(has(self.evaluation) && has(self.evaluation.metrics)"
-        f" && self.evaluation.metrics.exists(m, m.name == {name}))"
-    )
 
 
 class TrainingJobSpec(Spec):
@@ -244,75 +229,7 @@ class TrainingJobSpec(Spec):
             remedy="Remove the guards of other models.",
             cel=f"!has(self.training.guards) || self.training.guards.all(m, {_GUARD_SUITS})",
         ),
-        Rule(
-            fields=("model.type", "evaluation.metrics"),
-            at="evaluation.metrics",
-            holds=lambda self: all(m.type in self.model.family.metrics for m in self.evaluation.metrics),
-            rule="must suit the model ({self.model.type})",
-            remedy="Choose metrics that the reference lists for this model.type, or remove them.",
-            cel=f"{_NO_METRICS} || self.evaluation.metrics.all(m, {_METRIC_SUITS})",
-        ),
-        Rule(
-            fields=("model.vae.codebook", "evaluation.metrics"),
-            at="evaluation.metrics",
-            holds=lambda self: (
-                self.model.vae is None
-                or self.model.vae.codebook is None
-                or all(m.type == "ValidationLoss" for m in self.evaluation.metrics)
-            ),
-            rule="must be ValidationLoss with model.vae.codebook, whose loss is not a bound on the likelihood",
-            remedy="Remove the other metrics.",
-            cel=(
-                f"!has(self.model.vae) || !has(self.model.vae.codebook) || {_NO_METRICS}"
-                " || self.evaluation.metrics.all(m, m.type == 'ValidationLoss')"
-            ),
-        ),
-        Rule(
-            fields=("data.validation", "evaluation.metrics"),
-            at="evaluation.metrics",
-            holds=lambda self: not self.evaluation.metrics or self.data.validation is not None,
-            rule="needs data.validation",
-            remedy="Give data.validation, for example {fraction: 0.1}, or remove the metrics.",
-            cel=f"{_NO_METRICS} || has(self.data.validation)",
-        ),
-        Rule(
-            fields=("training.early_stopping.metric", "evaluation.metrics"),
-            at="training.earlyStopping.metric",
-            holds=lambda self: (
-                self.training.early_stopping is None
-                or self.training.early_stopping.metric in {m.name for m in self.evaluation.metrics}
-            ),
-            rule="must be the name of a metric in evaluation.metrics",
-            remedy="Name one of the metrics, or add one under this name.",
-            cel="!has(self.training.earlyStopping) || " + _has_metric("self.training.earlyStopping.metric"),
-        ),
-        Rule(
-            fields=("training.early_stopping", "evaluation.every_steps"),
-            at="training.earlyStopping",
-            holds=lambda self: (
-                self.training.early_stopping is None or self.evaluation.every_steps is not None
-            ),
-            rule="needs evaluation.everySteps",
-            remedy="Give evaluation.everySteps, so that there are evaluations to compare.",
-            cel=(
-                "!has(self.training.earlyStopping)"
-                " || (has(self.evaluation) && has(self.evaluation.everySteps))"
-            ),
-        ),
-        Rule(
-            fields=("checkpoint.keep_best.metric", "evaluation.metrics"),
-            at="checkpoint.keepBest.metric",
-            holds=lambda self: (
-                self.checkpoint.keep_best is None
-                or self.checkpoint.keep_best.metric in {m.name for m in self.evaluation.metrics}
-            ),
-            rule="must be the name of a metric in evaluation.metrics",
-            remedy="Name one of the metrics, or add one under this name.",
-            cel=(
-                "!has(self.checkpoint) || !has(self.checkpoint.keepBest) || "
-                + _has_metric("self.checkpoint.keepBest.metric")
-            ),
-        ),
+        *evaluation_rules(_IS_TEXT, _suits),
         Rule(
             fields=("training.global_batch_size", "scale.workers"),
             at="scale.workers",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -33,6 +34,8 @@ from raygen.training.engine.recorder import Recorder
 from raygen.training.engine.restore import restore
 from raygen.training.engine.rollback import rate_factor
 from raygen.training.engine.state import State, Trained
+from raygen.training.evaluation.keeping import keep_evaluation
+from raygen.training.evaluation.measuring import make_evaluator, team_of
 from raygen.training.observers.events import EventSink, Started, notices_of
 from raygen.training.observers.startup import MODEL, Startup
 from raygen.training.observers.trackers import Tracker, open_trackers
@@ -45,6 +48,7 @@ class AttemptContext:
 
     Attributes:
         job: The job, resolved and fitted to the machine.
+        base: Folder that its relative paths start from.
         directory: The run. Rank 0 alone writes into it.
         attempt: The claim on it.
         steps: Last step.
@@ -64,6 +68,7 @@ class AttemptContext:
     """
 
     job: ResolvedJob
+    base: Path
     directory: RunDirectory
     attempt: Attempt
     steps: int
@@ -146,6 +151,8 @@ def _opened(c: AttemptContext, stack: ExitStack) -> Session:
         trackers=trackers,
         repeatable=partial(repeatable, c.device, strict=c.job.spec.model.family.is_repeatable),
         keep_samples=partial(_keep_samples, c.directory, c.data.domain, trackers),
+        generated=make_evaluator(c.job, c.base, c.data, team_of(c.workers, c.device, c.agreement)),
+        keep_evaluation=partial(keep_evaluation, c.directory),
         ready=c.startup.ready,
     )
 

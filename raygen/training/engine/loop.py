@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 import traceback
 from collections.abc import Callable
@@ -17,13 +16,12 @@ from raygen.checkpoint import Writer
 from raygen.compute.arithmetic import seed_draws
 from raygen.data.protocol import Dataset
 from raygen.errors import DataError, RaygenError
-from raygen.evaluation.formulas import FORMULAS
-from raygen.evaluation.metrics import evaluate
+from raygen.evaluation.generated.evaluator import Evaluator, GeneratedValues
 from raygen.models.protocol import Family, Workers
 from raygen.models.sample import Sample, SampleRequest
-from raygen.parallel.lanes import validation_batches, with_shares
+from raygen.parallel.lanes import with_shares
 from raygen.parallel.strategy import Strategy
-from raygen.spec import ResolvedJob, Samples, TrainingJob
+from raygen.spec import ResolvedJob, Samples
 from raygen.training.engine.agreement import AbandonedError, Agreement
 from raygen.training.engine.control import STOP_AT, Control
 from raygen.training.engine.feed import Feed
@@ -31,7 +29,8 @@ from raygen.training.engine.guards import Guards
 from raygen.training.engine.recorder import Recorder
 from raygen.training.engine.restore import averaged, capture
 from raygen.training.engine.state import Ending, State
-from raygen.training.observers.events import CheckpointStarted, Evaluated, EventSink, Notice, Sampled
+from raygen.training.evaluation.measuring import evaluate
+from raygen.training.observers.events import CheckpointStarted, EventSink, Notice, Sampled
 from raygen.training.observers.trackers import Tracker
 from raygen.training.optimizers.changing import ChangingValues
 from raygen.training.optimizers.updates import NetworkUpdate
@@ -60,6 +59,8 @@ class Session:
     observer: EventSink
     trackers: list[Tracker]
     keep_samples: Callable[[int, list[Sample]], None]
+    generated: Evaluator | None = None
+    keep_evaluation: Callable[[int, GeneratedValues], None] | None = None
     clock: Callable[[], float] = time.monotonic
     ready: Callable[[], None] | None = None
     repeatable: Callable[[], AbstractContextManager[None]] = nullcontext
@@ -208,7 +209,7 @@ def _examine(s: Session, state: State) -> bool:
     state.unfinished = True
     # An attempt that finishes for another one may find the half of it done.
     if spec.metrics and _due(state.step, spec.every_steps, s.steps) and state.measured != state.step:
-        measured = _evaluate(s, state)
+        measured = evaluate(s, state)
         if measured is None:
             s.agreement.decide_at(state.step + 1)
             return False
@@ -219,56 +220,6 @@ def _examine(s: Session, state: State) -> bool:
         _sample(s, state.step, spec.samples)
     state.unfinished = False
     return better
-
-
-def _evaluate(s: Session, state: State) -> bool | None:
-    """Measures, records, and says whether the metric that keepBest names got better; None if it gave up."""
-    s.recorder.flush()
-    batches = validation_batches(s.job, s.data, s.device, s.strategy)
-    with averaged(s.updates), s.repeatable():
-        values = evaluate(
-            s.family,
-            batches,
-            s.job.spec.evaluation.metrics,
-            go_on=lambda: not s.agreement.stopping(),
-            gather=s.agreement.gather,
-        )
-    s.recorder.paused()
-    if values is None:
-        return None
-    s.observer.take(Evaluated(state.step, values))
-    finite = {name: value for name, value in values.items() if math.isfinite(value)}
-    if len(finite) < len(values):
-        lost = ", ".join(f"{name} is {value}" for name, value in values.items() if name not in finite)
-        s.observer.take(Notice(f"at step {state.step} {lost}: left out of the records and of what is best"))
-    state.metrics, state.measured = finite, state.step
-    s.recorder.evaluation(state.step, finite)
-    s.agreement.report(state.step, finite)
-    s.recorder.paused()
-    return _note_gains(s.job, state, finite)
-
-
-def _note_gains(job: TrainingJob, state: State, values: dict[str, float]) -> bool:
-    lower = {m.name: FORMULAS[m.type].lower_is_better for m in job.spec.evaluation.metrics}
-    keep, early = job.spec.checkpoint.keep_best, job.spec.training.early_stopping
-    better = False
-    for name in lower:
-        # A value that is not finite is no gain.
-        value = values.get(name)
-        gain = 0.0 if value is None else _gain(value, state.best.get(name), lower=lower[name])
-        if early is not None and name == early.metric:
-            state.without_gain = 0 if gain > early.min_delta else state.without_gain + 1
-        if gain > 0 and value is not None:
-            state.best[name] = value
-            if keep is not None and name == keep.metric:
-                better = True
-    return better
-
-
-def _gain(value: float, best: float | None, *, lower: bool) -> float:
-    if best is None:
-        return float("inf")
-    return best - value if lower else value - best
 
 
 def _gave_up(s: Session, state: State) -> bool:

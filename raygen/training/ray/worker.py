@@ -180,6 +180,7 @@ def _train(
             startup.then = lambda seconds: observer.take(Ready(seconds))
             context = AttemptContext(
                 job=job,
+                base=Path(task.base),
                 directory=directory,
                 attempt=attempt,
                 steps=begun.steps,

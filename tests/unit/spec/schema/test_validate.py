@@ -100,9 +100,15 @@ def test_one_wrong_value_is_one_fault(path: str, value: Any, at: str, rule: str,
             ),
         ),
         ("training__gradientClip", "Did you mean gradientClipNorm?"),
-        ("seed", "It belongs under spec.training."),
+        ("seed", "It belongs under spec.training or spec.evaluation.generation."),
         ("data__train__fraction", "It belongs under spec.data.validation."),
-        ("evaluation__temperature", "It belongs under spec.evaluation.samples or spec.data.train.mixture."),
+        (
+            "evaluation__temperature",
+            (
+                "It belongs under spec.evaluation.samples or spec.evaluation.generation"
+                " or spec.data.train.mixture."
+            ),
+        ),
         ("checkpoint__xyz", "Remove it; the keys here are everySteps, everySeconds, keep, keepBest."),
     ],
 )

@@ -1,0 +1,1 @@
+"""Evaluations of a run: when it is due, what is kept of them, and the gates at the end."""
