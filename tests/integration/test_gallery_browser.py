@@ -110,6 +110,21 @@ def test_what_is_clicked_comes_back_as_strengths(tab: Tab, tmp_path: Path) -> No
     ] == []
 
 
+def test_a_browser_that_keeps_nothing_says_so_and_saves(tab: Tab, tmp_path: Path) -> None:
+    page = tmp_path / "blind.html"
+    html, key = blind_page(SETS, seed=2, title="Round 1")
+    page.write_text(html, encoding="utf-8")
+    refused = "Object.defineProperty(window, 'localStorage', { get() { throw new Error('refused'); } });"
+    tab.send("Page.addScriptToEvaluateOnNewDocument", source=refused)
+    begin(tab, page, "Ada")
+    assert "keeps nothing" in tab.value("document.querySelector('#storage').textContent")
+    tab.press("ArrowLeft")
+    assert [rater.answers for rater in read_raters(save(tab, tmp_path), key)] == [
+        {key["pairs"][0]["pair"]: "left"}
+    ]
+    assert tab.console == []
+
+
 def test_hostile_texts_and_pictures_are_shown_and_run_nothing(tab: Tab, tmp_path: Path) -> None:
     page = tmp_path / "blind.html"
     page.write_text(

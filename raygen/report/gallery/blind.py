@@ -105,20 +105,7 @@ def blind_page(
         DataError: there are fewer than two models, their samples are not equally many, `pairs` gives some models no pair, an item is not a text or a whole
             PNG file, or all are too much for a page.
     """
-    counts = {name: len(items) for name, items in sets.items()}
-    if len(sets) < 2 or len(set(counts.values())) != 1 or not all(counts.values()):
-        raise DataError(
-            f"samples to compare: {counts}",
-            where=title,
-            remedy="Give two models or more, and equally many samples of each.",
-        )
-    count = next(iter(counts.values()))
-    if prompts is not None and len(prompts) != count:
-        raise DataError(
-            f"there are {len(prompts)} prompts for {count} samples",
-            where=title,
-            remedy="Give one for each sample.",
-        )
+    count = _sample_count(sets, prompts, title)
     shown = {
         (name, number): _shown(item, f"sample {number} of {name!r}")
         for name in sorted(sets)
@@ -162,6 +149,25 @@ def blind_page(
         ],
     }
     return _rendered(title, question, len(rows), data), key
+
+
+def _sample_count(sets: Mapping[str, Sequence[Content]], prompts: Sequence[str] | None, title: str) -> int:
+    """How many samples each model has, where all have equally many."""
+    counts = {name: len(items) for name, items in sets.items()}
+    if len(sets) < 2 or len(set(counts.values())) != 1 or not all(counts.values()):
+        raise DataError(
+            f"samples to compare: {counts}",
+            where=title,
+            remedy="Give two models or more, and equally many samples of each.",
+        )
+    count = next(iter(counts.values()))
+    if prompts is not None and len(prompts) != count:
+        raise DataError(
+            f"there are {len(prompts)} prompts for {count} samples",
+            where=title,
+            remedy="Give one for each sample.",
+        )
+    return count
 
 
 def _chosen(
