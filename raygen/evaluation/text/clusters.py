@@ -5,6 +5,8 @@ Shapes: N rows, D features, d components, K clusters.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,7 +59,7 @@ def principal_components(rows: Values, share: float) -> Values:
     return projected
 
 
-def kmeans(rows: Values, count: int, seed: int = 0) -> Labels:
+def kmeans(rows: Values, count: int, seed: int | Sequence[int] = 0) -> Labels:
     """The cluster of each row (N,), from 0 to K - 1, by Lloyd's algorithm from k-means++ (Arthur & Vassilvitskii 2007), the best of three starts.
 
     The same rows in the same order and the same seed give the same clusters. A cluster that loses its last row keeps its centre, and may stay empty.
@@ -65,7 +67,7 @@ def kmeans(rows: Values, count: int, seed: int = 0) -> Labels:
     Args:
         rows: (N, d).
         count: Clusters, K; at most N.
-        seed: Of the first centres.
+        seed: Of the first centres: a number, or several.
     """
     random = np.random.default_rng(seed)
     best, least = np.zeros(len(rows), dtype=np.int64), np.inf

@@ -24,7 +24,8 @@ VARIANCE = 0.9
 TEXTS_PER_CLUSTER = 10
 SMOOTHING = 0.5
 """What Krichevsky and Trofimov (1981) add to each count."""
-DEALS = 20
+DEALS = 5
+"""For each clustering."""
 REACH, STEP = 36.0, 0.1
 """Of the integral over t, with a weight of 1 / (1 + exp(-t)): beyond it a weight differs from 0 or 1 by less than a last digit."""
 
@@ -34,16 +35,18 @@ class Divergence:
     """How near two sets of texts are, from near 0 to 1: larger is better.
 
     Attributes:
-        area: The area under the frontier of the two histograms (section 2 of the paper), exactly, where its program joins 25 points by straight lines.
-        smoothed: The same with half a text added to each cluster of both: less biased where clusters are many and texts few.
+        area: The area under the frontier of the two histograms (section 2 of the paper), exactly, where its program joins 25 points by straight lines; the mean over several clusterings.
+        deviation: Standard deviation of the area among clusterings: how far one clustering alone may lie off. It says nothing about other texts. None of a single one.
+        smoothed: The same mean with half a text added to each cluster of both sets: less biased where clusters are many and texts few.
         same: The mean area when all texts of both sets are pooled and dealt at random into two sets of the same sizes. An area as high as this says
             that the histograms do not tell the sets apart. It is below 1, and the more so the fewer texts a cluster has.
         clusters: K.
-        real: Texts of each cluster, (K,).
+        real: Texts of each cluster of the first clustering, (K,).
         generated: The same.
     """
 
     area: float
+    deviation: float | None
     smoothed: float
     same: float
     clusters: int
@@ -56,23 +59,29 @@ class Divergence:
 
 
 def divergence(
-    real: NDArray[np.floating], generated: NDArray[np.floating], *, clusters: int | None = None, seed: int = 0
+    real: NDArray[np.floating],
+    generated: NDArray[np.floating],
+    *,
+    clusters: int | None = None,
+    clusterings: int = 5,
+    seed: int = 0,
 ) -> Divergence:
     """Compares two sets of texts by their embeddings.
 
     Embeddings become directions, their principal components with 90 % of the variance, and clusters of k-means over both sets together. The area is that of the two
     histograms over the clusters. All in float64. Beyond the embeddings it needs four copies of them in float64, and nothing that grows with pairs of texts.
 
-    The same embeddings in the same order and the same seed give the same value; that of another order or seed differs by other clusters, a few hundredths.
+    The same embeddings in the same order and the same seed give the same value; another order or seed makes other clusters.
 
     Args:
         real: (N, D), float32 or float64, of any model that embeds texts.
         generated: (M, D), of the same one.
         clusters: K; by default a tenth of the smaller set, at least 2, as the paper has it.
+        clusterings: How many times texts are clustered, from other first centres. The paper has one, whose area may be some hundredths off.
         seed: Of the clusters, and of the deals for `same`.
 
     Raises:
-        ValueError: a set has fewer texts than clusters, or embeddings are not (texts, features), not of the same features, not float32 or float64, or not finite.
+        ValueError: a set has fewer texts than clusters, there are no clusterings, or embeddings are not (texts, features), not of the same features, not float32 or float64, or not finite.
     """
     if real.ndim == generated.ndim == 2 and real.shape[1] != generated.shape[1]:
         raise ValueError(f"sets with {real.shape[1]} and {generated.shape[1]} features cannot be compared")
@@ -81,20 +90,38 @@ def divergence(
     count = max(2, round(least / TEXTS_PER_CLUSTER)) if clusters is None else clusters
     if not 2 <= count <= least:
         raise ValueError(f"sets of {len(real)} and {len(generated)} texts cannot fill {count} clusters")
-    labels = kmeans(principal_components(rows, VARIANCE), count, seed)
-    first = np.bincount(labels[: len(real)], minlength=count)
-    second = np.bincount(labels[len(real) :], minlength=count)
-    random = np.random.default_rng([seed, 1])
-    pooled = first + second
-    deals = random.multivariate_hypergeometric(pooled, len(real), size=DEALS, method="marginals")
+    if clusterings < 1:
+        raise ValueError(f"texts are clustered at least once, not {clusterings} times")
+    components = principal_components(rows, VARIANCE)
+    histograms = []
+    for number in range(clusterings):
+        labels = kmeans(components, count, [seed, number])
+        one = np.bincount(labels[: len(real)], minlength=count)
+        histograms.append((one, np.bincount(labels[len(real) :], minlength=count)))
+    areas = [frontier_area(one, other) for one, other in histograms]
+    first, second = histograms[0]
     return Divergence(
-        area=frontier_area(first, second),
-        smoothed=frontier_area(first + SMOOTHING, second + SMOOTHING),
-        same=math.fsum(frontier_area(deal, pooled - deal) for deal in deals) / DEALS,
+        area=math.fsum(areas) / clusterings,
+        deviation=float(np.std(areas, ddof=1)) if clusterings > 1 else None,
+        smoothed=math.fsum(frontier_area(one + SMOOTHING, other + SMOOTHING) for one, other in histograms)
+        / clusterings,
+        same=_dealt(histograms, np.random.default_rng([seed, clusterings])),
         clusters=count,
         real=tuple(first.tolist()),
         generated=tuple(second.tolist()),
     )
+
+
+def _dealt(
+    histograms: list[tuple[NDArray[np.int64], NDArray[np.int64]]], random: np.random.Generator
+) -> float:
+    """The mean area of texts that are dealt at random into sets of the same sizes."""
+    areas = []
+    for one, other in histograms:
+        pooled = one + other
+        deals = random.multivariate_hypergeometric(pooled, int(one.sum()), size=DEALS, method="marginals")
+        areas += [frontier_area(deal, pooled - deal) for deal in deals]
+    return math.fsum(areas) / len(areas)
 
 
 def frontier(

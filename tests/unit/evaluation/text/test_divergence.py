@@ -88,6 +88,8 @@ def test_equal_sets_are_as_near_as_pooled_texts_that_are_dealt() -> None:
     # Ten texts a cluster: the bias is to be seen, and smoothing takes some of it away.
     assert found.same < 0.97
     assert found.smoothed > found.area
+    assert found.deviation is not None
+    assert 0 < found.deviation < 0.05
     assert sum(found.real) == sum(found.generated) == 300
     assert found.frontier(3)[1] == pytest.approx(frontier(found.real, found.generated, 3)[1])
 
@@ -98,6 +100,18 @@ def test_the_same_seed_gives_the_same_digits() -> None:
     assert divergence(real * 1e200, generated, seed=3).area == pytest.approx(
         divergence(real, generated, seed=3).area
     )
+
+
+def test_several_clusterings_are_averaged() -> None:
+    real, generated = embeddings(200, 4), embeddings(200, 5, kept=6)
+    one = divergence(real, generated, clusterings=1)
+    assert one.deviation is None
+    assert one.area == frontier_area(one.real, one.generated)
+    several = divergence(real, generated, clusterings=4)
+    assert (several.real, several.generated) == (one.real, one.generated)
+    assert several.area != one.area
+    with pytest.raises(ValueError, match="at least once"):
+        divergence(real, generated, clusterings=0)
 
 
 def test_copies_and_zeros_are_clustered_too() -> None:
