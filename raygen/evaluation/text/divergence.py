@@ -1,6 +1,6 @@
 """How far generated texts are from real ones, by embeddings of both: the area under the divergence frontier, known as MAUVE.
 
-Pillutla et al. 2021 (arXiv 2102.01454) define the frontier and its area; Pillutla et al. 2023 (arXiv 2212.14578, section 4) the smoothed histograms.
+Pillutla et al. 2021 (arXiv 2102.01454) define the frontier and its area; Pillutla et al. 2023 (arXiv 2212.14578) the smoothed histograms.
 
 Shapes: N real texts, M generated ones, D features, K clusters.
 """
@@ -20,7 +20,7 @@ Values = NDArray[np.float64]
 SCALE = 5.0
 """c of the paper: how fast exp(-c KL) falls."""
 VARIANCE = 0.9
-"""Share of the variance that the principal components keep, as in the paper."""
+"""Share of the variance that the principal components keep, as in the authors' program."""
 TEXTS_PER_CLUSTER = 10
 SMOOTHING = 0.5
 """What Krichevsky and Trofimov (1981) add to each count."""
@@ -76,8 +76,8 @@ def divergence(
     Args:
         real: (N, D), float32 or float64, of any model that embeds texts.
         generated: (M, D), of the same one.
-        clusters: K; by default a tenth of the smaller set, at least 2, as the paper has it.
-        clusterings: How many times texts are clustered, from other first centres. The paper has one, whose area may be some hundredths off.
+        clusters: K; by default a tenth of the smaller set, at least 2, as in the authors' program.
+        clusterings: How many times texts are clustered, from other first centres. Their program has one, whose area may be some hundredths off.
         seed: Of the clusters, and of the deals for `same`.
 
     Raises:
