@@ -1,1 +1,1 @@
-"""Metrics of generated texts that need neither a judge nor a model: how much they repeat, and what of them is new."""
+"""Metrics of generated texts that need neither a judge nor a model of their own: repetition, what of them is new, how far they are from real ones, how likely texts are."""

@@ -1,0 +1,1 @@
+"""Pages for people: what a model made, and which of two models made the better one, without a word of which is which."""
