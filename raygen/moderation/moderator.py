@@ -127,18 +127,19 @@ class Moderator:
         found: list[set[Span]] = [set() for _ in searches]
         # What stands for something is not looked at, so that nothing is masked twice.
         closed = [match.span() for match in self._placeholder.finditer(text)]
+        parts = [(part, 0) for part in _between((0, len(text)), closed)]
         masks: list[tuple[Span, str]] = []
-        while True:
-            before = len(masks)
-            for search, spans in zip(searches, found, strict=True):
-                new = [span for part in _open(text, closed) for span in _within(text, part, search.find)]
-                spans.update(new)
-                if search.action == "Mask":
-                    closed += new
+        while parts:
+            part, first = parts.pop()
+            # What is masked can be the border that another piece lacked, as in a row of numbers: the search that masked it goes on before the others.
+            for number in dict.fromkeys((first, *range(len(searches)))) if searches else ():
+                search = searches[number]
+                new = list(_within(text, part, search.find))
+                found[number].update(new)
+                if new and search.action == "Mask":
                     masks += [(span, placeholder_of(search.category)) for span in new]
-            # What is masked can be the border that another piece lacked.
-            if len(masks) == before:
-                break
+                    parts += [(left, number) for left in _between(part, new)]
+                    break
         findings = [
             Finding(search.filter, search.category, search.action, tuple(sorted(spans)))
             for search, spans in zip(searches, found, strict=True)
@@ -184,15 +185,13 @@ def _searches(spec: Filter, name: str, blocked: Sequence[str]) -> Iterator[_Sear
             yield _Search(name, "Secret", spec.action, find_random)
 
 
-def _open(text: str, closed: Sequence[Span]) -> Iterator[Span]:
-    """The parts of a text that lie between some spans."""
-    end = 0
-    for start, stop in sorted(closed):
+def _between(part: Span, spans: Sequence[Span]) -> Iterator[Span]:
+    """What of a part lies between some spans of it, which are in order and do not overlap."""
+    end = part[0]
+    for start, stop in (*spans, (part[1], part[1])):
         if start > end:
             yield end, start
-        end = max(end, stop)
-    if end < len(text):
-        yield end, len(text)
+        end = stop
 
 
 def _within(text: str, part: Span, find: Find) -> Iterator[Span]:

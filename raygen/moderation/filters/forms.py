@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from itertools import pairwise
 
 from raygen.data.sensitive.credentials import Span
 from raygen.data.sensitive.kinds import spans
@@ -14,10 +15,14 @@ from raygen.spec.data.cleaning import PersonalData
 
 _RANDOM = re.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}")
 _HEXADECIMAL = re.compile(r"[0-9a-f]{32,}|[0-9A-F]{32,}")
-LEAST_BITS, LEAST_BITS_HEXADECIMAL = 3.7, 3.0
+LEAST_BITS, LEAST_BITS_HEXADECIMAL = 3.5, 3.0
 """Least entropy of a key, in bits a character of its own distribution (Shannon 1948)."""
 _LEAST_OF_EACH = 2
-"""Capitals, small letters and digits that a key has at least: words with a capital, a year or a number are not keys."""
+"""Capitals, small letters and digits that a key has at least."""
+_LEAST_CHANGES = 0.35
+"""Least share of neighbours of which one is a capital and the other one a small letter or digit, and so on. Drawn characters change in more
+than half of the places, names in capitals and small letters where a word begins.
+"""
 
 
 def find_kind(text: str, kind: PersonalData) -> list[Span]:
@@ -50,4 +55,8 @@ def _is_random(token: str) -> bool:
     if _HEXADECIMAL.fullmatch(token):
         return _LEAST_OF_EACH <= digits < len(token) and entropy(token) >= LEAST_BITS_HEXADECIMAL
     counts = (digits, sum(map(str.isupper, token)), sum(map(str.islower, token)))
-    return min(counts) >= _LEAST_OF_EACH and entropy(token) >= LEAST_BITS
+    if min(counts) < _LEAST_OF_EACH or entropy(token) < LEAST_BITS:
+        return False
+    sorts = [(one.isupper(), one.islower(), one.isdigit()) for one in token]
+    changes = sum(one != other for one, other in pairwise(sorts))
+    return changes >= _LEAST_CHANGES * (len(token) - 1)
