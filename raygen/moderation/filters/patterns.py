@@ -13,7 +13,7 @@ _MEMORY = 8 << 20
 
 
 class Patterns:
-    """Regular patterns in RE2's syntax, which has neither look-around nor back-references.
+    """Regular patterns in RE2's syntax, which has neither look-around nor back-references, and whose classes of words, digits and blanks know ASCII alone.
 
     Args:
         patterns: At least one.

@@ -20,6 +20,11 @@ def test_spans_are_in_characters_and_without_overlaps(patterns: type[Patterns]) 
     assert [text[start:stop] for start, stop in found] == ["Ticket-12", "ticket-345"]
 
 
+def test_letters_beyond_ascii_have_a_class_of_their_own(patterns: type[Patterns]) -> None:
+    assert patterns([r"\w+"], "patterns").find("über") == [(1, 4)]
+    assert patterns([r"\pL+"], "patterns").find("über") == [(0, 4)]
+
+
 def test_a_pattern_that_would_go_back_takes_linear_time(patterns: type[Patterns]) -> None:
     # Python's own search of the first needs 2^n steps.
     assert patterns(["(a+)+$", "(x+x+)+y"], "patterns").find("a" * 50_000 + "!" + "x" * 50_000) == []
