@@ -17,6 +17,7 @@ from raygen import __version__
 from raygen.cli.data_actions import add_data_actions
 from raygen.cli.interrupts import end_at_once, exit_code
 from raygen.cli.output import EXIT_CODES, json_line
+from raygen.cli.sample_options import add_sample_options
 from raygen.cli.streams import Streams, lasting_streams
 from raygen.cli.sweep_actions import add_sweep_actions, with_action
 from raygen.errors import RaygenError, ValidationError
@@ -114,7 +115,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--dry-run", action="store_true", help="check job, data and output, but do not train")
 
-    _add_sample_options(verb("sample", "generate from a run"), device_options)
+    add_sample_options(verb("sample", "generate from a run"), device_options)
     add_sweep_actions(verb("sweep", "try many values of a job's fields, and find the best"), job_options)
     _add_run_verbs(verb)
     submit = verb("submit", "make or change a job or sweep on a cluster; one that was stopped goes on")
@@ -300,38 +301,6 @@ def _add_connection_options(added: argparse.ArgumentParser) -> None:
         "--kubeconfig", metavar="FILE", help="default: KUBECONFIG, ~/.kube/config, or the pod's own"
     )
     added.add_argument("--context", help="context of the kubeconfig (default: the current one)")
-
-
-def _add_sample_options(
-    sample: argparse.ArgumentParser, device_options: Callable[[argparse.ArgumentParser], None]
-) -> None:
-    sample.add_argument("run", metavar="RUN", help="run directory")
-    device_options(sample)
-    sample.add_argument(
-        "--prompt", action="append", default=[], help="beginning to continue; may be repeated"
-    )
-    sample.add_argument(
-        "--count", type=int, help="texts for each prompt (default: 1), or images (default: 64)"
-    )
-    sample.add_argument(
-        "--max-tokens", type=int, default=300, help="most tokens after the prompt (default: 300)"
-    )
-    sample.add_argument(
-        "--ignore-end-of-text",
-        action="store_true",
-        help="go on after the end that the model writes, which is shown as <|endoftext|>",
-    )
-    sample.add_argument("--temperature", type=float, default=0.8, help="0 takes the most likely token")
-    sample.add_argument("--top-k", type=int, help="only the k most likely tokens")
-    sample.add_argument("--top-p", type=float, help="only tokens that together have this probability")
-    sample.add_argument("--min-p", type=float, help="only tokens with this share of the likeliest one's")
-    sample.add_argument("--repetition-penalty", type=float, default=1.0, help="above 1 avoids repetition")
-    sample.add_argument("--seed", type=int, default=0, help="the same seed gives the same samples")
-    sample.add_argument(
-        "--class", dest="classes", action="append", default=[], help="of images, by name; may be repeated"
-    )
-    sample.add_argument("--to", metavar="FOLDER", help="where pictures go (default: generated/ in the run)")
-    sample.add_argument("--step", type=int, help="checkpoint to use (default: the best, else the newest)")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

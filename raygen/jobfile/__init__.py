@@ -88,7 +88,7 @@ def load_kind(kind: type[K], path: str | Path, *, overrides: Sequence[str] = ())
         ValidationError: the object has faults; holds every one.
     """
     path = Path(path)
-    return loads_kind(kind, _content(path), path, overrides=overrides)
+    return loads_kind(kind, _content(path, kind.noun), path, overrides=overrides)
 
 
 def loads_kind(
@@ -113,7 +113,7 @@ def kind_in(path: str | Path) -> str | None:
     path = Path(path)
     where = ascii(str(path))[1:-1]
     compose = compose_json if str(path).lower().endswith(".json") else compose_yaml
-    document, _, _ = read(compose(decode(_content(path), where), where), where)
+    document, _, _ = read(compose(decode(_content(path, TrainingJob.noun), where), where), where)
     kind = document.get("kind") if isinstance(document, dict) else None
     return kind if isinstance(kind, str) else None
 
@@ -125,19 +125,19 @@ def _line(path: str, known: Mapping[str, int | None]) -> int | None:
     return known.get(path)
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, noun: str) -> bytes:
     where = ascii(without_secrets(str(path)))[1:-1]
     try:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        problem, remedy = "there is no such file", "Give the path of a job file."
+        problem, remedy = "there is no such file", f"Give the path of a {noun} file."
     except IsADirectoryError:
-        problem, remedy = "is a folder", "Give the path of a job file in it."
+        problem, remedy = "is a folder", f"Give the path of a {noun} file in it."
     except PermissionError:
         problem, remedy = "may not be read", "Give this user permission to read it."
     except OSError as error:
         problem, remedy = f"cannot be read: {error.strerror}", "Check the disk, or copy the file elsewhere."
     except ValueError:
-        problem, remedy = "is not a path", "Give the path of a job file."
+        problem, remedy = "is not a path", f"Give the path of a {noun} file."
     raise JobFileError(problem, where=where, remedy=remedy) from None

@@ -63,6 +63,7 @@ THIRD_PARTY = {
     "compute": {"torch"},
     "parallel": {"numpy", "torch"},
     "evaluation": {"numpy", "openai", "pydantic", "safetensors", "scipy", "torch"},
+    "moderation": {"pydantic", "re2"},
     "run": set(),
     "inference": {"safetensors", "torch"},
     "report": {"jinja2", "markupsafe"},

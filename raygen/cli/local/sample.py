@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import asdict
+import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from raygen.errors import InputError
 if TYPE_CHECKING:
     from raygen.inference.run import Run
     from raygen.models.protocol import Domain, Sample, SampleRequest
+    from raygen.moderation.mitigations import Entry, Exchange, Mitigations
 
 TEXTS, IMAGES = 1, 64
 """How many, if nobody says."""
@@ -25,6 +27,8 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     with needs_training():
         from raygen.inference.run import Run
+
+        mitigations = _mitigations(args)
     opened = Run.open(args.run)
     if args.classes and not opened.job.spec.model.block.takes_classes:
         raise InputError(
@@ -33,6 +37,8 @@ def run(args: argparse.Namespace) -> int:
             remedy="Leave it out, or train a GAN with conditional: true.",
         )
     request = _request(args, opened.domain())
+    if mitigations is not None:
+        return _mitigated(args, opened, request, mitigations)
     samples = opened.sample(request, step=args.step, device=args.device)
     paths = _write(args, opened, samples)
     made = [
@@ -45,6 +51,84 @@ def run(args: argparse.Namespace) -> int:
     between = "\n---\n" if any(one.text is not None for one in samples) else "\n"
     print_result(args, {"run": args.run, "request": asdict(request), "samples": made}, between.join(shown))
     return 0
+
+
+def _mitigations(args: argparse.Namespace) -> Mitigations | None:
+    """What --template and --policy ask for; None where neither is given."""
+    from raygen.moderation.mitigations import Mitigations
+    from raygen.moderation.moderator import Moderator
+    from raygen.moderation.templates import PromptTemplate
+
+    if args.template is None and args.policy is None:
+        return None
+    return Mitigations(
+        None if args.template is None else PromptTemplate.of_file(args.template),
+        None if args.policy is None else Moderator.of_file(args.policy),
+    )
+
+
+def _mitigated(args: argparse.Namespace, run: Run, request: SampleRequest, between: Mitigations) -> int:
+    """Texts of which the prompts and the outputs go through a template and a policy."""
+    domain = run.domain()
+    if getattr(domain, "classes", None) is not None or getattr(domain, "is_of_music", False):
+        raise InputError(
+            "the run is not of texts",
+            where="--policy" if args.template is None else "--template",
+            remedy="Leave it out: templates and policies are for texts.",
+        )
+    entries = [between.enter(prompt) for prompt in request.prompts]
+    # Those that may not go on keep their place, so that no sample depends on what is decided about the others.
+    request = replace(request, prompts=tuple(entry.asked or "" for entry in entries))
+    asks = any(entry.asked is not None for entry in entries)
+    samples = run.sample(request, step=args.step, device=args.device) if asks else []
+    finished = [one.finished for one in samples] or [None] * request.count
+    texts = [one.text for one in samples] or [None] * request.count
+    made = [
+        _left(between, entries[number % len(entries)], text, end)
+        for number, (text, end) in enumerate(zip(texts, finished, strict=True))
+    ]
+    template, moderator = between.template, between.moderator
+    used = {
+        "template": template and {"name": template.name, "version": template.version},
+        "policy": moderator and {"name": moderator.policy.name, "version": moderator.version},
+    }
+    for number, (exchange, _) in enumerate(made):
+        _tell(number, exchange)
+    document = {
+        "run": args.run,
+        "request": asdict(request),
+        **used,
+        "samples": [one.document() | {"finished": end, "path": None} | used for one, end in made],
+    }
+    shown = [_shown(one, between) for one, _ in made]
+    print_result(args, document, "\n---\n".join(shown))
+    return 0
+
+
+def _left(
+    between: Mitigations, entry: Entry, text: str | None, finished: str | None
+) -> tuple[Exchange, str | None]:
+    """What comes back for a prompt, and why the text ends; nothing of the latter where the model was not asked."""
+    asked = entry.asked is not None
+    return between.leave(entry, text if asked else None), finished if asked else None
+
+
+def _tell(number: int, exchange: Exchange) -> None:
+    """Says on stderr what was found in a prompt and in its output, and what was done, without the text."""
+    for side, decision in (("prompt", exchange.entry.decision), ("output", exchange.decision)):
+        if decision is not None and decision.findings:
+            found = ", ".join(f"{one.category} ({len(one.spans)}, {one.action})" for one in decision.findings)
+            print(f"sample {number}, {side}: {decision.action}: {found}", file=sys.stderr)
+
+
+def _shown(exchange: Exchange, between: Mitigations) -> str:
+    if exchange.refused:
+        return f"{printable(exchange.entry.shown)}\nrefused: {printable(exchange.text or '')}"
+    if exchange.text is None:
+        return f"{printable(exchange.entry.shown)}\ndropped"
+    # Inside a template the text does not go on where the prompt ends.
+    joint = "" if between.template is None else "\n"
+    return printable(exchange.entry.shown + joint + exchange.text)
 
 
 def _request(args: argparse.Namespace, domain: Domain) -> SampleRequest:

@@ -11,17 +11,15 @@ from typing import Literal
 from raygen.data.cleaning import images, rules
 from raygen.data.cleaning.entities import entities
 from raygen.data.cleaning.languages import detector, share_of
-from raygen.data.cleaning.masking import PLACEHOLDERS, excerpt, excerpt_around, mask
+from raygen.data.cleaning.masking import excerpt, excerpt_around, mask
 from raygen.data.cleaning.normalisation import changes
 from raygen.data.cleaning.report import BROKEN, CleaningReport, Example, FilterReport
 from raygen.data.cleaning.words import words_of
 from raygen.data.records.record import BrokenRecord, Record
-from raygen.data.remarks import Remarks
-from raygen.data.sources.files import contents, find_files
-from raygen.data.text.plain_text import text_of
+from raygen.data.sensitive.block_list import listed
+from raygen.data.sensitive.kinds import PLACEHOLDERS
 from raygen.errors import DataError
 from raygen.spec.data.cleaning import BlockList, ImageCleaning, Masking, ResolvedCleaning, TextCleaning
-from raygen.spec.data.sources import Source
 
 
 @dataclass(frozen=True)
@@ -291,25 +289,14 @@ def _language(spec: TextCleaning) -> Check:
 
 
 def _blocked(spec: BlockList, base: Path) -> Check:
-    words = [
-        " ".join(word.split())
-        for word in (_lines(spec.uri, base) if spec.uri is not None else spec.words or ())
-    ]
-    # Longer ones first, so that a phrase is named rather than its first word.
-    listed = sorted({word for word in words if word}, key=lambda word: (-len(word), word))
-    if not listed:
+    words = listed(spec, base)
+    if not words:
         return lambda text: None  # noqa: ARG005
     # Any blanks may be between the words of a phrase.
-    phrases = "|".join(r"\s+".join(map(re.escape, word.split())) for word in listed)
+    phrases = "|".join(r"\s+".join(map(re.escape, word.split())) for word in words)
     pattern = re.compile(rf"(?<!\w)(?:{phrases})(?!\w)", re.IGNORECASE)
 
     def check(text: str) -> str | None:
         return "it has a word of the block list" if pattern.search(text) else None
 
     return check
-
-
-def _lines(uri: str, base: Path) -> list[str]:
-    files = find_files(Source(uri=uri), base, Remarks())
-    texts = (text_of(content, str(file)) for file, content in zip(files, contents(files), strict=True))
-    return [line for text in texts for line in text.splitlines()]

@@ -1,4 +1,4 @@
-"""Estimates with 95 % intervals, by resampling what was judged."""
+"""Estimates with 95 % intervals: by resampling what was judged, and of proportions by Wilson's formula."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ Values = NDArray[np.float64]
 RESAMPLES = 2000
 TAILS_PERCENT = (2.5, 97.5)
 """Percentiles of a 95 % interval."""
+_NORMAL_QUANTILE = 1.959963984540054
+"""The 97.5th percentile of the standard normal distribution."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure and its 95 % percentile bootstrap interval (Efron & Tibshirani 1993, chapter 13).
+    """A figure and its 95 % interval: the percentile bootstrap's (Efron & Tibshirani 1993, chapter 13), or of a proportion Wilson's.
 
     The interval covers the choice of cases: what other cases of the same kind would give, judged by the same judge. It does
     not cover the judge's own errors.
@@ -63,6 +65,28 @@ def estimate(
         if 2 * len(defined) > resamples:
             low, high = (float(end) for end in np.percentile(defined, TAILS_PERCENT))
     return Estimate(value, low, high, count)
+
+
+def proportion(successes: int, count: int) -> Estimate:
+    """The share of cases that succeed, with Wilson's score interval (Wilson 1927), which holds for few cases and for shares of 0 and 1 too.
+
+    Without cases the share is NaN, and there is no interval.
+
+    Raises:
+        ValueError: there are more successes than cases, or less than none.
+    """
+    if not 0 <= successes <= count:
+        raise ValueError(f"{successes} of {count} cases cannot succeed")
+    if count == 0:
+        return Estimate(math.nan, None, None, 0)
+    share, square = successes / count, _NORMAL_QUANTILE**2
+    middle = (share + square / (2 * count)) / (1 + square / count)
+    half = _NORMAL_QUANTILE / (1 + square / count)
+    half *= math.sqrt(share * (1 - share) / count + square / (4 * count**2))
+    # Its ends are 0 and 1 for those shares, but for rounding.
+    low = 0.0 if successes == 0 else middle - half
+    high = 1.0 if successes == count else middle + half
+    return Estimate(share, low, high, count)
 
 
 def mean(values: Values) -> float:

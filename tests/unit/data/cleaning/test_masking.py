@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raygen.data.cleaning.masking import PLACEHOLDERS, excerpt, mask
+from raygen.data.cleaning.masking import excerpt, mask
+from raygen.data.sensitive.kinds import PLACEHOLDERS
 from raygen.spec.data.cleaning import PersonalData
 from tests.budget import examples
 
