@@ -58,7 +58,32 @@ def evaluate(
     parts = [part["sums"] for part in gather({"sums": own})]
     if None in parts:
         return None
-    sums = _added(parts)
+    return values_of(added(parts), metrics)
+
+
+def sums_by_group(
+    family: Family, batches: Iterable[tuple[Batch, Draws, Tensor | None]], groups: int
+) -> list[Sums]:
+    """What each group of validation batches adds up to; batch i is in group i modulo their number.
+
+    Args:
+        family: The model, in evaluation mode.
+        batches: As for `evaluate`.
+        groups: How many.
+    """
+    found: list[list[Mapping[str, Any]]] = [[] for _ in range(groups)]
+    for number, batch in enumerate(batches):
+        sums = _sums(family, [batch], lambda: True)
+        found[number % groups].append(sums or {})
+    return [added(group) for group in found]
+
+
+def values_of(sums: Sums, metrics: Iterable[Metric]) -> dict[str, float]:
+    """Metrics of the validation split from sums over it; see `evaluate`.
+
+    Raises:
+        ModelError: the model has counted nothing.
+    """
     empty = [name for name in DENOMINATORS if name in sums and not sums[name].all()]
     if empty:
         raise ModelError(
@@ -93,8 +118,8 @@ def _sums(
     return {name: torch.cat(values).cpu().double().sum(dim=0).numpy() for name, values in parts.items()}
 
 
-def _added(parts: list[Mapping[str, Any]]) -> Sums:
-    """Sums over all workers; one that had no batch has none."""
+def added(parts: Iterable[Mapping[str, Any]]) -> Sums:
+    """Sums over all workers or groups; one that had no batch has none."""
     total: dict[str, NDArray[np.float64]] = {}
     for part in parts:
         for name, value in part.items():

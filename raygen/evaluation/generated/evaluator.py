@@ -15,7 +15,8 @@ from raygen.errors import InputError
 from raygen.data.sources.files import local_path
 from raygen.evaluation.extractors import Embedded, Extractor, Kind, Network, Onnx, Timm, open_extractor
 from raygen.evaluation.generated.making import Team, embedded, generated_images, generated_texts
-from raygen.evaluation.generated.values import Interval, image_values, intervals, part_of, text_values
+from raygen.evaluation.generated.values import image_values, part_of, text_values
+from raygen.evaluation.intervals import GROUPS, Interval, intervals
 from raygen.models.protocol import Family, SampleRequest
 from raygen.spec import Metric, ResolvedJob
 from raygen.spec.families.metrics import GENERATED, OF_IMAGES
@@ -57,12 +58,12 @@ class Evaluator:
         generation = job.spec.evaluation.generation
         if generation is None:
             raise ValueError("the job has no evaluation.generation")
-        self._metrics = tuple(metric for metric in job.spec.evaluation.metrics if metric.type in GENERATED)
+        self.metrics = tuple(metric for metric in job.spec.evaluation.metrics if metric.type in GENERATED)
         self._request = request_of(generation, job.spec.training.seed)
         self._extractor: Extractor | None = None
         self._real: Embedded | None = None
         self._document: Document = {"request": asdict(self._request)}
-        if any(metric.type in OF_IMAGES for metric in self._metrics):
+        if any(metric.type in OF_IMAGES for metric in self.metrics):
             self._look_at_real(generation, base, data, team)
 
     def measure(self, family: Family, team: Team, *, with_intervals: bool = False) -> GeneratedValues | None:
@@ -87,7 +88,7 @@ class Evaluator:
                 return None
 
             def of_some(chosen: Tensor) -> dict[str, float]:
-                return _told(self._metrics, real, part_of(made, chosen))
+                return _told(self.metrics, real, part_of(made, chosen))
 
         else:
             texts = generated_texts(family, self._request, team)
@@ -95,10 +96,13 @@ class Evaluator:
                 return None
 
             def of_some(chosen: Tensor) -> dict[str, float]:
-                return text_values(self._metrics, [texts[number] for number in chosen.tolist()])
+                return text_values(self.metrics, [texts[number] for number in chosen.tolist()])
 
-        values = of_some(torch.arange(self._request.count))
-        found = intervals(values, self._request.count, of_some) if with_intervals else {}
+        numbers = torch.arange(self._request.count)
+        values = of_some(numbers)
+        found: Mapping[str, Interval] = {}
+        if with_intervals and len(numbers) >= 2 * GROUPS:
+            found = intervals(values, lambda group: of_some(numbers[numbers % GROUPS != group]))
         return GeneratedValues(values, found, self._document)
 
     def _look_at_real(self, generation: Generation, base: Path, data: Dataset, team: Team) -> None:
@@ -106,7 +110,7 @@ class Evaluator:
         if spec is None:
             raise ValueError("the job has no evaluation.generation.extractor")
         extractor = open_extractor(placed(spec.uri, base), kind_of(spec), sha256=spec.sha256)
-        _suits(self._metrics, extractor)
+        _suits(self.metrics, extractor)
         images = _TrainImages(data) if generation.reference == "Train" else _ValidationImages(data)
         count = min(generation.samples, images.count)
         real = embedded(images.of, count, extractor, team)

@@ -6,10 +6,8 @@ Shapes: N real samples, M generated ones, D features, K classes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 
-import torch
 from torch import Tensor
 
 from raygen.evaluation.extractors import Embedded
@@ -18,18 +16,13 @@ from raygen.evaluation.images.features import Neighbourhood, neighbourhood
 from raygen.evaluation.images.frechet import FeatureSums, frechet_distance
 from raygen.evaluation.images.kernel import kernel_distance
 from raygen.evaluation.images.probabilities import classifier_score
+from raygen.evaluation.intervals import ERROR
 from raygen.evaluation.text.repetition import distinct_share, repeated_share, self_bleu
 from raygen.spec import Metric
 from raygen.spec.families.metrics import NEIGHBOURHOOD
 
-ERROR = "_standard_error"
-"""What the name of a metric's standard error ends in."""
 NEIGHBOURS, NGRAM = 5, 4
 """Of a metric that is not resolved."""
-GROUPS = 10
-"""Groups of samples of the jackknife; sample i is in group i modulo their number."""
-STUDENT = 2.2621571628
-"""97.5 % quantile of Student's t with one degree of freedom less than there are groups."""
 
 
 def part_of(embedded: Embedded, chosen: Tensor) -> Embedded:
@@ -117,50 +110,3 @@ def text_values(metrics: Iterable[Metric], texts: Sequence[Sequence[int]]) -> di
             except ValueError:
                 values[metric.name] = math.nan
     return values
-
-
-@dataclass(frozen=True)
-class Interval:
-    """How far a value depends on the choice of generated samples.
-
-    Attributes:
-        standard_error: Of the value, by the delete-a-group jackknife.
-        low: Lower end of the 95 % interval.
-        high: Upper end.
-    """
-
-    standard_error: float
-    low: float
-    high: float
-
-
-def intervals(
-    values: Mapping[str, float], count: int, compute: Callable[[Tensor], Mapping[str, float]]
-) -> dict[str, Interval]:
-    """Intervals by the delete-a-group jackknife (Kott 2001): the value without one group of samples at a time.
-
-    They cover the choice of generated samples alone: the model, the real samples and the extractor stay as they are, and
-    so does a bias that falls with the number of samples.
-
-    Args:
-        values: The values from all samples, by name; names of standard errors and values that are not finite are left out.
-        count: M.
-        compute: The values from some of them, by numbers (S,).
-
-    Returns:
-        By name; empty where there are fewer than two samples for each of the `GROUPS`.
-    """
-    if count < 2 * GROUPS:
-        return {}
-    numbers = torch.arange(count)
-    without = [compute(numbers[numbers % GROUPS != group]) for group in range(GROUPS)]
-    found = {}
-    for name, value in values.items():
-        parts = [one.get(name, math.nan) for one in without]
-        if name.endswith(ERROR) or not all(map(math.isfinite, [value, *parts])):
-            continue
-        mean = math.fsum(parts) / GROUPS
-        error = math.sqrt((GROUPS - 1) / GROUPS * math.fsum((part - mean) ** 2 for part in parts))
-        reach = STUDENT * error
-        found[name] = Interval(error, value - reach, value + reach)
-    return found
