@@ -62,8 +62,10 @@ THIRD_PARTY = {
     "augmentation": {"torch"},
     "compute": {"torch"},
     "parallel": {"numpy", "torch"},
-    "evaluation": {"numpy", "openai", "pydantic", "safetensors", "scipy", "torch"},
     "moderation": {"pydantic", "re2"},
+    "evaluation": {
+        *("numpy", "onnxruntime", "openai", "pydantic", "safetensors", "scipy", "timm", "torch"),
+    },
     "run": set(),
     "inference": {"safetensors", "torch"},
     "report": {"jinja2", "markupsafe"},

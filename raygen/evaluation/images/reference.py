@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from raygen.errors import DamagedError, DataError
+from raygen.evaluation.headers import metadata_of
 from raygen.evaluation.images.frechet import FeatureSums
 from raygen.evaluation.images.moments import Moments
 from raygen.storage import Storage
@@ -26,8 +27,6 @@ FORMAT = "raygen.reference/1"
 WHOLE = "all"
 """The name of the sums over all samples; those of a class have its label."""
 MOMENTS = ("origin", "offset", "scatter")
-PREFIX = 8
-"""Bytes before a safetensors header, that say how long it is."""
 
 
 @dataclass(frozen=True)
@@ -144,9 +143,7 @@ def _named(sums: FeatureSums, classes: Mapping[int, FeatureSums]) -> Iterator[tu
 
 def _header(content: bytes) -> tuple[_Facts, str]:
     """What the header of a safetensors file says of its tensors, and the digest of both."""
-    length = int.from_bytes(content[:PREFIX], "little")
-    header = json.loads(content[PREFIX : PREFIX + length])
-    said = json.loads(header["__metadata__"][FORMAT])
+    said = json.loads(metadata_of(content)[FORMAT])
     return said["facts"], said["sha256"]
 
 

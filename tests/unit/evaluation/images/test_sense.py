@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import io
-import itertools
-from pathlib import Path
-
-import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, conv2d
+from torch.nn.functional import avg_pool2d
 
 from raygen.evaluation.images.diversity import vendi_score
 from raygen.evaluation.images.features import neighbourhood
 from raygen.evaluation.images.frechet import FeatureSums, frechet_distance
 from raygen.evaluation.images.kernel import gaussian_kernel_distance, kernel_distance
+from tests.unit.evaluation.images.corruptions import all_rise, blurred, noisy, shuffled_digits, without
 
-DIGITS = Path(__file__).resolve().parents[4] / "examples" / "data" / "mnist" / "test.parquet"
 COUNT = 2500
 
 
 @pytest.fixture(scope="module")
 def digits() -> tuple[Tensor, Tensor]:
-    """Images (N, 1, 28, 28) from 0 to 1 and their labels, in an order of their own."""
-    table = pq.read_table(DIGITS)
-    columns = table.to_pydict()
-    pictures, labels = columns["image"][: 2 * COUNT], columns["label"][: 2 * COUNT]
-    images = np.stack([np.asarray(Image.open(io.BytesIO(picture["bytes"]))) for picture in pictures])
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
-    return torch.from_numpy(images)[:, None].float()[order] / 255, torch.tensor(labels)[order]
+    return shuffled_digits(2 * COUNT)
 
 
 def features(images: Tensor) -> Tensor:
@@ -42,20 +29,6 @@ def features(images: Tensor) -> Tensor:
     return torch.cat([avg_pool2d(part, 4).flatten(1) for part in (images, edges)], dim=1)
 
 
-def blurred(images: Tensor, sigma: float) -> Tensor:
-    places = torch.arange(-6.0, 7)
-    line = torch.exp(-places.square() / (2 * sigma**2))
-    line = line / line.sum()
-    return conv2d(
-        conv2d(images, line.view(1, 1, 1, -1), padding=(0, 6)), line.view(1, 1, -1, 1), padding=(6, 0)
-    )
-
-
-def noisy(images: Tensor, sigma: float) -> Tensor:
-    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(1))
-    return (images + sigma * noise).clamp(0, 1)
-
-
 def distances(real: Tensor, fake: Tensor) -> dict[str, float]:
     a, b = features(real), features(fake)
     return {
@@ -63,10 +36,6 @@ def distances(real: Tensor, fake: Tensor) -> dict[str, float]:
         "kernel": kernel_distance(a, b, size=len(a) // 3).value,
         "Gaussian": gaussian_kernel_distance(a, b).value,
     }
-
-
-def all_rise(found: list[dict[str, float]]) -> bool:
-    return all(one[name] < next_one[name] for one, next_one in itertools.pairwise(found) for name in one)
 
 
 def test_halves_of_one_set_are_near_the_floor(digits: tuple[Tensor, Tensor]) -> None:
@@ -97,15 +66,10 @@ def test_noise_counts_the_more_there_is(digits: tuple[Tensor, Tensor]) -> None:
     assert all_rise([distances(real, other), *found])
 
 
-def missing(digits: tuple[Tensor, Tensor], count: int) -> Tensor:
-    """As many images as the real ones have, of digits from `count` on."""
-    images, labels = digits[0][COUNT:], digits[1][COUNT:]
-    kept = images[labels >= count]
-    return kept.repeat(2, 1, 1, 1)[:COUNT] if count else kept
-
-
 def test_digits_that_never_come_count_the_more_there_are(digits: tuple[Tensor, Tensor]) -> None:
-    found = [distances(digits[0][:COUNT], missing(digits, count)) for count in (0, 1, 3, 5)]
+    images, labels = digits
+    others = [without(images[COUNT:], labels[COUNT:], least) for least in (0, 1, 3, 5)]
+    found = [distances(images[:COUNT], other) for other in others]
     assert all_rise(found)
 
 

@@ -1,0 +1,68 @@
+"""The actions of `raygen evaluate`, and their options."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+
+from raygen.cli.actions import actions_of
+
+RUN = "run"
+ACTIONS = frozenset({RUN, "train-extractor"})
+
+
+def with_evaluation(arguments: Sequence[str]) -> list[str]:
+    """The arguments of a command line, with the action that `raygen evaluate RUN` leaves out."""
+    given = list(arguments)
+    if given[:1] != ["evaluate"] or {"-h", "--help"} & set(given[1:2]):
+        return given
+    first = next((one for one in given[1:] if one != "--json"), None)
+    return given if first in ACTIONS else ["evaluate", RUN, *given[1:]]
+
+
+def evaluation_options(added: argparse.ArgumentParser) -> None:
+    """Adds what is measured, of a run."""
+    added.add_argument(
+        "--extractor",
+        metavar="FILE",
+        help="network in whose features images are compared (default: the job's), a .safetensors or .onnx file",
+    )
+    added.add_argument("--samples", type=int, metavar="N", help="images or texts to generate (default: the job's)")
+    added.add_argument("--all", action="store_true", help="measure all that can be (default: the job's metrics)")
+    added.add_argument(
+        "--set",
+        dest="overrides",
+        metavar="PATH=VALUE",
+        action="append",
+        default=[],
+        help="change a field of the run's job, for example evaluation.generation.reference=Validation",
+    )
+
+
+def add_evaluate_actions(
+    evaluate: argparse.ArgumentParser,
+    job_options: Callable[[argparse.ArgumentParser], None],
+    device_options: Callable[[argparse.ArgumentParser], None],
+) -> None:
+    """Adds the actions of `evaluate`.
+
+    Args:
+        evaluate: The parser of the verb.
+        job_options: Adds a file and what changes it.
+        device_options: Adds the device.
+    """
+    evaluate.description = f"{evaluate.description}; `raygen evaluate RUN --help` shows the options of a run"
+    action = actions_of(evaluate, "raygen.cli.local.evaluate", metavar="RUN | ACTION")
+    run = action(RUN, "measure a run's checkpoint (`run` may be left out)")
+    run.add_argument("run", metavar="RUN", help="run directory, or one of its checkpoints")
+    run.add_argument("--step", type=int, help="checkpoint to use (default: the best, else the newest)")
+    evaluation_options(run)
+    device_options(run)
+
+    extractor = action("train-extractor", "train a small network on a job's labelled images, to compare images by")
+    job_options(extractor)
+    extractor.add_argument("--to", required=True, metavar="FILE", help="file to write, .safetensors")
+    extractor.add_argument("--name", default="classifier", help="what metrics call it (default: classifier)")
+    extractor.add_argument("--steps", type=int, default=1200, help="batches of 128 images (default: 1200)")
+    extractor.add_argument("--seed", type=int, default=0, help="the same seed gives the same file (default: 0)")
+    extractor.set_defaults(module="raygen.cli.local.evaluate.train_extractor")

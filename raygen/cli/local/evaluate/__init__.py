@@ -1,0 +1,1 @@
+"""The actions of `raygen evaluate`, and `raygen compare`."""
