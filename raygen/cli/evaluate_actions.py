@@ -27,8 +27,12 @@ def evaluation_options(added: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="network in whose features images are compared (default: the job's), a .safetensors or .onnx file",
     )
-    added.add_argument("--samples", type=int, metavar="N", help="images or texts to generate (default: the job's)")
-    added.add_argument("--all", action="store_true", help="measure all that can be (default: the job's metrics)")
+    added.add_argument(
+        "--samples", type=int, metavar="N", help="images or texts to generate (default: the job's)"
+    )
+    added.add_argument(
+        "--all", action="store_true", help="measure all that can be (default: the job's metrics)"
+    )
     added.add_argument(
         "--set",
         dest="overrides",
@@ -59,10 +63,14 @@ def add_evaluate_actions(
     evaluation_options(run)
     device_options(run)
 
-    extractor = action("train-extractor", "train a small network on a job's labelled images, to compare images by")
+    extractor = action(
+        "train-extractor", "train a small network on a job's labelled images, to compare images by"
+    )
     job_options(extractor)
     extractor.add_argument("--to", required=True, metavar="FILE", help="file to write, .safetensors")
     extractor.add_argument("--name", default="classifier", help="what metrics call it (default: classifier)")
-    extractor.add_argument("--steps", type=int, default=1200, help="batches of 128 images (default: 1200)")
-    extractor.add_argument("--seed", type=int, default=0, help="the same seed gives the same file (default: 0)")
+    extractor.add_argument("--steps", type=int, default=600, help="batches of 128 images (default: 600)")
+    extractor.add_argument(
+        "--seed", type=int, default=0, help="the same seed gives the same file (default: 0)"
+    )
     extractor.set_defaults(module="raygen.cli.local.evaluate.train_extractor")

@@ -119,9 +119,7 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--dry-run", action="store_true", help="check job, data and output, but do not train")
 
     add_sample_options(verb("sample", "generate from a run"), device_options)
-    add_evaluate_actions(
-        verb("evaluate", "measure how good a run's model is"), job_options, device_options
-    )
+    add_evaluate_actions(verb("evaluate", "measure how good a run's model is"), job_options, device_options)
     compare = verb("compare", "measure several runs, and which of their differences are real")
     compare.set_defaults(module="raygen.cli.local.evaluate.compare")
     compare.add_argument("runs", metavar="RUN", nargs="+", help="run directories, or checkpoints of them")

@@ -59,13 +59,13 @@ def _row(name: str, documents: Sequence[Document]) -> Row:
     reason = _apart(name, those)
     first, of_first = values[0], intervals[0]
     differences = tuple(
-        None
-        if value is None or first is None or reason
-        else difference(first, value, of_first, interval)
+        None if value is None or first is None or reason else difference(first, value, of_first, interval)
         for value, interval in zip(values[1:], intervals[1:], strict=True)
     )
     kind = those[0]
-    return Row(name, kind["units"][name], kind["lower_is_better"][name], values, intervals, differences, reason)
+    return Row(
+        name, kind["units"][name], kind["lower_is_better"][name], values, intervals, differences, reason
+    )
 
 
 def _interval(found: Mapping[str, Any] | None) -> Interval | None:

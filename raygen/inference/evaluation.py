@@ -91,7 +91,9 @@ def evaluate_run(
         "step": loaded_step,
         "family": job.spec.model.type,
         "parameters": count_parameters(family),
-        "metrics": [metric.model_dump(mode="json", exclude_none=True) for metric in job.spec.evaluation.metrics],
+        "metrics": [
+            metric.model_dump(mode="json", exclude_none=True) for metric in job.spec.evaluation.metrics
+        ],
         "seed": job.spec.training.seed,
         "versions": {"raygen": __version__, "torch": torch.__version__},
         "values": {},
@@ -146,7 +148,9 @@ def _of_samples(
         raise AssertionError("a lone worker that always goes on does not give up")
     document["seconds"]["samples"] = time.monotonic() - began
     document |= measured.document
-    _keep(document, measured.values, {name: asdict(one) for name, one in measured.intervals.items()}, OF_SAMPLES)
+    _keep(
+        document, measured.values, {name: asdict(one) for name, one in measured.intervals.items()}, OF_SAMPLES
+    )
 
 
 def _keep(

@@ -50,7 +50,9 @@ def table_of(documents: Sequence[Document], rows: Sequence[Row]) -> list[dict[st
     for row in rows:
         cells = {"metric": row.name + (f" ({row.unit})" if row.unit else "")}
         for number, name in enumerate(names):
-            cells[name] = _value(row.values[number], row.intervals[number]) + (" *" if row.best == number else "")
+            cells[name] = _value(row.values[number], row.intervals[number]) + (
+                " *" if row.best == number else ""
+            )
         cells["difference to the first"] = _differences(row, names)
         table.append(cells)
     for title, cost in _costs(documents):
@@ -153,5 +155,8 @@ def comparison_page(documents: Sequence[Document], rows: Sequence[Row]) -> str:
         rows=table_of(documents, rows),
         plots=plots,
         note=NOTE,
-        facts=[(name, f"step {one['step']:,}, seed {one['seed']}") for name, one in zip(names, documents, strict=True)],
+        facts=[
+            (name, f"step {one['step']:,}, seed {one['seed']}")
+            for name, one in zip(names, documents, strict=True)
+        ],
     )

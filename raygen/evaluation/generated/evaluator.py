@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from raygen.data.protocol import Dataset
-from raygen.errors import InputError
 from raygen.data.sources.files import local_path
+from raygen.errors import InputError
 from raygen.evaluation.extractors import Embedded, Extractor, Kind, Network, Onnx, Timm, open_extractor
 from raygen.evaluation.generated.making import Team, embedded, generated_images, generated_texts
 from raygen.evaluation.generated.values import image_values, part_of, text_values

@@ -51,7 +51,10 @@ def job_of(run: Run, args: argparse.Namespace) -> ResolvedJob:
     if not missing:
         return job
     evaluation.setdefault("generation", generation)
-    evaluation["metrics"] = [*evaluation.get("metrics", ()), *({"name": kind, "type": kind} for kind in missing)]
+    evaluation["metrics"] = [
+        *evaluation.get("metrics", ()),
+        *({"name": kind, "type": kind} for kind in missing),
+    ]
     return resolve(parse(document))
 
 

@@ -19,10 +19,14 @@ def run(args: argparse.Namespace) -> int:
     job = resolve(loaded.job)
     if job.spec.data.kind != "images":
         raise InputError(
-            "the job's data holds text", where=args.job, remedy="Give a job whose sources hold labelled images."
+            "the job's data holds text",
+            where=args.job,
+            remedy="Give a job whose sources hold labelled images.",
         )
     if args.steps < 1:
-        raise InputError("out of bounds: --steps", where="raygen evaluate train-extractor", remedy="Give at least 1.")
+        raise InputError(
+            "out of bounds: --steps", where="raygen evaluate train-extractor", remedy="Give at least 1."
+        )
     with needs_training():
         import torch
 

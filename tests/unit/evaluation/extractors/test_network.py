@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from raygen.errors import DamagedError, InputError
-from raygen.evaluation.extractors import Classifier, open_extractor, read_extractor, register
+from raygen.errors import DamagedError, InputError, MissingExtraError
+from raygen.evaluation.extractors import (
+    Classifier,
+    Kind,
+    Onnx,
+    Timm,
+    open_extractor,
+    read_extractor,
+    register,
+)
 from raygen.evaluation.extractors.extractor import KNOWN, checked_name
 from raygen.evaluation.extractors.kinds import FORMAT
 from raygen.evaluation.extractors.network import to_bytes
@@ -195,6 +204,18 @@ def test_an_unknown_architecture_and_one_that_was_registered(tmp_path: Path) -> 
     assert read_extractor(storage, KEY).dimensions == 1
     with pytest.raises(ValueError, match="already"):
         register("Bright", lambda settings: Bright())
+
+
+@pytest.mark.parametrize(
+    ("package", "extra", "kind"), [("onnxruntime", "onnx", Onnx()), ("timm", "timm", Timm("resnet18"))]
+)
+def test_what_is_not_installed(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch, package: str, extra: str, kind: Kind
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError) as error:
+        read_extractor(storage, KEY, kind)
+    assert f"raygen[{extra}]" in error.value.remedy
 
 
 @pytest.mark.parametrize("name", ["Inception", "inception_v3", "FID", "", "a b", "x" * 65, "[x]"])

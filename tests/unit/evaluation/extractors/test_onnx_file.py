@@ -22,7 +22,7 @@ WEIGHTS = np.random.default_rng(0).normal(size=(10, 3, 3, 3)).astype(np.float32)
 KEY = "texture.onnx"
 
 
-def model(batch: int | str = "N", **said: object) -> onnx.ModelProto:
+def model(batch: int | str = "N", said: dict[str, object] | None = None) -> onnx.ModelProto:
     """A convolution whose means are features, and of which the first three are logits."""
     nodes = [
         helper.make_node("Conv", ["images", "weights"], ["maps"]),
@@ -45,7 +45,7 @@ def model(batch: int | str = "N", **said: object) -> onnx.ModelProto:
     )
     graph.node[4].input[3:] = ["one"]
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    if said:
+    if said is not None:
         helper.set_model_props(made, {FORMAT: json.dumps(said)})
     return made
 
@@ -68,13 +68,13 @@ def test_features_are_those_of_the_model_and_named_by_the_file(tmp_path: Path) -
 
 
 def test_what_the_metadata_say_and_a_call_wins_over(tmp_path: Path) -> None:
-    said = {
+    said: dict[str, object] = {
         "name": "texture-3",
         "inputs": INPUTS.model_dump(mode="json"),
         "logits": "logits",
         "classes": CLASSES,
     }
-    storage = written(tmp_path, model(**said))
+    storage = written(tmp_path, model(said=said))
     found = read_extractor(storage, KEY)
     assert (found.name, found.classes) == ("texture-3", CLASSES)
     embedded = found.embed(random_images(4, 1, 20, 20))
@@ -100,7 +100,7 @@ def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
         storage.write(KEY, content)
         with pytest.raises(DamagedError):
             read_extractor(storage, KEY, Onnx(inputs=INPUTS))
-    storage.write(KEY, model(inputs=3).SerializeToString())
+    storage.write(KEY, model(said={"inputs": 3}).SerializeToString())
     with pytest.raises(DamagedError, match="metadata"):
         read_extractor(storage, KEY)
     with pytest.raises(InputError, match="SHA-256"):
