@@ -25,10 +25,10 @@ from raygen.run.record import RunRecord
 from raygen.spec import TrainingJob, parse
 from raygen.training.data_preparation import PreparationStoppedError, prepare_missing
 from raygen.training.engine.control import Control
+from raygen.training.engine.evaluation.gates import check_gates
 from raygen.training.engine.guards import Guards
 from raygen.training.engine.rollback import roll_back
 from raygen.training.engine.state import Ending, State, Trained
-from raygen.training.evaluation.gates import check_gates
 from raygen.training.facts import Facts, decoded
 from raygen.training.observers.events import (
     Broadcast,

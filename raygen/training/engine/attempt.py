@@ -28,14 +28,14 @@ from raygen.spec import ResolvedJob, TrainingJob
 from raygen.spec.contents import Domain
 from raygen.training.engine.agreement import Agreement
 from raygen.training.engine.control import Control
+from raygen.training.engine.evaluation.keeping import keep_evaluation
+from raygen.training.engine.evaluation.measuring import make_evaluator, team_of
 from raygen.training.engine.guards import Guards
 from raygen.training.engine.loop import Session, run_loop
 from raygen.training.engine.recorder import Recorder
 from raygen.training.engine.restore import restore
 from raygen.training.engine.rollback import rate_factor
 from raygen.training.engine.state import State, Trained
-from raygen.training.evaluation.keeping import keep_evaluation
-from raygen.training.evaluation.measuring import make_evaluator, team_of
 from raygen.training.observers.events import EventSink, Started, notices_of
 from raygen.training.observers.startup import MODEL, Startup
 from raygen.training.observers.trackers import Tracker, open_trackers

@@ -24,12 +24,12 @@ from raygen.parallel.strategy import Strategy
 from raygen.spec import ResolvedJob, Samples
 from raygen.training.engine.agreement import AbandonedError, Agreement
 from raygen.training.engine.control import STOP_AT, Control
+from raygen.training.engine.evaluation.measuring import evaluate
 from raygen.training.engine.feed import Feed
 from raygen.training.engine.guards import Guards
 from raygen.training.engine.recorder import Recorder
 from raygen.training.engine.restore import averaged, capture
 from raygen.training.engine.state import Ending, State
-from raygen.training.evaluation.measuring import evaluate
 from raygen.training.observers.events import CheckpointStarted, EventSink, Notice, Sampled
 from raygen.training.observers.trackers import Tracker
 from raygen.training.optimizers.changing import ChangingValues
