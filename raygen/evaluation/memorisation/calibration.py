@@ -13,44 +13,26 @@ from torch import Tensor
 
 from raygen.evaluation.memorisation.closeness import Closeness
 
-BINS = 5
-"""Groups of reference images by how dense the training images are about them, as far as there are `LEAST` for each."""
-
-LEAST = 40
-"""Reference images of a group."""
-
 SIXTH = 0.16
 """Share of a normal distribution that is more than a deviation below its middle."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What is usual of a statistic, by density: middles of the groups (G,), and the median and deviation there, (G,) each."""
+    """What is usual of a statistic: its median, and how far its lower sixth is from that."""
 
-    middles: Tensor
-    median: Tensor
-    deviation: Tensor
+    median: float
+    deviation: float
 
     @classmethod
-    def of(cls, values: Tensor, density: Tensor) -> Scale:
-        """From reference images: values (R,) and `Closeness.scale` (R,)."""
-        groups = max(1, min(BINS, len(values) // LEAST))
-        order = density.argsort().chunk(groups)
-        median = torch.stack([values[group].median() for group in order])
-        low = torch.stack([values[group].quantile(SIXTH) for group in order])
-        middles = torch.stack([density[group].median() for group in order])
-        return cls(middles, median, (median - low).clamp(min=1e-3))
+    def of(cls, values: Tensor) -> Scale:
+        """From reference images (R,)."""
+        median = float(values.median())
+        return cls(median, max(median - float(values.quantile(SIXTH)), 1e-3))
 
-    def standard(self, values: Tensor, density: Tensor) -> Tensor:
-        """Deviations from what is usual at this density, between two groups from both of them."""
-        right = torch.searchsorted(self.middles, density).clamp(1, max(len(self.middles) - 1, 1))
-        if len(self.middles) == 1:
-            return (values - self.median) / self.deviation
-        left = right - 1
-        width = (self.middles[right] - self.middles[left]).clamp(min=1e-9)
-        share = ((density - self.middles[left]) / width).clamp(0, 1)
-        median = self.median[left].lerp(self.median[right], share)
-        return (values - median) / self.deviation[left].lerp(self.deviation[right], share)
+    def standard(self, values: Tensor) -> Tensor:
+        """Deviations from what is usual."""
+        return (values - self.median) / self.deviation
 
 
 @dataclass(frozen=True)
@@ -62,14 +44,12 @@ class Scales:
 
     @classmethod
     def of(cls, reference: Closeness) -> Scales:
-        """From training images, each beside all others."""
-        return cls(Scale.of(reference.ratio, reference.scale), Scale.of(reference.place, reference.scale))
+        """From training images, each beside all others: no held-out image has a say, so that p-values stay exact."""
+        return cls(Scale.of(reference.ratio), Scale.of(reference.place))
 
     def scores(self, found: Closeness) -> Tensor:
         """The lower of both statistics in deviations, (M,): a copy with noise has a low place, a blurred one a low ratio."""
-        return torch.minimum(
-            self.ratio.standard(found.ratio, found.scale), self.place.standard(found.place, found.scale)
-        )
+        return torch.minimum(self.ratio.standard(found.ratio), self.place.standard(found.place))
 
 
 def p_values(scores: Tensor, held_out: Tensor) -> Tensor:
@@ -111,4 +91,5 @@ def interval(flagged: int, count: int) -> tuple[float, float]:
     share, extra = flagged / count, z * z / count
     middle = (share + extra / 2) / (1 + extra)
     half = z * math.sqrt(share * (1 - share) / count + extra / (4 * count)) / (1 + extra)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # Without rounding where all or none are.
+    return 0.0 if flagged == 0 else middle - half, 1.0 if flagged == count else middle + half

@@ -49,22 +49,20 @@ class Closeness:
         ratio: Logarithm of that distance over the one to the fifth candidate, (M,) float64; 0 without contrast.
         place: How far a sample lies on its way from the nearest image (0) to that of the others towards which it lies furthest (1),
             (M,) float64.
-        scale: Logarithm of the distance to the tenth candidate: how dense the training images are there, (M,) float64.
     """
 
     nearest: Tensor
     distance: Tensor
     ratio: Tensor
     place: Tensor
-    scale: Tensor
 
 
 def closeness(samples: Tensor, training: Tensor, who: Tensor) -> Closeness:
     """Compares samples, uint8 (M, C, H, W), with their candidates (M, K) among training images, uint8 (N, C, H, W)."""
     found = [_compared(as_pixels(samples[rows]), training, who[rows]) for rows in parts(len(who), size=BATCH)]
     columns = (torch.cat(column) for column in zip(*found, strict=True))
-    nearest, distance, ratio, place, scale = columns
-    return Closeness(nearest, *(column.double() for column in (distance, ratio, place, scale)))
+    nearest, distance, ratio, place = columns
+    return Closeness(nearest, distance.double(), ratio.double(), place.double())
 
 
 def _compared(shown: Tensor, training: Tensor, who: Tensor) -> tuple[Tensor, ...]:
@@ -148,7 +146,6 @@ def _statistics(shown: Tensor, whole: Tensor, who: Tensor, again: Tensor, soft: 
     apart = torch.maximum(apart, apart.median(dim=1, keepdim=True).values / 4).clamp(min=1e-4)
     place = (toward / (2 * apart)).amax(dim=1)
     ratio = (distances[:, 0] / distances[:, min(4, count - 1)]).log()
-    scale = distances[:, min(9, count - 1)].log()
     empty = shown.abs().amax(dim=1) == 0
     place = torch.where(empty, 1.0, place)
-    return who[rows, nearest], distances[:, 0], ratio, place, scale
+    return who[rows, nearest], distances[:, 0], ratio, place

@@ -18,7 +18,7 @@ from raygen.evaluation.memorisation.closeness import Closeness, closeness
 CANDIDATES = 24
 """Training images that are compared with each sample."""
 
-REFERENCE = 1000
+REFERENCE = 500
 """Training images that tell what is usual of a training image beside the others."""
 
 LEAST_TRAINING = CANDIDATES + 2
