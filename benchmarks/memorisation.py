@@ -67,7 +67,7 @@ def main() -> None:
         document["honest"][name] = summary(finder.find(images)) | peers.say(images)
         print(name, document["honest"][name], flush=True)
     document["copies"] = {}
-    for name, (images, source) in copies(training, max(arguments.samples // 3, 20)).items():
+    for name, (images, source) in copies(training, max(arguments.samples // 5, 20)).items():
         found = finder.find(images)
         mixed, planted = mixture(honest, found, len(held_out))
         whole = torch.cat([others.images[: len(honest.nearest) - planted], images[:planted]])
@@ -178,13 +178,17 @@ class Peers:
         self.training = training.flatten(1).float()
         self.real = nearest_distances(held_out.flatten(1).float(), self.training)
         self.own = torch.cat(
-            [torch.cdist(part, self.training).kthvalue(2, dim=1).values for part in self.training.split(1000)]
+            [
+                torch.cdist(part, self.training).kthvalue(2, dim=1).values
+                for part in torch.split(self.training, 1000)
+            ]
         ).double()
         self.authentic = self._authentic(held_out)
 
     def _authentic(self, images: Tensor) -> Tensor:
         parts = [
-            torch.cdist(part, self.training).min(dim=1) for part in images.flatten(1).float().split(1000)
+            torch.cdist(part, self.training).min(dim=1)
+            for part in torch.split(images.flatten(1).float(), 1000)
         ]
         return torch.cat([near.values > self.own[near.indices] for near in parts])
 

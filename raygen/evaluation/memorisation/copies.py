@@ -117,13 +117,14 @@ def find_copies(
     Raises:
         ValueError: images have other types or shapes, or there are too few of them.
     """
-    theirs = (
-        (None, None, None) if features is None else (features.training, features.held_out, features.generated)
-    )
-    finder = CopyFinder(
-        training, held_out, rate=rate, features=theirs[0], held_out_features=theirs[1], seed=seed
-    )
-    return finder.find(generated, theirs[2])
+    # Before what takes minutes.
+    _check(generated, "generated", 1)
+    _same(generated, training, "generated")
+    if features is None:
+        return CopyFinder(training, held_out, rate=rate, seed=seed).find(generated)
+    known, theirs = features.training, features.held_out
+    finder = CopyFinder(training, held_out, rate=rate, features=known, held_out_features=theirs, seed=seed)
+    return finder.find(generated, features.generated)
 
 
 class CopyFinder:
@@ -202,7 +203,7 @@ def verdict(nearest: Tensor, distance: Tensor, p_value: Tensor, held_out: int, r
     rank = max(1, int(ALARM_SHARE * rate * (held_out + 1)))
     # One sample stands for all that are nearest to the same image: the first, which is as good as any. Many of one mode, or copies of one
     # image, would count as if each had been drawn by itself.
-    images, group = nearest.unique(return_inverse=True)
+    images, group = torch.unique(nearest, return_inverse=True)
     first = torch.full((len(images),), len(nearest)).scatter_reduce(
         0, group, torch.arange(len(nearest)), "amin"
     )

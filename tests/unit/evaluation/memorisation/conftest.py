@@ -19,23 +19,23 @@ DIGITS = Path(__file__).resolve().parents[4] / "examples" / "data" / "mnist" / "
 
 @pytest.fixture(scope="package")
 def digits() -> tuple[Tensor, Tensor]:
-    """1,200 images uint8 (N, 1, 28, 28), and their labels."""
-    columns = pq.read_table(DIGITS).slice(0, 1200).to_pydict()
+    """900 images uint8 (N, 1, 28, 28), and their labels."""
+    columns = pq.read_table(DIGITS).slice(0, 900).to_pydict()
     images = [np.asarray(Image.open(io.BytesIO(picture["bytes"]))) for picture in columns["image"]]
     return torch.from_numpy(np.stack(images))[:, None], torch.tensor(columns["label"])
 
 
 @pytest.fixture(scope="package")
 def training(digits: tuple[Tensor, Tensor]) -> Tensor:
-    return digits[0][:600]
+    return digits[0][:450]
 
 
 @pytest.fixture(scope="package")
 def fresh(digits: tuple[Tensor, Tensor]) -> Tensor:
     """Real images that neither the finder nor the model has seen."""
-    return digits[0][900:]
+    return digits[0][650:]
 
 
 @pytest.fixture(scope="package")
 def finder(digits: tuple[Tensor, Tensor], training: Tensor) -> CopyFinder:
-    return CopyFinder(training, digits[0][600:900])
+    return CopyFinder(training, digits[0][450:650])

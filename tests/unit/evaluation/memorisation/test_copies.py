@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -11,7 +13,7 @@ from raygen.evaluation.memorisation import CopyFinder, Features, find_copies
 from raygen.evaluation.memorisation.copies import verdict
 from raygen.evaluation.memorisation.pixels import blurred
 
-COUNT = 40
+COUNT = 20
 
 
 def levels(images: Tensor) -> Tensor:
@@ -22,7 +24,7 @@ def noise(images: Tensor) -> Tensor:
     return torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
 
 
-CORRUPTIONS = {
+CORRUPTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "same": lambda soft: soft,
     "mirrored": lambda soft: soft.flip(-1),
     "darker": lambda soft: 0.8 * soft + 0.1,
@@ -49,18 +51,18 @@ def test_real_images_raise_no_alarm(finder: CopyFinder, fresh: Tensor) -> None:
 
 
 def test_some_copies_among_real_images_raise_it(finder: CopyFinder, fresh: Tensor, training: Tensor) -> None:
-    planted = torch.cat([fresh[:200], training[:10]])
+    planted = torch.cat([fresh[:150], training[:10]])
     found = finder.find(planted)
     assert found.alarm
-    assert found.flagged[200:].all()
-    assert set(found.most_suspicious(10).tolist()) == set(range(200, 210))
+    assert found.flagged[150:].all()
+    assert set(found.most_suspicious(10).tolist()) == set(range(150, 160))
 
 
 @pytest.mark.parametrize("kind", ["few classes", "typical", "blurred", "noisy", "averaged", "again"])
 def test_other_failures_raise_none(
     finder: CopyFinder, digits: tuple[Tensor, Tensor], fresh: Tensor, kind: str
 ) -> None:
-    labels, soft = digits[1][900:], fresh.float() / 255
+    labels, soft = digits[1][650:], fresh.float() / 255
     if kind == "few classes":
         samples = fresh[labels < 3]
     elif kind == "typical":
@@ -95,22 +97,21 @@ def test_it_is_the_same_each_time_and_for_each_sample_alone(
 
 def test_features_find_what_looks_do_not(training: Tensor, fresh: Tensor) -> None:
     # An extractor that knows the number of each image, whatever it looks like.
-    known = torch.eye(len(training))
-    generated = training[:20]
-    features = Features(known[:20], known, torch.rand(len(fresh), len(training)))
-    found = find_copies(generated, training, fresh, features=features)
-    assert torch.equal(found.nearest, torch.arange(20))
+    known = torch.eye(150)
+    features = Features(known[:10], known, torch.rand(100, 150))
+    found = find_copies(training[:10], training[:150], fresh[:100], features=features)
+    assert torch.equal(found.nearest, torch.arange(10))
     assert found.flagged.all()
 
 
 def test_images_in_colour_and_of_other_sides_are_taken() -> None:
     generator = torch.Generator().manual_seed(0)
-    soft = blurred(torch.rand(400, 3, 20, 40, generator=generator)[..., :20], 2.0)
+    soft = blurred(torch.rand(220, 3, 20, 40, generator=generator)[..., :20], 2.0)
     soft = levels((soft - soft.mean()) * 4 + 0.5)
     wide = F.interpolate(soft.float(), size=(24, 40), mode="bilinear").to(torch.uint8)
-    found = find_copies(torch.cat([wide[:30], wide[350:]]), wide[:200], wide[200:350], rate=0.02)
-    assert found.flagged[:30].all()
-    assert found.flagged[30:].sum() <= 5
+    found = find_copies(torch.cat([wide[:10], wide[200:]]), wide[:100], wide[100:200], rate=0.02)
+    assert found.flagged[:10].all()
+    assert found.flagged[10:].sum() <= 3
 
 
 def test_images_of_one_colour_are_no_copies(finder: CopyFinder) -> None:
