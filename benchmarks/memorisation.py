@@ -67,7 +67,7 @@ def main() -> None:
         document["honest"][name] = summary(finder.find(images)) | peers.say(images)
         print(name, document["honest"][name], flush=True)
     document["copies"] = {}
-    for name, (images, source) in copies(training, max(arguments.samples // 5, 20)).items():
+    for name, (images, source) in copies(training, max(arguments.samples // 3, 20)).items():
         found = finder.find(images)
         mixed, planted = mixture(honest, found, len(held_out))
         whole = torch.cat([others.images[: len(honest.nearest) - planted], images[:planted]])

@@ -35,7 +35,7 @@ OTHERS = 10
 SOFT = 1.0
 """Blur of both images before they are compared, in pixels of 28: noise goes, what a digit looks like stays."""
 
-MORE = (0.0, 0.5, 0.7, 1.0, 1.5, 2.0)
+MORE = (0.0, 1.0, 1.6, 2.2)
 """Further blur of the training image, of which that is taken under which the nearest one agrees best: samples may be blurred copies."""
 
 
