@@ -20,8 +20,8 @@ from raygen.evaluation.intervals import GROUPS, Interval, intervals
 from raygen.models.protocol import Family, SampleRequest
 from raygen.spec import Metric, ResolvedJob
 from raygen.spec.families.metrics import GENERATED, OF_IMAGES
-from raygen.spec.job import generation as spec_of
-from raygen.spec.job.generation import Generation
+from raygen.spec.job import evaluation as spec_of
+from raygen.spec.job.evaluation import Generation
 
 Document = dict[str, Any]
 
@@ -176,7 +176,7 @@ def _suits(metrics: Sequence[Metric], extractor: Extractor) -> None:
     scored = [metric.name for metric in metrics if metric.type == "ClassifierScore"]
     if scored and not extractor.classes:
         raise InputError(
-            f"the extractor {extractor.name} is no classifier, and {scored[0]} is made of probabilities of classes",
+            f"the extractor {extractor.name} is not a classifier, and {scored[0]} is made of probabilities of classes",
             where="spec.evaluation.generation.extractor",
             remedy="Name an extractor with classes, or remove the metric.",
         )
