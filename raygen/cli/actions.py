@@ -3,7 +3,26 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+RUN = "run"
+"""The action that may be left out."""
+ACTIONS = {
+    "evaluate": frozenset({RUN, "train-extractor"}),
+    "sweep": frozenset({RUN, "best", "replay", "report", "show"}),
+}
+"""Of the verbs that have such an action."""
+
+
+def with_action(arguments: Sequence[str]) -> list[str]:
+    """The arguments of a command line, with the action that `raygen sweep FILE` and `raygen evaluate RUN` leave out."""
+    given = list(arguments)
+    actions = ACTIONS.get(given[0]) if given else None
+    if actions is None or {"-h", "--help"} & set(given[1:2]):
+        return given
+    # Behind another option a word may be its value.
+    first = next((one for one in given[1:] if one != "--json"), None)
+    return given if first in actions else [given[0], RUN, *given[1:]]
 
 
 def actions_of(

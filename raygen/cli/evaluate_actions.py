@@ -3,21 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from raygen.cli.actions import actions_of
-
-RUN = "run"
-ACTIONS = frozenset({RUN, "train-extractor"})
-
-
-def with_evaluation(arguments: Sequence[str]) -> list[str]:
-    """The arguments of a command line, with the action that `raygen evaluate RUN` leaves out."""
-    given = list(arguments)
-    if given[:1] != ["evaluate"] or {"-h", "--help"} & set(given[1:2]):
-        return given
-    first = next((one for one in given[1:] if one != "--json"), None)
-    return given if first in ACTIONS else ["evaluate", RUN, *given[1:]]
+from raygen.cli.actions import RUN, actions_of
 
 
 def add_evaluation_verbs(

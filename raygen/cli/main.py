@@ -14,13 +14,14 @@ from contextlib import suppress
 from importlib import import_module
 
 from raygen import __version__
+from raygen.cli.actions import with_action
 from raygen.cli.data_actions import add_data_actions
-from raygen.cli.evaluate_actions import add_evaluation_verbs, with_evaluation
+from raygen.cli.evaluate_actions import add_evaluation_verbs
 from raygen.cli.interrupts import end_at_once, exit_code
 from raygen.cli.output import EXIT_CODES, json_line
 from raygen.cli.sample_options import add_sample_options
 from raygen.cli.streams import Streams, lasting_streams
-from raygen.cli.sweep_actions import add_sweep_actions, with_action
+from raygen.cli.sweep_actions import add_sweep_actions
 from raygen.errors import RaygenError, ValidationError
 
 LOCAL = frozenset(
@@ -321,9 +322,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     with lasting_streams() as streams:
         try:
-            args = build_parser().parse_args(
-                with_evaluation(with_action(sys.argv[1:] if arguments is None else arguments))
-            )
+            args = build_parser().parse_args(with_action(sys.argv[1:] if arguments is None else arguments))
         except SystemExit as end:
             # Help and the version, which were all that was asked for, or a fault in the arguments.
             code = end.code if isinstance(end.code, int) else 0

@@ -3,22 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from raygen.cli.actions import actions_of
-
-RUN = "run"
-ACTIONS = frozenset({RUN, "best", "replay", "report", "show"})
-
-
-def with_action(arguments: Sequence[str]) -> list[str]:
-    """The arguments of a command line, with the action that `raygen sweep FILE` leaves out."""
-    given = list(arguments)
-    if given[:1] != ["sweep"] or {"-h", "--help"} & set(given[1:2]):
-        return given
-    # Behind another option a word may be its value.
-    first = next((one for one in given[1:] if one != "--json"), None)
-    return given if first in ACTIONS else ["sweep", RUN, *given[1:]]
+from raygen.cli.actions import RUN, actions_of
 
 
 def _count(text: str) -> int:

@@ -85,7 +85,7 @@ def evaluate_run(
             remedy="Give --extractor, made by `raygen evaluate train-extractor`, for metrics of images, or data.validation in the job.",
         )
     loaded_step = run.checkpoint_step() if step is None else step
-    family, where = run.family(loaded_step, device), choose_device(device)
+    family, where = run.family(loaded_step, device, job), choose_device(device)
     document: Document = {
         "run": run.directory.uri,
         "step": loaded_step,

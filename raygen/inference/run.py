@@ -20,6 +20,7 @@ from raygen.parallel.lanes import validation_batches
 from raygen.parallel.whole import SingleWorker
 from raygen.run.record import RunRecord
 from raygen.run.samples import played
+from raygen.spec import ResolvedJob
 from raygen.storage import open_storage
 
 
@@ -32,15 +33,20 @@ class Run(RunRecord):
         job: The resolved job.
     """
 
-    def family(self, step: int | None = None, device: str = "auto") -> Family:
+    def family(self, step: int | None = None, device: str = "auto", job: ResolvedJob | None = None) -> Family:
         """The model with the weights of a checkpoint, averaged ones where the run has them.
+
+        Args:
+            step: Which checkpoint. Default: the best one if the job keeps it, else the newest.
+            device: Where it is to be.
+            job: The run's job with another evaluation. Default: as it is.
 
         Raises:
             InputError: the code of a custom model is missing or wrong.
         """
         with self._code_explained():
             install_code(self.job, self.base)
-            family = build_family(self.job, self.domain(), choose_device(device))
+            family = build_family(job or self.job, self.domain(), choose_device(device))
         restore_weights(family, self.checkpoint(step))
         for network in family.networks.values():
             network.eval()

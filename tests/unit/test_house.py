@@ -23,8 +23,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import raygen
+from raygen.cli.actions import with_action
 from raygen.cli.main import build_parser
-from raygen.cli.sweep_actions import with_action
 from raygen.jobfile import load
 from raygen.spec.families.table import FAMILIES
 from tests.jobs import EXAMPLES

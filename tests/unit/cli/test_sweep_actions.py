@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from raygen.cli.actions import with_action
 from raygen.cli.main import build_parser
-from raygen.cli.sweep_actions import with_action
 
 
 @pytest.mark.parametrize(
