@@ -11,6 +11,8 @@ import pytest
 
 from raygen.cli.main import main
 from tests.jobs import image_job_document, job_document, write_images, write_text
+from tests.unit.evaluation.extractors.test_onnx_file import INPUTS
+from tests.unit.evaluation.extractors.test_onnx_file import model as textures
 from tests.unit.evaluation.extractors.trained import trained_extractor
 from tests.unit.training.runs import train
 
@@ -172,3 +174,12 @@ def test_train_extractor_writes_a_file_that_evaluate_takes(asked: Any, base: Pat
     assert main(["evaluate", "train-extractor", str(job), *options, "--json"]) == 0
     document = asked("evaluate", "runs/gan", "--extractor", "new.safetensors", "--samples", "20")
     assert document["extractor"]["name"] == "new"
+
+
+def test_an_extractor_without_classes_measures_all_but_their_score(asked: Any, base: Path) -> None:
+    model = textures(said={"inputs": INPUTS.model_dump(mode="json")})
+    (base / "texture.onnx").write_bytes(model.SerializeToString())
+    document = asked("evaluate", "runs/gan", "--extractor", "texture.onnx", "--samples", "20")
+    assert {one["type"] for one in document["metrics"]} == IMAGES - {"ClassifierScore"}
+    assert document["extractor"]["type"] == "ONNX"
+    assert document["extractor"]["name"] == "texture"

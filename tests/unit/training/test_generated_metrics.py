@@ -234,7 +234,7 @@ def gated(*gates: dict[str, Any]) -> TrainingJob:
 def test_all_failed_gates_are_named_with_value_and_bound() -> None:
     job = gated({"metric": "loss", "atMost": 1}, {"metric": "loss", "atLeast": 9})
     with pytest.raises(
-        GateFailedError, match="loss is 2.5, which must be at most 1; loss is 2.5, .* at least 9"
+        GateFailedError, match=r"loss is 2\.5, which must be at most 1; loss is 2\.5, .* at least 9"
     ):
         check_gates(job, {"loss": 2.5}, 1)
     with pytest.raises(GateFailedError, match="no finite value"):
