@@ -178,7 +178,7 @@ def _suits(metrics: Sequence[Metric], extractor: Extractor) -> None:
     scored = [metric.name for metric in metrics if metric.type == "ClassifierScore"]
     if scored and not extractor.classes:
         raise InputError(
-            f"the extractor {extractor.name} is no classifier, and {scored[0]} is made of probabilities of classes",
+            f"the extractor {extractor.name} is not a classifier, and {scored[0]} is made of probabilities of classes",
             where="spec.evaluation.generation.extractor",
             remedy="Name an extractor with classes, or remove the metric.",
         )

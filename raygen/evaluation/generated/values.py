@@ -73,7 +73,7 @@ def _frechet(real: Embedded, made: Embedded) -> float:
 
 def _classifier(_: Embedded, made: Embedded) -> float:
     if made.probabilities is None:
-        raise ValueError("the extractor is no classifier, so that it has no probabilities of classes")
+        raise ValueError("the extractor is not a classifier, so that it has no probabilities of classes")
     return classifier_score(made.probabilities).value
 
 

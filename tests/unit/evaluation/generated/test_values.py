@@ -78,7 +78,7 @@ def test_what_cannot_be_measured_is_told_with_the_name_of_the_metric() -> None:
     with pytest.raises(ValueError, match=r"^near: sets of 60 and 5 samples are too small"):
         image_values([metric("Recall", "near")], REAL, few)
     without = Embedded(MADE.features, None)
-    with pytest.raises(ValueError, match=r"^m: .*no classifier"):
+    with pytest.raises(ValueError, match=r"^m: .*not a classifier"):
         image_values([metric("ClassifierScore")], REAL, without)
     broken = Embedded(MADE.features.clone().fill_(math.nan), None)
     with pytest.raises(ValueError, match=r"^m: "):

@@ -165,7 +165,7 @@ KINDS = st.sampled_from(["ValidationLoss", "FrechetDistance", "Recall", "SelfBLE
 @st.composite
 def evaluations(draw: st.DrawFn) -> dict[str, Any]:
     documents = [job_document(), *(image_job_document(name) for name in ("VAE", "GAN", "Custom"))]
-    document = copy.deepcopy(draw(st.sampled_from(documents)))
+    document: dict[str, Any] = copy.deepcopy(draw(st.sampled_from(documents)))
     names = st.sampled_from(["loss", "b"])
     bound = st.fixed_dictionaries({"metric": names}, optional={"atMost": st.just(1), "atLeast": st.just(0.5)})
     extractors = st.fixed_dictionaries(
