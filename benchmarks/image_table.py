@@ -116,6 +116,36 @@ def feature_distances(heading: Heading, row: Row, middle: Callable[..., tuple[st
         yield ""
 
 
+def memorisation(heading: Heading, row: Row) -> Iterator[str]:
+    """Which copies are found, and what raises an alarm though nothing was copied."""
+    result = read_result("memorisation")
+    if result:
+        sizes = f"{result['training']:,} training images and {result['held_out']:,} held-out ones"
+        yield from heading(f"Copies of training images, with {sizes}", result)
+        yield from row("copies under", "found", "must", "alarm at 1 % copies", "AuthPct's", "C_T's")
+        yield from row(*["---"] * 6)
+        for name, found in result["copies"].items():
+            must = judged(
+                f">= {result['must']['found']:g}" if name in result["required"] else "", found["found"]
+            )
+            yield from row(name, f"{found['found']:.3f}", must, *_alarms(found["at_1_percent"]))
+        yield ""
+        yield from row("a model without copies", "flagged", "interval of 95 %", "alarm", "AuthPct's", "C_T's")
+        yield from row(*["---"] * 6)
+        for name, found in result["honest"].items():
+            low, high = found["interval"]
+            yield from row(name, f"{found['flagged']:.3f}", f"{low:.3f} to {high:.3f}", *_alarms(found))
+        yield ""
+
+
+def _alarms(found: dict[str, Any]) -> list[str]:
+    return [
+        f"yes, p {found['alarm_p']:.1g}" if found["alarm"] else "no",
+        f"{'yes' if found['authpct_alarm'] else 'no'}, {found['authpct']:.2f}",
+        f"{'yes' if found['c_t_alarm'] else 'no'}, {found['c_t']:.1f}",
+    ]
+
+
 def _against_peers(found: dict[str, Any], must: dict[str, float]) -> tuple[str, str]:
     if "peers_to_raygen" not in found:
         return "", ""

@@ -51,6 +51,7 @@ def page() -> str:
         image_table.vae_quality(heading, row),
         image_table.gan_quality(heading, row),
         image_table.speed(heading, row, middle),
+        image_table.memorisation(heading, row),
     ]
     parts = (
         cluster_table.start,

@@ -20,7 +20,28 @@ def with_evaluation(arguments: Sequence[str]) -> list[str]:
     return given if first in ACTIONS else ["evaluate", RUN, *given[1:]]
 
 
-def evaluation_options(added: argparse.ArgumentParser) -> None:
+def add_evaluation_verbs(
+    verb: Callable[[str, str], argparse.ArgumentParser],
+    job_options: Callable[[argparse.ArgumentParser], None],
+    device_options: Callable[[argparse.ArgumentParser], None],
+) -> None:
+    """Adds `evaluate` and `compare`.
+
+    Args:
+        verb: Adds a verb, given its name and what help says of it.
+        job_options: Adds a file and what changes it.
+        device_options: Adds the device.
+    """
+    _add_evaluate_actions(verb("evaluate", "measure how good a run's model is"), job_options, device_options)
+    compare = verb("compare", "measure several runs, and which of their differences are real")
+    compare.set_defaults(module="raygen.cli.local.evaluate.compare")
+    compare.add_argument("runs", metavar="RUN", nargs="+", help="run directories, or checkpoints of them")
+    compare.add_argument("--to", metavar="FILE", help="write the comparison, as .md or .html")
+    _evaluation_options(compare)
+    device_options(compare)
+
+
+def _evaluation_options(added: argparse.ArgumentParser) -> None:
     """Adds what is measured, of a run."""
     added.add_argument(
         "--extractor",
@@ -43,7 +64,7 @@ def evaluation_options(added: argparse.ArgumentParser) -> None:
     )
 
 
-def add_evaluate_actions(
+def _add_evaluate_actions(
     evaluate: argparse.ArgumentParser,
     job_options: Callable[[argparse.ArgumentParser], None],
     device_options: Callable[[argparse.ArgumentParser], None],
@@ -60,7 +81,7 @@ def add_evaluate_actions(
     run = action(RUN, "measure a run's checkpoint (`run` may be left out)")
     run.add_argument("run", metavar="RUN", help="run directory, or one of its checkpoints")
     run.add_argument("--step", type=int, help="checkpoint to use (default: the best, else the newest)")
-    evaluation_options(run)
+    _evaluation_options(run)
     device_options(run)
 
     extractor = action(

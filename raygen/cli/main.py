@@ -15,7 +15,7 @@ from importlib import import_module
 
 from raygen import __version__
 from raygen.cli.data_actions import add_data_actions
-from raygen.cli.evaluate_actions import add_evaluate_actions, evaluation_options, with_evaluation
+from raygen.cli.evaluate_actions import add_evaluation_verbs, with_evaluation
 from raygen.cli.interrupts import end_at_once, exit_code
 from raygen.cli.output import EXIT_CODES, json_line
 from raygen.cli.sample_options import add_sample_options
@@ -119,13 +119,7 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--dry-run", action="store_true", help="check job, data and output, but do not train")
 
     add_sample_options(verb("sample", "generate from a run"), device_options)
-    add_evaluate_actions(verb("evaluate", "measure how good a run's model is"), job_options, device_options)
-    compare = verb("compare", "measure several runs, and which of their differences are real")
-    compare.set_defaults(module="raygen.cli.local.evaluate.compare")
-    compare.add_argument("runs", metavar="RUN", nargs="+", help="run directories, or checkpoints of them")
-    compare.add_argument("--to", metavar="FILE", help="write the comparison, as .md or .html")
-    evaluation_options(compare)
-    device_options(compare)
+    add_evaluation_verbs(verb, job_options, device_options)
     add_sweep_actions(verb("sweep", "try many values of a job's fields, and find the best"), job_options)
     _add_run_verbs(verb)
     submit = verb("submit", "make or change a job or sweep on a cluster; one that was stopped goes on")

@@ -20,8 +20,8 @@ from raygen.evaluation.intervals import GROUPS, Interval, intervals
 from raygen.models.protocol import Family, SampleRequest
 from raygen.spec import Metric, ResolvedJob
 from raygen.spec.families.metrics import GENERATED, OF_IMAGES
-from raygen.spec.job import generation as spec_of
-from raygen.spec.job.generation import Generation
+from raygen.spec.job import evaluation as spec_of
+from raygen.spec.job.evaluation import Generation
 
 Document = dict[str, Any]
 

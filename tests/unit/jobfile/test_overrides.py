@@ -60,7 +60,7 @@ def test_later_ones_win() -> None:
     ("assignment", "path", "words"),
     [
         ("training.optimiser.type=SGD", "spec.training.optimiser", "Did you mean optimizer?"),
-        ("seed=3", "spec.seed", "It belongs under spec.training."),
+        ("seed=3", "spec.seed", "It belongs under spec.training or spec.evaluation.generation."),
         ("training.seed.x=3", "training.seed.x", "leads nowhere at x"),
         ("evaluation.metrics[los].type=x", "evaluation.metrics[los].type", "Did you mean loss?"),
         ("evaluation.metrics[zzz].type=x", "evaluation.metrics[zzz].type", "The names are loss."),

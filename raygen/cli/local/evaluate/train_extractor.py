@@ -4,60 +4,37 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import closing
 from pathlib import Path
 
 from raygen.cli.local.job_file import load_job, needs_training
 from raygen.cli.output import print_result, table
-from raygen.errors import DataError, InputError
+from raygen.errors import InputError
 from raygen.spec import resolve
 
 
 def run(args: argparse.Namespace) -> int:
     """Trains an extractor on the training split of a job, and prints what a job file names it by."""
     loaded = load_job(args)
-    job = resolve(loaded.job)
-    if job.spec.data.kind != "images":
-        raise InputError(
-            "the job's data holds text",
-            where=args.job,
-            remedy="Give a job whose sources hold labelled images.",
-        )
     if args.steps < 1:
         raise InputError(
             "out of bounds: --steps", where="raygen evaluate train-extractor", remedy="Give at least 1."
         )
     with needs_training():
-        import torch
-
-        from raygen.compute.device import limited_threads
-        from raygen.compute.scale import available_cores
-        from raygen.data.readers import open_data
-        from raygen.evaluation.extractors import train_extractor
+        from raygen.inference.extractor import extractor_of_data
         from raygen.storage import open_storage
 
     def progress(step: int, loss: float) -> None:
         if step % max(args.steps // 10, 1) == 0:
             print(f"step {step}/{args.steps}  loss {loss:.4f}", file=sys.stderr)
 
-    with closing(open_data(job, loaded.path.parent, {})) as data, limited_threads(available_cores()):
-        arrays = data.train_batch(range(data.samples_per_epoch)).arrays
-        classes = getattr(data.domain, "classes", ())
-        if "labels" not in arrays or not classes:
-            raise DataError(
-                "the images have no labels to learn from",
-                where="spec.data.train.sources",
-                remedy="Give sources with labels: a column or file of them, or a subfolder for each class.",
-            )
-        trained = train_extractor(
-            torch.from_numpy(arrays["images"]),
-            torch.from_numpy(arrays["labels"]),
-            classes,
-            name=args.name,
-            seed=args.seed,
-            steps=args.steps,
-            progress=progress,
-        )
+    trained = extractor_of_data(
+        resolve(loaded.job),
+        loaded.path.parent,
+        name=args.name,
+        seed=args.seed,
+        steps=args.steps,
+        progress=progress,
+    )
     target = Path(args.to)
     open_storage(str(target.parent)).write(target.name, trained.content)
     document = {

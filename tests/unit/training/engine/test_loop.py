@@ -118,6 +118,7 @@ def context_of(
     """A worker's attempt of 20 steps, from the start."""
     return AttemptContext(
         job=job,
+        base=Path(),
         directory=directory,
         attempt=attempt,
         steps=20,
