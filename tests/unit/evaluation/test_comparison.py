@@ -61,6 +61,7 @@ def test_a_value_that_was_not_finite_is_not_there() -> None:
         (FRECHET, {"reference": {"split": "Validation", "images": 9, "data": "d"}}, "other real images"),
         (FRECHET, {"request": {"count": 7}}, "other numbers of samples"),
         (REPEATED, {"request": {"count": 7}}, "other numbers of samples"),
+        (REPEATED, {"request": {"count": 100, "max_tokens": 9}}, "texts of other lengths"),
         (REPEATED, {"data": "else"}, "other data"),
         (LOSS, {"data": "else"}, "other data"),
     ],
