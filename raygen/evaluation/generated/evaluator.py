@@ -15,11 +15,11 @@ from raygen.data.sources.files import local_path
 from raygen.errors import InputError
 from raygen.evaluation.extractors import Embedded, Extractor, Kind, Network, Onnx, Timm, open_extractor
 from raygen.evaluation.generated.making import Team, embedded, generated_images, generated_texts
-from raygen.evaluation.generated.values import image_values, part_of, text_values
+from raygen.evaluation.generated.values import NEIGHBOURS, image_values, part_of, text_values
 from raygen.evaluation.intervals import GROUPS, Interval, intervals
 from raygen.models.protocol import Family, SampleRequest
 from raygen.spec import Metric, ResolvedJob
-from raygen.spec.families.metrics import GENERATED, OF_IMAGES
+from raygen.spec.families.metrics import GENERATED, NEIGHBOURHOOD, OF_IMAGES
 from raygen.spec.job import evaluation as spec_of
 from raygen.spec.job.evaluation import Generation
 
@@ -117,6 +117,7 @@ class Evaluator:
         _suits(self.metrics, extractor)
         images = _TrainImages(data) if generation.reference == "Train" else _ValidationImages(data)
         count = min(generation.samples, images.count)
+        _are_enough(self.metrics, count)
         self._read = lambda readers: embedded(images.of, count, extractor, readers)
         self._extractor, self._real = extractor, self._read(team)
         self._document |= {
@@ -182,6 +183,23 @@ def _suits(metrics: Sequence[Metric], extractor: Extractor) -> None:
             where="spec.evaluation.generation.extractor",
             remedy="Name an extractor with classes, or remove the metric.",
         )
+
+
+def _are_enough(metrics: Sequence[Metric], count: int) -> None:
+    """Says at once what would otherwise end a run at its first evaluation, which may be its last step.
+
+    Args:
+        metrics: What is measured.
+        count: Real images; at least as many are generated.
+    """
+    for metric in metrics:
+        least = 1 + ((metric.neighbours or NEIGHBOURS) if metric.type in NEIGHBOURHOOD else 1)
+        if count < least:
+            raise InputError(
+                f"{metric.name} needs at least {least} real images and as many generated ones, and is given {count}",
+                where="spec.evaluation.metrics",
+                remedy="Raise spec.evaluation.generation.samples, give more images, or remove the metric.",
+            )
 
 
 def _or_none(compute: Callable[[Tensor], dict[str, float]], chosen: Tensor) -> dict[str, float]:

@@ -175,12 +175,18 @@ def test_intervals_are_left_out_where_a_part_of_the_samples_is_too_small(images:
     assert "recall" not in kept(images, 6)["intervals"]
 
 
-def test_too_few_samples_are_told_with_what_to_do(images: Path) -> None:
-    generation = gan(images)["spec"]["evaluation"]["generation"] | {"samples": 3}
-    with pytest.raises(InputError) as caught:
-        train(images, gan(images, evaluation__generation=generation))
-    assert "recall" in caught.value.what
+@pytest.mark.parametrize(("samples", "images_of_the_job"), [(3, 60), (70, 3)])
+def test_too_few_images_are_told_before_the_first_step(
+    images: Path, samples: int, images_of_the_job: int
+) -> None:
+    write_images(images / "images.parquet", images_of_the_job)
+    document = gan(images, data__validation=None, evaluation__everySteps=None)
+    document["spec"]["evaluation"]["generation"]["samples"] = samples
+    watcher = Watcher()
+    with pytest.raises(InputError, match=r"recall needs at least 4 real images .* given 3") as caught:
+        train(images, document, observer=watcher)
     assert "spec.evaluation.generation.samples" in caught.value.remedy
+    assert trained_steps(images) == []
 
 
 def test_another_file_in_place_of_the_extractor_is_refused(images: Path) -> None:
@@ -271,6 +277,11 @@ def test_a_run_that_stops_early_has_to_pass_its_gates_too(base: Path) -> None:
     document = job_document(evaluation__everySteps=2, training__earlyStopping=early, evaluation__gates=gates)
     with pytest.raises(GateFailedError, match="trained to step 4,"):
         train(base, document)
+    before = trained_steps(base)
+    document["spec"]["evaluation"]["gates"][0]["atMost"] = 100
+    result = train(base, document)
+    assert (result.state, result.reason, result.step) == ("Succeeded", "EarlyStopped", 4)
+    assert trained_steps(base) == before
 
 
 def test_a_run_that_is_stopped_has_no_gate_to_pass(base: Path) -> None:
