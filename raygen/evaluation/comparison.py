@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from raygen.evaluation.intervals import Difference, Interval, difference
-from raygen.spec.families.metrics import GENERATED, OF_IMAGES
+from raygen.spec.families.metrics import GENERATED, OF_IMAGES, OF_TEXTS
 
 Document = Mapping[str, Any]
 
@@ -87,6 +87,8 @@ def _apart(name: str, documents: Sequence[Document]) -> str:
         counts = {document["request"]["count"] for document in documents}
         if len(counts) > 1:
             return "measured from other numbers of samples"
+    if settings[0]["type"] in OF_TEXTS and len({one["request"].get("max_tokens") for one in documents}) > 1:
+        return "measured from texts of other lengths"
     if settings[0]["type"] in OF_IMAGES:
         return ""
     return "measured on other data" if len({document["data"] for document in documents}) > 1 else ""

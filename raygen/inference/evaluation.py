@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,8 +21,9 @@ from raygen.compute.scale import available_cores
 from raygen.data.protocol import Dataset
 from raygen.data.readers import open_data
 from raygen.errors import InputError
+from raygen.evaluation.extractors import open_extractor
 from raygen.evaluation.formulas import FORMULAS, QUALITIES
-from raygen.evaluation.generated.evaluator import Evaluator
+from raygen.evaluation.generated.evaluator import Evaluator, kind_of, placed
 from raygen.evaluation.generated.making import Team
 from raygen.evaluation.intervals import GROUPS, intervals
 from raygen.evaluation.metrics import added, sums_by_group, values_of
@@ -40,18 +42,31 @@ OF_SAMPLES = "the choice of generated samples"
 """What an interval covers; the model, and all else that a value depends on, stay as they are."""
 
 
-def measurable(job: ResolvedJob) -> list[str]:
-    """Types of metrics that a run of this job can be measured by, as it stands."""
+def measurable(job: ResolvedJob, base: Path) -> list[str]:
+    """Types of metrics that a run of this job can be measured by, as it stands.
+
+    Args:
+        job: The run's job, with the evaluation that is meant.
+        base: Folder that relative paths start from.
+
+    Raises:
+        InputError: the extractor is missing, or another one.
+    """
     model, evaluation = job.spec.model, job.spec.evaluation
     if model.vae is not None and model.vae.codebook is not None:
         return ["ValidationLoss"] if job.spec.data.validation is not None else []
     extractor = evaluation.generation.extractor if evaluation.generation is not None else None
     texts = job.spec.data.kind == "text"
+    no_classes = False
+    if extractor is not None and not texts:
+        opened = open_extractor(placed(extractor.uri, base), kind_of(extractor), sha256=extractor.sha256)
+        no_classes = not opened.classes
     return [
         kind
         for kind in model.family.metrics
         if (kind in FORMULAS and job.spec.data.validation is not None)
         or (kind in GENERATED and (kind in OF_TEXTS) == texts and (texts or extractor is not None))
+        if not (kind == "ClassifierScore" and no_classes)
     ]
 
 

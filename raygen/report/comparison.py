@@ -11,6 +11,8 @@ from raygen.evaluation.intervals import Interval
 from raygen.report.page import MAX_ROWS, page_template
 
 Document = Mapping[str, Any]
+METRIC, DIFFERENCE = "metric", "difference to the first"
+"""Columns of the table beside those of runs."""
 MARGIN = 0.08
 """Share of a plot that stays free on either side."""
 
@@ -36,11 +38,18 @@ class Mark:
 
 
 def names_of(documents: Sequence[Document]) -> list[str]:
-    """Names of the runs: the last parts of their directories, with the steps where names are alike."""
-    short = [str(one["run"]).rstrip("/").rpartition("/")[2] for one in documents]
-    if len(set(short)) == len(short):
-        return short
-    return [f"{name}, step {one['step']}" for name, one in zip(short, documents, strict=True)]
+    """Names of the runs, which differ: the last parts of their directories, with the steps and with numbers where names are alike."""
+    names = [str(one["run"]).rstrip("/").rpartition("/")[2] for one in documents]
+    if _alike(names):
+        names = [f"{name}, step {one['step']}" for name, one in zip(names, documents, strict=True)]
+    if _alike(names):
+        names = [f"{number}: {name}" for number, name in enumerate(names, start=1)]
+    return names
+
+
+def _alike(names: Sequence[str]) -> bool:
+    """Whether two columns would have the same name."""
+    return len({METRIC, DIFFERENCE, *names}) < len(names) + 2
 
 
 def table_of(documents: Sequence[Document], rows: Sequence[Row]) -> list[dict[str, str]]:
@@ -48,15 +57,15 @@ def table_of(documents: Sequence[Document], rows: Sequence[Row]) -> list[dict[st
     names = names_of(documents)
     table = []
     for row in rows:
-        cells = {"metric": row.name + (f" ({row.unit})" if row.unit else "")}
+        cells = {METRIC: row.name + (f" ({row.unit})" if row.unit else "")}
         for number, name in enumerate(names):
             cells[name] = _value(row.values[number], row.intervals[number]) + (
                 " *" if row.best == number else ""
             )
-        cells["difference to the first"] = _differences(row, names)
+        cells[DIFFERENCE] = _differences(row, names)
         table.append(cells)
     for title, cost in _costs(documents):
-        table.append({"metric": title, **dict(zip(names, cost, strict=True)), "difference to the first": ""})
+        table.append({METRIC: title, **dict(zip(names, cost, strict=True)), DIFFERENCE: ""})
     return table
 
 
@@ -106,9 +115,10 @@ NOTE = (
 
 
 def _cell(text: str) -> str:
-    for sign in "\\`*_<>|[]":
-        text = text.replace(sign, "\\" + sign) if sign != "*" or not text.endswith(" *") else text
-    return text.replace("\n", " ")
+    """Text as a cell shows it: nothing in it is Markdown or ends its line, and the star of the best value is no pair of others."""
+    shown, star = (text[:-2], " *") if text.endswith(" *") else (text, "")
+    shown = "".join(sign if sign.isprintable() else " " for sign in shown)
+    return "".join("\\" + sign if sign in "\\`*_<>|[]&~" else sign for sign in shown) + star
 
 
 def marks_of(row: Row, names: Sequence[str]) -> list[Mark]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,11 @@ from raygen.data.sources.files import local_path
 from raygen.errors import InputError
 from raygen.evaluation.extractors import Embedded, Extractor, Kind, Network, Onnx, Timm, open_extractor
 from raygen.evaluation.generated.making import Team, embedded, generated_images, generated_texts
-from raygen.evaluation.generated.values import image_values, part_of, text_values
+from raygen.evaluation.generated.values import NEIGHBOURS, image_values, part_of, text_values
 from raygen.evaluation.intervals import GROUPS, Interval, intervals
 from raygen.models.protocol import Family, SampleRequest
 from raygen.spec import Metric, ResolvedJob
-from raygen.spec.families.metrics import GENERATED, OF_IMAGES
+from raygen.spec.families.metrics import GENERATED, NEIGHBOURHOOD, OF_IMAGES
 from raygen.spec.job import evaluation as spec_of
 from raygen.spec.job.evaluation import Generation
 
@@ -48,7 +48,7 @@ class Evaluator:
         job: A job with `evaluation.generation`.
         base: Folder that relative paths start from.
         data: The job's data, for real images. They are read when this is made, before training reads beside it.
-        team: All workers that evaluate together.
+        team: All workers that evaluate together. Where one gives up meanwhile, real images are read by the first `measure` that goes on.
 
     Raises:
         InputError: the extractor is missing, another one, or does not suit the metrics or the images; or there are too few real images.
@@ -62,6 +62,7 @@ class Evaluator:
         self._request = request_of(generation, job.spec.training.seed)
         self._extractor: Extractor | None = None
         self._real: Embedded | None = None
+        self._read: Callable[[Team], Embedded | None] | None = None
         self._document: Document = {"request": asdict(self._request)}
         if any(metric.type in OF_IMAGES for metric in self.metrics):
             self._look_at_real(generation, base, data, team)
@@ -81,8 +82,11 @@ class Evaluator:
             ModelError: the model has nothing to generate from.
             InputError: there are too few samples for a metric.
         """
-        if self._extractor is not None and self._real is not None:
-            real, images_of = self._real, generated_images(family, self._request)
+        if self._extractor is not None and self._read is not None:
+            self._real = real = self._read(team) if self._real is None else self._real
+            if real is None:
+                return None
+            images_of = generated_images(family, self._request)
             made = embedded(images_of, self._request.count, self._extractor, team)
             if made is None:
                 return None
@@ -102,7 +106,7 @@ class Evaluator:
         values = of_some(numbers)
         found: Mapping[str, Interval] = {}
         if with_intervals and len(numbers) >= 2 * GROUPS:
-            found = intervals(values, lambda group: of_some(numbers[numbers % GROUPS != group]))
+            found = intervals(values, lambda group: _or_none(of_some, numbers[numbers % GROUPS != group]))
         return GeneratedValues(values, found, self._document)
 
     def _look_at_real(self, generation: Generation, base: Path, data: Dataset, team: Team) -> None:
@@ -113,10 +117,9 @@ class Evaluator:
         _suits(self.metrics, extractor)
         images = _TrainImages(data) if generation.reference == "Train" else _ValidationImages(data)
         count = min(generation.samples, images.count)
-        real = embedded(images.of, count, extractor, team)
-        if real is None:
-            raise InputError("stopped while real images were read", where="spec.evaluation.generation")
-        self._extractor, self._real = extractor, real
+        _are_enough(self.metrics, count)
+        self._read = lambda readers: embedded(images.of, count, extractor, readers)
+        self._extractor, self._real = extractor, self._read(team)
         self._document |= {
             "extractor": {"type": spec.type, "name": extractor.name, "sha256": extractor.sha256},
             "reference": {"split": generation.reference, "images": count, "data": data.fingerprint},
@@ -180,6 +183,31 @@ def _suits(metrics: Sequence[Metric], extractor: Extractor) -> None:
             where="spec.evaluation.generation.extractor",
             remedy="Name an extractor with classes, or remove the metric.",
         )
+
+
+def _are_enough(metrics: Sequence[Metric], count: int) -> None:
+    """Says at once what would otherwise end a run at its first evaluation, which may be its last step.
+
+    Args:
+        metrics: What is measured.
+        count: Real images; at least as many are generated.
+    """
+    for metric in metrics:
+        least = 1 + ((metric.neighbours or NEIGHBOURS) if metric.type in NEIGHBOURHOOD else 1)
+        if count < least:
+            raise InputError(
+                f"{metric.name} needs at least {least} real images and as many generated ones, and is given {count}",
+                where="spec.evaluation.metrics",
+                remedy="Raise spec.evaluation.generation.samples, give more images, or remove the metric.",
+            )
+
+
+def _or_none(compute: Callable[[Tensor], dict[str, float]], chosen: Tensor) -> dict[str, float]:
+    """Values of a part of the samples; none where these are too few, as all of them are not."""
+    try:
+        return compute(chosen)
+    except InputError:
+        return {}
 
 
 def _told(metrics: Sequence[Metric], real: Embedded, made: Embedded) -> dict[str, float]:

@@ -28,7 +28,7 @@ def job_of(run: Run, args: argparse.Namespace) -> ResolvedJob:
     """The run's job with the evaluation that the options ask for: its own metrics, or all where it has none or --all is given.
 
     Raises:
-        InputError: the extractor's file is not there.
+        InputError: the extractor's file is not there, or the run is of texts, which need none.
         ValidationError: an option does not suit the job.
     """
     from raygen.inference.evaluation import measurable
@@ -38,6 +38,12 @@ def job_of(run: Run, args: argparse.Namespace) -> ResolvedJob:
     evaluation = document["spec"].setdefault("evaluation", {})
     generation = evaluation.get("generation") or {}
     if args.extractor is not None:
+        if run.job.spec.data.kind == "text":
+            raise InputError(
+                "an extractor compares images, and the run's data holds text",
+                where="--extractor",
+                remedy="Remove --extractor; --all measures texts.",
+            )
         generation["extractor"] = _extractor(args.extractor)
     if args.samples is not None:
         generation["samples"] = args.samples
@@ -47,7 +53,7 @@ def job_of(run: Run, args: argparse.Namespace) -> ResolvedJob:
     known = {metric.type for metric in job.spec.evaluation.metrics}
     if known and not args.all and args.extractor is None:
         return job
-    missing = [kind for kind in measurable(job) if kind not in known]
+    missing = [kind for kind in measurable(job, run.base) if kind not in known]
     if not missing:
         return job
     evaluation.setdefault("generation", generation)

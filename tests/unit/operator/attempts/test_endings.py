@@ -61,6 +61,7 @@ def test_lost_steps_are_those_that_are_trained_again() -> None:
         ({"exitCode": 2, "reason": "OutputError", "message": "access is denied"}, "OutputError"),
         ({"exitCode": 1, "reason": "NonFiniteLoss", "message": "the loss is NaN"}, "NonFiniteLoss"),
         ({"exitCode": 1, "reason": "ModelError", "message": "forward failed"}, "ModelError"),
+        ({"exitCode": 4, "reason": "GateFailed", "message": "trained, but loss is 2"}, "GateFailed"),
     ],
 )
 def test_what_would_fail_again_is_not_tried_again(outcome: dict[str, Any], reason: str) -> None:

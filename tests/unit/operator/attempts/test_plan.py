@@ -253,6 +253,17 @@ def test_a_job_that_is_deleted_is_left_alone() -> None:
     assert len(world.writes) == written
 
 
+def extracting(uri: str) -> dict[str, Any]:
+    """A job's evaluation with an extractor of images."""
+    return {"evaluation": {"generation": {"extractor": {"type": "ONNX", "uri": uri, "sha256": "0" * 64}}}}
+
+
+def test_an_extractor_where_the_runtime_allows_it_is_taken() -> None:
+    world = World(job(**extracting("s3://datasets/a.onnx")))
+    world.settle()
+    assert list(world.ray_jobs) == ["tiny-r1"]
+
+
 @pytest.mark.parametrize(
     ("changes", "grants", "words"),
     [
@@ -262,6 +273,8 @@ def test_a_job_that_is_deleted_is_left_alone() -> None:
         ({"output": {"uri": "s3://runs/teams/"}}, {}, "spec.output.uri"),
         ({"output": {"uri": "s3://runs/other/"}}, {}, "allowedUriPrefixes"),
         ({"output": {"uri": "runs"}}, {}, "spec.output.uri"),
+        (extracting("s3://elsewhere/a.onnx"), {}, "spec.evaluation.generation.extractor.uri"),
+        (extracting("a.onnx"), {}, "spec.evaluation.generation.extractor.uri"),
         ({}, {"allowedNamespaces": ["other"]}, "allows the namespace team"),
         ({}, {"allowedNamespaces": []}, "allows the namespace team"),
     ],
