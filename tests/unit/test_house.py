@@ -62,7 +62,7 @@ THIRD_PARTY = {
     "augmentation": {"torch"},
     "compute": {"torch"},
     "parallel": {"numpy", "torch"},
-    "evaluation": {"numpy", "openai", "pydantic", "safetensors", "scipy", "torch"},
+    "evaluation": {"numpy", "openai", "pydantic", "safetensors", "scipy", "tokenizers", "torch", "yaml"},
     "run": set(),
     "inference": {"safetensors", "torch"},
     "report": {"jinja2", "markupsafe"},

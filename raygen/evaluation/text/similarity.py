@@ -28,7 +28,8 @@ def cosines(texts: Sequence[str], others: Sequence[str], *, encoder: Encoder | N
     """
     if len(texts) != len(others):
         raise DataError(
-            f"{len(texts)} texts and {len(others)} are no pairs", remedy="Give as many of the one as of the other."
+            f"{len(texts)} texts and {len(others)} are no pairs",
+            remedy="Give as many of the one as of the other.",
         )
     for number, pair in enumerate(zip(texts, others, strict=True)):
         if not all(text.strip() for text in pair):
@@ -56,6 +57,4 @@ def similarity(texts: Sequence[str], others: Sequence[str], *, encoder: Encoder 
         DataError: there are not equally many texts, or one has no characters but spaces.
         MissingExtraError: the package is not installed.
     """
-    return [
-        LOWEST + (HIGHEST - LOWEST) * max(one, 0.0) for one in cosines(texts, others, encoder=encoder)
-    ]
+    return [LOWEST + (HIGHEST - LOWEST) * max(one, 0.0) for one in cosines(texts, others, encoder=encoder)]

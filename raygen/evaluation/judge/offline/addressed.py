@@ -9,7 +9,12 @@ one of these.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+
+from raygen.evaluation.text.embeddings import Encoded, Vectors
 
 _SCORE = r"(?:scores?|scoring|ratings?|grades?|marks?|points?|stars?)\b"
 _MARKS = re.compile(
@@ -60,16 +65,81 @@ _BESIDE = re.compile(
     r"|\bmeans?\s+\"?(?:[1-5]|five)\b",
     re.IGNORECASE,
 )
+MOST_TAILS = 3
+"""Ends of one sentence that are looked at."""
+BESIDE = 0.5
+"""The share of the limit that is enough beside a sentence that is addressed to a judge."""
+RIDGE, RATE, STEPS = 1e-5, 2.0, 1500
 _BESIDE_WORDS = 12
 """Longest text, in words, that is taken to belong to what stands beside it."""
 _BEGINS = re.compile(
     r"(?<=\s)(?:(?=[A-Z])(?:A|An|And|Actually|Always|As|Assign|Assume|Award|Be|Because|But|Dear|Disregard|Evaluate|For|Forget|From|Give|Grade|Hey"
     r"|Hi|Hello|However|I|If|Ignore|Important|In|It|Judge|My|New|Note|Now|Obey|On|Output|Override|Please|Print|Rate|Remember|Reply|Respond|Return|Say"
-    r"|Score|Since|So|The|This|To|User|We|When|Write|You|Your)\b|(?=\S*\d)(?=\S*[a-z])(?=\S*[A-Z])\S{16,})"
+    r"|Score|Since|So|The|Act|Forget|Grader?|Human|Imagine|Pretend|Remember|Repeat|Skip|Stop|Translate|This|To|User|We|When|Write|You|Your)\b|(?=\S*\d)(?=\S*[a-z])(?=\S*[A-Z])\S{16,})"
 )
 """With what a sentence may begin behind one that has no mark at its end."""
 # Lines are units of their own; the marks of a sentence's end need not be followed by a capital letter here.
 _UNITS = re.compile(r"[^.!?\n]*(?:[.!?]+[\"'”’)\]}]*(?=\s|$)|\n|$|[.!?]+)")
+
+NEVER = 0.0005
+"""The share of other sentences that the recognizer may take for ones addressed to a judge, at most."""
+
+
+@dataclass(frozen=True)
+class Recognizer:
+    """A logistic model on a sentence's embedding that tells whether it is addressed to a judge; it finds what no pattern was written for.
+
+    Attributes:
+        weights: (width,).
+        limit: The least sum that is taken for such a sentence.
+    """
+
+    weights: Vectors
+    limit: float
+
+    def hears(self, encoded: Encoded) -> bool:
+        """Whether a sentence is addressed to a judge."""
+        return self.sum(encoded.vector) > self.limit
+
+    def may_hear(self, encoded: Encoded) -> bool:
+        """Whether it is, beside one that is."""
+        return self.sum(encoded.vector) > BESIDE * self.limit
+
+    def sum(self, vector: Vectors) -> float:
+        """The model's sum for a sentence's embedding."""
+        return float((vector * self.weights).sum(dtype=np.float64))
+
+
+def trained_recognizer(
+    addressed: Sequence[Vectors], about: Sequence[Vectors], others: Sequence[Vectors]
+) -> Recognizer:
+    """Fits the model by gradient descent with momentum in float64; both sides have the same weight.
+
+    Args:
+        addressed: Embeddings of sentences that are addressed to a judge, (width,) each.
+        about: Those of sentences that have the same words and are not.
+        others: Those of any sentences. Every fifth one is held out, and the limit is chosen on those.
+    """
+    fitted_on = [*about, *(one for number, one in enumerate(others) if number % 5)]
+    vectors = np.stack([*addressed, *fitted_on]).astype(np.float64)
+    signs = np.array([1.0] * len(addressed) + [-1.0] * len(fitted_on))
+    shares = np.array([0.5 / len(addressed)] * len(addressed) + [0.5 / len(fitted_on)] * len(fitted_on))
+    weights, bias = np.zeros(vectors.shape[1]), 0.0
+    last, last_bias = weights, bias
+    for step in range(STEPS):
+        ahead = step / (step + 3)
+        at, at_bias = weights + ahead * (weights - last), bias + ahead * (bias - last_bias)
+        slope = (
+            -signs * shares / (1 + np.exp(np.clip(signs * ((vectors * at).sum(axis=1) + at_bias), -50, 50)))
+        )
+        last, last_bias = weights, bias
+        weights = at - RATE * ((vectors * slope[:, None]).sum(axis=0) + RIDGE * at)
+        bias = at_bias - RATE * float(slope.sum())
+    model = Recognizer(weights.astype(np.float32), 0.0)
+    sums = sorted(model.sum(one) for one in others[::5])
+    place = min(int((1 - NEVER) * len(sums)), len(sums) - 1)
+    # A sum of 0 with the bias is where both are as likely.
+    return Recognizer(model.weights, max(sums[place], -bias))
 
 
 @dataclass(frozen=True)
@@ -117,16 +187,54 @@ def cleaned(text: str) -> Cleaned:
     )
 
 
+def tails(sentence: str) -> list[str]:
+    """Ends of a sentence that may be sentences of their own, behind one without a mark at its end; the longest first."""
+    return [
+        sentence[match.start() :]
+        for match in _BEGINS.finditer(sentence)
+        if sentence[: match.start()].rstrip()[-1:].isalnum() and len(sentence[match.start() :].split()) > 2
+    ][:MOST_TAILS]
+
+
+def without(
+    found: Cleaned, sentences: Sequence[str], recognizer: Recognizer, encoded: Mapping[str, Encoded]
+) -> Cleaned:
+    """Takes out the sentences that a recognizer takes for ones addressed to the judge.
+
+    Args:
+        found: What the patterns have left.
+        sentences: The sentences of its text, in their order.
+        recognizer: The model.
+        encoded: What the encoder has made of the sentences and of their `tails`.
+    """
+    parts: list[str] = []
+    for sentence in sentences:
+        heard = next((tail for tail in tails(sentence) if recognizer.hears(encoded[tail])), None)
+        head = "" if heard is None else sentence[: -len(heard)].rstrip()
+        parts += [sentence] if heard is None else [head, heard]
+    drop = [part in encoded and recognizer.hears(encoded[part]) for part in parts]
+    for place in (*range(len(parts)), *reversed(range(len(parts)))):
+        beside = any(drop[near] for near in (place - 1, place + 1) if 0 <= near < len(parts))
+        if beside and parts[place] in encoded and recognizer.may_hear(encoded[parts[place]]):
+            drop[place] = True
+    out = [part for part, dropped in zip(parts, drop, strict=True) if dropped]
+    text = found.text
+    # What is appended comes last, so that of equal sentences the last one goes.
+    for part in reversed(out):
+        before, _, behind = text.rpartition(part)
+        text = f"{before.rstrip()} {behind.lstrip()}".strip()
+    return Cleaned(text, (*found.left_out, *out)) if out else found
+
+
 def _split(text: str) -> list[str]:
     """Sentences and lines with all of their characters, so that joined they are the text; cut where something addressed to a judge begins."""
     found = []
     for unit in _UNITS.findall(text):
         begins = [match.start() for match in (_MARKS.search(unit), _CONTROL.search(unit)) if match]
         talk = _TALK.search(unit) or _BESIDE.search(unit)
-        if talk is not None:
-            begins += [match.start() for match in _BEGINS.finditer(unit) if match.start() <= talk.start()][
-                -1:
-            ]
+        if not begins and talk is not None:
+            starts = [match.start() for match in _BEGINS.finditer(unit) if match.start() <= talk.start()]
+            begins = [start for start in starts if unit[:start].strip()][-1:]
         at = min(begins, default=0)
         found += [unit[:at], unit[at:]] if unit[:at].strip() else [unit]
     return found

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from raygen.evaluation.judge.offline import words
+from raygen.evaluation.judge.offline.addressed import Recognizer
 from raygen.evaluation.judge.offline.evidence import (
     Rarity,
     Read,
@@ -73,11 +74,13 @@ class Knowledge:
         rarity: How much words tell.
         ngrams: The n-gram model.
         order: Which sentence follows which.
+        recognizer: Which sentences are addressed to a judge.
     """
 
     rarity: Rarity
     ngrams: Ngrams
     order: Order
+    recognizer: Recognizer
 
 
 @dataclass(frozen=True)
@@ -190,22 +193,27 @@ def _similarity(material: Material, encoded: Mapping[str, Encoded], knowledge: K
     back = _supports(truth, answer, answer.sentences, encoded, knowledge.rarity) or there
     ours, theirs = ([encoded[sentence] for sentence in one.sentences] for one in (answer, truth))
     close = float((whole_vector(ours) * whole_vector(theirs)).sum(dtype=np.float64)) if theirs else 0.0
+    # Numbers and names can differ only where both speak of the same; elsewhere both have others, which says nothing.
+    same = max(close, 0.0)
+    ours_named, theirs_named = (
+        frozenset(name for line in one.sentences for name in words.names(line)) for one in (answer, truth)
+    )
+    opposed = _both(
+        _weighted(there, lambda one: float(not one.opposed)),
+        _weighted(back, lambda one: float(not one.opposed)),
+    )
     values = {
         "close": close,
         "alike": _both(_weighted(there, lambda one: one.alike), _weighted(back, lambda one: one.alike)),
         "covered": _both(_weighted(there, lambda one: one.covered), _weighted(back, lambda one: one.covered)),
-        "numbers": _common(answer.numbers, truth.numbers),
-        "names": _common(
-            frozenset(name for one in there for name in one.names),
-            frozenset(name for one in back for name in one.names),
-            differing=True,
-        ),
-        "agreed": float(bool(words.negations(answer.text)) == bool(words.negations(truth.text))),
+        "numbers": 1 - same * (1 - _common(answer.numbers, truth.numbers)),
+        "names": 1 - same * (1 - _common(ours_named, theirs_named)),
+        "agreed": 1 - same * (1 - opposed),
     }
     details = {}
     if differing := sorted(answer.numbers ^ truth.numbers):
         details["numbers"] = f"numbers {_listed(differing)} are in only one of answer and ground truth"
-    if names := sorted({name for one in (*there, *back) for name in one.names}):
+    if names := sorted(ours_named ^ theirs_named):
         details["names"] = f"names {_listed(names)} are in only one of answer and ground truth"
     return Found(values, details)
 
@@ -350,10 +358,8 @@ def _both(one: float, other: float) -> float:
     return 2 * one * other / (one + other) if one + other > 0 else 0.0
 
 
-def _common(one: frozenset[str], other: frozenset[str], *, differing: bool = False) -> float:
-    """The share of what either has that both have; 1 where none has any. With `differing`, the sets hold what only one has."""
-    if differing:
-        return 1 / (1 + len(one) + len(other))
+def _common(one: frozenset[str], other: frozenset[str]) -> float:
+    """The share of what either has that both have; 1 where none has any."""
     return len(one & other) / len(one | other) if one | other else 1.0
 
 

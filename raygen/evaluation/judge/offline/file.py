@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from raygen.errors import DamagedError, InputError, OutputError
+from raygen.evaluation.judge.offline.addressed import Recognizer
 from raygen.evaluation.judge.offline.evidence import Rarity
 from raygen.evaluation.judge.offline.features import Knowledge
 from raygen.evaluation.judge.offline.fluency import WrongWords, from_tensors, tensors_of
@@ -61,6 +62,7 @@ class Trained:
             "heads": {metric: asdict(head) for metric, head in sorted(self.heads.items())},
             "features": {metric: [one.name for one in FEATURES[metric]] for metric in sorted(self.heads)},
             "order": self.knowledge.order.bias,
+            "recognizer": self.knowledge.recognizer.limit,
         }
         header = json.dumps({"said": said, "sha256": _digest(tensors, said)}, sort_keys=True)
         content = safetensors.torch.save(tensors, {FORMAT: header})
@@ -85,6 +87,7 @@ class Trained:
         tensors.update(tensors_of(self.knowledge.ngrams, self.wrong_words))
         tensors["rarity.stems"] = torch.from_numpy(self.knowledge.rarity.stems)
         tensors["rarity.pieces"] = torch.from_numpy(self.knowledge.rarity.pieces)
+        tensors["recognizer.weights"] = torch.from_numpy(self.knowledge.recognizer.weights)
         tensors["order.weights"] = torch.from_numpy(self.knowledge.order.weights)
         return {name: tensor.contiguous() for name, tensor in sorted(tensors.items())}
 
@@ -110,12 +113,13 @@ def load(path: Path) -> tuple[Trained, str]:
         header = json.loads(json.loads(content[PREFIX : PREFIX + length])["__metadata__"][FORMAT])
         said = header["said"]
         intact = header["sha256"] == _digest(tensors, said)
-        trained = _trained(tensors, said)
+        # Before anything is made of it: what was altered may be no tokenizer or head any more.
+        trained = _trained(tensors, said) if intact else None
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(
             path, "this is not a file of an offline judge, one of another version, or a damaged one"
         ) from error
-    if not intact:
+    if trained is None:
         raise _damaged(path, "the judge does not match its digest: it was altered after it was written")
     return trained, hashlib.sha256(content).hexdigest()
 
@@ -136,9 +140,9 @@ def _trained(tensors: Mapping[str, Tensor], said: Mapping[str, Any]) -> Trained:
         head = said["heads"][metric]
         heads[metric] = Head(tuple(head["weights"]), head["bias"], tuple(head["usual"]))
     order = Order(tensors["order.weights"].numpy(), said["order"])
-    return Trained(
-        Encoder(encoder, tokenizer), Knowledge(rarity, ngrams, order), wrong_words, heads, said["facts"]
-    )
+    recognizer = Recognizer(tensors["recognizer.weights"].numpy(), said["recognizer"])
+    knowledge = Knowledge(rarity, ngrams, order, recognizer)
+    return Trained(Encoder(encoder, tokenizer), knowledge, wrong_words, heads, said["facts"])
 
 
 def _damaged(path: Path, what: str) -> DamagedError:

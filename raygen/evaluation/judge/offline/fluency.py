@@ -97,7 +97,7 @@ def beside(states: Tensor) -> Tensor:
 
 
 def trained_wrong_words(
-    states: Sequence[Tensor], wrong: Sequence[Tensor], *, seed: int, hidden: int = 64, epochs: int = 3
+    states: Sequence[Tensor], wrong: Sequence[Tensor], *, seed: int, hidden: int = 96, epochs: int = 4
 ) -> WrongWords:
     """Trains the network on one thread, so that the same seed gives the same bits.
 
@@ -114,7 +114,7 @@ def trained_wrong_words(
     outer = (torch.randn(1, hidden, generator=random) / math.sqrt(hidden)).requires_grad_()
     biases = [torch.zeros(hidden, requires_grad=True), torch.zeros(1, requires_grad=True)]
     network = WrongWords((inner, biases[0]), (outer, biases[1]))
-    optimizer = torch.optim.AdamW([inner, outer, *biases], lr=1e-3, weight_decay=1e-2)
+    optimizer = torch.optim.AdamW([inner, outer, *biases], lr=3e-3, weight_decay=1e-2)
     size = 64
     steps = epochs * math.ceil(len(states) / size)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, max(steps, 1))

@@ -82,10 +82,10 @@ FEATURES: dict[MetricName, tuple[Feature, ...]] = {
     "Similarity": (
         Feature("close", 4.5, "it means something else than the ground truth"),
         Feature("alike", 1.5, "parts of one have no counterpart in the other"),
-        Feature("covered", 1.0, "it has other words than the ground truth"),
-        Feature("numbers", 0.7, "numbers differ from the ground truth"),
-        Feature("names", 0.5, "names differ from the ground truth"),
-        Feature("agreed", 0.6, "one says no and the other does not"),
+        Feature("covered", 0.5, "it has other words than the ground truth"),
+        Feature("numbers", 1.0, "numbers differ from the ground truth"),
+        Feature("names", 0.7, "names differ from the ground truth"),
+        Feature("agreed", 1.0, "one says no and the other does not"),
     ),
 }
 """Of each metric, all from 0, or from -1, to 1, and the more the better."""

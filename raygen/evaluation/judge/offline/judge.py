@@ -10,14 +10,14 @@ from raygen.errors import DataError, InputError
 from raygen.evaluation.judge.answers import Answer
 from raygen.evaluation.judge.cache import NoAnswer
 from raygen.evaluation.judge.costs import Usage
-from raygen.evaluation.judge.offline.addressed import Cleaned, cleaned
+from raygen.evaluation.judge.offline.addressed import Cleaned, cleaned, tails, without
 from raygen.evaluation.judge.offline.evidence import Read
 from raygen.evaluation.judge.offline.features import Found, Material, found
 from raygen.evaluation.judge.offline.file import Trained, load
 from raygen.evaluation.judge.offline.heads import FEATURES
 from raygen.evaluation.judge.results import Score, Scores
 from raygen.evaluation.judge.rubrics import HIGHEST, LOWEST, RUBRICS, Case, MetricName
-from raygen.evaluation.text.embeddings import Encoded
+from raygen.evaluation.text.embeddings import Encoded, one_thread
 
 Heard = Callable[[int, int], None]
 
@@ -27,7 +27,6 @@ KEPT = 4096
 """Sentences that are remembered, as those of a context that many answers share; each takes some 50 KB."""
 TOLD, MOST_TOLD = 0.15, 3
 """The least loss, in logarithms of odds, that an explanation names, and how many of them it names."""
-_OTHER: Mapping[MetricName, str] = {"Groundedness": "context", "Similarity": "ground_truth"}
 
 
 @dataclass(frozen=True)
@@ -38,13 +37,11 @@ class _Task:
         metric: The metric.
         material: The texts.
         cleaned: The answer, and what was left out of it.
-        sentences: What the encoder has to read.
     """
 
     metric: MetricName
     material: Material
     cleaned: Cleaned
-    sentences: tuple[str, ...]
 
 
 class LocalJudge:
@@ -101,16 +98,15 @@ class LocalJudge:
             _check(name, case, metrics)
         scores: list[Score] = []
         for start in range(0, len(named), AT_ONCE):
-            some = named[start : start + AT_ONCE]
-            tasks = [
-                (name, case, metric, self._task(case, metric)) for name, case in some for metric in metrics
+            some = [
+                (name, case, metric) for name, case in named[start : start + AT_ONCE] for metric in metrics
             ]
-            encoded = self._encoded(
-                [one for *_, task in tasks if isinstance(task, _Task) for one in task.sentences]
-            )
-            for name, case, metric, task in tasks:
-                outcome = task if isinstance(task, NoAnswer) else self._outcome(task, encoded)
-                scores.append(Score.of(name, metric, outcome, len(case.answer)))
+            with one_thread():
+                outcomes = self._outcomes([(case, metric) for _, case, metric in some])
+            scores += [
+                Score.of(name, metric, outcome, len(case.answer))
+                for (name, case, metric), outcome in zip(some, outcomes, strict=True)
+            ]
             if progress is not None:
                 progress(len(scores), len(named) * len(metrics))
         return Scores(tuple(scores), Usage(), None)
@@ -123,43 +119,63 @@ class LocalJudge:
         """
         features: list[Found] = []
         for start in range(0, len(cases), AT_ONCE):
-            tasks = []
-            for number, case in enumerate(cases[start : start + AT_ONCE], start):
-                name = case.id or str(number)
-                _check(name, case, [metric])
-                task = self._task(case, metric)
-                if isinstance(task, NoAnswer) or not task.sentences:
-                    raise DataError(
-                        f"{metric} has nothing to look at",
-                        where=f"case {name}",
-                        remedy="Give texts with words in them.",
-                    )
-                tasks.append(task)
-            encoded = self._encoded([one for task in tasks for one in task.sentences])
-            features += [found(metric, task.material, encoded, self.trained.knowledge) for task in tasks]
+            some = cases[start : start + AT_ONCE]
+            for number, case in enumerate(some, start):
+                _check(case.id or str(number), case, [metric])
+            with one_thread():
+                tasks, encoded = self._tasks([(case, metric) for case in some])
+                for number, task in enumerate(tasks, start):
+                    if isinstance(task, NoAnswer) or not task.material.answer.sentences:
+                        raise DataError(
+                            f"{metric} has nothing to look at",
+                            where=f"case {cases[number].id or number}",
+                            remedy="Give texts with words in them.",
+                        )
+                    features.append(found(metric, task.material, encoded, self.trained.knowledge))
         return features
 
-    def _task(self, case: Case, metric: MetricName) -> _Task | NoAnswer:
-        for field in RUBRICS[metric].fields:
-            text = case.text(field) or ""
-            name = field.replace("_", " ")
-            if not text.strip():
-                return NoAnswer("EmptyText", f"the {name} is empty")
-            try:
-                text.encode()
-            except UnicodeEncodeError:
-                return NoAnswer("InvalidText", f"the {name} is not valid Unicode")
-        answer = cleaned(case.answer)
-        other = _OTHER.get(metric)
-        material = Material(
-            Read(case.question),
-            Read(answer.text),
-            None if other is None else Read(str(getattr(case, other))),
-        )
-        sentences = (
-            material.needed(metric, self.trained.knowledge.rarity) if material.answer.sentences else []
-        )
-        return _Task(metric, material, answer, tuple(sentences))
+    def _outcomes(self, wanted: Sequence[tuple[Case, MetricName]]) -> list[Answer | NoAnswer]:
+        tasks, encoded = self._tasks(wanted)
+        return [task if isinstance(task, NoAnswer) else self._outcome(task, encoded) for task in tasks]
+
+    def _tasks(
+        self, wanted: Sequence[tuple[Case, MetricName]]
+    ) -> tuple[list[_Task | NoAnswer], Mapping[str, Encoded]]:
+        """What is to be scored, and what the encoder makes of all of its sentences."""
+        reads: dict[str, Read] = {}
+
+        def read(text: str) -> Read:
+            return reads.setdefault(text, Read(text))
+
+        faults = [_unusable(case, metric) for case, metric in wanted]
+        usable = [case for (case, _), fault in zip(wanted, faults, strict=True) if fault is None]
+        answers = {text: cleaned(text) for text in dict.fromkeys(case.answer for case in usable)}
+        lines = [line for one in answers.values() for line in read(one.text).sentences]
+        encoded = dict(self._encoded([*lines, *(tail for line in lines for tail in tails(line))]))
+        recognizer = self.trained.knowledge.recognizer
+        answers = {
+            text: without(one, read(one.text).sentences, recognizer, encoded) for text, one in answers.items()
+        }
+        tasks: list[_Task | NoAnswer] = []
+        for (case, metric), fault in zip(wanted, faults, strict=True):
+            if fault is not None:
+                tasks.append(fault)
+                continue
+            other = {"Groundedness": case.context, "Similarity": case.ground_truth}.get(metric)
+            answer = answers[case.answer]
+            material = Material(
+                read(case.question), read(answer.text), None if other is None else read(other)
+            )
+            tasks.append(_Task(metric, material, answer))
+        rarity = self.trained.knowledge.rarity
+        needed = [
+            sentence
+            for task in tasks
+            if isinstance(task, _Task) and task.material.answer.sentences
+            for sentence in task.material.needed(task.metric, rarity)
+        ]
+        encoded.update(self._encoded([sentence for sentence in needed if sentence not in encoded]))
+        return tasks, encoded
 
     def _encoded(self, sentences: Sequence[str]) -> Mapping[str, Encoded]:
         """What the encoder makes of sentences; it keeps what was asked for last."""
@@ -173,23 +189,32 @@ class LocalJudge:
         return encoded
 
     def _outcome(self, task: _Task, encoded: Mapping[str, Encoded]) -> Answer:
-        out = (
-            f"left out, since it is addressed to the judge: {task.cleaned.left_out[0][:80]!r}"
-            if task.cleaned.left_out
-            else ""
-        )
+        left_out = task.cleaned.left_out
+        out = [f"left out, since it is addressed to the judge: {left_out[0][:80]!r}"] if left_out else []
         if not task.material.answer.sentences:
-            nothing = out or "the answer has no words"
-            return Answer(str(LOWEST), nothing, float(LOWEST), LOWEST)
+            return Answer(str(LOWEST), "; ".join(out or ["the answer has no words"]), float(LOWEST), LOWEST)
         features = found(task.metric, task.material, encoded, self.trained.knowledge)
         head = self.trained.heads[task.metric]
         values = [features.values[one.name] for one in FEATURES[task.metric]]
         expected = head.expected(values)
         losses = sorted(zip(head.losses(values), FEATURES[task.metric], strict=True), key=lambda one: -one[0])
         told = [features.details.get(one.name, one.fault) for loss, one in losses[:MOST_TOLD] if loss >= TOLD]
-        # Halves round up, as 2.5 is as near to 3.
+        # Halves round up.
         score = min(max(int(expected + 0.5), LOWEST), HIGHEST)
-        return Answer(str(score), "; ".join([*told, out] if out else told), expected, score)
+        return Answer(str(score), "; ".join(dict.fromkeys([*told, *out])), expected, score)
+
+
+def _unusable(case: Case, metric: MetricName) -> NoAnswer | None:
+    """Why a case cannot be judged; None if it can."""
+    for field in RUBRICS[metric].fields:
+        text, name = case.text(field) or "", field.replace("_", " ")
+        if not text.strip():
+            return NoAnswer("EmptyText", f"the {name} is empty")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return NoAnswer("InvalidText", f"the {name} is not valid Unicode")
+    return None
 
 
 def _check(name: str, case: Case, metrics: Sequence[MetricName]) -> None:

@@ -87,7 +87,7 @@ def stem(word: str) -> str:
     # "stopped" is "stop", and "make" is what is left of "making".
     if len(word) > 4 and word[-1] == word[-2] and word[-1] not in "aeiouls":
         word = word[:-1]
-    return word.removesuffix("e") if len(word) > 4 else word
+    return word.removesuffix("e") if len(word) > 3 else word
 
 
 def numbers(text: str) -> list[str]:

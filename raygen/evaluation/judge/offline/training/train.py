@@ -7,7 +7,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from raygen.errors import DataError
+from raygen.evaluation.judge.offline.addressed import Recognizer, trained_recognizer
 from raygen.evaluation.judge.offline.evidence import BUCKETS, Rarity, bucket
 from raygen.evaluation.judge.offline.features import Knowledge
 from raygen.evaluation.judge.offline.file import Trained
@@ -24,9 +25,10 @@ from raygen.evaluation.judge.offline.heads import FEATURES, Head, fitted
 from raygen.evaluation.judge.offline.judge import LocalJudge
 from raygen.evaluation.judge.offline.order import Order, trained_order
 from raygen.evaluation.judge.offline.training import faults
+from raygen.evaluation.judge.offline.training import talk as talk_of
 from raygen.evaluation.judge.offline.training.cases import Graded, Maker, tellable
 from raygen.evaluation.judge.offline.training.corpus import Corpus, packaged_corpus, split
-from raygen.evaluation.judge.offline.words import content_stems
+from raygen.evaluation.judge.offline.words import content_stems, sentences
 from raygen.evaluation.judge.rubrics import RUBRICS, MetricName
 from raygen.evaluation.text.embeddings import SHA256, Encoded, Encoder, Vectors
 
@@ -43,12 +45,14 @@ class Amounts:
     Attributes:
         sentences: From which the network for wrong words learns; as many again have mistakes.
         pairs: Pairs of sentences from which is learnt which follows which, at most.
+        talk: Sentences that are addressed to a judge, and as many about the same that are not, beside others.
         cases: To which the head of each metric is fitted, at least.
         held_out: Cases of each metric, made of articles that are not trained on, for the report.
     """
 
     sentences: int = 6000
     pairs: int = 8000
+    talk: int = 1500
     cases: int = 1500
     held_out: int = 300
 
@@ -125,13 +129,21 @@ def train_judge(
     say("learning which words are wrong where they stand")
     wrong_words = _wrong_words(models, encoder, amounts.sentences, seed)
     say("learning which sentence follows which")
-    knowledge = Knowledge(rarity, ngrams, _order(models, encoder, amounts.pairs, seed))
-    facts = {"seed": seed, "encoder": SHA256 if packaged else "", "sources": dict(sorted(corpus.sources.items()))}
+    order = _order(models, encoder, amounts.pairs, seed)
+    say("learning what is addressed to a judge")
+    knowledge = Knowledge(rarity, ngrams, order, _recognizer(rest, encoder, amounts, seed))
+    facts = {
+        "seed": seed,
+        "encoder": SHA256 if packaged else "",
+        "sources": dict(sorted(corpus.sources.items())),
+    }
     nothing = {
         metric: Head(tuple(one.prior for one in listed), 0.0, (1.0,) * len(listed))
         for metric, listed in FEATURES.items()
     }
-    judge = LocalJudge.of(Trained(encoder, knowledge, wrong_words, nothing, facts))
+    # What a text is made for counts here, whatever the recognizer takes it for.
+    deaf = replace(knowledge, recognizer=replace(knowledge.recognizer, limit=math.inf))
+    judge = LocalJudge.of(Trained(encoder, deaf, wrong_words, nothing, facts))
     maker, fresh = Maker(heads, seed), Maker(held_out, seed)
     fits: dict[MetricName, Head] = {}
     for metric in RUBRICS:
@@ -162,8 +174,10 @@ def _counted(corpus: Corpus, encoder: Encoder) -> tuple[Rarity, Ngrams]:
         pieces[np.unique(encoder.ids(text))] += 1
     counts = np.zeros(BUCKETS)
     counts[list(stems)] = list(stems.values())
-    sentences = [one for passage in corpus.passages for one in passage.sentences]
-    lines = [*sentences, *(line for one in corpus.exchanges for line in (one.question, one.answer))]
+    lines = [
+        *(one for passage in corpus.passages for one in passage.sentences),
+        *(line for one in corpus.exchanges for line in (one.question, one.answer)),
+    ]
     rarity = Rarity(_rarity(counts, len(texts)), _rarity(pieces, len(texts)))
     return rarity, Ngrams.of([encoder.ids(line) for line in lines], encoder.vocabulary)
 
@@ -177,13 +191,13 @@ def _rarity(counts: NDArray[np.float64], texts: int) -> Vectors:
 
 def _wrong_words(corpus: Corpus, encoder: Encoder, count: int, seed: int) -> WrongWords:
     drawn = random.Random(seed)
-    sentences = [one for passage in corpus.passages for one in passage.sentences]
-    sentences += [
+    texts = [one for passage in corpus.passages for one in passage.sentences]
+    texts += [
         one.answer for one in corpus.exchanges if len(one.answer.split()) >= 5 and "\n" not in one.answer
     ]
-    drawn.shuffle(sentences)
+    drawn.shuffle(texts)
     marked: list[faults.Changed] = []
-    for sentence in sentences[:count]:
+    for sentence in texts[:count]:
         marked.append(faults.Changed(sentence, ()))
         number = len(sentence.split())
         # Mostly a mistake or two, and now and then no order at all.
@@ -237,14 +251,32 @@ def _order(corpus: Corpus, encoder: Encoder, count: int, seed: int) -> Order:
     drawn.shuffle(pairs)
     pairs = pairs[:count]
     texts = list(dict.fromkeys(text for one, other, _ in pairs for text in (one, other)))
-    vectors: dict[str, Vectors] = {}
-    for start in range(0, len(texts), AT_ONCE):
-        some = texts[start : start + AT_ONCE]
-        vectors.update(zip(some, [one.vector for one in encoder.encode(some)], strict=True))
+    vectors = dict(zip(texts, _vectors(texts, encoder), strict=True))
     first, second = (
         np.stack([vectors[text] for text in side]) for side in zip(*[pair[:2] for pair in pairs], strict=True)
     )
     return trained_order(first, second, np.array([follows for *_, follows in pairs]))
+
+
+def _vectors(texts: Sequence[str], encoder: Encoder) -> list[Vectors]:
+    """Their embeddings alone, since the states of many texts would fill the memory."""
+    return [
+        one.vector
+        for start in range(0, len(texts), AT_ONCE)
+        for one in encoder.encode(texts[start : start + AT_ONCE])
+    ]
+
+
+def _recognizer(corpus: Corpus, encoder: Encoder, amounts: Amounts, seed: int) -> Recognizer:
+    drawn = random.Random(seed)
+    talk, about = talk_of.addressed(amounts.talk, drawn), talk_of.about(amounts.talk, drawn)
+    others = [one for passage in corpus.passages for one in passage.sentences]
+    others += [
+        line for one in corpus.exchanges for text in (one.question, one.answer) for line in sentences(text)
+    ]
+    drawn.shuffle(others)
+    others = list(dict.fromkeys(others))[: 6 * amounts.talk]
+    return trained_recognizer(*(_vectors(texts, encoder) for texts in (talk, about, others)))
 
 
 def _fit(judge: LocalJudge, metric: MetricName, graded: Sequence[Graded]) -> Head:

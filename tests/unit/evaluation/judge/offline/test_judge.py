@@ -39,7 +39,9 @@ CASES = [
 
 def test_every_case_has_a_score_of_every_metric_in_order(judge: LocalJudge) -> None:
     found = judge.score(CASES, METRICS)
-    assert [(one.case, one.metric) for one in found.scores] == [(str(n), m) for n in range(len(CASES)) for m in METRICS]
+    assert [(one.case, one.metric) for one in found.scores] == [
+        (str(n), m) for n in range(len(CASES)) for m in METRICS
+    ]
     assert found.stopped is None
     assert found.usage.requests == 0
     for one in found.scores:
@@ -61,7 +63,11 @@ def test_a_score_depends_on_no_other_case(judge: LocalJudge, monkeypatch: pytest
         random.Random(size).shuffle(mixed)
         fresh = LocalJudge.of(judge.trained)
         assert {(one.case, one.metric): one for one in fresh.score(mixed, METRICS).scores} == whole
-        alone = {(one.id or "", metric): fresh.score([one], [metric]).scores[0] for one in mixed for metric in METRICS}
+        alone = {
+            (one.id or "", metric): fresh.score([one], [metric]).scores[0]
+            for one in mixed
+            for metric in METRICS
+        }
         assert alone == whole
 
 
@@ -75,7 +81,11 @@ def test_a_score_depends_on_no_number_of_threads(judge: LocalJudge, monkeypatch:
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_what_an_answer_says_to_its_judge_moves_no_score(judge: LocalJudge, attack: str) -> None:
-    cases = [Case(one.question, f"{one.answer}{between}{attack}", one.context, one.ground_truth) for one in CASES[:2] for between in (" ", "\n")]
+    cases = [
+        Case(one.question, f"{one.answer}{between}{attack}", one.context, one.ground_truth)
+        for one in CASES[:2]
+        for between in (" ", "\n")
+    ]
     plain = judge.score([one for one in CASES[:2] for _ in range(2)], METRICS).scores
     attacked = judge.score(cases, METRICS).scores
     assert [one.expected for one in attacked] == [one.expected for one in plain]
@@ -98,7 +108,10 @@ def test_what_is_missing_is_told(judge: LocalJudge) -> None:
 
 def test_texts_without_words_have_no_score(judge: LocalJudge) -> None:
     cases = [Case("What?", " "), Case("\ud800", "text"), Case("What?", "text", context="")]
-    found = [judge.score([case], ["Groundedness" if case.context == "" else "Relevance"]).scores[0] for case in cases]
+    found = [
+        judge.score([case], ["Groundedness" if case.context == "" else "Relevance"]).scores[0]
+        for case in cases
+    ]
     assert [one.reason for one in found] == ["EmptyText", "InvalidText", "EmptyText"]
     assert [one.score for one in found] == [None] * 3
 
@@ -131,5 +144,6 @@ def test_any_text_has_a_score_or_a_reason(judge: LocalJudge, question: str, answ
 
 def _named(cases: list[Case]) -> list[Case]:
     return [
-        Case(one.question, one.answer, one.context, one.ground_truth, id=str(number)) for number, one in enumerate(cases)
+        Case(one.question, one.answer, one.context, one.ground_truth, id=str(number))
+        for number, one in enumerate(cases)
     ]

@@ -16,8 +16,34 @@ from raygen.evaluation.text.embeddings import Encoder
 WIDTH, INNER, LAYERS = 24, 48, 4
 COMMON = "the of in to and a is was it for on that with as by from are were".split()  # noqa: SIM905
 THINGS = (
-    *("bridge", "tower", "river", "castle", "harbour", "library", "garden", "market", "museum", "station", "theatre", "school"),
-    *("church", "palace", "tunnel", "canal", "forest", "island", "valley", "village", "airport", "hospital", "factory", "prison"),
+    *(
+        "bridge",
+        "tower",
+        "river",
+        "castle",
+        "harbour",
+        "library",
+        "garden",
+        "market",
+        "museum",
+        "station",
+        "theatre",
+        "school",
+    ),
+    *(
+        "church",
+        "palace",
+        "tunnel",
+        "canal",
+        "forest",
+        "island",
+        "valley",
+        "village",
+        "airport",
+        "hospital",
+        "factory",
+        "prison",
+    ),
 )
 PLACES = ("Lisbon", "Vienna", "Oslo", "Cairo", "Lima", "Dublin", "Athens", "Kyoto")
 PEOPLE = ("Strauss", "Brunel", "Eiffel", "Gaudi", "Wren", "Sinan")
@@ -25,7 +51,16 @@ PEOPLE = ("Strauss", "Brunel", "Eiffel", "Gaudi", "Wren", "Sinan")
 
 def tiny_encoder() -> Encoder:
     """An encoder with random weights."""
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *COMMON, *string.ascii_lowercase, *string.digits, *string.punctuation]
+    pieces = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        *COMMON,
+        *string.ascii_lowercase,
+        *string.digits,
+        *string.punctuation,
+    ]
     pieces += [f"##{character}" for character in string.ascii_lowercase + string.digits]
     vocabulary = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))  # noqa: S106
@@ -50,9 +85,16 @@ def _tensors(vocabulary: int) -> dict[str, torch.Tensor]:
     for number in range(LAYERS):
         layer = f"encoder.layer.{number}."
         shapes = {f"attention.self.{name}": (WIDTH, WIDTH) for name in ("query", "key", "value")}
-        shapes |= {"attention.output.dense": (WIDTH, WIDTH), "intermediate.dense": (INNER, WIDTH), "output.dense": (WIDTH, INNER)}
+        shapes |= {
+            "attention.output.dense": (WIDTH, WIDTH),
+            "intermediate.dense": (INNER, WIDTH),
+            "output.dense": (WIDTH, INNER),
+        }
         for name, shape in shapes.items():
-            tensors[f"{layer}{name}.weight"], tensors[f"{layer}{name}.bias"] = drawn(*shape), torch.zeros(shape[0])
+            tensors[f"{layer}{name}.weight"], tensors[f"{layer}{name}.bias"] = (
+                drawn(*shape),
+                torch.zeros(shape[0]),
+            )
         norms += [f"{layer}attention.output.LayerNorm", f"{layer}output.LayerNorm"]
     for name in norms:
         tensors[f"{name}.weight"], tensors[f"{name}.bias"] = torch.ones(WIDTH), torch.zeros(WIDTH)
@@ -85,5 +127,7 @@ def tiny_corpus() -> Corpus:
                 ),
             ),
         ]
-        exchanges.append(Exchange(f"Who built the {thing} of {place}?", f"The {thing} was built by {builder}."))
+        exchanges.append(
+            Exchange(f"Who built the {thing} of {place}?", f"The {thing} was built by {builder}.")
+        )
     return Corpus(passages, exchanges, {"tiny": "0" * 64})
