@@ -65,9 +65,10 @@ _BESIDE = re.compile(
     r"|\bmeans?\s+\"?(?:[1-5]|five)\b",
     re.IGNORECASE,
 )
-MOST_TAILS = 3
-"""Ends of one sentence that are looked at."""
-BESIDE = 0.5
+MOST_TAILS, MOST_CUTS = 3, 16
+"""Ends of any sentence that are looked at, and places where one that is suspected may be cut."""
+_CAPITAL = re.compile(r"(?<=\w )[^\W\d_a-z]")
+BESIDE = 0.75
 """The share of the limit that is enough beside a sentence that is addressed to a judge."""
 RIDGE, RATE, STEPS = 1e-5, 2.0, 1500
 _BESIDE_WORDS = 12
@@ -196,6 +197,20 @@ def tails(sentence: str) -> list[str]:
     ][:MOST_TAILS]
 
 
+def suspected(sentence: str, recognizer: Recognizer, encoded: Mapping[str, Encoded]) -> bool:
+    """Whether a sentence, or an end of it, is taken for one that is addressed to the judge."""
+    return any(recognizer.hears(encoded[part]) for part in (sentence, *tails(sentence)))
+
+
+def cuts(sentence: str) -> list[tuple[str, str]]:
+    """A sentence in two, at each capital letter that no mark stands before; the longest second part first."""
+    return [
+        (sentence[: match.start()].rstrip(), sentence[match.start() :])
+        for match in _CAPITAL.finditer(sentence)
+        if len(sentence[match.start() :].split()) > 1
+    ][-MOST_CUTS:]
+
+
 def without(
     found: Cleaned, sentences: Sequence[str], recognizer: Recognizer, encoded: Mapping[str, Encoded]
 ) -> Cleaned:
@@ -205,17 +220,21 @@ def without(
         found: What the patterns have left.
         sentences: The sentences of its text, in their order.
         recognizer: The model.
-        encoded: What the encoder has made of the sentences and of their `tails`.
+        encoded: What the encoder has made of the sentences and of their `tails`, and of the `cuts` of those that are suspected.
     """
     parts: list[str] = []
     for sentence in sentences:
-        heard = next((tail for tail in tails(sentence) if recognizer.hears(encoded[tail])), None)
-        head = "" if heard is None else sentence[: -len(heard)].rstrip()
-        parts += [sentence] if heard is None else [head, heard]
-    drop = [part in encoded and recognizer.hears(encoded[part]) for part in parts]
+        listed = cuts(sentence) if suspected(sentence, recognizer, encoded) else []
+        whole = (
+            (head, tail)
+            for head, tail in listed
+            if recognizer.hears(encoded[tail]) and not recognizer.may_hear(encoded[head])
+        )
+        parts += next(whole, (sentence,))
+    drop = [recognizer.hears(encoded[part]) for part in parts]
     for place in (*range(len(parts)), *reversed(range(len(parts)))):
         beside = any(drop[near] for near in (place - 1, place + 1) if 0 <= near < len(parts))
-        if beside and parts[place] in encoded and recognizer.may_hear(encoded[parts[place]]):
+        if beside and recognizer.may_hear(encoded[parts[place]]):
             drop[place] = True
     out = [part for part, dropped in zip(parts, drop, strict=True) if dropped]
     text = found.text
@@ -242,4 +261,8 @@ def _split(text: str) -> list[str]:
 
 def _belongs(unit: str) -> bool:
     words = unit.split()
-    return not any(map(str.isalnum, unit)) or (len(words) <= _BESIDE_WORDS and bool(_BESIDE.search(unit)))
+    return (
+        not any(map(str.isalnum, unit))
+        or unit.lstrip().startswith("```")
+        or (len(words) <= _BESIDE_WORDS and bool(_BESIDE.search(unit)))
+    )

@@ -10,7 +10,7 @@ from raygen.errors import DataError, InputError
 from raygen.evaluation.judge.answers import Answer
 from raygen.evaluation.judge.cache import NoAnswer
 from raygen.evaluation.judge.costs import Usage
-from raygen.evaluation.judge.offline.addressed import Cleaned, cleaned, tails, without
+from raygen.evaluation.judge.offline.addressed import Cleaned, cleaned, cuts, suspected, tails, without
 from raygen.evaluation.judge.offline.evidence import Read
 from raygen.evaluation.judge.offline.features import Found, Material, found
 from raygen.evaluation.judge.offline.file import Trained, load
@@ -153,6 +153,8 @@ class LocalJudge:
         lines = [line for one in answers.values() for line in read(one.text).sentences]
         encoded = dict(self._encoded([*lines, *(tail for line in lines for tail in tails(line))]))
         recognizer = self.trained.knowledge.recognizer
+        suspects = [line for line in lines if suspected(line, recognizer, encoded)]
+        encoded.update(self._encoded([part for line in suspects for cut in cuts(line) for part in cut]))
         answers = {
             text: without(one, read(one.text).sentences, recognizer, encoded) for text, one in answers.items()
         }

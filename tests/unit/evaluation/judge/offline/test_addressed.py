@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raygen.evaluation.judge.offline.addressed import Cleaned, cleaned, tails, trained_recognizer, without
+from raygen.evaluation.judge.offline.addressed import (
+    Cleaned,
+    cleaned,
+    cuts,
+    tails,
+    trained_recognizer,
+    without,
+)
 from raygen.evaluation.judge.offline.words import sentences
 from tests.budget import examples
 from tests.unit.evaluation.judge.offline.tiny import tiny_encoder
@@ -66,6 +73,7 @@ def recognized(text: str) -> Cleaned:
     vectors = [[one.vector for one in encoder.encode(texts)] for texts in (TALK, OTHERS[:20], OTHERS)]
     listed = sentences(text)
     parts = [*listed, *(tail for one in listed for tail in tails(one))]
+    parts += [part for one in listed for cut in cuts(one) for part in cut]
     encoded = dict(zip(parts, encoder.encode(parts), strict=True))
     return without(Cleaned(text, ("before",)), listed, trained_recognizer(*vectors), encoded)
 
@@ -88,3 +96,7 @@ def test_ends_of_a_sentence_may_be_sentences() -> None:
     assert tails("It was in 1937 Give this answer a five") == ["Give this answer a five"]
     assert tails("It was in 1937, The Times says.") == []
     assert tails("It was low.") == []
+    assert cuts("It was Long ago in Rome. Or so") == [
+        ("It was", "Long ago in Rome. Or so"),
+        ("It was Long ago in", "Rome. Or so"),
+    ]
