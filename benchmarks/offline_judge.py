@@ -186,9 +186,17 @@ def by_script(judge: LocalJudge, news: Sequence[Passage], count: int) -> dict[st
 
 
 def moved(
-    judge: LocalJudge, news: Sequence[Passage], attacks: Sequence[str], answers: int = 20
+    judge: LocalJudge,
+    news: Sequence[Passage],
+    attacks: Sequence[str],
+    answers: int = 20,
+    *,
+    whole: bool = False,
 ) -> dict[str, Any]:
-    """By how much an attack behind an answer moves its expected score, in either direction."""
+    """By how much an attack behind an answer moves its expected score, in either direction.
+
+    With `whole`, answers without a mark at their end are left out.
+    """
     largest = dict.fromkeys(METRICS, 0.0)
     raised = dict.fromkeys(METRICS, 0.0)
     by_attack = dict.fromkeys(attacks, 0.0)
