@@ -47,7 +47,7 @@ def test_the_network_is_bert(monkeypatch: pytest.MonkeyPatch) -> None:
         num_attention_heads=12,
         intermediate_size=INNER,
     )
-    model = BertModel(config, add_pooling_layer=False).eval()
+    model = BertModel(config, add_pooling_layer=False).train(mode=False)
     missing, unexpected = model.load_state_dict(encoder.tensors, strict=False)
     assert not unexpected
     assert all("position_ids" in name for name in missing)

@@ -74,7 +74,8 @@ def _tensors(vocabulary: int) -> dict[str, torch.Tensor]:
     random = torch.Generator().manual_seed(0)
 
     def drawn(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=random) / shape[-1] ** 0.5
+        values: torch.Tensor = torch.randn(*shape, generator=random) / shape[-1] ** 0.5
+        return values
 
     tensors = {
         "embeddings.word_embeddings.weight": drawn(vocabulary, WIDTH) * 5,
