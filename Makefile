@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt
 VENV_PACKAGE := $(notdir $(PYTHON))-venv
-EVERYTHING := train,ray,s3,huggingface,cleaning,sweep,presidio,music,judge,moderation,onnx,timm,operator,tracing,dev
+EVERYTHING := train,ray,s3,huggingface,cleaning,sweep,presidio,music,judge,local-judge,moderation,onnx,timm,operator,tracing,dev
 CLUSTER := PYTHONPATH=tests/cluster $(BIN)/python -m testcluster
 
 # Where it is set, as in many container images, every process would compile raygen and its dependencies from their sources.

@@ -64,7 +64,8 @@ THIRD_PARTY = {
     "parallel": {"numpy", "torch"},
     "moderation": {"pydantic", "re2"},
     "evaluation": {
-        *("numpy", "onnxruntime", "openai", "pydantic", "safetensors", "scipy", "timm", "torch"),
+        *("numpy", "onnxruntime", "openai", "pydantic", "safetensors", "scipy", "timm", "tokenizers"),
+        *("torch", "yaml"),
     },
     "run": set(),
     "inference": {"safetensors", "torch"},
