@@ -16,6 +16,7 @@ from raygen.spec import TrainingJob, parse
 from raygen.storage import open_storage
 from raygen.training.engine.control import Control
 from raygen.training.engine.evaluation.gates import check_gates
+from raygen.training.observers.events import Progress
 from tests.jobs import image_job_document, job_document, write_images
 from tests.unit.evaluation.extractors.trained import trained_extractor
 from tests.unit.training.runs import Killed, Watcher, killed_at, losses, train
@@ -207,6 +208,23 @@ def test_a_stop_before_the_first_step_stops_the_run_and_fails_nothing(images: Pa
     assert train(images, document, observer=Stopping(), control=control).state == "Stopped"
     assert train(images, document).state == "Succeeded"
     assert set(kept(images, 2)["values"]) >= {"frechet"}
+
+
+def test_a_stop_while_it_generates_leaves_the_evaluation_to_the_next_attempt(images: Path) -> None:
+    control = Control()
+
+    class Stopping(Watcher):
+        def progressed(self, progress: Progress) -> None:
+            if progress.step == 4:
+                control.stop("SIGTERM")
+
+    document, first, second = gan(images), Stopping(), Watcher()
+    stopped = train(images, document, observer=first, control=control)
+    assert (stopped.state, stopped.step, list(first.evaluations)) == ("Stopped", 4, [2])
+    assert train(images, document, observer=second).state == "Succeeded"
+    assert list(second.evaluations) == [4, 6]
+    train(images, document, observer=(whole := Watcher()), run="whole")
+    assert whole.evaluations == first.evaluations | second.evaluations
 
 
 @pytest.mark.parametrize(
