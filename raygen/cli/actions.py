@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 RUN = "run"
 """The action that may be left out."""
 ACTIONS = {
-    "evaluate": frozenset({RUN, "train-extractor"}),
+    "evaluate": frozenset({RUN, "train-extractor", "train-judge"}),
     "sweep": frozenset({RUN, "best", "replay", "report", "show"}),
 }
 """Of the verbs that have such an action."""

@@ -83,3 +83,8 @@ def _add_evaluate_actions(
         "--seed", type=int, default=0, help="the same seed gives the same file (default: 0)"
     )
     extractor.set_defaults(module="raygen.cli.local.evaluate.train_extractor")
+
+    judge = action("train-judge", "train a judge of texts that needs no network and no GPU")
+    judge.add_argument("--to", required=True, metavar="FILE", help="file to write")
+    judge.add_argument("--seed", type=int, default=0, help="the same seed gives the same file (default: 0)")
+    judge.set_defaults(module="raygen.cli.local.evaluate.train_judge")
