@@ -9,11 +9,13 @@ import torch
 
 from raygen.compute.device import limited_threads
 from raygen.data.protocol import Dataset
+from raygen.evaluation.generated.making import Team
 from raygen.models.protocol import Alone, Family
 from raygen.parallel.whole import SingleWorker
 from raygen.training.engine.agreement import OwnDecisions
 from raygen.training.engine.attempt import AttemptContext, train_attempt
 from raygen.training.engine.control import Control
+from raygen.training.engine.evaluation.measuring import make_evaluator
 from raygen.training.engine.guards import Guards
 from raygen.training.engine.state import State, Trained
 from raygen.training.facts import Facts
@@ -25,14 +27,17 @@ from raygen.training.result import Result
 
 
 def look(plan: JobPlan, control: Control, notice: Callable[[str], None]) -> Facts:
-    """Opens data and model, and closes them again.
+    """Opens data, model and the extractor of metrics, and closes them again.
 
     Raises:
         InputError: they cannot be used.
     """
     with limited_threads(plan.cores), closing(_data(plan, control, notice)) as data:
         device = _device(plan)
-        return facts_of(plan.job, data, _model(plan, control, data, device), device)
+        facts = facts_of(plan.job, data, _model(plan, control, data, device), device)
+        # It opens the extractor, and gives up before the first of the real images.
+        make_evaluator(plan.job, plan.base, data, Team(go_on=lambda: False))
+        return facts
 
 
 def train_here(

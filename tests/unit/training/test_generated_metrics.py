@@ -193,8 +193,10 @@ def test_too_few_images_are_told_before_the_first_step(
 def test_another_file_in_place_of_the_extractor_is_refused(images: Path) -> None:
     document = gan(images)
     document["spec"]["evaluation"]["generation"]["extractor"]["sha256"] = "0" * 64
-    with pytest.raises(InputError, match="SHA-256"):
-        train(images, document)
+    for dry_run in (True, False):
+        with pytest.raises(InputError, match="SHA-256"):
+            train(images, document, dry_run=dry_run)
+    assert train(images, gan(images), dry_run=True).state == "DryRun"
 
 
 def test_a_stop_before_the_first_step_stops_the_run_and_fails_nothing(images: Path) -> None:
