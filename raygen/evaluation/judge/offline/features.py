@@ -26,8 +26,8 @@ from raygen.evaluation.judge.offline.order import Order
 from raygen.evaluation.judge.rubrics import MetricName
 from raygen.evaluation.text.embeddings import Encoded
 
-QUESTION_SENTENCES = 6
-"""The last ones of a question are compared with the answer: in a dialogue they are what is answered."""
+WHOLE_QUESTION, QUESTION_END = 6, 3
+"""Sentences of a question that are all compared with the answer; of a longer one, so many at its end, and the likeliest of the others."""
 ECHO = 0.4
 """What is left of the nearness of a sentence that only repeats the question."""
 SAME_SENTENCE = 0.7
@@ -99,12 +99,23 @@ class Material:
 
     def needed(self, metric: MetricName, rarity: Rarity) -> list[str]:
         """The sentences that the encoder has to read for a metric."""
-        asked = [] if metric in ("Fluency", "Similarity") else self.question.sentences[-QUESTION_SENTENCES:]
+        asked = [] if metric in ("Fluency", "Similarity") else self.asked(rarity)
         if self.other is None:
             return [*self.answer.sentences, *asked]
         if metric == "Similarity":
             return [*self.answer.sentences, *self.other.sentences]
         return [*self.answer.sentences, *likeliest(self.answer, self.other, rarity)]
+
+    def asked(self, rarity: Rarity) -> list[str]:
+        """The sentences of the question that are compared with the answer, the last one last.
+
+        In a dialogue the last ones are what is answered, and in a question with a document any may be.
+        """
+        sentences = self.question.sentences
+        if len(sentences) <= WHOLE_QUESTION:
+            return sentences
+        end = sentences[-QUESTION_END:]
+        return [*(one for one in likeliest(self.answer, self.question, rarity) if one not in end), *end]
 
 
 @dataclass(frozen=True)
@@ -220,10 +231,12 @@ def _similarity(material: Material, encoded: Mapping[str, Encoded], knowledge: K
 
 def _relevance(material: Material, encoded: Mapping[str, Encoded], knowledge: Knowledge) -> Found:
     question, answer = material.question, material.answer
-    asked = [encoded[sentence] for sentence in question.sentences[-QUESTION_SENTENCES:]]
+    asked = [encoded[sentence] for sentence in material.asked(knowledge.rarity)]
     said = [encoded[sentence] for sentence in answer.sentences]
     # A sentence that has nothing but the question's words is near to it and says nothing.
-    echoes = [len(stems) > 1 and question.stem_set.issuperset(stems) for stems in answer.stems]
+    # What stands further up may be a document, whose words an answer may use.
+    end = frozenset(stem for stems in question.stems[-QUESTION_END:] for stem in stems)
+    echoes = [len(stems) > 1 and end.issuperset(stems) for stems in answer.stems]
     best = [
         max((max(cosine(one, other), 0.0) for other in asked), default=0.0) * (ECHO if echo else 1.0)
         for one, echo in zip(said, echoes, strict=True)
@@ -232,8 +245,7 @@ def _relevance(material: Material, encoded: Mapping[str, Encoded], knowledge: Kn
     stems = sorted(question.stem_set)
     weights = [knowledge.rarity.of(stem) for stem in stems]
     taken = math.fsum(weight for stem, weight in zip(stems, weights, strict=True) if stem in answer.stem_set)
-    own = [stem for stem in _stems(answer) if stem not in question.stem_set]
-    all_said = max(len(_stems(answer)), 1)
+    own = sum(stem not in end for stem in _stems(answer)) / max(len(_stems(answer)), 1)
     asks = question.sentences[-1] if question.sentences else ""
     kinds = [has(answer.text) for asking, has in _KINDS if asking.search(asks)]
     shares = wrong_shares(said)
@@ -244,9 +256,7 @@ def _relevance(material: Material, encoded: Mapping[str, Encoded], knowledge: Kn
         "covered": taken / math.fsum(weights) if stems else 1.0,
         "kind": float(all(kinds)) if kinds else 0.6,
         # A few words may be all that is asked for; nothing but the question's own words is no answer.
-        "own": min(1.0, 4 * len(own) / all_said)
-        if len(answer.stem_set) > 2 or not question.stem_set >= answer.stem_set
-        else 0.5,
+        "own": min(1.0, 4 * own) if len(answer.stem_set) > 2 or not end >= answer.stem_set else 0.5,
         "willing": float(_NO_ANSWER.search(answer.text) is None),
         "sound": 1 - float(shares.mean()) if len(shares) else 0.0,
     }
@@ -256,7 +266,7 @@ def _relevance(material: Material, encoded: Mapping[str, Encoded], knowledge: Kn
 def _coherence(material: Material, encoded: Mapping[str, Encoded], knowledge: Knowledge) -> Found:
     answer = material.answer
     said = [encoded[sentence] for sentence in answer.sentences]
-    asked = [encoded[sentence] for sentence in material.question.sentences[-QUESTION_SENTENCES:]]
+    asked = [encoded[sentence] for sentence in material.asked(knowledge.rarity)]
     near = [max(cosine(one, other), 0.0) for one, other in itertools.pairwise(said)]
     values = {
         "follow": knowledge.order.mean(said),

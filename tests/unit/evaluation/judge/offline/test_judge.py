@@ -125,6 +125,19 @@ def test_what_is_lacking_is_refused(judge: LocalJudge) -> None:
         judge.features([Case("What?", "...")], "Fluency")
 
 
+def test_an_answer_may_use_the_words_of_a_document_and_not_only_those_of_the_question(
+    judge: LocalJudge,
+) -> None:
+    document = f"{CONTEXT} Cars pay a toll. The colour is orange. People walk there too. What is known of it?"
+    cases = [
+        Case(document, "The chief engineer was Joseph Strauss."),
+        Case("What is known of the chief engineer Joseph Strauss?", "The chief engineer was Joseph Strauss."),
+    ]
+    said, echoed = (one.values for one in judge.features(cases, "Relevance"))
+    assert said["own"] == 1
+    assert echoed["own"] < 0.9
+
+
 def test_progress_is_told(judge: LocalJudge) -> None:
     heard: list[tuple[int, int]] = []
     judge.score(CASES, METRICS, progress=lambda done, total: heard.append((done, total)))
