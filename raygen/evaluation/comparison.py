@@ -36,11 +36,12 @@ class Row:
 
     @property
     def best(self) -> int | None:
-        """Number of the run with the best value; None where not all values are there, or do not compare."""
+        """Number of the run with the best value; None where not all values are there, two have it, or they do not compare."""
         known = [value for value in self.values if value is not None]
         if len(known) < len(self.values) or self.comparable:
             return None
-        return self.values.index(min(known) if self.lower_is_better else max(known))
+        best = min(known) if self.lower_is_better else max(known)
+        return self.values.index(best) if known.count(best) == 1 else None
 
 
 def rows_of(documents: Sequence[Document]) -> list[Row]:

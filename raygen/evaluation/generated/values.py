@@ -98,7 +98,7 @@ def text_values(metrics: Iterable[Metric], texts: Sequence[Sequence[int]]) -> di
     written = [text for text in texts if len(text)]
     values = {}
     for metric in metrics:
-        n = metric.n or NGRAM
+        n = metric.ngram_length or NGRAM
         if metric.type == "RepeatedNgrams":
             shares = [repeated_share(text, n) for text in written if len(text) >= n]
             values[metric.name] = math.fsum(shares) / len(shares) if shares else math.nan

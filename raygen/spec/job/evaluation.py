@@ -66,15 +66,15 @@ class Metric(Tagged):
     """Length of NegativeLogLikelihood's part of the split, from its start, in images. Default: all."""
     neighbours: Annotated[int, Field(ge=1, le=100)] | None = None
     """Nearest neighbours that make the ball around a sample. Default: 5."""
-    n: Annotated[int, Field(ge=1, le=16)] | None = None
-    """Length of an n-gram, in tokens; of SelfBLEU the longest. Default: 4."""
+    ngram_length: Annotated[int, Field(ge=1, le=16)] | None = None
+    """Tokens in an n-gram; of SelfBLEU in the longest. Default: 4."""
 
     list_key: ClassVar[str | None] = "name"
     belongs: ClassVar[dict[str, tuple[str, ...]]] = {
         "importance_samples": ("NegativeLogLikelihood",),
         "images": ("NegativeLogLikelihood",),
         "neighbours": NEIGHBOURHOOD,
-        "n": OF_TEXTS,
+        "ngram_length": OF_TEXTS,
     }
 
 
@@ -116,7 +116,7 @@ class NgramMetric(Metric):
     """Resolved: how generated texts repeat themselves and each other."""
 
     type: Literal["DistinctNgrams", "RepeatedNgrams", "SelfBLEU"]
-    n: Annotated[int, Field(ge=1, le=16)] = 4
+    ngram_length: Annotated[int, Field(ge=1, le=16)] = 4
 
 
 METRICS: tuple[str, ...] = get_args(Metric.model_fields["type"].annotation)

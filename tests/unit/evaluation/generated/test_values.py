@@ -98,7 +98,7 @@ TEXTS = [[1, 2, 3, 1, 2, 3, 4], [5, 6, 5, 6, 5, 6], [7], []]
 
 
 def test_values_of_texts_are_those_of_the_functions() -> None:
-    asked = [metric(kind, kind, n=2) for kind in ("DistinctNgrams", "RepeatedNgrams", "SelfBLEU")]
+    asked = [metric(kind, kind, ngramLength=2) for kind in ("DistinctNgrams", "RepeatedNgrams", "SelfBLEU")]
     written = TEXTS[:3]
     assert text_values([*asked, metric("VendiScore")], TEXTS) == {
         "DistinctNgrams": distinct_share(written, 2),

@@ -91,7 +91,7 @@ FRECHET, BLEU = metric("FrechetDistance"), metric("SelfBLEU")
             text([LOSS], evaluation__gates=[{"metric": "loss", "atMost": 1, "atLeast": 0}]),
             "spec.evaluation.gates[0]",
         ),
-        (text([LOSS | {"n": 3}]), "spec.evaluation.metrics[0].n"),
+        (text([LOSS | {"ngramLength": 3}]), "spec.evaluation.metrics[0].ngramLength"),
         (text([LOSS | {"neighbours": 3}]), "spec.evaluation.metrics[0].neighbours"),
         (text([LOSS], checkpoint__keepBest={"metric": "selfbleu"}), "spec.checkpoint.keepBest.metric"),
         (
@@ -177,7 +177,7 @@ def evaluations(draw: st.DrawFn) -> dict[str, Any]:
         optional={"model": st.just("m")},
     )
     metrics = st.fixed_dictionaries(
-        {"name": names, "type": KINDS}, optional={"n": st.just(2), "neighbours": st.just(2)}
+        {"name": names, "type": KINDS}, optional={"ngramLength": st.just(2), "neighbours": st.just(2)}
     )
     generated = st.fixed_dictionaries(
         {}, optional={"extractor": extractors, "reference": st.sampled_from(["Train", "Validation"])}
@@ -208,7 +208,7 @@ def test_what_is_left_out_is_resolved_by_type() -> None:
     recall, frechet, coverage = job.spec.evaluation.metrics
     assert (recall.neighbours, frechet.neighbours, coverage.neighbours) == (5, None, 9)
     job = resolve(parse(text([BLEU], **generation())))
-    assert job.spec.evaluation.metrics[0].n == 4
+    assert job.spec.evaluation.metrics[0].ngram_length == 4
     asked = job.spec.evaluation.generation
     assert asked is not None
     assert (asked.samples, asked.seed, asked.reference) == (1000, None, "Train")
