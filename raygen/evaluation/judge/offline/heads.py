@@ -7,7 +7,7 @@ faults are more regular than those of models; therefore each is held near a weig
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -150,8 +150,3 @@ def fitted(features: Values, scores: Values, priors: Sequence[float]) -> Head:
         float(bias - (centre * weights).sum()),
         tuple(float(value) for value in usual),
     )
-
-
-def spread(head: Head) -> Mapping[str, float]:
-    """Its numbers by name, for a report."""
-    return {"bias": head.bias, **{str(number): weight for number, weight in enumerate(head.weights)}}
