@@ -60,10 +60,12 @@ class Tab:
 
     def open(self, page: Path) -> None:
         """Goes to a file, and waits until it is loaded."""
+        # The page before, which may be of the same file, is loaded too.
+        self.value("window.isLeft = true")
         self.send("Page.navigate", url=page.as_uri())
         self.until(
-            lambda: (
-                self.value("document.readyState") == "complete" and self.value("location.protocol") == "file:"
+            lambda: self.value(
+                "!window.isLeft && document.readyState === 'complete' && location.protocol === 'file:'"
             )
         )
 
