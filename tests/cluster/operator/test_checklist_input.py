@@ -52,6 +52,12 @@ AUGMENTATION = {
     "affine": {"border": "Edge", "degrees": 5},
     "mixing": {"type": "MixUp"},
 }
+EXTRACTOR = {
+    "type": "Timm",
+    "uri": "s3://datasets/e.safetensors",
+    "sha256": "0" * 64,
+    "model": "resnet18",
+}
 SCHEDULER = {"type": "YuniKorn", "queueNames": ["*"], "priorityClassNames": ["high"]}
 """One that takes the jobs below."""
 
@@ -68,6 +74,8 @@ def bases() -> list[Object]:
         training__compile="Never",
         training__earlyStopping={"metric": "loss", "patience": 2},
         training__guards=[{"type": "LossSpike", "action": "Warn"}],
+        evaluation__generation={"prompts": ["a"]},
+        evaluation__gates=[{"metric": "loss", "atMost": 5}],
         checkpoint={"everySteps": 5, "keepBest": {"metric": "loss"}},
         output={"uri": "s3://runs/team/", "run": "r"},
         tracking={"wandb": {"project": "p"}, "mlflow": {"experiment": "e"}},
@@ -110,6 +118,7 @@ def bases() -> list[Object]:
             "augmentation": AUGMENTATION,
         },
         preparation=preparation,
+        evaluation__generation={"reference": "Validation", "extractor": EXTRACTOR},
         model__vae__activation="ReLU",
         model__vae__binarisation="Dynamic",
     )
