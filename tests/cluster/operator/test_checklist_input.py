@@ -52,12 +52,17 @@ AUGMENTATION = {
     "affine": {"border": "Edge", "degrees": 5},
     "mixing": {"type": "MixUp"},
 }
+EVALUATION: Object = {
+    "evaluation__generation": {"prompts": ["a"]},
+    "evaluation__gates": [{"metric": "loss", "atMost": 5}],
+}
 EXTRACTOR = {
     "type": "Timm",
     "uri": "s3://datasets/e.safetensors",
     "sha256": "0" * 64,
     "model": "resnet18",
 }
+GENERATION = {"reference": "Validation", "extractor": EXTRACTOR}
 SCHEDULER = {"type": "YuniKorn", "queueNames": ["*"], "priorityClassNames": ["high"]}
 """One that takes the jobs below."""
 
@@ -74,8 +79,7 @@ def bases() -> list[Object]:
         training__compile="Never",
         training__earlyStopping={"metric": "loss", "patience": 2},
         training__guards=[{"type": "LossSpike", "action": "Warn"}],
-        evaluation__generation={"prompts": ["a"]},
-        evaluation__gates=[{"metric": "loss", "atMost": 5}],
+        **EVALUATION,
         checkpoint={"everySteps": 5, "keepBest": {"metric": "loss"}},
         output={"uri": "s3://runs/team/", "run": "r"},
         tracking={"wandb": {"project": "p"}, "mlflow": {"experiment": "e"}},
@@ -118,7 +122,7 @@ def bases() -> list[Object]:
             "augmentation": AUGMENTATION,
         },
         preparation=preparation,
-        evaluation__generation={"reference": "Validation", "extractor": EXTRACTOR},
+        evaluation__generation=GENERATION,
         model__vae__activation="ReLU",
         model__vae__binarisation="Dynamic",
     )
