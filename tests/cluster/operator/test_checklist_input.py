@@ -63,6 +63,7 @@ EXTRACTOR = {
     "model": "resnet18",
 }
 GENERATION = {"reference": "Validation", "extractor": EXTRACTOR}
+PREPARATION = {"uri": "s3://datasets/p", "memoryPerWorker": "4Gi", "encoding": "Raw"}
 SCHEDULER = {"type": "YuniKorn", "queueNames": ["*"], "priorityClassNames": ["high"]}
 """One that takes the jobs below."""
 
@@ -97,7 +98,6 @@ def bases() -> list[Object]:
         "blockList": {"words": ["x"]},
         "duplicates": {"type": "Exact"},
     }
-    preparation = {"uri": "s3://datasets/p", "memoryPerWorker": "4Gi", "encoding": "Raw"}
     prepared = job_document(
         data__train__sources=[{"uri": "s3://datasets/a", "format": "Parquet", "contents": "Text"}],
         data__validation={"sources": [{"uri": "s3://datasets/b", "format": "Parquet", "contents": "Text"}]},
@@ -105,7 +105,7 @@ def bases() -> list[Object]:
         data__reading={"type": "RayData"},
         data__cleaning={"text": cleaning},
         training__changes=[{"atStep": 5, "values": {"training.optimizer.learningRate": 0.02}}],
-        preparation=preparation,
+        preparation=PREPARATION,
     )
     listed = copy.deepcopy(prepared)
     listed["spec"]["data"]["cleaning"]["text"]["blockList"] = {"uri": "s3://datasets/words"}
@@ -121,7 +121,7 @@ def bases() -> list[Object]:
             "cleaning": {"images": {"uniform": "Drop", "colours": "Any", "duplicates": {"type": "Pixels"}}},
             "augmentation": AUGMENTATION,
         },
-        preparation=preparation,
+        preparation=PREPARATION,
         evaluation__generation=GENERATION,
         model__vae__activation="ReLU",
         model__vae__binarisation="Dynamic",
