@@ -23,7 +23,7 @@ class Row:
         values: Of each run; None where it was not measured.
         intervals: Likewise.
         differences: To the first run, of each run after it; None where one of both was not measured.
-        comparable: Why values do not compare, as a sentence; empty where they do.
+        not_comparable: Why values do not compare, as a sentence; empty where they do.
     """
 
     name: str
@@ -32,13 +32,13 @@ class Row:
     values: tuple[float | None, ...]
     intervals: tuple[Interval | None, ...]
     differences: tuple[Difference | None, ...]
-    comparable: str = ""
+    not_comparable: str = ""
 
     @property
     def best(self) -> int | None:
         """Number of the run with the best value; None where not all values are there, two have it, or they do not compare."""
         known = [value for value in self.values if value is not None]
-        if len(known) < len(self.values) or self.comparable:
+        if len(known) < len(self.values) or self.not_comparable:
             return None
         best = min(known) if self.lower_is_better else max(known)
         return self.values.index(best) if known.count(best) == 1 else None

@@ -1,8 +1,13 @@
-"""What the header of a safetensors file says beside the tensors."""
+"""What a safetensors file says beside the tensors, and the digest of both."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
 
 PREFIX = 8
 """Bytes before a safetensors header, that say how long it is."""
@@ -20,3 +25,12 @@ def metadata_of(content: bytes) -> dict[str, str]:
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
         raise ValueError("the header holds no texts by name")
     return found
+
+
+def digest_of(tensors: Mapping[str, Tensor], said: Mapping[str, object]) -> str:
+    """SHA-256 of what is said of tensors, as JSON, and of their names, types, shapes and bytes."""
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\0{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

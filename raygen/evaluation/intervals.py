@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 GROUPS = 10
 """Groups of samples of the jackknife; sample or batch i is in group i modulo their number."""
@@ -100,3 +100,11 @@ def difference(first: float, second: float, one: Interval | None, other: Interva
         return Difference(apart, None, None)
     paired = jackknife(apart, [b - a for a, b in zip(one.without, other.without, strict=True)])
     return Difference(apart, None, None) if paired is None else Difference(apart, paired.low, paired.high)
+
+
+def recorded(values: Mapping[str, float], found: Mapping[str, Interval]) -> dict[str, dict[str, object]]:
+    """Values and their intervals as JSON values; what is not finite is left out."""
+    return {
+        "values": {name: value for name, value in values.items() if math.isfinite(value)},
+        "intervals": {name: asdict(interval) for name, interval in found.items()},
+    }

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from raygen.errors import ModelError
 from raygen.evaluation.formulas import DENOMINATORS, FORMULAS, Sums
+from raygen.evaluation.intervals import ERROR
 from raygen.models.draws import Draws
 from raygen.models.protocol import Batch, Family
 from raygen.spec import Metric
@@ -98,7 +99,7 @@ def values_of(sums: Sums, metrics: Iterable[Metric]) -> dict[str, float]:
             continue
         values[metric.name] = formula.value(sums, metric.name)
         if formula.error is not None:
-            values[f"{metric.name}_standard_error"] = formula.error(sums, metric.name)
+            values[metric.name + ERROR] = formula.error(sums, metric.name)
     return values
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,7 @@ from raygen.evaluation.extractors import open_extractor
 from raygen.evaluation.formulas import FORMULAS, QUALITIES
 from raygen.evaluation.generated.evaluator import Evaluator, kind_of, placed
 from raygen.evaluation.generated.making import Team
-from raygen.evaluation.intervals import GROUPS, intervals
+from raygen.evaluation.intervals import GROUPS, Interval, intervals, recorded
 from raygen.evaluation.metrics import added, sums_by_group, values_of
 from raygen.inference.run import Run
 from raygen.models.protocol import Family, count_parameters
@@ -148,7 +146,7 @@ def _of_split(
         if len(kept) == GROUPS
         else {}
     )
-    _keep(document, values, {name: asdict(one) for name, one in found.items()}, OF_SPLIT)
+    _keep(document, values, found, OF_SPLIT)
     document["seconds"]["validation"] = time.monotonic() - began
 
 
@@ -163,17 +161,14 @@ def _of_samples(
         raise AssertionError("a lone worker that always goes on does not give up")
     document["seconds"]["samples"] = time.monotonic() - began
     document |= measured.document
-    _keep(
-        document, measured.values, {name: asdict(one) for name, one in measured.intervals.items()}, OF_SAMPLES
-    )
+    _keep(document, measured.values, measured.intervals, OF_SAMPLES)
 
 
 def _keep(
-    document: Document, values: Mapping[str, float], found: Mapping[str, Document], covers: str
+    document: Document, values: Mapping[str, float], found: Mapping[str, Interval], covers: str
 ) -> None:
-    finite = {name: value for name, value in values.items() if math.isfinite(value)}
-    document["values"] |= finite
-    document["intervals"] |= found
+    for part, content in recorded(values, found).items():
+        document[part] |= content
     document["covers"] |= dict.fromkeys(found, covers)
 
 

@@ -76,8 +76,8 @@ def _value(value: float | None, interval: Interval | None) -> str:
 
 
 def _differences(row: Row, names: Sequence[str]) -> str:
-    if row.comparable:
-        return row.comparable
+    if row.not_comparable:
+        return row.not_comparable
     said = []
     for name, one in zip(names[1:], row.differences, strict=True):
         if one is None:

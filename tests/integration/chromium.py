@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import subprocess
 import time
 import urllib.request
@@ -12,9 +13,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from websocket import WebSocket, create_connection
 
 PATIENCE_SECONDS = 60
+
+
+def chromium() -> str:
+    """The browser's program; the test is skipped where there is none, which CI does not let pass."""
+    found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
+    program = next(filter(None, found), None)
+    if program is None:
+        pytest.skip("Chromium is not installed")
+    return program
 
 
 class Tab:

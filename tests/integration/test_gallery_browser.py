@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from raygen.evaluation.ratings.strength import strengths
 from raygen.report.gallery.blind import Key, blind_page
 from raygen.report.gallery.page import Item, gallery_page
 from raygen.report.gallery.ratings import read_raters, read_ratings
-from tests.integration.chromium import Tab, opened
+from tests.integration.chromium import Tab, chromium, opened
 from tests.unit.evaluation.reports import HOSTILE, png
 
 pytestmark = pytest.mark.browser
@@ -26,11 +25,7 @@ SETS = {
 
 @pytest.fixture
 def tab(tmp_path: Path) -> Iterator[Tab]:
-    found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
-    program = next(filter(None, found), None)
-    if program is None:
-        pytest.skip("Chromium is not installed")
-    with opened(program, tmp_path) as one:
+    with opened(chromium(), tmp_path) as one:
         yield one
 
 

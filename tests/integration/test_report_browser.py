@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import struct
 import subprocess
 import zlib
@@ -19,6 +18,7 @@ from raygen.report.card import CardPage, render_card
 from raygen.report.page import render
 from raygen.report.plot import Cloud, draw_plot
 from raygen.report.sweep import SweepPage, render_sweep
+from tests.integration.chromium import chromium
 from tests.unit.evaluation.reports import HOSTILE, hostile_report, report
 from tests.unit.report.test_card import card
 from tests.unit.report.test_plot import sweep_page
@@ -41,11 +41,7 @@ class Opened:
 
 @pytest.fixture(scope="session")
 def browser() -> str:
-    found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
-    program = next(filter(None, found), None)
-    if program is None:
-        pytest.skip("Chromium is not installed")
-    return program
+    return chromium()
 
 
 def open_page(browser: str, html: str, folder: Path) -> Opened:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from raygen.errors import DamagedError, InputError
 from raygen.evaluation.extractors.inputs import Inputs, check_channels, check_images, prepared
+from raygen.evaluation.threads import one_thread
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 RESERVED = ("inception", "fid")
@@ -135,13 +136,8 @@ def _alone() -> Iterator[None]:
     """Without gradients, without what a caller has switched on for its own network, and with one thread, since how many there are may
     decide the order of sums.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode(), torch.autocast("cpu", enabled=False):
-            yield
-    finally:
-        torch.set_num_threads(threads)
+    with torch.inference_mode(), torch.autocast("cpu", enabled=False), one_thread():
+        yield
 
 
 def probabilities_of(logits: Tensor) -> Tensor:

@@ -5,7 +5,6 @@ Shapes: D features.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from raygen.errors import DamagedError, DataError
-from raygen.evaluation.headers import metadata_of
+from raygen.evaluation.headers import digest_of, metadata_of
 from raygen.evaluation.images.frechet import FeatureSums
 from raygen.evaluation.images.moments import Moments
 from raygen.storage import Storage
@@ -71,7 +70,7 @@ class ReferenceStatistics:
             "dimensions": self.sums.dimensions,
             "counts": counts,
         }
-        header = json.dumps({"facts": facts, "sha256": _digest(tensors, facts)})
+        header = json.dumps({"facts": facts, "sha256": digest_of(tensors, facts)})
         storage.write(key, safetensors.torch.save(tensors, {FORMAT: header}))
 
     @classmethod
@@ -100,7 +99,7 @@ class ReferenceStatistics:
                 _sums(WHOLE, facts, tensors),
                 {int(label): _sums(label, facts, tensors) for label in labels},
             )
-            intact = digest == _digest(tensors, facts)
+            intact = digest == digest_of(tensors, facts)
         except (SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise DamagedError(
                 "this is not a file of reference statistics, or a damaged one",
@@ -160,12 +159,3 @@ def _sums(name: str, facts: _Facts, tensors: Mapping[str, Tensor]) -> FeatureSum
     if rows and rows[0].shape != (counts["rows"], size):
         raise ValueError(f"rows of {name} have the shape {tuple(rows[0].shape)}")
     return FeatureSums(size, moments, rows, counts["rows"])
-
-
-def _digest(tensors: Mapping[str, Tensor], facts: _Facts) -> str:
-    """SHA-256 of what is said of tensors, and of their names, types, shapes and bytes."""
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"\0{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
-        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()

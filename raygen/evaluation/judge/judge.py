@@ -19,7 +19,7 @@ from raygen.evaluation.judge.endpoint import Client, Endpoint, Sampling
 from raygen.evaluation.judge.pacing import Clock, Limits, Pacer, SystemClock
 from raygen.evaluation.judge.prompts import pair_prompt, score_prompt, score_texts
 from raygen.evaluation.judge.results import Pair, Preference, Preferences, Score, Scores
-from raygen.evaluation.judge.rubrics import RUBRICS, Case, MetricName
+from raygen.evaluation.judge.rubrics import RUBRICS, Case, MetricName, check_metrics
 
 Heard = Callable[[int, int], None]
 
@@ -124,13 +124,7 @@ class Judge:
                 before is in the cache.
             OutputError: an answer cannot be kept.
         """
-        unknown = [metric for metric in metrics if metric not in RUBRICS]
-        if unknown:
-            raise InputError(
-                f"there is no metric {unknown[0]!r} of a judge",
-                where="metrics",
-                remedy=f"Choose from {', '.join(RUBRICS)}.",
-            )
+        check_metrics(metrics)
         named = [
             (case.id or str(number), case, metric) for number, case in enumerate(cases) for metric in metrics
         ]
@@ -160,12 +154,7 @@ class Judge:
             InputError: there is no such metric, or no request to the endpoint will have an answer.
             OutputError: an answer cannot be kept.
         """
-        if metric not in RUBRICS:
-            raise InputError(
-                f"there is no metric {metric!r} of a judge",
-                where="metric",
-                remedy=f"Choose from {', '.join(RUBRICS)}.",
-            )
+        check_metrics([metric])
         named = [(pair.id or str(number), pair) for number, pair in enumerate(pairs)]
         before = self.usage
         found, why = self._run(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
+
+from raygen.errors import InputError
 
 MetricName = Literal["Groundedness", "Relevance", "Coherence", "Fluency", "Similarity"]
 Field = Literal["question", "context", "ground_truth", "answer"]
@@ -127,3 +129,18 @@ RUBRICS: dict[MetricName, Rubric] = {
     )
 }
 """The metrics by name."""
+
+
+def check_metrics(metrics: Iterable[str]) -> None:
+    """Returns if a judge has all of these metrics.
+
+    Raises:
+        InputError: it has not.
+    """
+    for metric in metrics:
+        if metric not in RUBRICS:
+            raise InputError(
+                f"there is no metric {metric!r} of a judge",
+                where="metrics",
+                remedy=f"Choose from {', '.join(RUBRICS)}.",
+            )

@@ -172,17 +172,6 @@ class Encoder:
 
 
 @contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """In this, PyTorch uses no other threads for what this thread asks for, so that its bits do not depend on their number."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextlib.contextmanager
 def _one_thread_each(count: int) -> Iterator[ThreadPoolExecutor]:
     """Threads in each of which PyTorch uses no others; this thread's own number stays."""
     before = torch.get_num_threads()

@@ -183,3 +183,22 @@ def test_an_extractor_without_classes_measures_all_but_their_score(asked: Any, b
     assert {one["type"] for one in document["metrics"]} == IMAGES - {"ClassifierScore"}
     assert document["extractor"]["type"] == "ONNX"
     assert document["extractor"]["name"] == "texture"
+
+
+def test_a_metric_that_is_called_like_another_type_stands_in_nobodys_way(asked: Any) -> None:
+    named = "evaluation.metrics=[{name: SelfBLEU, type: DistinctNgrams}]"
+    found = asked(
+        "evaluate",
+        "runs/text",
+        "--all",
+        "--samples",
+        "20",
+        "--set",
+        "evaluation.generation={maxTokens: 8}",
+        "--set",
+        named,
+    )
+    assert {metric["name"]: metric["type"] for metric in found["metrics"]}.items() >= {
+        ("SelfBLEU", "DistinctNgrams"),
+        ("SelfBLEU_", "SelfBLEU"),
+    }

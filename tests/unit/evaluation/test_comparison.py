@@ -23,7 +23,7 @@ def test_the_best_is_by_the_metric_and_all_differences_are_to_the_first() -> Non
     assert [one.value for one in loss.differences if one is not None] == [-0.5, 0.5]
     assert [one.real for one in loss.differences if one is not None] == [True, True]
     assert frechet.best == 2
-    assert all(row.comparable == "" for row in (loss, frechet))
+    assert all(row.not_comparable == "" for row in (loss, frechet))
 
 
 def test_more_is_better_where_the_metric_says_so() -> None:
@@ -70,7 +70,7 @@ def test_what_does_not_compare_is_told_and_has_no_best(
     metric: tuple[str, str], change: dict[str, Any], reason: str
 ) -> None:
     (row,) = rows_of([evaluation({metric: 1.0}), evaluation({metric: 2.0}) | change])
-    assert reason in row.comparable
+    assert reason in row.not_comparable
     assert row.best is None
     assert row.differences == (None,)
     assert row.values == (1.0, 2.0)
@@ -78,7 +78,7 @@ def test_what_does_not_compare_is_told_and_has_no_best(
 
 def test_images_compare_by_what_they_are_compared_with_and_not_by_what_the_model_learned_from() -> None:
     (row,) = rows_of([evaluation({FRECHET: 1.0}), evaluation({FRECHET: 2.0}) | {"data": "else"}])
-    assert row.comparable == ""
+    assert row.not_comparable == ""
 
 
 def test_intervals_come_back_as_they_were_kept() -> None:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
-from raygen.spec.schema.base import Rule, Spec
-from raygen.spec.schema.faults import Location
+from raygen.errors import ValidationError
+from raygen.spec.schema.base import Kind, Rule, Spec
+from raygen.spec.schema.faults import Location, spelled
 from raygen.spec.schema.fields import fields_of
+from raygen.spec.schema.validate import parse_kind
 
 _TOKEN = re.compile(r"\s*(\d+\.\d+|\d+|'(?:[^'\\]|\\.)*'|\|\||&&|==|!=|<=|>=|[A-Za-z_]\w*|.)")
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -230,3 +232,21 @@ def without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: without_nulls(inner) for key, inner in value.items() if inner is not None}
     return [without_nulls(inner) for inner in value] if isinstance(value, list) else value
+
+
+def faults_by_cel(kind: type[Spec], document: dict[str, Any]) -> set[tuple[str, str]]:
+    """What the CEL of all rules finds in a document: places and remedies."""
+    return {
+        (spelled((*location, *(rule.at.split(".") if rule.at else ()))), rule.remedy)
+        for location, value, rule in applied(kind, without_nulls(document), ())
+        if not evaluate(rule.cel, value)
+    }
+
+
+def faults_by_python(kind: type[Kind], document: dict[str, Any]) -> set[tuple[str, str]]:
+    """What parsing finds in it."""
+    try:
+        parse_kind(kind, document)
+    except ValidationError as error:
+        return {(fault.path, fault.remedy) for fault in error.faults}
+    return set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,12 +57,21 @@ def job_of(run: Run, args: argparse.Namespace) -> ResolvedJob:
     missing = [kind for kind in measurable(job, run.base) if kind not in known]
     if not missing:
         return job
+    names = {metric.name for metric in job.spec.evaluation.metrics}
     evaluation.setdefault("generation", generation)
     evaluation["metrics"] = [
         *evaluation.get("metrics", ()),
-        *({"name": kind, "type": kind} for kind in missing),
+        *({"name": _free_name(kind, names), "type": kind} for kind in missing),
     ]
     return resolve(parse(document))
+
+
+def _free_name(kind: str, names: Collection[str]) -> str:
+    """The name of a metric of this type beside metrics of these names, one of which may be called like another one's type."""
+    name = kind
+    while name in names:
+        name += "_"
+    return name
 
 
 def _extractor(file: str) -> dict[str, str]:

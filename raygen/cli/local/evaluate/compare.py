@@ -50,7 +50,7 @@ def _document(row: Row) -> dict[str, Any]:
         "lower_is_better": row.lower_is_better,
         "values": row.values,
         "best": row.best,
-        "not_comparable": row.comparable or None,
+        "not_comparable": row.not_comparable or None,
         "differences": [
             None if one is None else {"value": one.value, "low": one.low, "high": one.high, "real": one.real}
             for one in row.differences

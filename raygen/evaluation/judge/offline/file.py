@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,8 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from raygen.errors import DamagedError, InputError, OutputError
+from raygen.errors import DamagedError, InputError
+from raygen.evaluation.headers import digest_of, metadata_of
 from raygen.evaluation.judge.offline.addressed import Recognizer
 from raygen.evaluation.judge.offline.evidence import Rarity
 from raygen.evaluation.judge.offline.features import Knowledge
@@ -24,11 +24,10 @@ from raygen.evaluation.judge.offline.heads import FEATURES, Head
 from raygen.evaluation.judge.offline.order import Order
 from raygen.evaluation.judge.rubrics import MetricName
 from raygen.evaluation.text.embeddings import Encoder
+from raygen.storage import open_storage
 
 FORMAT = "raygen.judge/1"
 """The key of the metadata in the file's header, and the version of its layout and of the features."""
-PREFIX = 8
-"""Bytes before a safetensors header, that say how long it is."""
 _TOKENIZER = "encoder/tokenizer"
 
 
@@ -64,19 +63,9 @@ class Trained:
             "order": self.knowledge.order.bias,
             "recognizer": self.knowledge.recognizer.limit,
         }
-        header = json.dumps({"said": said, "sha256": _digest(tensors, said)}, sort_keys=True)
+        header = json.dumps({"said": said, "sha256": digest_of(tensors, said)}, sort_keys=True)
         content = safetensors.torch.save(tensors, {FORMAT: header})
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-                file.write(content)
-            Path(file.name).replace(path)
-        except OSError as error:
-            raise OutputError(
-                f"the judge cannot be written: {error.strerror or type(error).__name__}",
-                where=str(path),
-                remedy="Name a file in a folder that can be written, on a disk with room.",
-            ) from error
+        open_storage(str(path.parent)).write(path.name, content)
         return hashlib.sha256(content).hexdigest()
 
     def _tensors(self) -> dict[str, Tensor]:
@@ -105,14 +94,13 @@ def load(path: Path) -> tuple[Trained, str]:
         raise InputError(
             f"the judge cannot be read: {error.strerror or type(error).__name__}",
             where=str(path),
-            remedy="Train one: raygen.evaluation.judge.offline.train_judge(path).",
+            remedy="Train one: raygen evaluate train-judge --to FILE.",
         ) from error
     try:
         tensors = safetensors.torch.load(content)
-        length = int.from_bytes(content[:PREFIX], "little")
-        header = json.loads(json.loads(content[PREFIX : PREFIX + length])["__metadata__"][FORMAT])
+        header = json.loads(metadata_of(content)[FORMAT])
         said = header["said"]
-        intact = header["sha256"] == _digest(tensors, said)
+        intact = header["sha256"] == digest_of(tensors, said)
         # Before anything is made of it: what was altered may be no tokenizer or head any more.
         trained = _trained(tensors, said) if intact else None
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
@@ -149,12 +137,3 @@ def _damaged(path: Path, what: str) -> DamagedError:
     return DamagedError(
         what, where=str(path), remedy="Train the judge again, or take an intact copy of its file."
     )
-
-
-def _digest(tensors: Mapping[str, Tensor], said: Mapping[str, Any]) -> str:
-    """SHA-256 of what is said of tensors, and of their names, types, shapes and bytes."""
-    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"\0{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
-        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()

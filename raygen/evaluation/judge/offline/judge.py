@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from raygen.errors import DataError, InputError
+from raygen.errors import DataError
 from raygen.evaluation.judge.answers import Answer
 from raygen.evaluation.judge.cache import NoAnswer
 from raygen.evaluation.judge.costs import Usage
@@ -16,8 +16,9 @@ from raygen.evaluation.judge.offline.features import Found, Material, found
 from raygen.evaluation.judge.offline.file import Trained, load
 from raygen.evaluation.judge.offline.heads import FEATURES
 from raygen.evaluation.judge.results import Score, Scores
-from raygen.evaluation.judge.rubrics import HIGHEST, LOWEST, RUBRICS, Case, MetricName
-from raygen.evaluation.text.embeddings import Encoded, one_thread
+from raygen.evaluation.judge.rubrics import HIGHEST, LOWEST, RUBRICS, Case, MetricName, check_metrics
+from raygen.evaluation.text.embeddings import Encoded
+from raygen.evaluation.threads import one_thread
 
 Heard = Callable[[int, int], None]
 
@@ -86,13 +87,7 @@ class LocalJudge:
             DataError: a case lacks a text that a metric needs.
             InputError: there is no such metric.
         """
-        unknown = [metric for metric in metrics if metric not in RUBRICS]
-        if unknown:
-            raise InputError(
-                f"there is no metric {unknown[0]!r} of a judge",
-                where="metrics",
-                remedy=f"Choose from {', '.join(RUBRICS)}.",
-            )
+        check_metrics(metrics)
         named = [(case.id or str(number), case) for number, case in enumerate(cases)]
         for name, case in named:
             _check(name, case, metrics)

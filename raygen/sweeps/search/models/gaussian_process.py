@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 from optuna.samplers import GPSampler
 
+from raygen.evaluation.threads import one_thread
 from raygen.spec.sweep.domains import Values
 from raygen.spec.sweep.space import Space
 from raygen.spec.sweep.sweep import SweepSpec
@@ -67,7 +67,7 @@ class GaussianProcess:
         )
         study, trial = study_of(trials, self._objectives), next_trial(turn.number)
         try:
-            with _one_thread():
+            with one_thread():
                 numbers = sampler.sample_relative(study, trial, paths)
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
             # Points that are nearly the same can leave a matrix without a root. The next trial changes it.
@@ -97,14 +97,3 @@ def _fenced(observations: Sequence[Observation]) -> list[Observation]:
         one if tuple(row) == one.scores else replace(one, scores=tuple(row.tolist()))
         for one, row in zip(observations, cut, strict=True)
     ]
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """PyTorch computes with one thread: how many there are decides the order of sums, and so the last digits of a proposal."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
-from dataclasses import asdict
 
 from raygen.evaluation.generated.evaluator import GeneratedValues
+from raygen.evaluation.intervals import recorded
 from raygen.run.directory import RunDirectory
 from raygen.storage import step_folder
 
 
 def keep_evaluation(directory: RunDirectory, step: int, measured: GeneratedValues) -> None:
     """Writes evaluation/step-<step>.json."""
-    document = {
-        "step": step,
-        **measured.document,
-        "values": {name: value for name, value in measured.values.items() if math.isfinite(value)},
-        "intervals": {name: asdict(interval) for name, interval in measured.intervals.items()},
-    }
+    document = {"step": step, **measured.document, **recorded(measured.values, measured.intervals)}
     key = f"evaluation/{step_folder(step)}.json"
     directory.storage.write(key, (json.dumps(document, indent=2) + "\n").encode())

@@ -13,10 +13,9 @@ from raygen.errors import ValidationError
 from raygen.spec import TrainingJob, parse, resolve
 from raygen.spec.families.metrics import GENERATED, OF_IMAGES, OF_TEXTS
 from raygen.spec.job.evaluation import METRICS
-from raygen.spec.schema.faults import spelled
 from tests.budget import examples
 from tests.jobs import image_job_document, job_document
-from tests.unit.spec.cel import applied, evaluate, without_nulls
+from tests.unit.spec.cel import faults_by_cel, faults_by_python
 
 EXTRACTOR = {"type": "Network", "uri": "a.safetensors", "sha256": "0" * 64}
 TIMM = {**EXTRACTOR, "type": "Timm"}
@@ -41,19 +40,8 @@ def generation(**fields: Any) -> dict[str, Any]:
 
 def faults(document: dict[str, Any]) -> set[tuple[str, str]]:
     """Of a job; and that CEL finds the same."""
-    pruned = without_nulls(document)
-    expected = {
-        (spelled((*location, *(rule.at.split(".") if rule.at else ()))), rule.remedy)
-        for location, value, rule in applied(TrainingJob, pruned, ())
-        if not evaluate(rule.cel, value)
-    }
-    try:
-        parse(document)
-    except ValidationError as error:
-        found = {(fault.path, fault.remedy) for fault in error.faults}
-    else:
-        found = set()
-    assert found == expected
+    found = faults_by_python(TrainingJob, document)
+    assert found == faults_by_cel(TrainingJob, document)
     return found
 
 

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from raygen.errors import ValidationError
 from raygen.spec import TrainingJob, in_force, parse, resolve
 from raygen.spec.job.value_changes import CHANGEABLE_VALUES, within
-from raygen.spec.schema.faults import spelled
 from tests.budget import examples
 from tests.jobs import image_job_document, job_document, set_path
-from tests.unit.spec.cel import applied, evaluate, without_nulls
+from tests.unit.spec.cel import faults_by_cel, faults_by_python
 
 RATE = "training.optimizer.learningRate"
 ADAM = {"type": "Adam", "learningRate": 1e-3}
@@ -51,11 +50,7 @@ JOBS = jobs()
 
 
 def faults_of(document: dict[str, Any]) -> set[tuple[str, str]]:
-    try:
-        parse(document)
-    except ValidationError as error:
-        return {(fault.path, fault.remedy) for fault in error.faults}
-    return set()
+    return faults_by_python(TrainingJob, document)
 
 
 def changing(document: dict[str, Any], *changes: tuple[int, dict[str, float]]) -> dict[str, Any]:
@@ -84,12 +79,7 @@ def test_rules_and_their_cel_find_the_same_faults(
     name: str, changes: list[tuple[int, dict[str, float]]]
 ) -> None:
     document = changing(JOBS[name], *changes)
-    expected = {
-        (spelled((*location, *(rule.at.split(".") if rule.at else ()))), rule.remedy)
-        for location, value, rule in applied(TrainingJob, without_nulls(document), ())
-        if not evaluate(rule.cel, value)
-    }
-    assert faults_of(document) == expected
+    assert faults_of(document) == faults_by_cel(TrainingJob, document)
 
 
 @pytest.mark.parametrize("path", CHANGEABLE_VALUES)

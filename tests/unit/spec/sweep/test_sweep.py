@@ -16,7 +16,6 @@ from raygen.spec.kinds import SWEEPS
 from raygen.spec.names import GROUP, VERSION
 from raygen.spec.schema.base import Spec
 from raygen.spec.schema.crd import definition
-from raygen.spec.schema.faults import spelled
 from raygen.spec.schema.fields import fields_of
 from raygen.spec.schema.json_schema import json_schema
 from raygen.spec.schema.validate import parse_kind
@@ -26,7 +25,7 @@ from raygen.spec.sweep.sweep import Sweep
 from tests.budget import examples
 from tests.jobs import set_path
 from tests.sweeps import LAYERS, PARAMETERS, RATE, a_sweep, sweep_document
-from tests.unit.spec.cel import applied, evaluate, without_nulls
+from tests.unit.spec.cel import faults_by_cel, faults_by_python, without_nulls
 
 TYPE = "training.optimizer.type"
 CHOICE = {"path": TYPE, "type": "Choice", "values": ["AdamW", "Muon"]}
@@ -315,21 +314,11 @@ def test_rules_and_their_cel_find_the_same_faults(
     changed: list[tuple[str, Any]], others: list[tuple[str, Any]], template: tuple[str, Any]
 ) -> None:
     pruned = damaged(changed, others, template)
-    try:
-        parse_kind(Sweep, pruned)
-    except ValidationError as error:
-        found = {(fault.path, fault.remedy) for fault in error.faults}
-    else:
-        found = set()
+    found = faults_by_python(Sweep, pruned)
     if any(remedy not in _remedies(Sweep) for _, remedy in found):
         # A value by itself is wrong: what rules say then is another test's.
         return
-    expected = {
-        (spelled((*location, *(rule.at.split(".") if rule.at else ()))), rule.remedy)
-        for location, value, rule in applied(Sweep, pruned, ())
-        if not evaluate(rule.cel, value)
-    }
-    assert found == expected
+    assert found == faults_by_cel(Sweep, pruned)
 
 
 def _remedies(model: type[Spec]) -> set[str]:
